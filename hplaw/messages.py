@@ -1,0 +1,301 @@
+"""The wire types: what a question and an answer are, in Python, in JSON and over HTTP alike.
+
+One Struct per record, shared by the library, the service, the client and the command line, so that the same
+question has the same answer everywhere, byte for byte but for spacing. Numbers are finite or null, and a null
+comes with a `reason`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from hplaw.errors import QueryError
+
+
+Scalar = float | str
+"""A quantity's value: a number, or the name of a category."""
+
+_SIZE = "parameters without embedding and unembedding"
+Count = Annotated[float, Meta(gt=0, le=1e22)]
+
+MAX_QUERIES = 10_000
+"""Queries that one batch may hold."""
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The base of all wire types: frozen, named fields only, nothing unknown."""
+
+
+class Bounds(Record, omit_defaults=True):
+    """Limits for a quantity that the decision may choose, either side optional."""
+
+    low: float | None = None
+    high: float | None = None
+
+
+class Query(Record, omit_defaults=True):
+    """A question: what is known of a run, and what is wanted.
+
+    The common quantities are fields; `given` takes any other of the vocabulary. Giving a quantity fixes it:
+    `given={"batch_tokens": 4e6}` asks for the best rate at this batch.
+    """
+
+    n_params: Annotated[float, Meta(gt=0, le=1e18, description=f"{_SIZE}, all experts counted")] | None = None
+    tokens: Annotated[float, Meta(gt=0, le=1e22, description="training tokens")] | None = None
+    n_active_params: (
+        Annotated[float, Meta(gt=0, le=1e18, description=f"{_SIZE} that one token uses; n_params when left out")] | None
+    ) = None
+    batch_tokens: Annotated[float, Meta(gt=0, le=1e15, description="tokens in one optimizer step; fixes it")] | None = None
+    target_loss: Annotated[float, Meta(gt=0, le=1e6, description="loss to reach, in nat/token")] | None = None
+    optimizer: str = "adamw"
+    precision: str | None = None
+    hardware: str | None = None
+    devices: Annotated[float, Meta(ge=1, le=1e8, description="number of accelerators")] | None = None
+    model: dict[str, Any] | None = None
+    given: dict[str, float | str] = {}
+    bounds: dict[str, Bounds] = {}
+    want: list[str] = []
+    laws: list[str] = []
+
+
+class Step(Record):
+    """One step of a derivation: a law, its formula as text and LaTeX, what went in and what came out."""
+
+    law: str
+    formula: str
+    latex: str
+    inputs: dict[str, Scalar]
+    outputs: dict[str, Scalar | None]
+
+
+class Alternative(Record):
+    """What another law says for the same quantity, and how far it is from its own domain in e-folds."""
+
+    law: str
+    value: Scalar
+    outside_efolds: float
+    outside: list[str] = []
+
+
+class Estimate(Record):
+    """One answer: a value, its intervals, and where they come from."""
+
+    value: Scalar | None
+    low: float | None = None
+    high: float | None = None
+    low50: float | None = None
+    high50: float | None = None
+    transfer_low: float | None = None
+    transfer_high: float | None = None
+    plateau_low: float | None = None
+    plateau_high: float | None = None
+    unit: str = "1"
+    law: str | None = None
+    reason: str | None = None
+    derivation: list[Step] = []
+    elasticities: dict[str, float] = {}
+    alternatives: list[Alternative] = []
+
+
+class Warning(Record):
+    """Something to know before using an answer; `code` is for programs, `text` for people."""
+
+    code: str
+    text: str
+    law: str | None = None
+    quantity: str | None = None
+    efolds: float | None = None
+
+
+class Citation(Record):
+    """The source of a law that an answer used."""
+
+    law: str
+    title: str
+    authors: str = ""
+    year: int | None = None
+    arxiv: str | None = None
+    doi: str | None = None
+    where: str = ""
+    checked: str = ""
+    bibtex: str = ""
+
+
+class Recommendation(Record):
+    """An answer to a `Query`: estimates by quantity, warnings, citations, and an id that the same question repeats."""
+
+    query: dict[str, Any]
+    answers: dict[str, Estimate]
+    warnings: list[Warning] = []
+    predicted_regret: float | None = None
+    predicted_regret_reason: str | None = None
+    citations: list[Citation] = []
+    id: str = ""
+
+
+class BriefEstimate(Record):
+    """One answer in a batch: the value, its 90 percent intervals, the law, and the reason of what is null."""
+
+    value: Scalar | None
+    low: float | None = None
+    high: float | None = None
+    transfer_low: float | None = None
+    transfer_high: float | None = None
+    law: str | None = None
+    reason: str | None = None
+
+
+class BriefRecommendation(Record):
+    """One row of a batch: brief answers, the codes of its warnings, and `error`, null when the row could be answered."""
+
+    answers: dict[str, BriefEstimate]
+    warnings: list[str] = []
+    error: str | None = None
+
+
+class BatchRequest(Record):
+    """Many queries in one body."""
+
+    queries: Annotated[list[Query], Meta(max_length=MAX_QUERIES)]
+
+
+class BatchReply(Record):
+    """The answers to a `BatchRequest`, in its order."""
+
+    results: list[BriefRecommendation]
+
+
+class EvaluateRequest(Record):
+    """Values for the inputs of one law; a category table by its names."""
+
+    given: dict[str, float | str | dict[str, float | str]] = {}
+
+
+class Evaluation(Record):
+    """What one law says at one point: estimates for its outputs, its status there, and the words of a case that applies."""
+
+    law: str
+    status: str
+    outputs: dict[str, Estimate | dict[str, Estimate]]
+    say: str | None = None
+    outside: dict[str, float | str] = {}
+
+
+class LawSummary(Record):
+    """A line of the list of laws."""
+
+    id: str
+    version: int
+    address: str
+    title: str
+    kind: str
+    status: str
+    checked: str
+    inputs: list[str]
+    outputs: list[str]
+    shelf: str
+    shadows: str | None = None
+
+
+class LawRecord(Record):
+    """A law whole: summary, formulas as text and LaTeX, domain, source, notes, examples, and the file itself."""
+
+    summary: LawSummary
+    formulas: dict[str, str]
+    latex: dict[str, str]
+    domain: dict[str, list[Any]]
+    citation: Citation
+    notes: str
+    evidence: dict[str, Any] | None
+    examples: list[dict[str, Any]]
+    text: str
+
+
+class QuantityRecord(Record):
+    """A word of the vocabulary."""
+
+    name: str
+    symbol: str
+    unit: str
+    meaning: str
+    low: float | None = None
+    high: float | None = None
+    categories: list[str] = []
+
+
+class Problem(Record, omit_defaults=True):
+    """An error over HTTP, as RFC 9457 has it; `field` names the part of the request at fault."""
+
+    title: str
+    status: int
+    detail: str
+    type: str = "about:blank"
+    field: str | None = None
+
+
+class Health(Record, omit_defaults=True):
+    """Whether the service can answer, with how many laws, and the law files that could not be read."""
+
+    status: str
+    laws: int = 0
+    problems: list[str] = []
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode(record: object) -> bytes:
+    """Return the JSON of a record.
+
+    >>> encode(Bounds(low=1.0))
+    b'{"low":1.0}'
+    """
+    return _encoder.encode(record)
+
+
+def decode(body: bytes, kind: type[Any]) -> Any:
+    """Return the record of type `kind` that the JSON `body` holds.
+
+    **Raises:** `QueryError` naming the field: malformed JSON, unknown or repeated fields, a string for a number,
+    NaN and infinities, values out of bounds.
+    """
+    try:
+        record = _decoder(kind).decode(body)
+    except msgspec.ValidationError as error:
+        text, _, path = str(error).partition(" - at `")
+        field = path.rstrip("`").removeprefix("$").lstrip(".")
+        message = f"{field or 'the body'}: {text[0].lower()}{text[1:]}"
+        raise QueryError(message, field=field, malformed=True) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        message = f"the body is not JSON: {error}; give one JSON object"
+        raise QueryError(message, malformed=True) from None
+    _refuse_repeated(body)
+    return record
+
+
+_decoders: dict[type[Any], msgspec.json.Decoder[Any]] = {}
+
+
+def _decoder(kind: type[Any]) -> msgspec.json.Decoder[Any]:
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        decoder = _decoders.setdefault(kind, msgspec.json.Decoder(kind))
+    return decoder
+
+
+def _refuse_repeated(body: bytes) -> None:
+    import json  # msgspec keeps the last of repeated keys; the standard decoder can be asked
+
+    def unique(pairs: list[tuple[str, Any]]) -> None:
+        if len({key for key, _ in pairs}) < len(pairs):
+            seen: set[str] = set()
+            for key, _ in pairs:
+                if key in seen:
+                    message = f"{key}: given twice; give each field once"
+                    raise QueryError(message, field=key, malformed=True)
+                seen.add(key)
+
+    json.loads(body, object_pairs_hook=unique)

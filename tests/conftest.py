@@ -1,0 +1,51 @@
+"""What all tests share: a strict JAX, the folder of measurements, and what this machine can do."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+
+# JAX reads these when it is first imported, which no test pays for that does not need it.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ["JAX_ENABLE_X64"] = "1"
+os.environ["JAX_NUMPY_DTYPE_PROMOTION"] = "strict"
+os.environ["JAX_NUMPY_RANK_PROMOTION"] = "raise"
+os.environ["XLA_FLAGS"] = " ".join(
+    [os.environ.get("XLA_FLAGS", ""), "--xla_force_host_platform_device_count=2"]
+).strip()
+
+# A law folder or a setting of the user's own would change what the tests see.
+for name in [n for n in os.environ if n.startswith("HPLAW_")]:
+    if name not in {"HPLAW_DATA", "HPLAW_NETWORK"}:
+        del os.environ[name]
+
+# Two shared cores make deadlines flaky; a failure found by chance belongs to `make test-full`.
+_slow_machine = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("quick", derandomize=True, **_slow_machine)
+settings.register_profile("thorough", max_examples=1000, print_blob=True, **_slow_machine)
+settings.load_profile("quick")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip, and say so, what this machine cannot do."""
+    no_gpu = pytest.mark.skip(reason="no GPU here: nvidia-smi is not on the path")
+    no_network = pytest.mark.skip(reason="set HPLAW_NETWORK=1 to let tests use the internet")
+    for item in items:
+        if "gpu" in item.keywords and shutil.which("nvidia-smi") is None:
+            item.add_marker(no_gpu)
+        if "network" in item.keywords and os.environ.get("HPLAW_NETWORK") != "1":
+            item.add_marker(no_network)
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Return the folder of measurements by others that HPLAW_DATA names, or skip."""
+    folder = os.environ.get("HPLAW_DATA", "")
+    if not folder:
+        pytest.skip("HPLAW_DATA is not set: it names the folder with measurements by others")
+    if not Path(folder).is_dir():
+        pytest.skip(f"HPLAW_DATA={folder} is no folder")
+    return Path(folder)

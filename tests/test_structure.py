@@ -264,6 +264,16 @@ def tracked_files() -> list[Path]:
     return [file for file in files if file.is_file()]
 
 
+def test_only_ci_looks_beside_the_checkout() -> None:
+    beside = "../" + "shared"
+    found = {
+        str(file.relative_to(ROOT))
+        for file in tracked_files()
+        if beside.encode() in file.read_bytes()
+    }
+    assert found <= {".ci/run"}
+
+
 def test_files_name_no_machine_and_no_registry() -> None:
     # Written apart, so that this file does not find itself.
     hosts = ["py" + "pi.org", "python" + "hosted", "npm" + "js", "anaconda" + ".org"]

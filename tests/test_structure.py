@@ -105,7 +105,7 @@ def forbidden(name: str, what: Import) -> bool:
     third = what.module.partition(".")[0]
     upper = ("hplaw.fit", "hplaw.runs")
     outer = ("hplaw_api", "hplaw_experiments")
-    if within(name, "hplaw.cli"):
+    if within(name, "hplaw.cli", "hplaw.__main__"):
         lazily = within(what.module, *upper, *outer) or third in HEAVY | SERVICE
         return lazily and what.at_load
     if within(name, *upper):
@@ -117,9 +117,7 @@ def forbidden(name: str, what: Import) -> bool:
             or (third in HEAVY and what.at_load)
         )
     if within(name, "hplaw_api"):
-        return third in HEAVY or within(
-            what.module, *upper, "hplaw_experiments", "hplaw.cli", "hplaw.client"
-        )
+        return third in HEAVY or within(what.module, *upper, "hplaw_experiments", "hplaw.cli")
     if within(name, "hplaw_experiments"):
         return within(what.module, "hplaw_api", "hplaw.cli") or third in SERVICE
     return ours and not within(what.module, "hplaw_laws")

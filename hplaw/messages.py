@@ -175,11 +175,15 @@ class EvaluateRequest(Record):
 
 
 class Evaluation(Record):
-    """What one law says at one point: estimates for its outputs, its status there, and the words of a case that applies."""
+    """What one law says at one point: estimates for its outputs, its status there, and the words of a case that applies.
+
+    `tables` has the outputs that go over categories, by quantity and then by category.
+    """
 
     law: str
     status: str
-    outputs: dict[str, Estimate | dict[str, Estimate]]
+    outputs: dict[str, Estimate]
+    tables: dict[str, dict[str, Estimate]] = {}
     say: str | None = None
     outside: dict[str, float | str] = {}
 

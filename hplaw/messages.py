@@ -7,12 +7,14 @@ comes with a `reason`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from hplaw.errors import QueryError
+from hplaw.quantities import Quantity, vocabulary
 
 
 Scalar = float | str
@@ -246,6 +248,21 @@ class Health(Record, omit_defaults=True):
     status: str
     laws: int = 0
     problems: list[str] = []
+
+
+def quantity_records(quantities: Iterable[Quantity]) -> list[QuantityRecord]:
+    """Return words of the vocabulary as records.
+
+    >>> quantity_records([vocabulary()["tokens"]])[0].unit
+    'token'
+    """
+    return [
+        QuantityRecord(
+            name=item.name, symbol=item.symbol, unit=item.unit, meaning=item.meaning, low=item.low, high=item.high,
+            categories=list(item.categories),
+        )
+        for item in quantities
+    ]  # fmt: skip
 
 
 _encoder = msgspec.json.Encoder()

@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""hplaw: which learning rate, batch size, loss and energy, and how sure."""

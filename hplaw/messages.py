@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from hplaw.errors import QueryError
-from hplaw.quantities import Quantity, vocabulary
+from hplaw.quantities import Quantity
 
 
 Scalar = float | str
@@ -253,6 +253,7 @@ class Health(Record, omit_defaults=True):
 def quantity_records(quantities: Iterable[Quantity]) -> list[QuantityRecord]:
     """Return words of the vocabulary as records.
 
+    >>> from hplaw.quantities import vocabulary
     >>> quantity_records([vocabulary()["tokens"]])[0].unit
     'token'
     """
@@ -275,6 +276,11 @@ def encode(record: object) -> bytes:
     b'{"low":1.0}'
     """
     return _encoder.encode(record)
+
+
+def to_builtins(record: object) -> Any:
+    """Return a record as dictionaries and lists."""
+    return msgspec.to_builtins(record)
 
 
 def decode(body: bytes, kind: type[Any]) -> Any:

@@ -1,0 +1,176 @@
+"""What one law answers at one point: values of everything it gives, with intervals where it knows how sure it is."""
+
+from __future__ import annotations
+
+import functools as ft
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from hplaw.errors import QueryError
+from hplaw.expression.backends import Undefined
+from hplaw.law.law import Law
+from hplaw.point import SILENT, Point, distance, inputs, point, read_given
+
+
+Bounds = Mapping[str, tuple[float | None, float | None]]
+
+NO_COVARIANCE = "the source states no covariance, so there is a value and no interval"
+"""Why a published law's interval is null."""
+
+
+class Spread(msgspec.Struct, frozen=True):
+    """Quantiles of one quantity: 5, 25, 50, 75 and 95 percent."""
+
+    low: float
+    low50: float
+    median: float
+    high50: float
+    high: float
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a law says at a point.
+
+    - `status`, `say`: whether it speaks here, and the words of the case that applies.
+    - `values`: numbers, categories, or tuples over an index, by quantity; `failed` why one of them has no value.
+    - `spreads`, `transfers`, `plateaus`: intervals by quantity, where there are any.
+    - `at`: the inputs the law was asked with.
+    """
+
+    law: Law
+    status: str
+    say: str | None
+    values: dict[str, Any]
+    failed: dict[str, str]
+    spreads: dict[str, Spread]
+    transfers: dict[str, Spread]
+    plateaus: dict[str, tuple[float, float]]
+    regret: float | None
+    at: dict[str, Any]
+
+
+def answer(
+    law: Law, known: Mapping[str, Any], *, want: Sequence[str] | None = None, bounds: Bounds | None = None,
+    catalogue: Any = None, intervals: bool = True,
+) -> Answer:  # fmt: skip
+    """Return what a law says at `known`, choosing what it is free to choose.
+
+    **Arguments:**
+
+    - `known`: values by quantity, read by `read_given` or checked otherwise.
+    - `want`: quantities needed; all when left out.
+    - `bounds`: limits of quantities to choose.
+    - `catalogue`: where the members of a mixture are found.
+    - `intervals`: false skips everything but the values.
+
+    **Raises:** `QueryError` for a missing input, a procedure, or a decision that cannot be made.
+    """
+    if law.spec.kind == "procedure":
+        message = f"{law.id} is a procedure, which measures; it has no value at a point"
+        raise QueryError(message, field="law")
+    if law.spec.mixture is not None:
+        from hplaw.mixture import mixed_answer
+
+        return mixed_answer(law, known, want=want, bounds=bounds, catalogue=catalogue)
+    free = [name for name in law.chosen if known.get(name) is None]
+    values: dict[str, Any] = {}
+    decision = None
+    if free:
+        chosen = closed_form(law, known) if not intervals and not bounds and len(free) == len(law.chosen) else None
+        if chosen is None:
+            from hplaw.decide import decide
+
+            decision = decide(law, known, bounds)
+            chosen = decision.values
+        values.update(chosen)
+        known = {**known, **chosen}
+    here = point(law, known)
+    if law.spec.grid is not None:
+        here = _on_grid(here)
+    wanted = [name for name in law.outputs if want is None or name in want]
+    failed: dict[str, str] = {}
+    for name in wanted:
+        try:
+            values[name] = here.output(name)
+        except Undefined as error:
+            failed[name] = str(error)
+    if here.status in SILENT:
+        values, decision = {}, None
+        failed |= {name: here.say or here.status for name in (*free, *wanted)}
+    spreads: dict[str, Spread] = {}
+    transfers: dict[str, Spread] = {}
+    if intervals and values and _uncertain(law):
+        from hplaw.interval import intervals_of
+
+        spreads, transfers, medians = intervals_of(law, known, [n for n in wanted if n in values], decision)
+        values.update(medians)
+    return Answer(
+        law=law, status=here.status, say=here.say, values=values, failed=failed, spreads=spreads, transfers=transfers,
+        plateaus=decision.plateau if decision else {}, regret=decision.regret if decision else None,
+        at={item.name: here.environment.get(item.name) for item in inputs(law) if item.name not in free},
+    )  # fmt: skip
+
+
+@ft.lru_cache(maxsize=1024)
+def _uncertain(law: Law) -> bool:
+    """Return whether a law states any uncertainty, without loading numpy for those that do not."""
+    spec = law.spec
+    if law.exact or spec.grid is not None:
+        return False
+    stated = spec.covariance or spec.effects or spec.predict.discrepancy or any(p.sd is not None for p in spec.parameters.values())
+    return bool(stated) or law.arrays is not None or any(item.prior for item in inputs(law))
+
+
+def closed_form(law: Law, known: Mapping[str, Any]) -> dict[str, float] | None:
+    """Return a decision's closed form at the law's best single values, or None where it has none or no value here."""
+    if not law.optimum:
+        return None
+    environment = point(law, {**known, **dict.fromkeys(law.chosen, 1.0)}).environment
+    for name in law.chosen:
+        del environment[name]
+    try:
+        found = {name: float(form(environment)) for name, form in law.point.optimum.items()}
+    except (Undefined, KeyError):
+        return None
+    return found if all(math.isfinite(value) and value > 0 for value in found.values()) else None
+
+
+def _on_grid(here: Point) -> Point:
+    from hplaw.grid import classify
+
+    spec = here.law.spec.grid
+    assert spec is not None
+    probability, likeliest = classify(here.law, here.environment)
+    here.environment.update(probability=probability, most_likely=likeliest)
+    if here.status == "ok" and probability[likeliest] < spec.reject_below:
+        say = f"no class is likelier than {spec.reject_below:g} here; the map does not tell"
+        return Point(here.law, "undefined", say, here.environment)
+    return here
+
+
+def plain_outputs(law: Law, given: Mapping[str, Any], catalogue: Any = None, *, want: Sequence[str] = ()) -> tuple[str, dict[str, Any]]:
+    """Return a law's status and its plain values at `given`, tables by category; what an example is checked against.
+
+    **Raises:** `QueryError` for inputs that do not fit the law; `Undefined` where a wanted output has no value.
+    """
+    members_given = dict(given) if law.spec.mixture is not None else read_given(law, given)
+    found = answer(law, members_given, want=list(want) or None, catalogue=catalogue, intervals=bool(law.arrays or law.spec.mixture))
+    for name in want:
+        if name in found.failed and found.status not in SILENT:
+            raise Undefined(found.failed[name])
+    return found.status, {name: by_category(law, name, value) for name, value in found.values.items()}
+
+
+def by_category(law: Law, name: str, value: Any) -> Any:
+    """Return an output over an index as a table by category; others as they are."""
+    if not isinstance(value, tuple):
+        return value
+    over = law.outputs[name][1]
+    assert over is not None
+    return dict(zip(law.namespace.scope.indices[over], value, strict=True))
+
+
+__all__ = ["NO_COVARIANCE", "Answer", "Bounds", "Spread", "answer", "by_category", "closed_form", "distance", "plain_outputs"]

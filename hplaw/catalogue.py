@@ -1,0 +1,198 @@
+"""Finding laws: folders in order of precedence, the first law of an id shadowing the others.
+
+Given folders come first, then those of the variable HPLAW_LAWS, then the user's own, then the shelves that are shipped.
+"""
+
+from __future__ import annotations
+
+import functools as ft
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+from hplaw.errors import LawError, LawNotFound, nearest
+from hplaw.law import Law, read_law
+
+
+SHELVES = ("calibrated", "published", "theory")
+"""Folders of shipped laws."""
+
+
+class Catalogue:
+    """All laws found, immutable.
+
+    - `laws`: those that can be asked, by id; `shadowed` the ones hidden behind another of the same id.
+    - `problems`: files that could not be read, each an error naming file, table and key.
+    - `folders`: where was looked, in order.
+    """
+
+    def __init__(
+        self, found: Iterable[tuple[Law, str]], *, problems: Iterable[LawError] = (), folders: Iterable[Path] = ()
+    ) -> None:
+        visible: dict[str, Law] = {}
+        shelves: dict[str, str] = {}
+        shadowed: list[Law] = []
+        for law, shelf in found:
+            if law.id in visible:
+                shadowed.append(law)
+            else:
+                visible[law.id], shelves[law.id] = law, shelf
+        self.laws: Final = tuple(sorted(visible.values(), key=lambda law: law.id))
+        self.shadowed: Final = tuple(shadowed)
+        self.problems: Final = tuple(problems)
+        self.folders: Final = tuple(folders)
+        self._by_id: Final = visible
+        self._shelves: Final = shelves
+        self.routes: Final[dict[Any, Any]] = {}
+        """What the planner has worked out for these laws, so that it goes when they go."""
+
+    def get(self, address: str) -> Law:
+        """Return the law of an id, of `id@version`, or of a whole address with its digest.
+
+        **Raises:** `LawNotFound` with the nearest name.
+        """
+        name, _, rest = address.partition("@")
+        version, _, digest = rest.partition("+")
+        candidates = [law for law in (*self.laws, *self.shadowed) if law.id == name]
+        for law in candidates:
+            if (not version or str(law.version) == version) and (not digest or law.digest == digest):
+                return law
+        if candidates:
+            message = f"no law has the address '{address[:120]}'; there is {', '.join(law.address for law in candidates)}"
+        else:
+            message = f"no law is called '{name[:80]}'{nearest(name[:80], self._by_id)}; 'hplaw laws list' shows all"
+        raise LawNotFound(message)
+
+    def shelf(self, law: Law) -> str:
+        """Return the name of the folder in which a visible law was found."""
+        return self._shelves.get(law.id, "")
+
+    def shadows(self, law: Law) -> str | None:
+        """Return the address of the law that this one hides, if there is one."""
+        return next((other.address for other in self.shadowed if other.id == law.id and other is not law), None)
+
+    @ft.cached_property
+    def givers(self) -> Mapping[str, tuple[Law, ...]]:
+        """Return the laws that can be planned with, by the quantity they give."""
+        found: dict[str, list[Law]] = {}
+        for law in self.laws:
+            if law.spec.kind != "procedure":
+                for quantity in self.gives(law):
+                    found.setdefault(quantity, []).append(law)
+        return {quantity: tuple(laws) for quantity, laws in found.items()}
+
+    def gives(self, law: Law) -> tuple[str, ...]:
+        """Return the quantities that a law gives; those of a mixture are its members'."""
+        if law.spec.mixture is None:
+            return law.gives
+        members = [self.get(address).gives for address in law.spec.mixture.members]
+        return tuple(name for name in members[0] if all(name in other for other in members))
+
+
+def load_catalogue(folders: Sequence[Path | str] = (), *, environ: Mapping[str, str] | None = None) -> Catalogue:
+    """Return all laws that can be found.
+
+    **Arguments:**
+
+    - `folders`: searched first.
+    - `environ`: the environment; the process's own when left out.
+
+    **Raises:** `LawNotFound` for a given folder that does not exist. A file that cannot be read is no error here but
+    one of the catalogue's `problems`.
+
+    >>> load_catalogue().get("step-law-2025").version
+    1
+    """
+    places = list(search_path(folders, environ=os.environ if environ is None else environ))
+    for given in folders:
+        if not Path(given).is_dir():
+            message = f"the law folder '{given}' does not exist; give a folder of law files"
+            raise LawNotFound(message)
+    found: list[tuple[Law, str]] = []
+    problems: list[LawError] = []
+    for folder, shelf in places:
+        for file in law_files(folder):
+            try:
+                law = read_law(file)
+                if law.arrays is not None:
+                    _check_arrays(law)
+                found.append((law, shelf))
+            except LawError as error:
+                problems.append(error.within(file=str(file)))
+    catalogue = Catalogue(found, problems=problems, folders=[folder for folder, _ in places])
+    return _without_orphans(catalogue, found)
+
+
+def _check_arrays(law: Law) -> None:
+    """Refuse draws or grids that do not fit their law."""
+    if law.spec.grid is not None:
+        from hplaw.grid import read_grid
+
+        read_grid(law)
+    else:
+        from hplaw.posterior import scenarios
+
+        scenarios(law)
+
+
+def _without_orphans(catalogue: Catalogue, found: list[tuple[Law, str]]) -> Catalogue:
+    """Return the catalogue without mixtures whose members are missing, each named as a problem."""
+    problems = list(catalogue.problems)
+    orphans: set[str] = set()
+    for law, _ in found:
+        if law.spec.mixture is None:
+            continue
+        try:
+            members = [catalogue.get(address) for address in law.spec.mixture.members]
+            if any(member.spec.kind in ("mixture", "procedure") for member in members):
+                message = "a mixture is made of formulas and grids"
+                raise LawError(message)
+        except (LawNotFound, LawError) as error:
+            orphans.add(law.address)
+            problems.append(LawError(str(error), file=str(law.path or ""), table="mixture", key="members"))
+    if not orphans:
+        return catalogue
+    kept = [(law, shelf) for law, shelf in found if law.address not in orphans]
+    return Catalogue(kept, problems=problems, folders=catalogue.folders)
+
+
+def search_path(folders: Sequence[Path | str], *, environ: Mapping[str, str]) -> Iterable[tuple[Path, str]]:
+    """Yield folder and shelf name of every place that is searched, in order."""
+    for folder in folders:
+        yield Path(folder), str(folder)
+    for folder in filter(None, environ.get("HPLAW_LAWS", "").split(os.pathsep)):
+        yield Path(folder), folder
+    yield user_folder(environ), "user"
+    shipped = Path(str(resources.files("hplaw_laws")))
+    for shelf in SHELVES:
+        yield shipped / shelf, shelf
+
+
+def user_folder(environ: Mapping[str, str]) -> Path:
+    """Return the folder of the user's own laws: `hplaw/laws` in the data folder of the system."""
+    base = environ.get("XDG_DATA_HOME") or (Path(environ.get("HOME", "~")).expanduser() / ".local" / "share")
+    return Path(base) / "hplaw" / "laws"
+
+
+def law_files(folder: Path) -> list[Path]:
+    """Return the law files of a folder in order: `*.toml` in it, and `law.toml` one level down."""
+    try:
+        return sorted([*folder.glob("*.toml"), *folder.glob("*/law.toml")])
+    except OSError:
+        return []
+
+
+def stamp(folders: Sequence[Path]) -> tuple[tuple[str, int, int], ...]:
+    """Return a fingerprint of all law files and arrays in `folders`, to see cheaply that something changed."""
+    seen: list[tuple[str, int, int]] = []
+    for folder in folders:
+        for pattern in ("*.toml", "*.npz", "*/law.toml", "*/*.npz"):
+            for file in folder.glob(pattern):
+                try:
+                    state = file.stat()
+                except OSError:
+                    continue
+                seen.append((str(file), state.st_mtime_ns, state.st_size))
+    return tuple(sorted(seen))

@@ -1,0 +1,152 @@
+"""A table of questions, one a row, answered: columns named like quantities are given, all others pass through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hplaw.cli.options import parse_value
+from hplaw.errors import QueryError
+from hplaw.listing import known_quantities
+from hplaw.messages import MAX_QUERIES, BriefEstimate, BriefRecommendation, Query
+from hplaw.quantities import check_value, vocabulary
+from hplaw.tables import Table
+
+
+if TYPE_CHECKING:
+    from hplaw.catalogue import Catalogue
+
+
+PARTS = ("", "_low", "_high", "_transfer_low", "_transfer_high", "_law")
+"""What follows a quantity's name in the columns that answer it."""
+
+FIELDS = frozenset(
+    {
+        "n_params",
+        "tokens",
+        "n_active_params",
+        "batch_tokens",
+        "target_loss",
+        "optimizer",
+        "precision",
+        "hardware",
+        "devices",
+    }
+)
+"""The quantities that a query names itself; it takes any other under `given`."""
+
+
+def answer_table(table: Table, query: Query, catalogue: Catalogue) -> tuple[Table, int]:
+    """Return the table with the answers added, and the number of rows that failed.
+
+    A cell that is empty takes its value from `query`, where that has one. A row that cannot be answered says
+    why in the column `error` and stops no other.
+
+    **Raises:** `QueryError` where no row could be answered as asked: a column `loss`, or nothing left to answer.
+    """
+    names = _inputs(table, catalogue)
+    if query.want and set(query.want) <= set(names):
+        message = f"the table gives {', '.join(query.want)} already; want a quantity that is no column of it"
+        raise QueryError(message, field="want")
+    questions: list[Query] = []
+    places: list[int] = []
+    errors: dict[int, str] = dict(table.problems)
+    cells = [table.columns[name] for name in names]
+    for place in range(table.rows):
+        if place in errors:
+            continue
+        row = {name: column[place] for name, column in zip(names, cells, strict=True)}
+        try:
+            questions.append(_question(row, query))
+            places.append(place)
+        except QueryError as error:
+            errors[place] = error.text
+    answers: list[BriefRecommendation | None] = [None] * table.rows
+    for place, answer in zip(places, _ask(questions, catalogue), strict=True):
+        answers[place] = answer
+        if answer.error is not None:
+            errors[place] = answer.error
+    wanted = _wanted(query.want, answers, names)
+    columns = dict(table.columns)
+    for name in (*(f"{name}{part}" for name in wanted for part in PARTS), "warnings", "error"):
+        columns.pop(name, None)  # an answer of an earlier run makes room, and stands at the end
+    for name in wanted:
+        columns |= _columns(name, answers)
+    columns["warnings"] = [
+        ";".join(answer.warnings) or None if answer else None for answer in answers
+    ]
+    columns["error"] = [errors.get(place) for place in range(table.rows)]
+    return Table(columns=columns, rows=table.rows, comments=table.comments), len(errors)
+
+
+def _inputs(table: Table, catalogue: Catalogue) -> list[str]:
+    known = set(known_quantities(catalogue))
+    names = [name for name in table.columns if name in known]
+    if "loss" in names:
+        message = "the column loss is an outcome; name the loss to reach target_loss, or leave the column out"
+        raise QueryError(message, field="loss")
+    return names
+
+
+def _question(row: dict[str, Any], query: Query) -> Query:
+    fields: dict[str, Any] = {name: getattr(query, name) for name in FIELDS}
+    given = dict(query.given)
+    for name, cell in row.items():
+        if cell is None:
+            continue
+        into = fields if name in FIELDS else given
+        into[name] = _value(name, cell)
+    return Query(
+        **fields,
+        given=given,
+        model=query.model,
+        bounds=query.bounds,
+        want=[name for name in query.want if name not in row],
+        laws=query.laws,
+    )
+
+
+def _value(name: str, cell: Any) -> float | str:
+    quantity = vocabulary().get(name)
+    if isinstance(cell, str):
+        value = parse_value(name, cell.strip())
+    elif isinstance(cell, int | float) and not isinstance(cell, bool):
+        value = str(cell) if quantity is not None and quantity.categorical else float(cell)
+    else:
+        value = cell
+    wrong = check_value(quantity, value) if quantity is not None else None
+    if wrong:
+        raise QueryError(wrong, field=name)
+    return value
+
+
+def _ask(questions: Sequence[Query], catalogue: Catalogue) -> Iterable[BriefRecommendation]:
+    from hplaw.recommend import recommend_many
+
+    for start in range(0, len(questions), MAX_QUERIES):
+        yield from recommend_many(questions[start : start + MAX_QUERIES], catalogue)
+
+
+def _wanted(
+    want: Sequence[str], answers: Iterable[BriefRecommendation | None], given: Sequence[str]
+) -> list[str]:
+    names = dict.fromkeys(want)
+    for answer in answers:
+        if answer is not None:
+            names |= dict.fromkeys(answer.answers)
+    return [name for name in names if name not in given]
+
+
+def _columns(
+    name: str, answers: Sequence[BriefRecommendation | None]
+) -> dict[str, list[float | str | None]]:
+    empty = BriefEstimate(value=None)
+    estimates = [answer.answers.get(name, empty) if answer else empty for answer in answers]
+    return {
+        name: [e.value for e in estimates],
+        f"{name}_low": [e.low for e in estimates],
+        f"{name}_high": [e.high for e in estimates],
+        f"{name}_transfer_low": [e.transfer_low for e in estimates],
+        f"{name}_transfer_high": [e.transfer_high for e in estimates],
+        f"{name}_law": [e.law for e in estimates],
+    }

@@ -1,0 +1,153 @@
+"""The `hplaw` command itself: which subcommands there are, and what becomes of an error.
+
+A subcommand's module is imported when it is called, so that an answer costs only what it needs.
+
+Exit status: 0 answered, 1 a law or a file at fault or nothing answered, 2 wrong usage, 3 a table with failed
+rows, 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from hplaw.errors import HplawError, QueryError, nearest
+
+
+if TYPE_CHECKING:
+    from cyclopts import App, CycloptsError
+
+
+OK, FAILED, MISUSED, ROWS_FAILED, STOPPED = 0, 1, 2, 3, 130
+"""The exit statuses."""
+
+DEBUG = "HPLAW_TRACEBACK"
+"""The environment variable that, when set, shows where a defect of hplaw lies."""
+
+
+COMMANDS = (
+    ("recommend", "recommend:recommend", "Answer what to train with, and what to expect.", "--params 7B --tokens 1.4T"),
+    ("evaluate", "evaluate:evaluate", "Compute what one law says at one point.", "step-law-2025 --set n_params=1e9 tokens=1e11"),
+    ("laws list", "laws:list_laws", "List the laws found.", "--quantity peak_lr"),
+    ("laws show", "laws:show", "Show one law: formulas, parameters, domain, source.", "step-law-2025"),
+    ("laws check", "laws:check", "Check law files: format, formulas, examples.", "my-law.toml"),
+    ("laws cite", "laws:cite", "Print the BibTeX entry of a law's source.", "step-law-2025"),
+    ("laws diff", "diff_laws:diff", "Say what differs between two laws.", "step-law-2025@1 my-law.toml"),
+    ("laws new", "new_law:new", "Write a law file to start from.", "my-law --to my-law.toml"),
+    ("quantities", "quantities:quantities", "List the vocabulary, or explain one quantity.", "n_params"),
+    ("doctor", "doctor:doctor", "Say what is installed, found and missing.", ""),
+    ("serve", "serve:serve", "Answer over HTTP.", "--port 8000"),
+)  # fmt: skip
+"""The subcommands: words, the function that does it, what it does, and an example."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the `hplaw` command and return its exit status.
+
+    **Arguments:**
+
+    - `argv`: the words behind `hplaw`; those of the process when left out.
+    """
+    try:
+        status = _run(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # whoever read the output has seen enough: `hplaw laws list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except KeyboardInterrupt:
+        return STOPPED
+    return status
+
+
+def create_app() -> App:
+    """Return the parser of the command line; no subcommand is imported yet."""
+    from cyclopts import App
+
+    app = App(
+        name="hplaw",
+        help="Which learning rate, batch size, loss and energy, and how sure: scaling laws with sources.",
+        version=_version,
+        result_action="return_value",
+    )
+    laws = App(name="laws", help="List, show, check, cite, compare and write laws.", sort_key=2)
+    app.command(laws)
+    for place, (words, path, help, example) in enumerate(COMMANDS):
+        *parents, name = words.split()
+        parent = laws if parents else app
+        help = f"{help}\n\nExample: hplaw {words} {example}".rstrip()
+        parent.command(f"hplaw.cli.{path}", name=name, help=help, sort_key=place)
+    return app
+
+
+def _run(tokens: list[str]) -> int:
+    from cyclopts import CycloptsError
+
+    app = create_app()
+    try:
+        result: object = app(
+            tokens, exit_on_error=False, print_error=False, help_on_error=False, verbose=False
+        )
+    except CycloptsError as error:
+        return _refuse(_usage(error), MISUSED)
+    except QueryError as error:
+        return _refuse(error.text, MISUSED)
+    except HplawError as error:
+        return _refuse(error.text, FAILED)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        return _refuse(f"{error.filename or 'the system'}: {error.strerror or error}", FAILED)
+    except Exception as error:
+        if os.environ.get(DEBUG):
+            raise
+        text = f"a defect of hplaw: {type(error).__name__}: {error}; set {DEBUG}=1 to see where"
+        return _refuse(text, FAILED)
+    return result if isinstance(result, int) else OK
+
+
+def _refuse(text: str, status: int) -> int:
+    print(f"hplaw: {' '.join(text.split())}", file=sys.stderr)
+    return status
+
+
+def _usage(error: CycloptsError) -> str:
+    """Return one sentence for words that are no command line."""
+    from cyclopts import (
+        MissingArgumentError,
+        RepeatArgumentError,
+        UnknownCommandError,
+        UnknownOptionError,
+        UnusedCliTokensError,
+    )
+
+    chain = " ".join(("hplaw", *(error.command_chain or ())))
+    see = f"see `{chain} --help`"
+    if isinstance(error, UnknownCommandError):
+        word = (error.unused_tokens or [""])[0]
+        known = [name for name in (error.app or create_app()) if not name.startswith("-")]
+        return f"'{word}' is no command of {chain}{nearest(word, known)}; give one of {', '.join(known)}"
+    if isinstance(error, UnknownOptionError):
+        word = error.token.keyword or error.token.value
+        known = [name for argument in error.argument_collection for name in argument.names]
+        return f"{word} is no option of {chain}{nearest(word, known)}; {see}"
+    if isinstance(error, UnusedCliTokensError):
+        word = (error.unused_tokens or [""])[0]
+        return f"'{word}' stands where {chain} expects nothing; give options by their names, {see}"
+    if isinstance(error, RepeatArgumentError):
+        return f"{error.token.keyword} is given twice; give it once"
+    if isinstance(error, MissingArgumentError) and error.argument is not None:
+        name = error.keyword or error.argument.name
+        return (
+            f"{name} needs a value; {see}" if name.startswith("-") else f"{name} is missing; {see}"
+        )
+    text = str(error).strip().rstrip(".")
+    return f"{text[:1].lower()}{text[1:]}; {see}"
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("hplaw")

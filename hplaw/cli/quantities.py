@@ -1,0 +1,87 @@
+"""`hplaw quantities`: the vocabulary."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from hplaw.cli.app import OK
+from hplaw.cli.human import number, plural
+from hplaw.cli.options import Json, LawFolders, open_catalogue
+from hplaw.cli.page import Page, write, write_json
+from hplaw.errors import QueryError, nearest
+from hplaw.messages import QuantityRecord, encode
+from hplaw.quantities import Quantity, vocabulary
+
+
+def quantities(
+    name: Annotated[str | None, Parameter(name="NAME", help="One quantity to explain.")] = None,
+    /,
+    *,
+    laws: LawFolders = None,
+    json: Json = False,
+) -> int:
+    """List the vocabulary that laws, questions and tables share, or explain one quantity."""
+    words = vocabulary()
+    if name is None:
+        records = [record(quantity) for quantity in words.values()]
+        if json:
+            write_json(encode(records))
+            return OK
+        page = Page()
+        page.table(
+            [(r.name, r.unit or "name", r.meaning) for r in records], head=("quantity", "unit", "meaning")
+        )  # fmt: skip
+        page.line()
+        page.line(f"{plural(len(records), 'quantity')}; `hplaw quantities NAME` says more of one")
+        write(str(page))
+        return OK
+    if name not in words:
+        message = f"{name} is no quantity{nearest(name, words)}; `hplaw quantities` lists all"
+        raise QueryError(message, field=name)
+    found = record(words[name])
+    if json:
+        write_json(encode(found))
+        return OK
+    page = Page()
+    page.heading(found.name)
+    page.text(found.meaning)
+    rows = [("symbol", found.symbol), ("unit", found.unit or "none, a name")]
+    if found.low is not None or found.high is not None:
+        rows.append(("allowed", _allowed(words[name])))
+    if found.categories:
+        rows.append(("one of", ", ".join(found.categories)))
+    catalogue = open_catalogue(laws)
+    for title, users in (
+        ("given by", [law for law in catalogue.laws if name in law.gives]),
+        ("taken by", [law for law in catalogue.laws if name in law.inputs]),
+    ):
+        if users:
+            rows.append((title, ", ".join(law.id for law in users)))
+    page.table(rows)
+    write(str(page))
+    return OK
+
+
+def record(quantity: Quantity) -> QuantityRecord:
+    """Return a quantity as it goes over the wire."""
+    return QuantityRecord(
+        name=quantity.name,
+        symbol=quantity.symbol,
+        unit=quantity.unit,
+        meaning=quantity.meaning,
+        low=quantity.low,
+        high=quantity.high,
+        categories=list(quantity.categories),
+    )
+
+
+def _allowed(quantity: Quantity) -> str:
+    parts: list[str] = []
+    if quantity.low is not None:
+        words = "more than" if quantity.open_low else "at least"
+        parts.append(f"{words} {number(quantity.low)}")
+    if quantity.high is not None:
+        parts.append(f"at most {number(quantity.high)}")
+    return ", ".join(parts)

@@ -1,0 +1,80 @@
+"""What every client that answers at once can do, over HTTP or in this process."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from hplaw.messages import (
+    BriefRecommendation,
+    Evaluation,
+    Health,
+    LawRecord,
+    LawSummary,
+    QuantityRecord,
+    Query,
+    Recommendation,
+)
+
+
+class AbstractClient(abc.ABC):
+    """Questions to hplaw and their answers; close it, or use it in a `with` block."""
+
+    @abc.abstractmethod
+    def recommend(self, query: Query | None = None, /, **fields: Any) -> Recommendation:
+        """Return the recommendation for a `Query`, or for its fields given by name.
+
+        **Raises:** `QueryError` naming the field at fault; `LawNotFound`; `ClientError`.
+        """
+
+    @abc.abstractmethod
+    def recommend_batch(
+        self, queries: Sequence[Query | Mapping[str, Any]]
+    ) -> list[BriefRecommendation]:
+        """Return a brief recommendation for each query, in order; a row that cannot be answered says so in `error`."""
+
+    @abc.abstractmethod
+    def laws(self, *, quantity: str | None = None, status: str | None = None) -> list[LawSummary]:
+        """Return the laws known, or those that give `quantity` or have `status`."""
+
+    @abc.abstractmethod
+    def law(self, address: str) -> LawRecord:
+        """Return the law at `id`, `id@version` or `id@version+digest`.
+
+        **Raises:** `LawNotFound`, offering the nearest name.
+        """
+
+    @abc.abstractmethod
+    def bibtex(self, address: str) -> str:
+        """Return the BibTeX entry of a law's source."""
+
+    @abc.abstractmethod
+    def evaluate(
+        self, address: str, given: Mapping[str, float | str | Mapping[str, float | str]]
+    ) -> Evaluation:
+        """Return what one law says for the inputs `given`."""
+
+    @abc.abstractmethod
+    def quantities(self) -> list[QuantityRecord]:
+        """Return the vocabulary that questions and laws speak."""
+
+    @abc.abstractmethod
+    def ready(self) -> Health:
+        """Return whether questions can be answered, and the law files that cannot be read."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Let go of connections; the client cannot be used afterwards."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

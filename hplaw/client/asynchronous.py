@@ -1,0 +1,133 @@
+"""The client over HTTP for programs that do other things while they wait."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, final
+
+from hplaw.client import calls
+from hplaw.client.http import checked_url, request_headers, unanswered
+from hplaw.messages import (
+    BriefRecommendation,
+    Evaluation,
+    Health,
+    LawRecord,
+    LawSummary,
+    QuantityRecord,
+    Query,
+    Recommendation,
+)
+
+
+@final
+class AsyncClient:
+    """Questions to an hplaw service, awaited; use it in an `async with` block, or await `close()`.
+
+    **Arguments:**
+
+    - `base_url`: where the service is, for example `http://127.0.0.1:8000`.
+    - `api_key`: the key that the service asks for, if it does.
+    - `timeout`: seconds to wait for a connection, and between parts of an answer.
+    - `retries`: how often to ask again after a lost connection or HTTP 429, 502, 503 or 504, with growing pauses.
+    - `sleep`: how to pause, `asyncio.sleep` when left out; tests give their own.
+    """
+
+    def __init__(
+        self,
+        base_url: str = "http://127.0.0.1:8000",
+        *,
+        api_key: str | None = None,
+        timeout: float = 10.0,
+        retries: int = 3,
+        sleep: Callable[[float], Awaitable[object]] | None = None,
+    ) -> None:
+        import asyncio  # costs as much as the rest of hplaw.client
+
+        import httpx2
+
+        self._base_url = checked_url(base_url)
+        self._retries = retries
+        self._sleep = sleep or asyncio.sleep
+        self._random = random.Random()
+        self._lost = httpx2.RequestError
+        headers = request_headers(api_key)
+        self._http = httpx2.AsyncClient(base_url=base_url, headers=headers, timeout=timeout)
+
+    async def recommend(self, query: Query | None = None, /, **fields: Any) -> Recommendation:
+        """Return the recommendation for a `Query`, or for its fields given by name."""
+        return await self._send(calls.recommend_call(query, fields))
+
+    async def recommend_batch(
+        self, queries: Sequence[Query | Mapping[str, Any]]
+    ) -> list[BriefRecommendation]:
+        """Return a brief recommendation for each query, in order, in as many requests as it takes."""
+        return calls.batch_results([await self._send(call) for call in calls.batch_calls(queries)])
+
+    async def laws(self, *, quantity: str | None = None, status: str | None = None) -> list[LawSummary]:
+        """Return the laws known to the service, or those that give `quantity` or have `status`."""
+        return await self._send(calls.laws_call(quantity, status))
+
+    async def law(self, address: str) -> LawRecord:
+        """Return the law at `id`, `id@version` or `id@version+digest`."""
+        return await self._send(calls.law_call(address))
+
+    async def bibtex(self, address: str) -> str:
+        """Return the BibTeX entry of a law's source."""
+        return await self._send(calls.bibtex_call(address))
+
+    async def evaluate(
+        self, address: str, given: Mapping[str, float | str | Mapping[str, float | str]]
+    ) -> Evaluation:
+        """Return what one law says for the inputs `given`."""
+        return await self._send(calls.evaluate_call(address, given))
+
+    async def quantities(self) -> list[QuantityRecord]:
+        """Return the vocabulary that questions and laws speak."""
+        return await self._send(calls.quantities_call())
+
+    async def ready(self) -> Health:
+        """Return whether the service can answer, and the law files that it cannot read."""
+        return await self._send(calls.ready_call())
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._http.aclose()
+
+    async def _send(self, call: calls.Call) -> Any:
+        attempt = 0
+        while True:
+            reply = await self._try(call)
+            wait = calls.pause(
+                call, reply, attempt=attempt, retries=self._retries, chance=self._random.random()
+            )
+            if wait is None:
+                return calls.read_reply(call, reply)
+            await self._sleep(wait)
+            attempt += 1
+
+    async def _try(self, call: calls.Call) -> calls.Reply:
+        try:
+            reply = await self._http.request(
+                call.method,
+                call.path,
+                params=call.params,
+                content=call.body,
+                headers=call.headers,
+            )
+        except self._lost as error:
+            return calls.Reply(lost=unanswered(self._base_url, error))
+        retry_after = reply.headers.get("retry-after")
+        return calls.Reply(status=reply.status_code, body=reply.content, retry_after=retry_after)

@@ -1,0 +1,238 @@
+"""The calls of the HTTP interface as data: what to send, and how to read the reply. No I/O happens here."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from hplaw.errors import ClientError, HplawError, LawNotFound, QueryError
+from hplaw.messages import (
+    MAX_QUERIES,
+    BatchReply,
+    BriefRecommendation,
+    Evaluation,
+    Health,
+    LawRecord,
+    LawSummary,
+    Problem,
+    QuantityRecord,
+    Query,
+    Recommendation,
+)
+from hplaw.problems import plain_problem, to_error
+
+
+_MAX_BODY = 7_000_000
+"""Bytes of queries that one batch call sends; the service takes 8 MB."""
+
+_RETRIED = frozenset({429, 502, 503, 504})
+"""HTTP statuses that may pass by themselves; every call of the interface may be repeated safely."""
+
+_LONGEST_WAIT_S = 30.0
+"""A service that asks to wait for longer, in seconds, is believed and not asked again."""
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One HTTP exchange: what to send, the type of a good reply's body, and the statuses that carry one."""
+
+    method: str
+    path: str
+    kind: Any
+    params: dict[str, str] = {}
+    body: bytes | None = None
+    good: tuple[int, ...] = (200,)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers that this call needs."""
+        return {} if self.body is None else {"content-type": "application/json"}
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """What came back: an HTTP reply, or the reason in `lost` why there is none."""
+
+    status: int | None = None
+    body: bytes = b""
+    retry_after: str | None = None
+    lost: ClientError | None = None
+
+
+def recommend_call(query: Query | None, fields: Mapping[str, Any]) -> Call:
+    """Return the call that asks for one recommendation."""
+    body = query_body(query, fields)
+    return Call(method="POST", path="/v1/recommendations", kind=Recommendation, body=body)
+
+
+def batch_calls(queries: Sequence[Query | Mapping[str, Any]]) -> list[Call]:
+    """Return the calls that together ask all `queries`, none larger than the service takes."""
+    return [
+        Call(method="POST", path="/v1/recommendations/batch", kind=BatchReply, body=body)
+        for body in batch_bodies(queries)
+    ]
+
+
+def batch_results(replies: Sequence[BatchReply]) -> list[BriefRecommendation]:
+    """Return the rows of several replies as one list."""
+    return [row for reply in replies for row in reply.results]
+
+
+def laws_call(quantity: str | None, status: str | None) -> Call:
+    """Return the call that lists laws."""
+    filters = {"quantity": quantity, "status": status}
+    params = {name: value for name, value in filters.items() if value is not None}
+    return Call(method="GET", path="/v1/laws", kind=list[LawSummary], params=params)
+
+
+def law_call(address: str) -> Call:
+    """Return the call that reads one law."""
+    return Call(method="GET", path=_law_path(address), kind=LawRecord)
+
+
+def bibtex_call(address: str) -> Call:
+    """Return the call that reads the BibTeX entry of one law."""
+    return Call(method="GET", path=f"{_law_path(address)}/bibtex", kind=str)
+
+
+def evaluate_call(address: str, given: Mapping[str, Any]) -> Call:
+    """Return the call that evaluates one law."""
+    body = to_json({"given": given})
+    return Call(method="POST", path=f"{_law_path(address)}/evaluate", kind=Evaluation, body=body)
+
+
+def quantities_call() -> Call:
+    """Return the call that reads the vocabulary."""
+    return Call(method="GET", path="/v1/quantities", kind=list[QuantityRecord])
+
+
+def ready_call() -> Call:
+    """Return the call that asks for the service's health, which a service that is not ready answers too."""
+    return Call(method="GET", path="/health/ready", kind=Health, good=(200, 503))
+
+
+def query_body(query: Query | None, fields: Mapping[str, Any]) -> bytes:
+    """Return the JSON of a question given as a `Query` or by its fields.
+
+    >>> query_body(None, {"n_params": 7e9})
+    b'{"n_params":7000000000.0}'
+    """
+    if query is not None and fields:
+        message = "give a Query or its fields by name, not both"
+        raise QueryError(message, field=next(iter(fields)))
+    return to_json(fields if query is None else query)
+
+
+def batch_bodies(queries: Sequence[Query | Mapping[str, Any]]) -> Iterator[bytes]:
+    """Yield the JSON of batch requests that hold all queries in order, each within the service's limits."""
+    rows: list[bytes] = []
+    size = 0
+    for index, query in enumerate(queries):
+        row = to_json(query, path=f"queries[{index}]")
+        if rows and (len(rows) == MAX_QUERIES or size + len(row) > _MAX_BODY):
+            yield b'{"queries":[' + b",".join(rows) + b"]}"
+            rows, size = [], 0
+        rows.append(row)
+        size += len(row) + 1
+    if rows:
+        yield b'{"queries":[' + b",".join(rows) + b"]}"
+
+
+def to_json(value: object, *, path: str = "") -> bytes:
+    """Return the JSON of a record or of plain values; JSON would turn what is not finite into null, so it is refused.
+
+    **Raises:** `QueryError` naming the field that is not finite or is no plain value.
+    """
+    plain = msgspec.to_builtins(value, enc_hook=_plain)
+    _refuse_infinite(plain, path)
+    return msgspec.json.encode(plain)
+
+
+def _plain(value: object) -> object:
+    # numpy's numbers say that they are numbers, without numpy being loaded here
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real):
+        return float(value)
+    message = f"{value!r} is neither a number, a name, a list nor a mapping; give one of these"
+    raise QueryError(message)
+
+
+def _refuse_infinite(value: object, path: str) -> None:
+    match value:
+        case float() if not math.isfinite(value):
+            message = f"{path}={value} is not finite; give a number"
+            raise QueryError(message, field=path, malformed=True)
+        case dict():
+            for key, item in value.items():  # pyright: ignore[reportUnknownVariableType]
+                _refuse_infinite(item, f"{path}.{key}" if path else str(key))  # pyright: ignore[reportUnknownArgumentType]
+        case list():
+            for index, item in enumerate(value):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+                _refuse_infinite(item, f"{path}[{index}]")
+        case _:
+            pass
+
+
+def read_reply(call: Call, reply: Reply) -> Any:
+    """Return the record that a reply carries.
+
+    **Raises:** the error that the service answered with, or `ClientError` for a lost reply and for one that is no answer of hplaw.
+    """
+    status = reply.status
+    if status is None:
+        raise reply.lost or ClientError("no reply")
+    if status not in call.good:
+        raise _refusal(status, reply.body)
+    try:
+        if call.kind is str:
+            return reply.body.decode()
+        return msgspec.json.decode(reply.body, type=call.kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        message = f"{call.method} {call.path} answered {status} with no record of hplaw ({error}); is this the address of an hplaw service, of this version?"
+        raise ClientError(message, status=status) from None
+
+
+def _refusal(status: int, body: bytes) -> HplawError:
+    try:
+        return to_error(msgspec.json.decode(body, type=Problem))
+    except msgspec.MsgspecError:
+        known = 400 <= status < 600
+        return to_error(plain_problem(status if known else 502, "no answer of an hplaw service"))
+
+
+def pause(
+    call: Call, reply: Reply, *, attempt: int, retries: int, chance: float
+) -> float | None:
+    """Return the seconds to wait before asking again, or None when the reply stands.
+
+    min(8, 0.25 2^attempt) (1 + chance) / 2: exponential, half of it at random so that clients do not march in step.
+
+    **Arguments:**
+
+    - `attempt`: how often it was tried again already, from zero, of `retries` times allowed.
+    - `chance`: a number in [0, 1), drawn for this pause.
+
+    The reply's `Retry-After` is honoured when it counts seconds and is not too long.
+
+    >>> pause(ready_call(), Reply(status=429), attempt=1, retries=3, chance=0.0)
+    0.25
+    """
+    status, retry_after = reply.status, reply.retry_after
+    passing = status is None or (status in _RETRIED and status not in call.good)
+    if attempt >= retries or not passing:
+        return None
+    if retry_after is None or not (retry_after.isascii() and retry_after.isdecimal()):
+        return min(8.0, 0.25 * 2.0**attempt) * (1.0 + chance) / 2.0
+    asked = float(retry_after)
+    return asked + 0.5 * chance if asked <= _LONGEST_WAIT_S else None
+
+
+def _law_path(address: str) -> str:
+    if address in {"", ".", ".."}:
+        message = f"'{address}' is no law; give an id such as step-law-2025"
+        raise LawNotFound(message)
+    # a plus must be escaped: some proxies read it as a space
+    return f"/v1/laws/{quote(address, safe='@')}"

@@ -1,0 +1,145 @@
+"""The client over HTTP that waits for its answers."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, final
+
+from hplaw.client import calls
+from hplaw.client.abstract import AbstractClient
+from hplaw.errors import ClientError
+from hplaw.messages import (
+    BriefRecommendation,
+    Evaluation,
+    Health,
+    LawRecord,
+    LawSummary,
+    QuantityRecord,
+    Query,
+    Recommendation,
+)
+
+
+def request_headers(api_key: str | None) -> dict[str, str]:
+    """Return the headers that every request carries."""
+    headers = {"accept": "application/json", "user-agent": "hplaw-client"}
+    return headers if api_key is None else {**headers, "authorization": f"Bearer {api_key}"}
+
+
+def checked_url(base_url: str) -> str:
+    """Return `base_url` when it can be one.
+
+    **Raises:** `ClientError` where it does not start with http:// or https://.
+    """
+    if not base_url.startswith(("http://", "https://")):
+        message = f"'{base_url}' is no address of a service; give one such as http://127.0.0.1:8000"
+        raise ClientError(message)
+    return base_url
+
+
+def unanswered(base_url: str, error: Exception) -> ClientError:
+    """Return the error that tells of a service that gave no answer."""
+    why = str(error) or type(error).__name__
+    message = f"{base_url} did not answer: {why}; is the service running there?"
+    return ClientError(message)
+
+
+@final
+class Client(AbstractClient):
+    """Questions to an hplaw service; safe to share between threads.
+
+    **Arguments:**
+
+    - `base_url`: where the service is, for example `http://127.0.0.1:8000`.
+    - `api_key`: the key that the service asks for, if it does.
+    - `timeout`: seconds to wait for a connection, and between parts of an answer.
+    - `retries`: how often to ask again after a lost connection or HTTP 429, 502, 503 or 504, with growing pauses.
+    - `sleep`: how to pause; tests give their own.
+    """
+
+    def __init__(
+        self,
+        base_url: str = "http://127.0.0.1:8000",
+        *,
+        api_key: str | None = None,
+        timeout: float = 10.0,
+        retries: int = 3,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        import httpx2
+
+        self._base_url = checked_url(base_url)
+        self._retries = retries
+        self._sleep = sleep
+        self._random = random.Random()
+        self._lost = httpx2.RequestError
+        headers = request_headers(api_key)
+        self._http = httpx2.Client(base_url=base_url, headers=headers, timeout=timeout)
+
+    def recommend(self, query: Query | None = None, /, **fields: Any) -> Recommendation:
+        """Return the recommendation for a `Query`, or for its fields given by name."""
+        return self._send(calls.recommend_call(query, fields))
+
+    def recommend_batch(
+        self, queries: Sequence[Query | Mapping[str, Any]]
+    ) -> list[BriefRecommendation]:
+        """Return a brief recommendation for each query, in order, in as many requests as it takes."""
+        return calls.batch_results([self._send(call) for call in calls.batch_calls(queries)])
+
+    def laws(self, *, quantity: str | None = None, status: str | None = None) -> list[LawSummary]:
+        """Return the laws known to the service, or those that give `quantity` or have `status`."""
+        return self._send(calls.laws_call(quantity, status))
+
+    def law(self, address: str) -> LawRecord:
+        """Return the law at `id`, `id@version` or `id@version+digest`."""
+        return self._send(calls.law_call(address))
+
+    def bibtex(self, address: str) -> str:
+        """Return the BibTeX entry of a law's source."""
+        return self._send(calls.bibtex_call(address))
+
+    def evaluate(
+        self, address: str, given: Mapping[str, float | str | Mapping[str, float | str]]
+    ) -> Evaluation:
+        """Return what one law says for the inputs `given`."""
+        return self._send(calls.evaluate_call(address, given))
+
+    def quantities(self) -> list[QuantityRecord]:
+        """Return the vocabulary that questions and laws speak."""
+        return self._send(calls.quantities_call())
+
+    def ready(self) -> Health:
+        """Return whether the service can answer, and the law files that it cannot read."""
+        return self._send(calls.ready_call())
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._http.close()
+
+    def _send(self, call: calls.Call) -> Any:
+        attempt = 0
+        while True:
+            reply = self._try(call)
+            wait = calls.pause(
+                call, reply, attempt=attempt, retries=self._retries, chance=self._random.random()
+            )
+            if wait is None:
+                return calls.read_reply(call, reply)
+            self._sleep(wait)
+            attempt += 1
+
+    def _try(self, call: calls.Call) -> calls.Reply:
+        try:
+            reply = self._http.request(
+                call.method,
+                call.path,
+                params=call.params,
+                content=call.body,
+                headers=call.headers,
+            )
+        except self._lost as error:
+            return calls.Reply(lost=unanswered(self._base_url, error))
+        retry_after = reply.headers.get("retry-after")
+        return calls.Reply(status=reply.status_code, body=reply.content, retry_after=retry_after)

@@ -1,0 +1,92 @@
+"""The client that asks the library in this process: the same questions, answers and errors, no service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, final
+
+from hplaw.client import calls
+from hplaw.client.abstract import AbstractClient
+from hplaw.listing import health, known_quantities, law_record, list_laws
+from hplaw.messages import (
+    BatchRequest,
+    BriefRecommendation,
+    EvaluateRequest,
+    Evaluation,
+    Health,
+    LawRecord,
+    LawSummary,
+    QuantityRecord,
+    Query,
+    Recommendation,
+    decode,
+    quantity_records,
+)
+
+
+@final
+class LocalClient(AbstractClient):
+    """Questions to the laws that this process reads from its disk; loads numpy when it is made.
+
+    A question takes the same way through JSON as over HTTP, so that a mistake in it is told in the same words.
+
+    **Arguments:**
+
+    - `laws`: folders searched before those of HPLAW_LAWS, the user's and the shipped ones.
+    """
+
+    def __init__(self, laws: Iterable[str | Path] = ()) -> None:
+        from hplaw.catalogue import load_catalogue
+
+        self._catalogue = load_catalogue(tuple(Path(folder) for folder in laws))
+
+    def recommend(self, query: Query | None = None, /, **fields: Any) -> Recommendation:
+        """Return the recommendation for a `Query`, or for its fields given by name."""
+        from hplaw.recommend import recommend
+
+        return recommend(decode(calls.query_body(query, fields), Query), self._catalogue)
+
+    def recommend_batch(
+        self, queries: Sequence[Query | Mapping[str, Any]]
+    ) -> list[BriefRecommendation]:
+        """Return a brief recommendation for each query, in order."""
+        from hplaw.recommend import recommend_many
+
+        return [
+            row
+            for body in calls.batch_bodies(queries)
+            for row in recommend_many(decode(body, BatchRequest).queries, self._catalogue)
+        ]
+
+    def laws(self, *, quantity: str | None = None, status: str | None = None) -> list[LawSummary]:
+        """Return the laws found, or those that give `quantity` or have `status`."""
+        return list_laws(self._catalogue, quantity=quantity, status=status)
+
+    def law(self, address: str) -> LawRecord:
+        """Return the law at `id`, `id@version` or `id@version+digest`."""
+        return law_record(self._catalogue, self._catalogue.get(address))
+
+    def bibtex(self, address: str) -> str:
+        """Return the BibTeX entry of a law's source."""
+        return self._catalogue.get(address).citation().bibtex
+
+    def evaluate(
+        self, address: str, given: Mapping[str, float | str | Mapping[str, float | str]]
+    ) -> Evaluation:
+        """Return what one law says for the inputs `given`."""
+        from hplaw.evaluate import evaluate
+
+        asked = decode(calls.to_json({"given": given}), EvaluateRequest)
+        return evaluate(self._catalogue.get(address), asked.given, self._catalogue)
+
+    def quantities(self) -> list[QuantityRecord]:
+        """Return the vocabulary that questions and laws speak."""
+        return quantity_records(known_quantities(self._catalogue).values())
+
+    def ready(self) -> Health:
+        """Return the number of laws found, and the files that could not be read."""
+        return health(self._catalogue)
+
+    def close(self) -> None:
+        """Do nothing; there is nothing to let go of."""

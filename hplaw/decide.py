@@ -1,0 +1,223 @@
+"""What to choose: the values of a law's free quantities that make its expected loss least, under what is given.
+
+With nothing fixed or bounded and no uncertainty, that is the law's closed form. Otherwise the mean over scenarios is
+minimised; and scenario by scenario, to say where the best value of a new cell may lie.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hplaw.errors import QueryError
+from hplaw.law.law import Law
+from hplaw.minimise import Minimum, minimise
+from hplaw.point import distance, point
+from hplaw.posterior import Scenarios, growth, numpy, numpy_environment, scenarios
+
+
+Array = NDArray[np.float64]
+
+PLATEAU = 1e-3
+"""Share of expected loss that a value on the plateau may cost."""
+_FAR = 30.0
+"""E-folds from its start at which a quantity without bounds counts as having no best value."""
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """What a law recommends.
+
+    - `values`: chosen quantities; `samples` where each may really be best, `transfer` the same for another recipe.
+    - `plateau`: range by quantity that costs at most a thousandth of expected loss.
+    - `minimised`: samples of what was minimised, at the values chosen; `regret` its expected excess over each scenario's best.
+    """
+
+    values: dict[str, float]
+    samples: dict[str, Array]
+    transfer: dict[str, Array]
+    plateau: dict[str, tuple[float, float]]
+    minimised: Array
+    regret: float | None
+
+
+class _Problem:
+    """One decision: the law, what is fixed, what is free between which bounds, and its scenarios."""
+
+    def __init__(self, law: Law, known: Mapping[str, Any], bounds: Mapping[str, tuple[float | None, float | None]]) -> None:
+        assert law.spec.decision is not None
+        self.law, self.known = law, known
+        self.free = [name for name in law.chosen if known.get(name) is None]
+        self.drawn: Scenarios = scenarios(law)
+        self.bounded = any(name in bounds for name in self.free)
+        limits = [bounds.get(name, (None, None)) for name in self.free]
+        self.low = np.array([[math.log(low) if low else -math.inf] for low, _ in limits])
+        self.high = np.array([[math.log(high) if high else math.inf] for _, high in limits])
+        grows = growth(law)
+        stretch = math.sqrt(max(grows({**law.spec.constants, "outside": distance(law, known).total}), 1.0)) if grows else 0.0
+        self.shift = {name: stretch * z for name, z in self.drawn.discrepancy.items()}
+
+    @property
+    def closed(self) -> bool:
+        """Return whether the closed form applies as it stands."""
+        return bool(self.law.optimum) and len(self.free) == len(self.law.chosen)
+
+    def environment(self, x: Array | None, *, transfer: bool = False, shifted: bool = False, single: bool = False) -> Any:
+        """Return the law's names with the free quantities at `x[point, quantity, problem]`, logarithms."""
+        values: dict[str, Any] = dict(self.drawn.point) if single else self.drawn.values(transfer=transfer)
+        values.update(point_inputs(self.law, self.known))
+        if x is not None:
+            values.update({name: np.exp(x[:, i]) for i, name in enumerate(self.free)})
+        if shifted:
+            for name in self.law.chosen:
+                if name in self.shift and name in values:
+                    values[name] = values[name] * np.exp(-self.shift[name])
+        return numpy_environment(self.law, values)
+
+    def objective(self, x: Array, **how: bool) -> Array:
+        """Return what is minimised at `x[point, quantity, problem]`, one column per problem or scenario."""
+        assert self.law.spec.decision is not None
+        name = self.law.spec.decision.minimise
+        with np.errstate(all="ignore"):
+            found = self.law.program(numpy()).outputs[name](self.environment(x, **how))
+        return np.where(np.isfinite(found), found, np.inf) * np.ones_like(x[:, 0])
+
+    def mean(self, x: Array) -> Array:
+        """Return the expected objective `[point, problem]` at `x[point, quantity, problem]`."""
+        points, size, problems = x.shape
+        spread = np.moveaxis(x, 1, 2).reshape(-1, size, 1)
+        found = self.objective(spread, single=not self.drawn.uncertain)
+        return found.mean(axis=1).reshape(points, problems) if found.ndim > 1 else found.reshape(points, problems)
+
+    def start(self) -> Array:
+        """Return where to begin `[quantity, 1]`: the closed form, or the best of a coarse scan over the domain."""
+        if self.law.optimum:
+            with np.errstate(all="ignore"):
+                environment = self.environment(None, single=True)
+                forms = self.law.program(numpy()).optimum
+                found = np.array([[math.log(float(forms[name](environment)))] for name in self.free])
+            return np.clip(found, self.low, self.high)
+        axes = [np.linspace(*self._reach(i), 25) for i in range(len(self.free))]
+        grid = np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")], axis=1)[:, :, None]
+        values = self.mean(grid)[:, 0]
+        return grid[int(np.argmin(values))]
+
+    def _reach(self, i: int) -> tuple[float, float]:
+        seen = self.law.spec.domain.get(self.free[i])
+        low, high = (math.log(float(seen[0])) - 3, math.log(float(seen[1])) + 3) if seen else (-25.0, 30.0)
+        return max(low, float(self.low[i, 0])), min(high, float(self.high[i, 0]))
+
+
+def point_inputs(law: Law, known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the inputs of a law that are known or have a stand-in, the chosen ones left out unless they are known."""
+    filled = {name: 1.0 for name in law.chosen if known.get(name) is None}
+    environment = point(law, {**known, **filled}).environment
+    return {name: environment[name] for name in law.inputs if name not in filled}
+
+
+def decide(law: Law, known: Mapping[str, Any], bounds: Mapping[str, tuple[float | None, float | None]] | None = None) -> Decision:
+    """Return what a law with a `[decision]` recommends for the quantities that `known` leaves free.
+
+    **Arguments:**
+
+    - `known`: values by quantity; a chosen quantity among them is fixed.
+    - `bounds`: least and greatest value allowed for a free quantity, either None.
+
+    **Raises:** `QueryError` where nothing is free, the bounds leave nothing to choose, or the law has no least point.
+    """
+    problem = _Problem(law, known, bounds or {})
+    if not problem.free:
+        message = f"{', '.join(law.chosen)} are all fixed; leave one of them out to have it chosen"
+        raise QueryError(message, field=law.chosen[0])
+    for name, low, high in zip(problem.free, problem.low[:, 0], problem.high[:, 0], strict=True):
+        if low > high:
+            message = f"the bounds of {name} leave nothing: {math.exp(low):g} is above {math.exp(high):g}"
+            raise QueryError(message, field=f"bounds.{name}")
+    best = _least(problem)
+    values = {name: math.exp(best[i, 0]) for i, name in enumerate(problem.free)}
+    if not problem.drawn.uncertain:
+        plateau = {name: _plateau(problem, best, i) for i, name in enumerate(problem.free)}
+        minimised = problem.objective(best[None], single=True)[0]
+        return Decision(values=values, samples={}, transfer={}, plateau=plateau, minimised=minimised, regret=None)
+    samples, least = _scatter(problem, best, transfer=False)
+    transfer = _scatter(problem, best, transfer=True)[0] if problem.drawn.transfer else {}
+    minimised = problem.objective(best[None], shifted=True)[0]
+    with np.errstate(all="ignore"):
+        regret = float(np.mean(minimised / least - 1))
+    return Decision(
+        values=values, samples=samples, transfer=transfer,
+        plateau={name: _plateau(problem, best, i) for i, name in enumerate(problem.free)},
+        minimised=minimised, regret=max(regret, 0.0) if math.isfinite(regret) else None,
+    )  # fmt: skip
+
+
+def _least(problem: _Problem) -> Array:
+    """Return the logarithms `[quantity, 1]` at which the expected objective is least."""
+    start = problem.start()
+    if problem.closed and not problem.bounded and not problem.drawn.uncertain:
+        return start
+    low, high = np.maximum(problem.low, start - _FAR), np.minimum(problem.high, start + _FAR)
+    found = minimise(problem.mean, start, low, high)
+    lost = (np.abs(found.x - start) >= _FAR - 1e-6) & np.isinf(np.where(found.x > start, problem.high, problem.low))
+    if not np.isfinite(found.value).all() or lost.any():
+        name = problem.free[int(np.argmax(lost[:, 0]))] if lost.any() else problem.free[0]
+        message = f"{problem.law.id} has no best {name} under what is given; fix it or bound it"
+        raise QueryError(message, field=name)
+    return found.x
+
+
+def _scatter(problem: _Problem, best: Array, *, transfer: bool) -> tuple[dict[str, Array], Array]:
+    """Return where each scenario has its own best values, by quantity, and its least objective there."""
+    size = problem.drawn.size
+    if problem.closed:
+        with np.errstate(all="ignore"):
+            environment = problem.environment(None, transfer=transfer)
+            forms = problem.law.program(numpy()).optimum
+            own = np.array([np.log(forms[name](environment)) + problem.shift.get(name, 0.0) + np.zeros(size) for name in problem.free])
+        inside = np.clip(own, problem.low, problem.high)
+        if (own == inside).all() or not problem.bounded:
+            least = problem.objective(own[None], transfer=transfer, shifted=True)[0]
+            return {name: np.exp(own[i]) for i, name in enumerate(problem.free)}, least
+    start = np.repeat(best, size, axis=1)
+    low, high = np.maximum(problem.low, best - _FAR), np.minimum(problem.high, best + _FAR)
+    found: Minimum = minimise(lambda x: problem.objective(x, transfer=transfer, shifted=True), start, low, high)
+    return {name: np.exp(found.x[i]) for i, name in enumerate(problem.free)}, found.value
+
+
+def _plateau(problem: _Problem, best: Array, i: int) -> tuple[float, float]:
+    """Return the range of one free quantity that costs at most `PLATEAU`, the others chosen anew."""
+    limit = float(problem.mean(best[None])[0, 0]) * (1 + PLATEAU)
+    rest = [j for j in range(len(problem.free)) if j != i]
+
+    def profile(x: Array) -> Array:
+        """Return the least expected objective with quantity `i` at each of `x`."""
+        where = np.repeat(best, len(x), axis=1)
+        where[i] = x
+        if not rest:
+            return problem.mean(where[None])[0]
+
+        def others(y: Array) -> Array:
+            full = np.repeat(where[None], y.shape[0], axis=0)
+            full[:, rest] = y
+            return problem.mean(full)
+
+        return minimise(others, where[rest], problem.low[rest], problem.high[rest]).value
+
+    def edge(sign: float) -> float:
+        bound = float((problem.high if sign > 0 else problem.low)[i, 0])
+        reach = min(abs(bound - best[i, 0]), 8.0)
+        near, far = 0.0, reach
+        for _ in range(4):  # each round narrows the bracket eightfold
+            tries = np.linspace(near, far, 9)
+            costly = profile(best[i, 0] + sign * tries) > limit
+            if not costly.any():
+                return best[i, 0] + sign * far
+            first = int(np.argmax(costly))
+            near, far = float(tries[max(first - 1, 0)]), float(tries[first])
+        return best[i, 0] + sign * (near + far) / 2
+
+    return math.exp(edge(-1.0)), math.exp(edge(1.0))

@@ -1,0 +1,196 @@
+"""One query carried through the planner's route: every quantity on the way derived once, by the best law that can."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from hplaw.answer import Answer, answer, closed_form
+from hplaw.catalogue import Catalogue
+from hplaw.errors import QueryError
+from hplaw.expression.backends import Undefined
+from hplaw.law import Law
+from hplaw.plan import Candidate, Route, Slot, check_want, choose, find_route
+from hplaw.point import SILENT, Distance, point
+from hplaw.question import Question
+from hplaw.quantities import vocabulary
+
+
+class Derivation:
+    """What came of a query.
+
+    - `known`: all values, given and derived; `source` the law of each derived quantity; `answers` what each law said.
+    - `away`: distance of every law asked from its domain; `reasons` why a quantity could not be had.
+    - `passed`: laws that would have come first but do not speak here, with the words.
+    """
+
+    def __init__(self, question: Question, route: Route, catalogue: Catalogue) -> None:
+        self.question, self.route, self.catalogue = question, route, catalogue
+        self.known: dict[str, Any] = dict(question.known)
+        self.source: dict[str, Law] = {}
+        self.answers: dict[Law, Answer] = {}
+        self.away: dict[Law, Distance] = {}
+        self.reasons: dict[str, str] = dict(route.reasons)
+        self.passed: list[tuple[Law, str, str]] = []
+        self._slots = {slot.quantity: slot for slot in route.slots}
+
+    def run(self) -> None:
+        """Derive every quantity of the route."""
+        leaders: dict[str, Law] | None = None
+        for slot in self.route.slots:
+            if slot.quantity in self.known:
+                continue
+            ranked = choose(slot, self.known, self.away)
+            if any(slot.quantity in group for group in self.route.together):
+                if leaders is None:
+                    leaders = self._pick_leaders()
+                lead = leaders.get(slot.quantity)
+                ranked.sort(key=lambda candidate: candidate.law is not lead)
+            self._fill(slot, ranked)
+
+    def _pick_leaders(self) -> dict[str, Law]:
+        """Return the law that gives each coherent quantity: one for all where one can, else one for rate and batch."""
+        for group in self.route.together:
+            slots = [self._slots[name] for name in group]
+            shared = [c for c in slots[0].candidates if all(any(o.law is c.law for o in s.candidates) for s in slots[1:])]
+            speaking = [c for c in choose(Slot(group[0], tuple(shared)), self.known, self.away) if self._ready(c)]
+            preferred = {c.preferred for slot in slots for c in slot.candidates}
+            if speaking and (speaking[0].preferred == min(preferred) or len(preferred) == 1):
+                return dict.fromkeys(group, speaking[0].law)
+        return {}
+
+    def _ready(self, candidate: Candidate) -> bool:
+        return all(name in self.known for name in candidate.needs)
+
+    def _fill(self, slot: Slot, ranked: Sequence[Candidate]) -> None:
+        name = slot.quantity
+        for candidate in ranked:
+            law = candidate.law
+            if not self._ready(candidate):
+                self.reasons.setdefault(name, f"{law.id} needs {', '.join(n for n in candidate.needs if n not in self.known)}")
+                continue
+            found = self._ask(law)
+            if isinstance(found, str):
+                self.reasons[name] = found
+                self.passed.append((law, name, found))
+                continue
+            value = found.values.get(name)
+            if value is None or isinstance(value, tuple):
+                why = found.failed.get(name) or f"{law.id} gives a table of {name}; ask it with evaluate"
+                self.reasons[name] = why
+                self.passed.append((law, name, why))
+                continue
+            self.known[name], self.source[name] = value, law
+            return
+
+    def _ask(self, law: Law) -> Answer | str:
+        """Return what a law says here, or why it cannot."""
+        found = self.answers.get(law)
+        if found is None:
+            free = {name: None for name in law.chosen if self.source.get(name) is law}
+            bounds = {name: limit for name, limit in self.question.bounds.items() if name in law.chosen}
+            try:
+                found = answer(law, {**self.known, **free}, bounds=bounds, catalogue=self.catalogue)
+            except QueryError as error:
+                return str(error)
+            self.answers[law] = found
+        return found
+
+    def offered(self, name: str) -> bool:
+        """Return whether any law gives a quantity at all."""
+        return name in self.catalogue.givers
+
+    def unit(self, name: str) -> str:
+        """Return the unit of a quantity."""
+        quantity = vocabulary().get(name)
+        return quantity.unit if quantity else self.catalogue.givers[name][0].quantity(name).unit
+
+    @property
+    def asked(self) -> list[Law]:
+        """Return every law that was looked at."""
+        return list(self.away)
+
+    def path(self, name: str) -> Iterator[tuple[Law, list[str]]]:
+        """Yield the laws that lead to a quantity, first steps first, each with what it gave on the way."""
+        steps: dict[Law, list[str]] = {}
+
+        def collect(quantity: str) -> None:
+            law = self.source.get(quantity)
+            if law is None or quantity in steps.get(law, ()):
+                return
+            for needed in law.inputs:
+                if self.source.get(needed) is not law:
+                    collect(needed)
+            steps.setdefault(law, []).append(quantity)
+
+        collect(name)
+        yield from steps.items()
+
+    def laws_behind(self, names: Sequence[str]) -> list[Law]:
+        """Return the laws used for some quantities, each once, in the order of use."""
+        return list(dict.fromkeys(law for name in names for law, _ in self.path(name)))
+
+    def others(self, name: str) -> Iterator[tuple[Law, Any]]:
+        """Yield what other laws would have said for a quantity, best first."""
+        for candidate in choose(self._slots[name], self.known, self.away):
+            law = candidate.law
+            if law is self.source[name] or not self._ready(candidate):
+                continue
+            value = self.value(law, name, {**self.question.known, **{n: self.known[n] for n in candidate.needs}})
+            if value is not None:
+                yield law, value
+
+    def value(self, law: Law, name: str, known: Mapping[str, Any]) -> Any:
+        """Return a law's plain value of a quantity, or None where it has none without a search."""
+        if law.spec.kind != "formula":
+            return None
+        try:
+            free = [chosen for chosen in law.chosen if known.get(chosen) is None]
+            if free:
+                chosen = closed_form(law, known) if len(free) == len(law.chosen) else None
+                if chosen is None:
+                    return None
+                if name in chosen:
+                    return chosen[name]
+                known = {**known, **chosen}
+            here = point(law, known)
+            value = None if here.status in SILENT else here.output(name)
+        except (QueryError, Undefined):
+            return None
+        return None if isinstance(value, tuple) else value
+
+    def again(self, known: Mapping[str, Any]) -> dict[str, float]:
+        """Return the derived numbers once more from other known values, by the same laws."""
+        moved = dict(known)
+        found: dict[str, float] = {}
+        for slot in self.route.slots:
+            name = slot.quantity
+            law = self.source.get(name)
+            if law is None:
+                continue
+            own = {**moved, **{n: None for n in law.chosen if self.source.get(n) is law}}
+            value = self.value(law, name, own)
+            if isinstance(value, float):
+                moved[name] = found[name] = value
+        return found
+
+
+def derive(question: Question, catalogue: Catalogue) -> Derivation:
+    """Return the derivation of everything a question wants.
+
+    **Raises:** `QueryError` for unknown quantities or a law that gives nothing here; `LawNotFound`.
+    """
+    if question.asked:
+        check_want(catalogue, question.want)
+    known = frozenset(question.known)
+    routes = catalogue.routes
+    key = (known, question.want, question.prefer)
+    route = routes.get(key)
+    if route is None:
+        if len(routes) > 4096:
+            routes.clear()
+        route = routes[key] = find_route(catalogue, known, question.want, question.prefer)
+    derivation = Derivation(question, route, catalogue)
+    derivation.run()
+    return derivation
+

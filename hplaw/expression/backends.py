@@ -1,0 +1,227 @@
+"""The arithmetic that a compiled formula runs on: floats, numpy, jax.numpy, or exact rationals.
+
+Floats raise `Undefined` where a formula has no value and evaluate only the branch of `where` that is taken; arrays
+give NaN there, as one row of a batch must not stop the others. JAX is handed in by the caller, never imported here.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from typing import Any
+
+import msgspec
+
+
+class Undefined(ArithmeticError):
+    """A formula has no value at the point given; the text says why."""
+
+
+class Curve(msgspec.Struct, frozen=True):
+    """A table by number: linear between its points, in x or in log x, held at its ends."""
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    log: bool = False
+
+
+class Backend(msgspec.Struct, frozen=True, kw_only=True):
+    """Operators and functions by name, how a number is read from text, and whether only one branch is evaluated."""
+
+    name: str
+    operators: Mapping[str, Callable[..., Any]]
+    functions: Mapping[str, Callable[..., Any]]
+    number: Callable[[str], Any]
+    lazy: bool
+
+
+def _guard(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """Return `function` with every arithmetic failure turned into words."""
+
+    def guarded(*x: float) -> float:
+        try:
+            y = function(*x)
+        except OverflowError:
+            message = f"{name} is too large to write down"
+        except (ValueError, ZeroDivisionError):
+            message = f"{name} of {', '.join(f'{v:g}' for v in x)} has no value"
+        else:
+            if y == y:
+                return y
+            message = f"{name} of {', '.join(f'{v:g}' for v in x)} has no value"
+        raise Undefined(message)
+
+    return guarded
+
+
+def _divide(a: float, b: float) -> float:
+    if b == 0:
+        message = "a division by zero"
+        raise Undefined(message)
+    return a / b
+
+
+def _sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
+
+
+_SERIES = tuple(1 / math.factorial(k) for k in range(17, 1, -1))
+"""Coefficients of e^t - 1 - t, highest power first; 17 of them are exact to double precision for |t| <= 1/2."""
+
+
+def _expm2(t: Any) -> Any:
+    total = 0.0
+    for coefficient in _SERIES:
+        total = total * t + coefficient
+    return total * t * t
+
+
+def _interp(x: float, curve: Curve) -> float:
+    xs, ys = curve.x, curve.y
+    if x <= xs[0]:
+        return ys[0]
+    if x >= xs[-1]:
+        return ys[-1]
+    i = next(k for k in range(1, len(xs)) if x <= xs[k])
+    scale = math.log if curve.log else float
+    share = (scale(x) - scale(xs[i - 1])) / (scale(xs[i]) - scale(xs[i - 1]))
+    return ys[i - 1] + share * (ys[i] - ys[i - 1])
+
+
+_COMPARE: dict[str, Callable[..., Any]] = {
+    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq,
+}  # fmt: skip
+
+FLOATS = Backend(
+    name="floats",
+    operators=_COMPARE
+    | {
+        "+": operator.add, "-": operator.sub, "*": operator.mul, "/": _divide, "neg": operator.neg,
+        "**": _guard(math.pow, "a power"), "not": operator.not_,
+    },
+    functions={
+        "min": min, "max": max, "clip": lambda x, low, high: min(max(x, low), high),
+        "log": _guard(math.log, "log"), "exp": _guard(math.exp, "exp"), "expm1": _guard(math.expm1, "expm1"),
+        "log1p": _guard(math.log1p, "log1p"), "sqrt": _guard(math.sqrt, "sqrt"),
+        "expm2": _guard(lambda t: _expm2(t) if abs(t) <= 0.5 else math.expm1(t) - t, "expm2"),
+        "abs": abs, "floor": _guard(lambda x: float(math.floor(x)), "floor"),
+        "sin": _guard(math.sin, "sin"), "cos": _guard(math.cos, "cos"), "tanh": math.tanh,
+        "sigmoid": _guard(_sigmoid, "sigmoid"), "erf": math.erf, "interp": _guard(_interp, "interp"),
+    },
+    number=float,
+    lazy=True,
+)  # fmt: skip
+"""One point at a time, in plain Python: the fastest for a single question."""
+
+
+_EXACT_BITS = 4096
+"""Bits that a numerator or denominator may have, so that exact arithmetic ends."""
+
+
+def _exact(function: Callable[..., Fraction]) -> Callable[..., Fraction]:
+    """Return `function` with its failures in words and its results kept to a size."""
+
+    def guarded(*x: Fraction) -> Fraction:
+        try:
+            y = function(*x)
+        except ZeroDivisionError:
+            message = "a division by zero"
+            raise Undefined(message) from None
+        if y.numerator.bit_length() > _EXACT_BITS or y.denominator.bit_length() > _EXACT_BITS:
+            message = "a number too large for exact arithmetic"
+            raise Undefined(message)
+        return y
+
+    return guarded
+
+
+def _exact_power(base: Fraction, exponent: Fraction) -> Fraction:
+    if exponent.denominator != 1 or abs(exponent.numerator) > 64:
+        message = f"an exact law takes whole powers up to 64, not {exponent}"
+        raise Undefined(message)
+    return base**exponent.numerator
+
+
+RATIONALS = Backend(
+    name="rationals",
+    operators=_COMPARE
+    | {
+        "+": _exact(operator.add), "-": _exact(operator.sub), "*": _exact(operator.mul), "/": _exact(operator.truediv),
+        "neg": operator.neg, "**": _exact(_exact_power), "not": operator.not_,
+    },
+    functions={
+        "min": min, "max": max, "abs": abs, "floor": lambda x: Fraction(math.floor(x)),
+        "clip": lambda x, low, high: min(max(x, low), high),
+    },
+    number=Fraction,
+    lazy=True,
+)  # fmt: skip
+"""Exact arithmetic for laws with `exact = true`."""
+
+
+def array_backend(xp: Any, *, erf: Callable[[Any], Any], name: str) -> Backend:
+    """Return the backend over an array module with numpy's names.
+
+    **Arguments:**
+
+    - `xp`: `numpy` or `jax.numpy`.
+    - `erf`: the error function over its arrays.
+    """
+
+    def expm2(t: Any) -> Any:
+        near = xp.abs(t) <= 0.5
+        small = xp.where(near, t, 0.0)
+        return xp.where(near, _expm2(small), xp.expm1(t) - t)
+
+    def sigmoid(x: Any) -> Any:
+        small = xp.exp(-xp.abs(x))
+        return xp.where(xp.asarray(x) >= 0, 1.0, small) / (1.0 + small)
+
+    def interp(x: Any, curve: Curve) -> Any:
+        xs, ys = xp.asarray(curve.x), xp.asarray(curve.y)
+        return xp.interp(xp.log(x), xp.log(xs), ys) if curve.log else xp.interp(x, xs, ys)
+
+    def pick(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+        def folded(first: Any, *others: Any) -> Any:
+            for other in others:
+                first = function(first, other)
+            return first
+
+        return folded
+
+    return Backend(
+        name=name,
+        operators=_COMPARE
+        | {
+            "+": operator.add, "-": operator.sub, "*": operator.mul, "/": xp.true_divide, "neg": operator.neg,
+            "**": xp.power, "not": xp.logical_not, "and": xp.logical_and, "or": xp.logical_or,
+        },
+        functions={
+            "where": xp.where, "min": pick(xp.minimum), "max": pick(xp.maximum), "clip": xp.clip,
+            "log": xp.log, "exp": xp.exp, "expm1": xp.expm1, "log1p": xp.log1p, "sqrt": xp.sqrt, "expm2": expm2,
+            "abs": xp.abs, "floor": xp.floor, "sin": xp.sin, "cos": xp.cos, "tanh": xp.tanh,
+            "sigmoid": sigmoid, "erf": erf, "interp": interp,
+        },
+        number=float,
+        lazy=False,
+    )  # fmt: skip
+
+
+def numpy_backend() -> Backend:
+    """Return the backend over numpy; numpy has no error function, so that one goes element by element."""
+    import numpy as np
+
+    def erf(x: Any) -> Any:
+        return np.asarray(np.frompyfunc(math.erf, 1, 1)(x), dtype=np.float64)
+
+    return array_backend(np, erf=erf, name="numpy")
+
+
+def jax_backend() -> Backend:
+    """Return the backend over jax.numpy, for fitting and for schedules inside a training step."""
+    import jax.numpy as jnp
+    from jax.scipy.special import erf
+
+    return array_backend(jnp, erf=erf, name="jax")

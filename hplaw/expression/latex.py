@@ -1,0 +1,111 @@
+"""Tree -> LaTeX, with the letters of the vocabulary and no parentheses that precedence makes idle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hplaw.expression.tree import Binary, Call, Item, Name, Node, Number, Reduce, Unary
+
+
+_GREEK = frozenset(
+    "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi rho sigma tau phi chi psi omega".split()
+)
+_STRENGTH = {"or": 1, "and": 2, "<": 4, "<=": 4, ">": 4, ">=": 4, "==": 4, "+": 5, "-": 5, "*": 6, "/": 9, "**": 8}
+_SIGN = {"or": r" \lor ", "and": r" \land ", "<=": r" \le ", ">=": r" \ge ", "==": " = ", "*": r" \, "}
+_FUNCTION = {"log": r"\ln", "exp": r"\exp", "min": r"\min", "max": r"\max", "sin": r"\sin", "cos": r"\cos", "tanh": r"\tanh"}
+_ATOM = 10
+
+
+def latex(node: Node, symbols: Mapping[str, str] | None = None) -> str:
+    """Return the formula as LaTeX.
+
+    **Arguments:**
+
+    - `node`: the tree.
+    - `symbols`: LaTeX by name, for quantities; other names are set from their letters.
+
+    >>> from hplaw.expression.parse import parse
+    >>> latex(parse("c * n_params ** alpha / 2"), {"n_params": "N"})
+    '\\\\frac{c \\\\, N^{\\\\alpha}}{2}'
+    """
+    return _render(node, symbols or {})[0]
+
+
+def _render(node: Node, symbols: Mapping[str, str]) -> tuple[str, int]:
+    """Return the text of a node and how strongly it holds together."""
+    match node:
+        case Number(text=text):
+            return _number(text)
+        case Name(name=name):
+            return symbols.get(name) or _letters(name), _ATOM
+        case Item(name=name, keys=keys):
+            below = ",".join(_letters(key.name) for key in keys)
+            return f"{{{symbols.get(name) or _letters(name)}}}_{{{below}}}", _ATOM
+        case Unary(operator=operator, x=x):
+            return (rf"\lnot {_held(x, symbols, 4)}", 3) if operator == "not" else (f"-{_held(x, symbols, 6)}", 5)
+        case Reduce(function=function, index=index, body=body):
+            sign = r"\sum" if function == "sum" else r"\prod"
+            return rf"{sign}_{{\mathrm{{{_escape(index)}}}}} {_held(body, symbols, 6)}", 6
+        case Binary():
+            return _binary(node, symbols)
+        case Call():
+            return _call(node, symbols)
+        case _:
+            raise AssertionError(node)
+
+
+def _held(node: Node, symbols: Mapping[str, str], strength: int) -> str:
+    text, own = _render(node, symbols)
+    return text if own >= strength else rf"\left({text}\right)"
+
+
+def _binary(node: Binary, symbols: Mapping[str, str]) -> tuple[str, int]:
+    operator, strength = node.operator, _STRENGTH[node.operator]
+    if operator == "/":
+        return rf"\frac{{{_render(node.left, symbols)[0]}}}{{{_render(node.right, symbols)[0]}}}", 9
+    if operator == "**":
+        return f"{_held(node.left, symbols, _ATOM)}^{{{_render(node.right, symbols)[0]}}}", 8
+    right = _held(node.right, symbols, strength + 1)
+    return f"{_held(node.left, symbols, strength)}{_SIGN.get(operator, f' {operator} ')}{right}", strength
+
+
+def _call(node: Call, symbols: Mapping[str, str]) -> tuple[str, int]:
+    inner = [_render(argument, symbols)[0] for argument in node.arguments]
+    if node.function == "where":
+        return rf"\begin{{cases}} {inner[1]} & {inner[0]} \\ {inner[2]} & \text{{otherwise}} \end{{cases}}", _ATOM
+    if node.function == "sqrt":
+        return rf"\sqrt{{{inner[0]}}}", _ATOM
+    if node.function == "exp":
+        return rf"e^{{{inner[0]}}}", 8
+    if node.function == "abs":
+        return rf"\left|{inner[0]}\right|", _ATOM
+    if node.function == "floor":
+        return rf"\left\lfloor {inner[0]} \right\rfloor", _ATOM
+    name = _FUNCTION.get(node.function, rf"\mathrm{{{node.function}}}")
+    return rf"{name}\left({', '.join(inner)}\right)", _ATOM
+
+
+def _number(text: str) -> tuple[str, int]:
+    mantissa, _, exponent = text.lower().partition("e")
+    if not exponent:
+        return text, _ATOM
+    power = f"10^{{{int(exponent)}}}"
+    return (power, 8) if float(mantissa) == 1 else (rf"{mantissa} \cdot {power}", 6)
+
+
+def _letters(name: str) -> str:
+    """Return a name as a letter with a subscript: `log_c` is log c, `alpha` the Greek, `p0` a p with index 0."""
+    if name.startswith("log_"):
+        return rf"\ln {_letters(name.removeprefix('log_'))}"
+    head, _, tail = name.partition("_")
+    stem = head.rstrip("0123456789")
+    below = ",".join(part for part in (head[len(stem) :], _escape(tail)) if part)
+    if stem in _GREEK:
+        letter = rf"\{stem}"
+    else:
+        letter = stem if len(stem) <= 1 else rf"\mathrm{{{stem}}}"
+    return rf"{letter}_{{\mathrm{{{below}}}}}" if below else letter
+
+
+def _escape(text: str) -> str:
+    return text.replace("_", r"\_")

@@ -1,0 +1,168 @@
+"""Intervals: a law run over its scenarios, and quantiles of what comes out."""
+
+from __future__ import annotations
+
+import functools as ft
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hplaw.answer import Spread
+from hplaw.decide import Decision
+from hplaw.law.law import Law
+from hplaw.point import distance, inputs, point
+from hplaw.posterior import growth, numpy, numpy_environment, prior_arguments, scenarios, standard_normals
+
+
+Array = NDArray[np.float64]
+
+_LEVELS = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
+
+
+def quantiles(samples: Array) -> Array:
+    """Return the 5, 25, 50, 75 and 95 percent quantiles along the last axis, linear between samples.
+
+    >>> quantiles(np.arange(101.0))
+    array([ 5., 25., 50., 75., 95.])
+    """
+    ordered = np.sort(samples, axis=-1)
+    place = _LEVELS * (samples.shape[-1] - 1)
+    below = place.astype(int)
+    above = np.minimum(below + 1, samples.shape[-1] - 1)
+    low, high = ordered[..., below], ordered[..., above]
+    return low + (place - below) * (high - low)
+
+
+def spread(samples: Array) -> Spread | None:
+    """Return the quantiles of samples, or None where some of them are not finite."""
+    levels = quantiles(samples).tolist()
+    return Spread(*levels) if all(map(math.isfinite, levels)) else None
+
+
+def stretch(law: Law, outside: float) -> float:
+    """Return the factor by which a law's discrepancy is wider `outside` e-folds from its domain; never below one."""
+    grows = growth(law)
+    return math.sqrt(max(float(grows({**law.spec.constants, "outside": outside})), 1.0)) if grows else 1.0
+
+
+def intervals_of(
+    law: Law, known: Mapping[str, Any], wanted: Sequence[str], decision: Decision | None
+) -> tuple[dict[str, Spread], dict[str, Spread], dict[str, float]]:
+    """Return intervals, those for another recipe, and the medians that are the values of a fitted law.
+
+    **Arguments:**
+
+    - `known`: values by quantity, chosen ones included.
+    - `wanted`: outputs to look at.
+    - `decision`: what was chosen, with its scatter.
+    """
+    drawn = scenarios(law)
+    spreads: dict[str, Spread] = {}
+    transfers: dict[str, Spread] = {}
+    medians: dict[str, float] = {}
+    if decision is not None:
+        _collect(spreads, decision.samples)
+        _collect(transfers, decision.transfer)
+    uncertain_inputs = any(item.prior and known.get(item.known) is None for item in inputs(law))
+    if not drawn.uncertain and not uncertain_inputs:
+        return spreads, transfers, medians
+    numbers = [name for name in wanted if law.outputs[name][1] is None and not law.quantity(name).categorical]
+    plain = samples(law, known, numbers)
+    if drawn.fitted:
+        medians = {name: float(np.median(values)) for name, values in plain.items() if np.isfinite(values).all()}
+    _collect(spreads, {name: values * noise(law, name, known) for name, values in plain.items()})
+    if drawn.transfer:
+        _collect(transfers, samples(law, known, numbers, transfer=True))
+    return spreads, transfers, medians
+
+
+def _collect(into: dict[str, Spread], found: Mapping[str, Array]) -> None:
+    for name, values in found.items():
+        if (levels := spread(values)) is not None:
+            into[name] = levels
+
+
+def samples(law: Law, known: Mapping[str, Any], wanted: Sequence[str], *, transfer: bool = False) -> dict[str, Array]:
+    """Return outputs scenario by scenario: parameters, effects of a new group, discrepancy; noise of a run apart."""
+    drawn = scenarios(law)
+    values = drawn.values(transfer=transfer)
+    environment = point(law, known).environment
+    values.update({name: environment[name] for name in law.inputs})
+    values.update(_drawn_inputs(law, known))
+    factor = stretch(law, distance(law, known).total)
+    for name in law.chosen:
+        if name in drawn.discrepancy:
+            values[name] = values[name] * np.exp(-factor * drawn.discrepancy[name])
+    program, environment = law.program(numpy()), numpy_environment(law, values)
+    found: dict[str, Array] = {}
+    with np.errstate(all="ignore"):
+        for name in wanted:
+            shift = drawn.discrepancy.get(name) if name not in law.chosen else None
+            value = program.outputs[name](environment)
+            found[name] = value * np.exp(factor * shift) if shift is not None else np.asarray(value) + np.zeros(max(drawn.size, 1))
+    return found
+
+
+def _drawn_inputs(law: Law, known: Mapping[str, Any]) -> dict[str, Array]:
+    """Return draws of the inputs that are not known and have a prior."""
+    names = [item for item in inputs(law) if item.prior and known.get(item.known) is None]
+    size = scenarios(law).size
+    z = standard_normals(len(names) + 1, size if size > 1 else 256) if names else np.zeros((1, 1))
+    found: dict[str, Array] = {}
+    for row, item in zip(z[1:], names, strict=True):
+        assert item.prior is not None
+        word, arguments = prior_arguments(law, item.prior)
+        found[item.name] = _draw(word, arguments, row)
+    return found
+
+
+def _draw(word: str, x: list[float], z: Array) -> Array:
+    """Return draws of a prior from standard normals."""
+    match word:
+        case "normal":
+            return x[0] + x[1] * z
+        case "lognormal":
+            return np.exp(x[0] + x[1] * z)
+        case "halfnormal":
+            return x[0] * np.abs(z)
+        case "truncnormal":
+            return np.clip(x[0] + x[1] * z, x[2], x[3])
+        case "uniform":
+            share = np.asarray(np.frompyfunc(lambda v: 0.5 * math.erfc(-v / math.sqrt(2)), 1, 1)(z), dtype=np.float64)
+            return x[0] + (x[1] - x[0]) * share
+        case _:
+            from hplaw.law.priors import centre
+
+            return np.full_like(z, centre(word, *x))
+
+
+def noise(law: Law, name: str, known: Mapping[str, Any]) -> Any:
+    """Return the factor that the noise of one run puts on an output, scenario by scenario; 1 where none is stated."""
+    fit, drawn = law.spec.fit, scenarios(law)
+    if fit is None or fit.observed != name or fit.transform != "log" or not fit.scale:
+        return 1.0
+    values = drawn.values()
+    environment = point(law, known).environment
+    values.update({item: environment[item] for item in law.inputs})
+    from hplaw.law.program import unroll
+
+    formula = law.namespace.formula(fit.scale, table="fit", key="scale")
+    with np.errstate(all="ignore"):
+        scale = unroll(law.namespace, formula, numpy(), ())(numpy_environment(law, values))
+    return np.exp(scale * _standard_noise(fit.likelihood, drawn.size))
+
+
+@ft.lru_cache(maxsize=64)
+def _standard_noise(likelihood: str, size: int) -> Array:
+    """Return fixed draws of a likelihood's noise at unit scale, in pairs of opposite sign."""
+    rng = np.random.default_rng(4)
+    half = (size + 1) // 2
+    if likelihood.startswith("student_t"):
+        freedom = float(likelihood[likelihood.index("(") + 1 : likelihood.index(",")])
+        z = rng.standard_t(freedom, half)
+    else:
+        z = rng.standard_normal(half)
+    return rng.permutation(np.concatenate([z, -z])[:size])

@@ -1,0 +1,65 @@
+"""Running a law's worked examples: what `hplaw laws check` and the tests do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from hplaw.errors import HplawError
+from hplaw.law.format import ExampleSpec
+from hplaw.law.law import Law
+
+
+def check_law(law: Law, catalogue: Any = None) -> list[str]:
+    """Return what is wrong with a law's examples, one sentence each, nothing when all hold.
+
+    **Arguments:**
+
+    - `catalogue`: where the members of a mixture are found.
+    """
+    from hplaw.expression import Undefined
+
+    problems: list[str] = []
+    for number, example in enumerate(law.spec.examples, 1):
+        try:
+            problems += [f"examples {number}: {problem}" for problem in _check(law, example, catalogue)]
+        except (HplawError, Undefined) as error:
+            problems.append(f"examples {number}: {error}")
+    return problems
+
+
+def _check(law: Law, example: ExampleSpec, catalogue: Any) -> list[str]:
+    from hplaw.answer import plain_outputs
+
+    if law.spec.kind == "procedure":
+        return []
+    status, found = plain_outputs(law, example.given, catalogue, want=list(example.expect))
+    expected = example.status or "ok"
+    problems = [] if status == expected else [f"the status is {status}, not {expected}"]
+    for name, want in example.expect.items():
+        have = found.get(name)
+        if isinstance(want, Mapping):
+            if not isinstance(have, Mapping):
+                problems.append(f"{name} is not a table")
+                continue
+            problems += [
+                f"{name}.{key} is {_show(have.get(key))}, not {entry}"
+                for key, entry in want.items()
+                if not _equal(have.get(key), entry, example.rtol, exact=law.exact)
+            ]
+        elif not _equal(have, want, example.rtol, exact=law.exact):
+            problems.append(f"{name} is {_show(have)}, not {want}")
+    return problems
+
+
+def _show(value: Any) -> str:
+    return str(value) if isinstance(value, Fraction | str) or value is None else repr(float(value))
+
+
+def _equal(have: Any, want: Any, rtol: float, *, exact: bool) -> bool:
+    if isinstance(have, str) or have is None:
+        return have == want
+    if exact:
+        return have == (Fraction(want) if isinstance(want, str) else Fraction(repr(want)))
+    return isinstance(want, int | float) and abs(have - want) <= rtol * max(abs(want), 1e-300)

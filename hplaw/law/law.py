@@ -1,0 +1,153 @@
+"""A law that has been read and checked: its file, its meaning, and its formulas compiled when first asked for."""
+
+from __future__ import annotations
+
+import functools as ft
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from hplaw.expression import latex
+from hplaw.expression.backends import FLOATS, RATIONALS, Backend
+from hplaw.law.format import InputSpec, LawSpec
+from hplaw.law.program import Program, compile_program
+from hplaw.law.scope import Formula, Namespace
+from hplaw.messages import Citation, LawRecord, LawSummary
+from hplaw.quantities import Quantity
+
+
+class Law:
+    """One law, immutable.
+
+    - `spec`: the file's tables; `text` its bytes; `digest` the first 12 hex digits of the sha256 over file and arrays.
+    - `path`: where it was read; `shelf`: the folder it was found in, for people.
+    - `inputs`: long form of the inputs by quantity; `outputs`: formulas by quantity, with the index they go over.
+    """
+
+    def __init__(
+        self,
+        spec: LawSpec,
+        namespace: Namespace,
+        *,
+        text: bytes,
+        digest: str,
+        path: Path | None,
+        outputs: Mapping[str, tuple[Formula, str | None]],
+        optimum: Mapping[str, Formula],
+        cases: tuple[tuple[Formula, str, str], ...],
+        arrays: Path | None,
+    ) -> None:
+        self.spec: Final = spec
+        self.namespace: Final = namespace
+        self.text: Final = text
+        self.digest: Final = digest
+        self.path: Final = path
+        self.outputs: Final = outputs
+        self.optimum: Final = optimum
+        self.cases: Final = cases
+        self.arrays: Final = arrays
+        self.id: Final = spec.id
+        self.version: Final = spec.version
+        self.inputs: Final[Mapping[str, InputSpec]] = {item.quantity: item for item in spec.input_specs()}
+        self.chosen: Final[tuple[str, ...]] = tuple(spec.decision.choose) if spec.decision else ()
+        self.gives: Final[tuple[str, ...]] = tuple(dict.fromkeys((*self.chosen, *outputs)))
+        self.address: Final = f"{spec.id}@{spec.version}+{digest}"
+        self._programs: dict[str, Program] = {}
+
+    def __repr__(self) -> str:
+        return f"Law({self.address!r})"
+
+    @property
+    def exact(self) -> bool:
+        """Return whether the law is worked out in rationals."""
+        return self.spec.exact
+
+    def quantity(self, name: str) -> Quantity:
+        """Return a quantity that the law speaks of, its own ones included."""
+        return self.namespace.quantities[name]
+
+    @ft.cached_property
+    def point(self) -> Program:
+        """Return the law compiled for one point: floats, or rationals for an exact law."""
+        return self.program(RATIONALS if self.exact else FLOATS)
+
+    def program(self, backend: Backend) -> Program:
+        """Return the law compiled for a backend, once."""
+        found = self._programs.get(backend.name)
+        if found is None:
+            number = backend.number
+            constants = {name: number(repr(value)) for name, value in self.spec.constants.items()}
+            found = compile_program(
+                self.namespace, backend, outputs=self.outputs, optimum=self.optimum, cases=self.cases,
+                constants=constants | {name: _exact_table(table, number) for name, table in self.namespace.tables.items()},
+            )  # fmt: skip
+            found = self._programs.setdefault(backend.name, found)
+        return found
+
+    def formulas(self) -> dict[str, str]:
+        """Return what the law says, as text: its outputs and the closed forms of its decision."""
+        return {name: formula.text for name, formula in self.optimum.items()} | {
+            name: formula.text for name, (formula, _) in self.outputs.items()
+        }
+
+    @ft.cached_property
+    def latex(self) -> dict[str, str]:
+        """Return the same as LaTeX equations."""
+        symbols = {name: self.quantity(name).symbol for name in {*self.inputs, *self.gives}}
+        trees = {name: formula.tree for name, formula in self.optimum.items()} | {
+            name: formula.tree for name, (formula, _) in self.outputs.items()
+        }
+        return {name: f"{symbols.get(name, name)} = {latex(tree, symbols)}" for name, tree in trees.items()}
+
+    def citation(self) -> Citation:
+        """Return the source of the law."""
+        source = self.spec.source
+        return Citation(
+            law=self.address, title=source.title, authors=source.authors, year=source.year, arxiv=source.arxiv,
+            doi=source.doi, where=source.where, checked=self.spec.checked, bibtex=source.bibtex.strip() or self._bibtex(),
+        )  # fmt: skip
+
+    def _bibtex(self) -> str:
+        source = self.spec.source
+        fields = {
+            "title": source.title,
+            "author": source.authors.replace(", ", " and "),
+            "year": str(source.year or ""),
+            "eprint": source.arxiv or "",
+            "archivePrefix": "arXiv" if source.arxiv else "",
+            "doi": source.doi or "",
+        }
+        lines = ",\n".join(f"  {key} = {{{value}}}" for key, value in fields.items() if value)
+        return f"@misc{{{self.id},\n{lines}\n}}"
+
+    def summary(self, *, shelf: str = "", shadows: str | None = None) -> LawSummary:
+        """Return the line of the law in a list."""
+        return LawSummary(
+            id=self.id, version=self.version, address=self.address, title=self.spec.title, kind=self.spec.kind,
+            status=self.spec.status, checked=self.spec.checked, inputs=list(self.inputs), outputs=list(self.gives),
+            shelf=shelf, shadows=shadows,
+        )  # fmt: skip
+
+    def record(self, *, shelf: str = "", shadows: str | None = None) -> LawRecord:
+        """Return the law whole."""
+        return LawRecord(
+            summary=self.summary(shelf=shelf, shadows=shadows), formulas=self.formulas() | dict(self.spec.let),
+            latex=self.latex, domain={name: list(seen) for name, seen in self.spec.domain.items()},
+            citation=self.citation(), notes=self.spec.notes.strip(), evidence=_plain(self.spec.evidence),
+            examples=[_plain(example) or {} for example in self.spec.examples], text=self.text.decode(),
+        )  # fmt: skip
+
+
+def _plain(spec: Any) -> dict[str, Any] | None:
+    import msgspec
+
+    return msgspec.to_builtins(spec) if spec is not None else None
+
+
+def _exact_table(table: Any, number: Any) -> Any:
+    """Return a table with its entries as the backend's numbers; curves stay floats."""
+    if isinstance(table, Mapping):
+        return {key: _exact_table(entry, number) for key, entry in table.items()}
+    if isinstance(table, tuple) and type(table) is tuple:
+        return tuple(number(repr(float(entry))) for entry in table)
+    return number(repr(table)) if isinstance(table, int | float) else table

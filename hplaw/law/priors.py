@@ -1,0 +1,72 @@
+"""Priors and likelihoods as a law file writes them: a name and arguments, read into a tree; and their centres."""
+
+from __future__ import annotations
+
+import math
+
+from hplaw.expression.parse import parse_call
+from hplaw.expression.tree import Call
+
+
+PRIORS = {
+    "normal": 2,
+    "lognormal": 2,
+    "halfnormal": 1,
+    "uniform": 2,
+    "beta": 2,
+    "gamma": 2,
+    "student_t": 3,
+    "exponential": 1,
+    "truncnormal": 4,
+    "atanh_normal": 2,
+    "fixed": 1,
+}
+"""Priors with their number of arguments: truncnormal takes mean, sd, low, high; atanh_normal is a correlation."""
+
+CORRELATIONS = {"atanh_normal": 2, "lkj": 1}
+"""Priors of a correlation: of two effects, or of a matrix."""
+
+LIKELIHOODS = {"normal": 1, "student_t": 2, "lognormal": 1, "bernoulli_logits": 0}
+"""Likelihoods with their arguments; the last one is the scale, written as a name or an expression."""
+
+
+def parse_prior(text: str) -> Call:
+    """Return the tree of a prior.
+
+    **Raises:** `LawError` naming what is allowed.
+
+    >>> parse_prior("normal(0, 1)").function
+    'normal'
+    """
+    return parse_call(text, PRIORS)
+
+
+def centre(prior: str, *x: float) -> float:
+    """Return the median of a prior, or its mean where the median has no closed form.
+
+    >>> centre("lognormal", 0.0, 1.0)
+    1.0
+    """
+    match prior, x:
+        case ("normal" | "fixed", (mean, *_)):
+            return mean
+        case ("student_t", (_, mean, _)):
+            return mean
+        case ("atanh_normal", (mean, _)):
+            return math.tanh(mean)
+        case ("lognormal", (mean, _)):
+            return math.exp(mean)
+        case ("halfnormal", (scale,)):
+            return 0.6744897501960817 * scale
+        case ("uniform", (low, high)):
+            return (low + high) / 2
+        case ("beta", (a, b)):
+            return a / (a + b)
+        case ("gamma", (shape, rate)):
+            return shape / rate
+        case ("exponential", (rate,)):
+            return math.log(2) / rate
+        case ("truncnormal", (mean, _, low, high)):
+            return min(max(mean, low), high)
+        case _:
+            raise AssertionError(prior)

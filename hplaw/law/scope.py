@@ -1,0 +1,311 @@
+"""From a law's tables to its scope: the flat namespace, the order of lets, and everything that can be checked unread."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from hplaw.errors import LawError, nearest
+from hplaw.expression import Kind, Scope, Symbol, Type, infer, names_in, parse
+from hplaw.expression.backends import Curve
+from hplaw.expression.functions import RESERVED
+from hplaw.expression.tree import Node, Number, Reduce, walk
+from hplaw.law.format import LawSpec
+from hplaw.quantities import Quantity, vocabulary
+
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+MAX_INDEX = 64
+"""Entries that an index may have."""
+MAX_WORK = 20_000
+"""Operations that one formula of a law may take, sums unrolled."""
+MAX_NESTING = 256
+"""Levels that a formula may nest through all the lets it uses."""
+
+
+class Formula(msgspec.Struct, frozen=True):
+    """A checked formula: its text, tree, type, and the indices it is free in, in the law's order."""
+
+    text: str
+    tree: Node
+    type: Type
+    free: tuple[str, ...]
+
+
+class Namespace(msgspec.Struct, frozen=True):
+    """What the names of a law stand for."""
+
+    scope: Scope
+    quantities: Mapping[str, Quantity]
+    tables: Mapping[str, Any]
+    lets: Mapping[str, Formula]
+
+    def formula(self, text: str, *, table: str, key: str, extra: Mapping[str, Symbol] | None = None) -> Formula:
+        """Return a checked formula of this law.
+
+        **Raises:** `LawError` naming table and key.
+        """
+        scope = self.scope
+        for name, symbol in (extra or {}).items():
+            scope = scope.with_symbol(name, symbol)
+        try:
+            tree = parse(text)
+            kind, free = infer(tree, scope)
+        except LawError as error:
+            raise error.within(table=table, key=key) from None
+        return Formula(text, tree, kind, tuple(index for index in scope.indices if index in free))
+
+
+def build_namespace(spec: LawSpec) -> Namespace:
+    """Return the namespace of a law file.
+
+    **Raises:** `LawError` for clashes, unknown quantities, cyclic or too deep lets, tables of no known form.
+    """
+    quantities = _quantities(spec)
+    indices = {name: _categories(name, size) for name, size in spec.index.items()}
+    tables = {name: read_table(name, table, indices) for name, table in spec.tables.items()}
+    symbols = _Symbols()
+    for item in spec.input_specs():
+        quantity = quantities.get(item.quantity)
+        if quantity is None:
+            problem = f"'{item.quantity}' is not a quantity{nearest(item.quantity, quantities)}; declare it in [quantities] if it is your own"
+            raise LawError(problem, key="inputs")
+        _known_index(item.over, indices, "inputs", item.quantity)
+        kind = Type.CATEGORY if quantity.categorical else Type.NUMBER
+        symbols.add("inputs", item.quantity, Symbol(Kind.INPUT, kind, (item.over,) if item.over else ()))
+    for name, parameter in spec.parameters.items():
+        _known_index(parameter.over, indices, "parameters", name)
+        symbols.add("parameters", name, Symbol(Kind.PARAMETER, Type.NUMBER, (parameter.over,) if parameter.over else ()))
+    for name in spec.constants:
+        symbols.add("constants", name, Symbol(Kind.CONSTANT))
+    inputs = {item.quantity for item in spec.input_specs()}
+    for name in indices:
+        if name not in inputs:  # an index that is an input too is the category at hand
+            symbols.add("index", name, index_symbol(name))
+    for name, table in tables.items():
+        symbols.add("tables", name, _table_symbol(spec.tables[name], table))
+    for effect in spec.effects.values():
+        for name in effect.of:
+            symbols.add("effects", name, Symbol(Kind.EFFECT))
+    if spec.grid:
+        symbols.add("grid", "most_likely", Symbol(Kind.CONSTANT, Type.CATEGORY))
+        symbols.add("grid", "probability", Symbol(Kind.TABLE, Type.NUMBER, (), 1))
+    for name in spec.let:
+        symbols.check("let", name)
+    scope = Scope(symbols.found, indices, frozenset(_category_names(spec, quantities, indices, tables)))
+    namespace = Namespace(scope, quantities, tables, {})
+    return _with_lets(namespace, spec.let)
+
+
+def index_symbol(name: str) -> Symbol:
+    """Return the symbol of an index: inside a sum over it, or an output over it, the category of the moment."""
+    return Symbol(Kind.INDEX, Type.CATEGORY, (name,))
+
+
+class _Symbols:
+    """The names collected so far, so that a clash names both places."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Symbol] = {}
+        self.place: dict[str, str] = {}
+
+    def check(self, table: str, name: str) -> None:
+        if not _NAME.match(name) or name in RESERVED:
+            why = "is a word of formulas" if name in RESERVED else "is not a name of letters, digits and _"
+            message = f"'{name[:60]}' {why}; choose another"
+            raise LawError(message, table=table, key=name[:60])
+        if name in self.place:
+            message = f"'{name}' is a name of [{self.place[name]}] already; choose another"
+            raise LawError(message, table=table, key=name)
+        self.place[name] = table
+
+    def add(self, table: str, name: str, symbol: Symbol) -> None:
+        self.check(table, name)
+        self.found[name] = symbol
+
+
+def _quantities(spec: LawSpec) -> dict[str, Quantity]:
+    own: dict[str, Quantity] = {}
+    for name, item in spec.quantities.items():
+        if not _NAME.match(name) or name in RESERVED:
+            message = "is not a name of letters, digits and _, or is a word of formulas; choose another"
+            raise LawError(message, table="quantities", key=name[:60])
+        if name in vocabulary():
+            message = "is a quantity of the vocabulary already; leave this table out"
+            raise LawError(message, table="quantities", key=name)
+        categorical = bool(item.categories) or not item.unit
+        own[name] = Quantity(
+            name=name, symbol=item.symbol or rf"\mathrm{{{name.replace('_', ' ')}}}", unit=item.unit, meaning=item.meaning,
+            low=item.low, high=item.high, categories=tuple(item.categories), categorical=categorical,
+        )  # fmt: skip
+    return {**vocabulary(), **own}
+
+
+def _categories(name: str, size: int | list[str]) -> tuple[str, ...]:
+    found = tuple(str(i) for i in range(size)) if isinstance(size, int) else tuple(size)
+    if not 1 <= len(found) <= MAX_INDEX or len(set(found)) < len(found):
+        message = f"an index has 1 to {MAX_INDEX} different entries, {size if isinstance(size, int) else len(found)} given"
+        raise LawError(message, table="index", key=name)
+    return found
+
+
+def _known_index(over: str | None, indices: Mapping[str, Any], table: str, key: str) -> None:
+    if over is not None and over not in indices:
+        message = f"'{over}' is not an index of this law{nearest(over, indices)}"
+        raise LawError(message, table=table, key=key)
+
+
+def read_table(name: str, table: Mapping[str, Any], indices: Mapping[str, tuple[str, ...]]) -> Any:
+    """Return a table of a law file in the form that formulas read: a tuple over an index, a curve, or nested entries.
+
+    **Raises:** `LawError` where it has none of the forms.
+    """
+
+    def fail(problem: str) -> None:
+        raise LawError(problem, table="tables", key=name)
+
+    if set(table) >= {"over", "values"}:
+        values = table["values"]
+        if set(table) != {"over", "values"} or table["over"] not in indices:
+            fail("a table over an index has 'over' (an index of this law) and 'values', nothing else")
+        if not isinstance(values, list) or len(values) != len(indices[table["over"]]) or not _numbers(values):
+            fail(f"values must be {len(indices[table['over']])} numbers, one per entry of {table['over']}")
+        return tuple(float(v) for v in values)
+    if set(table) >= {"x", "y"}:
+        x, y = table["x"], table["y"]
+        if set(table) - {"x", "y", "in"} or table.get("in", "linear") not in ("linear", "log"):
+            fail("a table by number has x, y and, if you like, in = 'log' or 'linear'")
+        if not (isinstance(x, list) and isinstance(y, list) and _numbers([*x, *y]) and len(x) == len(y) >= 2):
+            fail("x and y must be lists of two or more numbers, of equal length")
+        curve = Curve(tuple(map(float, x)), tuple(map(float, y)), table.get("in") == "log")
+        if any(b <= a for a, b in zip(curve.x, curve.x[1:], strict=False)) or (curve.log and curve.x[0] <= 0):
+            fail("x must rise" + (" and be positive" if curve.log else ""))
+        return curve
+    depth = _entry_depth(table)
+    if depth is None:
+        fail("a table has one number per category, or tables of them all equally deep")
+    return table
+
+
+def _numbers(values: Iterable[object]) -> bool:
+    return all(isinstance(v, int | float) and not isinstance(v, bool) and abs(v) < float("inf") for v in values)
+
+
+def _entry_depth(entry: object) -> int | None:
+    """Return how many keys lead to a number, or None where that differs between entries."""
+    if isinstance(entry, Mapping):
+        depths = {_entry_depth(value) for value in entry.values()}
+        return None if len(depths) != 1 or None in depths else 1 + next(iter(depths))  # type: ignore[operator]
+    return 0 if _numbers([entry]) else None
+
+
+def _table_symbol(raw: Mapping[str, Any], table: Any) -> Symbol:
+    if isinstance(table, Curve):
+        return Symbol(Kind.CURVE)
+    if isinstance(table, tuple):
+        return Symbol(Kind.TABLE, Type.NUMBER, (raw["over"],))
+    return Symbol(Kind.TABLE, Type.NUMBER, (), _entry_depth(table) or 1)
+
+
+def _category_names(
+    spec: LawSpec, quantities: Mapping[str, Quantity], indices: Mapping[str, tuple[str, ...]], tables: Mapping[str, Any]
+) -> Iterable[str]:
+    """Yield every word that may stand for a category in this law's formulas."""
+    spoken = {item.quantity for item in spec.input_specs()} | set(spec.outputs) | set(spec.quantities)
+    for name in spoken:
+        if name in quantities:
+            yield from quantities[name].categories
+    for categories in indices.values():
+        yield from categories
+    stack = [table for table in tables.values() if isinstance(table, Mapping)]
+    while stack:
+        for word, entry in stack.pop().items():
+            yield word
+            if isinstance(entry, Mapping):
+                stack.append(entry)
+    if spec.grid:
+        yield from spec.grid.classes
+
+
+def _with_lets(namespace: Namespace, texts: Mapping[str, str]) -> Namespace:
+    """Return the namespace with its lets checked in the order in which they need each other."""
+    trees: dict[str, Node] = {}
+    for name, text in texts.items():
+        try:
+            trees[name] = parse(text)
+        except LawError as error:
+            raise error.within(table="let", key=name) from None
+    done: dict[str, Formula] = {}
+    scope = namespace.scope
+    for name in _order(trees):
+        try:
+            kind, free = infer(trees[name], scope)
+        except LawError as error:
+            raise error.within(table="let", key=name) from None
+        indices = tuple(index for index in scope.indices if index in free)
+        done[name] = Formula(texts[name], trees[name], kind, indices)
+        scope = scope.with_symbol(name, Symbol(Kind.LET, kind, indices))
+    return Namespace(scope, namespace.quantities, namespace.tables, done)
+
+
+def _order(trees: Mapping[str, Node]) -> list[str]:
+    """Return the lets so that each comes after those it uses.
+
+    **Raises:** `LawError` naming the cycle.
+    """
+    needs = {name: [n for n in dict.fromkeys(names_in(tree)) if n in trees] for name, tree in trees.items()}
+    order: list[str] = []
+    state: dict[str, int] = {}
+    for root in trees:
+        path = [(root, iter(needs[root]))] if root not in state else []
+        state.setdefault(root, 1)
+        while path:
+            name, rest = path[-1]
+            below = next(rest, None)
+            if below is None:
+                state[name] = 2
+                order.append(name)
+                path.pop()
+            elif below not in state:
+                state[below] = 1
+                path.append((below, iter(needs[below])))
+            elif state[below] == 1:
+                names = [n for n, _ in path]
+                cycle = " -> ".join([*names[names.index(below) :], below])
+                message = f"the lets need each other in a circle: {cycle}; break it"
+                raise LawError(message, table="let", key=below)
+    return order
+
+
+def check_work(namespace: Namespace, formula: Formula, *, table: str, key: str) -> None:
+    """Refuse a formula that would take too many operations or nest too deep through its lets.
+
+    **Raises:** `LawError`.
+    """
+    work: dict[str, int] = {}
+    nesting: dict[str, int] = {}
+    sizes = {index: len(categories) for index, categories in namespace.scope.indices.items()}
+    for name, let in [*namespace.lets.items(), (key, formula)]:
+        count, depth, stack = 0, 0, [(let.tree, 1, 1)]
+        while stack:
+            node, times, level = stack.pop()
+            count += times
+            depth = max(depth, level)
+            if isinstance(node, Reduce):
+                times *= sizes[node.index]
+            if not isinstance(node, Number):
+                depth = max([depth, *(level + nesting[n] for n in _own_names(node) if n in nesting)])
+            stack.extend((part, times, level + 1) for part in node.parts())
+        for index in let.free:
+            count *= sizes[index]
+        work[name], nesting[name] = count, depth
+    if sum(work.values()) > MAX_WORK or nesting[key] > MAX_NESTING:
+        message = f"takes more than {MAX_WORK:,} operations, or nests deeper than {MAX_NESTING} levels; use smaller indices or fewer lets"
+        raise LawError(message, table=table, key=key)
+
+
+def _own_names(node: Node) -> list[str]:
+    return [] if node.parts() else [n for part in walk(node) for n in names_in(part)]

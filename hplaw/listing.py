@@ -1,0 +1,75 @@
+"""What a catalogue holds, as records: its laws, the words they use, and its health. Shared by service and client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from hplaw.errors import QueryError, nearest
+from hplaw.messages import Health, LawRecord, LawSummary
+from hplaw.quantities import Quantity, vocabulary
+
+
+if TYPE_CHECKING:
+    from hplaw.catalogue import Catalogue
+    from hplaw.law import Law
+
+
+STATUSES = ("calibrated", "published", "theory")
+"""What a law's status may be: fitted here, as its authors published it, or from theory."""
+
+
+def known_quantities(catalogue: Catalogue) -> dict[str, Quantity]:
+    """Return the quantities that questions to this catalogue may use: the vocabulary, then the laws' own."""
+    known = dict(vocabulary())
+    for law in catalogue.laws:
+        for name in (*law.inputs, *law.gives):
+            if name not in known:
+                known[name] = law.quantity(name)
+    return known
+
+
+def law_summary(catalogue: Catalogue, law: Law) -> LawSummary:
+    """Return the line of a law in a list, with the folder it was found in and the law it hides."""
+    if law not in catalogue.laws:
+        return law.summary()
+    return law.summary(shelf=catalogue.shelf(law), shadows=catalogue.shadows(law))
+
+
+def law_record(catalogue: Catalogue, law: Law) -> LawRecord:
+    """Return a law whole, with the folder it was found in and the law it hides."""
+    if law not in catalogue.laws:
+        return law.record()
+    return law.record(shelf=catalogue.shelf(law), shadows=catalogue.shadows(law))
+
+
+def list_laws(
+    catalogue: Catalogue, *, quantity: str | None = None, status: str | None = None
+) -> list[LawSummary]:
+    """Return a line for each law, or for those that give `quantity` and have `status`.
+
+    **Raises:** `QueryError` for a quantity or a status that does not exist.
+    """
+    if quantity is not None:
+        names = known_quantities(catalogue)
+        if quantity not in names:
+            message = f"quantity={quantity} is not known{nearest(quantity, names)}; `hplaw quantities` lists all"
+            raise QueryError(message, field="quantity")
+    if status is not None and status not in STATUSES:
+        message = f"status={status} is not known; give {', '.join(STATUSES)}"
+        raise QueryError(message, field="status")
+    return [
+        law_summary(catalogue, law)
+        for law in catalogue.laws
+        if quantity is None or quantity in catalogue.gives(law)
+        if status is None or status == law.spec.status
+    ]
+
+
+def health(catalogue: Catalogue | None, problems: Iterable[str] = ()) -> Health:
+    """Return whether a catalogue can answer: `ready`, `degraded` where a file could not be read, `unavailable` without laws."""
+    count = len(catalogue.laws) if catalogue else 0
+    found = [error.text for error in catalogue.problems] if catalogue else []
+    told = list(dict.fromkeys([*found, *problems]))
+    status = "unavailable" if not count else "degraded" if told else "ready"
+    return Health(status=status, laws=count, problems=told)

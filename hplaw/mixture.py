@@ -1,0 +1,52 @@
+"""Mixtures: laws stacked with weights, their draws taken in proportion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from hplaw.answer import Answer, Bounds, answer
+from hplaw.errors import QueryError
+from hplaw.interval import samples, spread
+from hplaw.law.law import Law
+from hplaw.point import SILENT
+from hplaw.posterior import DRAWS
+
+
+def mixed_answer(law: Law, known: Mapping[str, Any], *, want: Sequence[str] | None, bounds: Bounds | None, catalogue: Any) -> Answer:
+    """Return a mixture's answer: the median and quantiles of its members' draws in proportion to their weights.
+
+    **Raises:** `QueryError` where a member cannot answer.
+    """
+    spec = law.spec.mixture
+    assert spec is not None
+    if catalogue is None:
+        message = f"{law.id} is a mixture; its members {', '.join(spec.members)} must be at hand"
+        raise QueryError(message, field="law")
+    members = [catalogue.get(address) for address in spec.members]
+    parts = [answer(member, known, want=want, bounds=bounds) for member in members]
+    silent = next((part for part in parts if part.status in SILENT), None)
+    drawn: dict[str, list[Any]] = {}
+    for member, part, weight in zip(members, parts, spec.weights, strict=True):
+        share = round(DRAWS * weight)
+        for name, value in part.values.items():
+            if isinstance(value, float) and share:
+                drawn.setdefault(name, []).append(_share(member, part, name, share))
+    pools = {name: np.concatenate(found) for name, found in drawn.items() if all(name in part.values for part in parts)}
+    spreads = {name: levels for name, pool in pools.items() if (levels := spread(pool)) is not None}
+    return Answer(
+        law=law, status=silent.status if silent else "ok", say=silent.say if silent else None,
+        values={} if silent else {name: levels.median for name, levels in spreads.items()},
+        failed={name: why for part in parts for name, why in part.failed.items()},
+        spreads={} if silent else spreads, transfers={}, plateaus={}, regret=None, at=dict(known),
+    )  # fmt: skip
+
+
+def _share(member: Law, part: Answer, name: str, share: int) -> Any:
+    """Return `share` draws of one member's output, evenly spaced through all it has."""
+    if name in member.outputs and name in part.spreads:
+        pool = np.sort(samples(member, {**part.at, **part.values}, [name])[name])
+        return pool[np.linspace(0, len(pool) - 1, share).round().astype(int)]
+    return np.full(share, part.values[name])

@@ -1,0 +1,183 @@
+"""From what is known to what is wanted: which laws can give a quantity, in which order, and which of them is asked.
+
+Laws are edges between quantities. The routes from one set of known names to one set of wanted ones are worked out
+once; the choice among the laws of a route depends on the numbers, through the distance to each law's domain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from hplaw.catalogue import Catalogue
+from hplaw.errors import QueryError, nearest
+from hplaw.law import Law
+from hplaw.point import Distance, distance, inputs
+from hplaw.quantities import vocabulary
+
+
+COHERENT = ("peak_lr", "batch_tokens", "loss")
+"""Quantities that come from one law where one gives them all: losses of different tokenizers are never mixed."""
+
+_STATUS = {"calibrated": 0, "published": 1, "theory": 2}
+_CHECKED = {"primary": 0, "derived": 1, "secondary": 2, "recalled": 3}
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A law that can give a quantity, the inputs to be derived first, and its rank before any number is known."""
+
+    law: Law
+    needs: tuple[str, ...]
+    preferred: int
+    status: int
+    tail: tuple[Any, ...]
+
+    def rank(self, away: Distance) -> tuple[Any, ...]:
+        """Return the order of preference at a distance from the domain: least first."""
+        return (self.preferred, self.status, len(away.differs), away.total, *self.tail)
+
+
+class Slot(msgspec.Struct, frozen=True):
+    """A quantity to be derived: the laws that can, those in other slots that must come first already done."""
+
+    quantity: str
+    candidates: tuple[Candidate, ...]
+
+
+class Route(msgspec.Struct, frozen=True):
+    """All that may be derived on the way to what is wanted, in an order that works; and why something cannot be."""
+
+    slots: tuple[Slot, ...]
+    reasons: Mapping[str, str]
+    together: tuple[tuple[str, ...], ...]
+
+
+def find_route(catalogue: Catalogue, known: frozenset[str], want: Sequence[str], prefer: Sequence[str]) -> Route:
+    """Return the route from known names to wanted ones.
+
+    **Arguments:**
+
+    - `prefer`: laws to take first for the quantities they can give.
+
+    **Raises:** `LawNotFound` for a law that is not there; `QueryError` for one that gives nothing here, and for a
+    wanted quantity that laws derive from one another in a circle only.
+    """
+    search = _Search(catalogue, known, [catalogue.get(address) for address in prefer])
+    for quantity in want:
+        search.visit(quantity, ())
+    for law in search.preferred:
+        if not any(candidate.law is law for slot in search.slots for candidate in slot.candidates):
+            message = f"{law.id} can give none of {', '.join(want)} from {', '.join(sorted(known)) or 'nothing'}; it takes {', '.join(law.inputs)} and gives {', '.join(catalogue.gives(law))}"
+            raise QueryError(message, field="laws")
+    return Route(tuple(search.slots), search.reasons, _together(search.slots))
+
+
+def _together(slots: Sequence[Slot]) -> tuple[tuple[str, ...], ...]:
+    """Return the groups of quantities to take from one law, largest first: all coherent ones, else rate and batch."""
+    here = [slot.quantity for slot in slots]
+    groups = [tuple(q for q in COHERENT if q in here), tuple(q for q in COHERENT[:2] if q in here)]
+    return tuple(dict.fromkeys(group for group in groups if len(group) > 1))
+
+
+class _Search:
+    """Depth first from wanted quantities to known ones; a law that would lead back to its own output is left out."""
+
+    def __init__(self, catalogue: Catalogue, known: frozenset[str], preferred: list[Law]) -> None:
+        self.catalogue, self.known, self.preferred = catalogue, known, preferred
+        self.slots: list[Slot] = []
+        self.reasons: dict[str, str] = {}
+        self.found: dict[str, bool] = {}
+
+    def visit(self, quantity: str, path: tuple[str, ...]) -> bool:
+        """Return whether a quantity can be had, appending its slot after those it needs."""
+        if quantity in self.known:
+            return True
+        if quantity in self.found:
+            return self.found[quantity]
+        path = (*path, quantity)
+        candidates: list[Candidate] = []
+        lacking: dict[str, str] = {}
+        circles: list[str] = []
+        givers = [*self.catalogue.givers.get(quantity, ()), *self._shadowed(quantity)]
+        for law in givers:
+            needs = _needs(self.catalogue, law, self.known, quantity)
+            back = next((need for need in needs if need in path), None)
+            if back is not None:
+                circles.append(" -> ".join([*path[path.index(back) :], back]))
+                continue
+            missing = [need for need in needs if need not in self.found and need.startswith("target_") or not self.visit(need, path)]
+            if missing:
+                lacking[law.id] = ", ".join(missing)
+            else:
+                candidates.append(self._candidate(law, needs))
+        soft = {name for candidate in candidates for name in candidate.law.chosen if name != quantity and name not in path}
+        if quantity not in COHERENT[:2]:
+            for name in sorted(soft & set(COHERENT[:2])):
+                self.visit(name, path)
+        self.found[quantity] = bool(candidates)
+        if candidates:
+            self.slots.append(Slot(quantity, tuple(candidates)))
+        else:
+            self.reasons[quantity] = self._reason(quantity, lacking, circles)
+        return bool(candidates)
+
+    def _shadowed(self, quantity: str) -> list[Law]:
+        """Return preferred laws that a law of the same id hides, asked for by their whole address."""
+        return [law for law in self.preferred if law in self.catalogue.shadowed and quantity in self.catalogue.gives(law)]
+
+    def _candidate(self, law: Law, needs: tuple[str, ...]) -> Candidate:
+        place = self.preferred.index(law) if law in self.preferred else len(self.preferred)
+        evidence = law.spec.evidence
+        used = sum(item.known in self.known for item in inputs(law))
+        tail = (_CHECKED[law.spec.checked], -(evidence.runs if evidence else 0), -used, law.id)
+        return Candidate(law, needs, place, _STATUS[law.spec.status], tail)
+
+    def _reason(self, quantity: str, lacking: Mapping[str, str], circles: Sequence[str]) -> str:
+        if circles and not lacking:
+            return f"laws derive {quantity} in a circle only ({circles[0]}); give one of these quantities"
+        if lacking:
+            fewest = min(lacking, key=lambda name: (lacking[name].count(","), name))
+            return f"{quantity} needs {lacking[fewest]} for {fewest}; give it"
+        if quantity.startswith("target_"):
+            return f"{quantity} is the user's to say; give it"
+        return f"no law here gives {quantity}{nearest(quantity, self.catalogue.givers)}"
+
+
+def _needs(catalogue: Catalogue, law: Law, known: frozenset[str], quantity: str) -> tuple[str, ...]:
+    """Return the inputs of a law that must be derived: not known, without a stand-in, and not the law's own to choose."""
+    if law.spec.mixture is not None:
+        members = [catalogue.get(address) for address in law.spec.mixture.members]
+        return tuple(dict.fromkeys(need for member in members for need in _needs(catalogue, member, known, quantity)))
+    return tuple(
+        item.known for item in inputs(law) if item.required and item.known not in known and item.name not in law.chosen
+    )
+
+
+def check_want(catalogue: Catalogue, want: Sequence[str]) -> None:
+    """Refuse words that are no quantities of the vocabulary or of a law.
+
+    **Raises:** `QueryError` with the nearest name.
+    """
+    for name in want:
+        if name not in vocabulary() and name not in catalogue.givers:
+            message = f"'{name[:80]}' is not a quantity{nearest(name[:80], [*vocabulary(), *catalogue.givers])}; 'hplaw quantities' lists them"
+            raise QueryError(message, field="want")
+
+
+def choose(slot: Slot, known: Mapping[str, Any], away: dict[Law, Distance]) -> list[Candidate]:
+    """Return a slot's laws, best first, at the numbers known; `away` collects their distances."""
+    ranked: list[tuple[tuple[Any, ...], Candidate]] = []
+    for candidate in slot.candidates:
+        law = candidate.law
+        where = away.get(law)
+        if where is None:
+            where = away[law] = distance(law, known)
+        ranked.append((candidate.rank(where), candidate))
+    ranked.sort(key=_first)
+    return [candidate for _, candidate in ranked]
+
+
+def _first(pair: tuple[tuple[Any, ...], Candidate]) -> tuple[Any, ...]:
+    return pair[0]

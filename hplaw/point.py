@@ -1,0 +1,260 @@
+"""A law at a point: inputs bound, cases checked, outputs worked out, the distance to its domain measured."""
+
+from __future__ import annotations
+
+import functools as ft
+import math
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+import msgspec
+
+from hplaw.errors import LawError, QueryError, nearest
+from hplaw.expression.backends import FLOATS, Undefined
+from hplaw.expression.compile import Function
+from hplaw.law.law import Law
+from hplaw.law.priors import PRIORS
+from hplaw.law.program import Environment
+from hplaw.law.program import unroll
+from hplaw.quantities import check_value
+
+
+SILENT = ("undefined", "refused")
+"""Statuses that give no number."""
+
+
+class Input(msgspec.Struct, frozen=True):
+    """How one input of a law is found among what is known.
+
+    - `known`: the name to look for first (`target_loss` for a loss in the role of a target).
+    - `default`: what stands in when it is not known: a value, or a function of the other inputs; None where nothing does.
+    - `prior`: the text of a default that is a prior.
+    """
+
+    name: str
+    known: str
+    default: Any
+    formula: Function | None
+    prior: str | None
+    over: tuple[str, ...]
+    categorical: bool
+
+    @property
+    def required(self) -> bool:
+        """Return whether the law cannot do without it."""
+        return self.default is None and self.formula is None
+
+
+@ft.lru_cache(maxsize=1024)
+def inputs(law: Law) -> tuple[Input, ...]:
+    """Return a law's inputs, ready to be bound.
+
+    **Raises:** `LawError` for a stand-in that is neither value, category, prior nor formula.
+    """
+    found = []
+    for name, item in law.inputs.items():
+        quantity, missing = law.quantity(name), item.missing
+        default: Any = None
+        formula: Function | None = None
+        prior = None
+        if isinstance(missing, str) and not quantity.categorical:
+            if any(missing.lstrip().startswith(f"{word}(") for word in PRIORS):
+                from hplaw.posterior import prior_centre
+
+                prior, default = missing, prior_centre(law, missing)
+            else:
+                text = law.namespace.formula(missing, table="inputs", key=name)
+                formula = unroll(law.namespace, text, law.point.backend, ())
+        elif missing is not None:
+            default = missing if quantity.categorical else _number(law, missing)
+        over = law.namespace.scope.indices[item.over] if item.over else ()
+        known = f"target_{name}" if item.role == "target" else name
+        found.append(Input(name, known, default, formula, prior, over, quantity.categorical))
+    return tuple(found)
+
+
+def _number(law: Law, value: Any) -> Any:
+    """Return a number as the law's own arithmetic wants it; exact laws read decimals and fractions as written."""
+    if not law.exact:
+        return float(value)
+    return Fraction(value) if isinstance(value, str) else Fraction(repr(value))
+
+
+class Point(msgspec.Struct, frozen=True):
+    """A law worked out at one point: status, words of the case that applies, and its environment."""
+
+    law: Law
+    status: str
+    say: str | None
+    environment: Environment
+
+    def output(self, name: str) -> Any:
+        """Return one output: a number, a category, or a tuple over its index.
+
+        **Raises:** `Undefined` where the formula has no value.
+        """
+        if self.status in SILENT:
+            raise Undefined(self.say or self.status)
+        try:
+            value = self.law.point.outputs[name](self.environment)
+        except Undefined as error:
+            message = self._where(str(error))
+            raise Undefined(message) from None
+        for entry in value if isinstance(value, tuple) else (value,):
+            if isinstance(entry, float) and not math.isfinite(entry):
+                message = self._where("the result is too large to write down")
+                raise Undefined(message)
+        return value
+
+    def _where(self, problem: str) -> str:
+        given = ", ".join(f"{i.name}={_show(self.environment.get(i.name))}" for i in inputs(self.law) if i.name in self.environment)
+        return f"{self.law.id} has no value at {given}: {problem}"
+
+
+def _show(value: Any) -> str:
+    return f"{float(value):g}" if isinstance(value, float | int | Fraction) else str(value)
+
+
+@ft.lru_cache(maxsize=1024)
+def _base(law: Law) -> Mapping[str, Any]:
+    """Return the best single values of a law's parameters, effects at zero, in its own arithmetic."""
+    if law.arrays is None and not any(p.value is None for p in law.spec.parameters.values()):
+        values = {n: tuple(p.value) if isinstance(p.value, list) else p.value for n, p in law.spec.parameters.items()}
+        values |= {name: 0.0 for effect in law.spec.effects.values() for name in effect.of}
+    else:
+        from hplaw.posterior import scenarios
+
+        values = dict(scenarios(law).point)
+    if not law.exact:
+        return values
+    return {n: tuple(_number(law, e) for e in v) if isinstance(v, tuple) else _number(law, v) for n, v in values.items()}
+
+
+def point(law: Law, known: Mapping[str, Any]) -> Point:
+    """Return the law at the point `known`: numbers and categories by quantity, or tuples over an index.
+
+    **Raises:** `QueryError` naming the input that is not known.
+    """
+    environment = law.point.environment(_base(law))
+    late: list[Input] = []
+    for item in inputs(law):
+        value = known.get(item.known)
+        if value is not None:
+            environment[item.name] = value
+        elif item.default is not None:
+            environment[item.name] = (item.default,) * len(item.over) if item.over else item.default
+        elif item.formula is not None:
+            late.append(item)
+        else:
+            message = f"{law.id} needs {item.known}; give it"
+            raise QueryError(message, field=item.known)
+    try:
+        for item in late:
+            assert item.formula is not None
+            environment[item.name] = item.formula(environment)
+        for case in law.point.cases:
+            if case.holds(environment):
+                return Point(law, case.status, case.say, environment)
+    except Undefined as error:
+        return Point(law, "undefined", f"{law.id} has no value here: {error}", environment)
+    return Point(law, "ok", None, environment)
+
+
+def read_given(law: Law, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `given` as a law's inputs: fractions for an exact law, tuples for an input over an index.
+
+    **Raises:** `QueryError` naming the field at fault.
+    """
+    names = {item.known: item for item in inputs(law)} | {item.name: item for item in inputs(law)}
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        item = names.get(name)
+        if item is None:
+            message = f"'{name}' is not an input of {law.id}; it takes {', '.join(law.inputs)}{nearest(name, law.inputs)}"
+            raise QueryError(message, field=name)
+        if item.over != () and isinstance(value, Mapping):
+            if set(value) != set(item.over):
+                message = f"{name} needs one value for each of {', '.join(item.over)}"
+                raise QueryError(message, field=name)
+            found[item.known] = tuple(_read(law, item, value[word]) for word in item.over)
+        elif item.over or isinstance(value, Mapping):
+            message = f"{name} is {'a table: give one value for each of ' + ', '.join(item.over) if item.over else 'one value, not a table'}"
+            raise QueryError(message, field=name)
+        else:
+            found[item.known] = _read(law, item, value)
+    return found
+
+
+def _read(law: Law, item: Input, value: Any) -> Any:
+    if law.exact and not item.categorical and isinstance(value, str | int | float) and not isinstance(value, bool):
+        try:
+            exact = Fraction(value) if isinstance(value, str) else Fraction(repr(value))
+        except (ValueError, ZeroDivisionError):
+            message = f"{item.name}={value!r} is not a number or a fraction such as 1/2"
+            raise QueryError(message, field=item.name) from None
+        value, check = exact, float(exact)
+    else:
+        check = value
+    problem = check_value(law.quantity(item.name), check)
+    if problem:
+        raise QueryError(problem, field=item.name)
+    return float(value) if isinstance(value, int) else value
+
+
+class Distance(msgspec.Struct, frozen=True):
+    """How far a point is outside a law's domain: categories that differ, and e-folds by quantity; `total` their sum."""
+
+    differs: tuple[tuple[str, str], ...] = ()
+    efolds: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def total(self) -> float:
+        """Return the sum of e-folds."""
+        return sum(distance for _, distance in self.efolds)
+
+    @property
+    def inside(self) -> bool:
+        """Return whether the point is in the domain."""
+        return not self.differs and not self.efolds
+
+
+_INSIDE = Distance()
+
+
+def distance(law: Law, known: Mapping[str, Any]) -> Distance:
+    """Return how far `known` lies outside the law's domain; what is not known does not count.
+
+    >>> from hplaw.catalogue import load_catalogue
+    >>> step_law = load_catalogue().get("step-law-2025")
+    >>> round(distance(step_law, {"n_params": 7e9, "tokens": 1e10}).total, 2)
+    1.85
+    """
+    differs: list[tuple[str, str]] = []
+    efolds: list[tuple[str, float]] = []
+    for name, seen in law.spec.domain.items():
+        value = known.get(name)
+        if value is None or isinstance(value, tuple):
+            continue
+        if isinstance(value, str):
+            if value not in seen:
+                differs.append((name, value))
+            continue
+        low, high = float(seen[0]), float(seen[1])
+        if low <= value <= high:
+            continue
+        edge = high if value > high else low
+        if edge > 0 and value > 0:
+            efolds.append((name, abs(math.log(value / edge))))
+        else:
+            efolds.append((name, abs(value - edge) / ((high - low) or abs(edge) or 1.0)))
+    return Distance(tuple(differs), tuple(efolds)) if differs or efolds else _INSIDE
+
+
+def at(law: Law, text: str, environment: Environment) -> float:
+    """Return the value of one more formula of a law in one of its environments, in floats."""
+    formula = law.namespace.formula(text, table="", key="")
+    return float(unroll(law.namespace, formula, FLOATS, ())(environment))
+
+
+__all__ = ["SILENT", "Distance", "Input", "LawError", "Point", "distance", "inputs", "point", "read_given"]

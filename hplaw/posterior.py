@@ -1,0 +1,294 @@
+"""Uncertainty as scenarios: draws of a law's parameters, of the effects of a new group, and of its discrepancy.
+
+Draws come from `posterior.npz` beside a fitted law, or from the covariance that a paper published. Standard normals
+are fixed, antithetic and of exact unit covariance, so that the same question has the same answer everywhere and
+means and variances carry no sampling error.
+"""
+
+from __future__ import annotations
+
+import functools as ft
+import math
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hplaw.errors import LawError
+from hplaw.expression.compile import Function
+from hplaw.law.law import Law
+from hplaw.law.format import EffectSpec
+from hplaw.law.priors import CORRELATIONS, PRIORS, centre
+from hplaw.law.program import Environment
+from hplaw.law.read import check_call
+from hplaw.law.program import unroll
+
+
+DRAWS = 256
+"""Scenarios of a law whose uncertainty is published as a covariance; a fitted law has as many as its file."""
+
+Array = NDArray[np.float64]
+
+
+class Scenarios(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be true of a law, one entry per scenario.
+
+    - `size`: number of scenarios, 1 where the law has no uncertainty.
+    - `parameters`: arrays `[scenario]` by name, tuples of them for indexed parameters; `point` the best single values.
+    - `effects`: arrays of the effects of a new group of the law's own recipe; `transfer` those of another recipe.
+    - `discrepancy`: logarithmic shifts `[scenario]` by quantity inside the domain.
+    - `fitted`: whether the draws are a posterior rather than a published covariance.
+    """
+
+    size: int
+    point: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+    effects: Mapping[str, Array]
+    transfer: Mapping[str, Array]
+    zeros: Mapping[str, float]
+    discrepancy: Mapping[str, Array]
+    fitted: bool
+
+    @property
+    def uncertain(self) -> bool:
+        """Return whether anything but the point is known to be possible."""
+        return self.size > 1
+
+    def values(self, *, transfer: bool = False) -> dict[str, Any]:
+        """Return the names of one law with an array per uncertain name; with `transfer`, those of another recipe."""
+        return {**self.zeros, **self.parameters, **self.effects, **(self.transfer if transfer else {})}
+
+
+@ft.lru_cache(maxsize=64)
+def standard_normals(rows: int, size: int = DRAWS) -> Array:
+    """Return fixed standard normals `[row, scenario]`: in pairs of opposite sign, of unit covariance exactly.
+
+    >>> z = standard_normals(2)
+    >>> bool(np.allclose(z @ z.T / z.shape[1], np.eye(2)))
+    True
+    """
+    half = np.random.default_rng(2503_04715).standard_normal((rows, (size + 1) // 2))
+    z = np.concatenate([half, -half], axis=1)[:, :size]
+    if rows < half.shape[1] and size % 2 == 0:
+        z = np.linalg.solve(np.linalg.cholesky(z @ z.T / size), z)
+    z.setflags(write=False)
+    return z
+
+
+def read_arrays(law: Law) -> dict[str, Array]:
+    """Return the arrays beside a law file.
+
+    **Raises:** `LawError` for a file that is torn, holds anything but finite float64, or pickles.
+    """
+    if law.arrays is None:
+        return {}
+    try:
+        with np.load(law.arrays, allow_pickle=False) as file:
+            found = {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        message = f"{law.arrays.name} cannot be read as arrays: {error}"
+        raise LawError(message, file=str(law.path or "")) from None
+    for name, array in found.items():
+        if array.dtype != np.float64 or not np.isfinite(array).all():
+            message = f"{law.arrays.name}: {name} must be finite float64, not {array.dtype}"
+            raise LawError(message, file=str(law.path or ""))
+    return found
+
+
+@ft.lru_cache(maxsize=512)
+def scenarios(law: Law) -> Scenarios:
+    """Return the scenarios of a law, worked out once.
+
+    **Raises:** `LawError` where its draws do not fit its parameters.
+    """
+    point, draws, fitted = _parameters(law)
+    groups = {name: effect for name, effect in law.spec.effects.items() if effect.predict != "zero"}
+    discrepancy = law.spec.predict.discrepancy
+    size = DRAWS
+    if fitted:
+        size = len(next(array for array in _flat(draws)))
+    elif not draws and not groups and discrepancy is None:
+        size = 1
+    everything: dict[str, Any] = {**point, **draws}
+    zeros = {name: 0.0 for effect in law.spec.effects.values() for name in effect.of}
+    needed = sum(len(effect.of) for effect in groups.values()) + (len(discrepancy.of) if discrepancy else 0)
+    z = standard_normals(needed + 1, size)[1:] if needed else np.zeros((0, size))
+    effects: dict[str, Array] = {}
+    transfer: dict[str, Array] = {}
+    row = 0
+    for name, effect in groups.items():
+        shifts = _effect(law, name, effect, everything, z[row : row + len(effect.of)])
+        (transfer if effect.predict == "transfer" else effects).update(shifts)
+        row += len(effect.of)
+    strays = {}
+    if discrepancy:
+        factor = _factor(np.asarray(discrepancy.covariance))
+        strays = dict(zip(discrepancy.of, factor @ z[row:], strict=True))
+    return Scenarios(
+        size=size, point={**zeros, **point}, parameters=everything, effects=effects, transfer=transfer, zeros=zeros,
+        discrepancy=strays, fitted=fitted,
+    )  # fmt: skip
+
+
+def _flat(draws: Mapping[str, Any]) -> list[Array]:
+    return [array for value in draws.values() for array in (value if isinstance(value, tuple) else (value,))]
+
+
+def _parameters(law: Law) -> tuple[dict[str, Any], dict[str, Any], bool]:
+    """Return point values, draws by name, and whether the draws are a posterior's."""
+    arrays = read_arrays(law) if law.spec.grid is None else {}
+    if arrays:
+        draws = _fitted_draws(law, arrays)
+        point = {
+            name: tuple(float(np.median(entry)) for entry in value) if isinstance(value, tuple) else float(np.median(value))
+            for name, value in draws.items()
+        }
+        return point, draws, True
+    point = {name: _point(law, name) for name in law.spec.parameters}
+    return point, _published_draws(law, point), False
+
+
+def _fitted_draws(law: Law, arrays: Mapping[str, Array]) -> dict[str, Any]:
+    sizes = {len(array) if array.ndim else 0 for array in arrays.values()}
+    missing = [name for name in law.spec.parameters if name not in arrays]
+    if missing or len(sizes) != 1 or min(sizes) < 2:
+        what = f"'{missing[0]}' has no draws" if missing else "arrays of different length, or shorter than 2 draws"
+        message = f"{law.arrays.name if law.arrays else 'posterior'}: {what}; every parameter has one row per draw"
+        raise LawError(message, file=str(law.path or ""))
+    draws: dict[str, Any] = {}
+    for name, array in arrays.items():
+        parameter = law.spec.parameters.get(name)
+        over = parameter.over if parameter else None
+        shape = (len(law.namespace.scope.indices[over]),) if over else ()
+        if parameter and array.shape[1:] != shape:
+            message = f"draws of '{name}' have shape {array.shape}; the law wants (draws{', ' + str(shape[0]) if shape else ''})"
+            raise LawError(message, file=str(law.path or ""))
+        draws[name] = tuple(np.ascontiguousarray(column) for column in array.T) if over else array
+    return draws
+
+
+def _point(law: Law, name: str) -> Any:
+    parameter = law.spec.parameters[name]
+    if parameter.value is not None:
+        return tuple(parameter.value) if isinstance(parameter.value, list) else parameter.value
+    assert parameter.prior is not None
+    if parameter.over is None:
+        return prior_centre(law, parameter.prior)
+    return tuple(prior_centre(law, parameter.prior, {parameter.over: i}) for i in range(len(law.namespace.scope.indices[parameter.over])))
+
+
+def prior_arguments(law: Law, prior: str, at: Mapping[str, int] | None = None) -> tuple[str, list[float]]:
+    """Return a prior's name and the values of its arguments, at one entry of an index where it goes over one."""
+    from hplaw.expression.backends import FLOATS
+    from hplaw.expression.compile import compile_expression
+    from hplaw.law.scope import index_symbol
+
+    scope = law.namespace.scope
+    for name in at or {}:
+        scope = scope.with_symbol(name, index_symbol(name))
+    call = check_call(law.namespace, prior, PRIORS | CORRELATIONS, "parameters", prior, over={n: index_symbol(n) for n in at or {}})
+    environment = law.program(FLOATS).environment({})
+    return call.function, [float(compile_expression(a, scope, FLOATS, at)(environment)) for a in call.arguments]
+
+
+def prior_centre(law: Law, prior: str, at: Mapping[str, int] | None = None) -> float:
+    """Return the median of a prior of a law."""
+    name, arguments = prior_arguments(law, prior, at)
+    return 0.0 if name == "lkj" else centre(name, *arguments)
+
+
+def _published_draws(law: Law, point: Mapping[str, Any]) -> dict[str, Any]:
+    """Return draws from the covariances and standard deviations that a law states."""
+    blocks = [(block.of, np.asarray(block.matrix)) for block in law.spec.covariance]
+    correlated = {name for names, _ in blocks for name in names}
+    single = {n: p.sd for n, p in law.spec.parameters.items() if p.sd is not None and n not in correlated}
+    rows = sum(len(names) for names, _ in blocks) + sum(len(sd) if isinstance(sd, list) else 1 for sd in single.values())
+    if not rows:
+        return {}
+    z = standard_normals(rows)
+    row, draws = 0, dict[str, Any]()
+    for names, matrix in blocks:
+        shifts = _factor(matrix) @ z[row : row + len(names)]
+        draws.update({name: point[name] + shift for name, shift in zip(names, shifts, strict=True)})
+        row += len(names)
+    for name, sd in single.items():
+        if isinstance(sd, list):
+            draws[name] = tuple(p + s * z[row + i] for i, (p, s) in enumerate(zip(point[name], sd, strict=True)))
+            row += len(sd)
+        else:
+            draws[name] = point[name] + sd * z[row]
+            row += 1
+    return draws
+
+
+def _factor(matrix: Array) -> Array:
+    """Return F with F F' = matrix, for matrices that rounding has made slightly indefinite too."""
+    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+    return vectors * np.sqrt(np.clip(values, 0, None))
+
+
+def _effect(law: Law, group: str, effect: EffectSpec, values: Mapping[str, Any], z: Array) -> dict[str, Array]:
+    """Return the shifts of a new member of a group, by name."""
+    if effect.covariance is not None:
+        return dict(zip(effect.of, _factor(np.asarray(effect.covariance)) @ z, strict=True))
+    environment = numpy_environment(law, values)
+    rho: Any = 0.0
+    if effect.correlation is not None:
+        rho = _hyperparameter(law, effect.correlation, f"{group}_correlation", environment)
+    shifts = _correlate(rho, z)
+    return {
+        name: np.broadcast_to(_hyperparameter(law, effect.scale[name], f"{name}_scale", environment) * shift, shift.shape)
+        for name, shift in zip(effect.of, shifts, strict=True)
+    }
+
+
+def _correlate(rho: Any, z: Array) -> list[Array]:
+    """Return rows of unit variance and pairwise correlation `rho` (a number or one per scenario)."""
+    if len(z) == 2:
+        return [z[0], rho * z[0] + np.sqrt(np.clip(1 - np.square(rho), 0, None)) * z[1]]
+    if not np.any(rho):
+        return list(z)
+    common = np.sqrt(np.clip(rho, 0, None))
+    own = np.sqrt(1 - np.square(common))
+    mean = z.mean(axis=0) * math.sqrt(len(z))
+    return [common * mean + own * row for row in z]
+
+
+def _hyperparameter(law: Law, text: str, name: str, environment: Environment) -> Any:
+    """Return a scale or correlation: a formula of parameters, a fitted array of that name, or the centre of its prior."""
+    if any(text.lstrip().startswith(f"{word}(") for word in PRIORS | CORRELATIONS):
+        return environment[name] if name in environment else prior_centre(law, text)
+    formula = law.namespace.formula(text, table="effects", key=name)
+    return unroll(law.namespace, formula, numpy(), ())(environment)
+
+
+@ft.cache
+def numpy() -> Any:
+    """Return the numpy backend, made once."""
+    from hplaw.expression.backends import numpy_backend
+
+    return numpy_backend()
+
+
+def numpy_environment(law: Law, values: Mapping[str, Any]) -> Environment:
+    """Return an environment of the law over numpy."""
+    return law.program(numpy()).environment(values)
+
+
+@ft.lru_cache(maxsize=512)
+def growth(law: Law) -> Function | None:
+    """Return the function by which a law's discrepancy grows with `outside`, or None where it has none."""
+    from hplaw.expression.backends import FLOATS
+    from hplaw.expression.compile import compile_expression
+    from hplaw.expression.scope import Kind, Symbol
+    from hplaw.law.read import growth as growth_formula
+
+    discrepancy = law.spec.predict.discrepancy
+    if discrepancy is None:
+        return None
+    formula = growth_formula(law.namespace, discrepancy.grows)
+    scope = law.namespace.scope.with_symbol("outside", Symbol(Kind.INPUT))
+    return compile_expression(formula.tree, scope, FLOATS)

@@ -1,0 +1,144 @@
+"""From a `Query` to known quantities: fields checked, shapes turned into quantities, what is left out filled in."""
+
+from __future__ import annotations
+
+import functools as ft
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from hplaw.catalogue import Catalogue
+from hplaw.errors import QueryError, nearest
+from hplaw.messages import Query, Warning
+from hplaw.quantities import Quantity, check_value, vocabulary
+
+
+FIELDS = (
+    "n_params", "tokens", "n_active_params", "batch_tokens", "target_loss", "optimizer", "precision", "hardware", "devices",
+)  # fmt: skip
+"""Quantities that are fields of a query; all others go into `given`."""
+
+DEFAULT_WANT = ("peak_lr", "batch_tokens", "weight_decay", "warmup_tokens", "loss", "steps", "compute_flop")
+"""What is answered when nothing is asked for by name, as far as laws are at hand."""
+
+
+class Question(msgspec.Struct, frozen=True):
+    """A query understood.
+
+    - `known`: numbers and categories by quantity; `given` the names that the user gave.
+    - `bounds`: limits of quantities to choose.
+    - `filled`: quantities that follow from others by default, with the one they follow.
+    - `warnings`: what was assumed.
+    """
+
+    known: dict[str, Any]
+    given: tuple[str, ...]
+    want: tuple[str, ...]
+    prefer: tuple[str, ...]
+    bounds: dict[str, tuple[float | None, float | None]]
+    filled: tuple[tuple[str, str], ...]
+    warnings: tuple[Warning, ...]
+    asked: bool
+
+
+def understand(query: Query, catalogue: Catalogue) -> Question:
+    """Return what a query knows and wants.
+
+    **Raises:** `QueryError` naming the field: unknown quantities, values out of bounds, one quantity given twice.
+    """
+    known: dict[str, Any] = {}
+    for name in FIELDS:
+        value = getattr(query, name)
+        if value is not None:
+            known[name] = _checked(vocabulary()[name], value, name)
+    defaults = {"optimizer"} if query.optimizer == Query().optimizer else set[str]()
+    words = _words(catalogue)
+    for name, value in query.given.items():
+        quantity = words.get(name)
+        if quantity is None:
+            message = f"given: '{name[:80]}' is not a quantity{nearest(name[:80], words)}; 'hplaw quantities' lists them"
+            raise QueryError(message, field="given")
+        if name in known and name not in defaults:
+            message = f"{name} is given twice, as a field and in given; give it once"
+            raise QueryError(message, field=name)
+        if name == "loss":
+            message = "loss cannot be given, as it is an outcome; name the loss to reach target_loss"
+            raise QueryError(message, field="given.loss")
+        known[name] = _checked(quantity, value, f"given.{name}")
+        defaults.discard(name)
+    warnings: list[Warning] = []
+    if query.model is not None:
+        _add_model(query, known, catalogue, warnings)
+    given = tuple(name for name in known if name not in defaults)
+    filled = _fill(known)
+    bounds = _bounds(query, words, known)
+    want = tuple(dict.fromkeys(query.want)) or DEFAULT_WANT
+    return Question(
+        known, given, tuple(name for name in want if name not in given), tuple(dict.fromkeys(query.laws)),
+        bounds, filled, tuple(warnings), bool(query.want),
+    )  # fmt: skip
+
+
+def _checked(quantity: Quantity, value: Any, field: str) -> Any:
+    problem = check_value(quantity, value)
+    if problem:
+        raise QueryError(problem, field=field)
+    return float(value) if isinstance(value, int) else value
+
+
+@ft.lru_cache(maxsize=16)
+def _words(catalogue: Catalogue) -> Mapping[str, Quantity]:
+    """Return the vocabulary and the quantities that single laws add to it."""
+    own = {name: law.quantity(name) for law in catalogue.laws for name in law.spec.quantities}
+    return {**own, **vocabulary()}
+
+
+def _add_model(query: Query, known: dict[str, Any], catalogue: Catalogue, warnings: list[Warning]) -> None:
+    from hplaw.model_shape import read_shape
+
+    assert query.model is not None
+    shape = read_shape(query.model, catalogue)
+    for name, value in shape.items():
+        if name in known:
+            if name in ("n_params", "n_active_params") and abs(known[name] / value - 1) > 0.02:
+                text = f"{name}={known[name]:.4g} was given and is used; the shape would have {value:.4g}"
+                warnings.append(Warning(code="shape-differs", text=text, quantity=name))
+        else:
+            known[name] = value
+
+
+def _fill(known: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Add what follows when nothing else is said: a dense model uses all its parameters."""
+    filled: list[tuple[str, str]] = []
+    n, active = known.get("n_params"), known.get("n_active_params")
+    if active is None and n is not None:
+        known["n_active_params"] = active = n
+        filled.append(("n_active_params", "n_params"))
+    if n is not None and active is not None:
+        if active > n:
+            message = f"n_active_params={active:g} is above n_params={n:g}; active parameters are some of all"
+            raise QueryError(message, field="n_active_params")
+        known.setdefault("architecture", "dense" if active == n else "moe")
+    return tuple(filled)
+
+
+def _bounds(query: Query, words: Mapping[str, Quantity], known: Mapping[str, Any]) -> dict[str, tuple[float | None, float | None]]:
+    found: dict[str, tuple[float | None, float | None]] = {}
+    for name, limit in query.bounds.items():
+        field = f"bounds.{name}"
+        quantity = words.get(name)
+        if quantity is None or quantity.categorical:
+            message = f"bounds: '{name[:80]}' is not a quantity that is a number{nearest(name[:80], words)}"
+            raise QueryError(message, field=field)
+        if name in known:
+            message = f"{name} is given and bounded; give one or the other"
+            raise QueryError(message, field=field)
+        for side in (limit.low, limit.high):
+            if side is not None:
+                _checked(quantity, side, field)
+        if limit.low is not None and limit.high is not None and limit.low > limit.high:
+            message = f"{name} is bounded from {limit.low:g} to {limit.high:g}, which leaves nothing; give the lower first"
+            raise QueryError(message, field=field)
+        found[name] = (limit.low, limit.high)
+    return found

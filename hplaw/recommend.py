@@ -1,0 +1,143 @@
+"""Query -> Recommendation: the planner's choice of laws, their answers, and everything that makes them trustworthy."""
+
+from __future__ import annotations
+
+import functools as ft
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from hplaw.answer import Answer
+from hplaw.catalogue import Catalogue
+from hplaw.derive import Derivation, derive
+from hplaw.estimate import estimate_of
+from hplaw.law import Law
+from hplaw.messages import Alternative, Citation, Estimate, Query, Recommendation, Step, Warning, to_builtins
+from hplaw.point import Distance
+from hplaw.question import Question, understand
+from hplaw.warn import warnings_of
+
+
+def recommend(query: Query, catalogue: Catalogue) -> Recommendation:
+    """Return the answer to a query, with its derivation, alternatives, warnings and sources.
+
+    **Arguments:**
+
+    - `query`: what is known and wanted.
+    - `catalogue`: the laws to ask.
+
+    **Raises:** `QueryError` for a question that cannot be asked; `LawNotFound` for a law that is not there. A quantity
+    that cannot be had is no error: its value is null, with the reason.
+
+    >>> from hplaw.catalogue import load_catalogue
+    >>> answer = recommend(Query(n_params=1e9, tokens=1e11, laws=["step-law-2025"]), load_catalogue())
+    >>> round(answer.answers["peak_lr"].value, 6)
+    0.001632
+    """
+    question = understand(query, catalogue)
+    found = derive(question, catalogue)
+    slopes = elasticities(question, found)
+    answers = {name: _estimate(name, found, slopes) for name in question.want if question.asked or found.offered(name)}
+    used = found.laws_behind([name for name in question.want if name in found.source])
+    regrets = [found.answers[law].regret for law in used if found.answers[law].regret is not None]
+    return Recommendation(
+        query=query_record(query),
+        answers=answers,
+        warnings=[*question.warnings, *warnings_of(question, found, used)],
+        predicted_regret=regrets[0] if regrets else None,
+        predicted_regret_reason=None if regrets else "no law used here predicts the loss around its optimum",
+        citations=[citation(law) for law in used],
+        id=identity(query, found.asked),
+    )
+
+
+def query_record(query: Query) -> dict[str, Any]:
+    """Return a query as it is shown: what was given, and the optimizer assumed."""
+    return {**to_builtins(query), "optimizer": query.optimizer}
+
+
+@ft.lru_cache(maxsize=1024)
+def citation(law: Law) -> Citation:
+    """Return the source of a law, made once."""
+    return law.citation()
+
+
+def identity(query: Query, asked: Sequence[Law]) -> str:
+    """Return the sha256 of a query and of the digests of all laws asked, as hex."""
+    from hplaw.messages import encode
+
+    laws = " ".join(sorted(law.address for law in asked))
+    return hashlib.sha256(encode(query) + laws.encode()).hexdigest()
+
+
+def _estimate(name: str, found: Derivation, slopes: Mapping[str, Mapping[str, float]]) -> Estimate:
+    law = found.source.get(name)
+    if law is None:
+        return Estimate(value=None, reason=found.reasons.get(name, f"no law here gives {name}"), unit=found.unit(name))
+    return estimate_of(
+        found.answers[law], name,
+        derivation=[step(found.answers[other], quantities) for other, quantities in found.path(name)],
+        elasticities=dict(slopes.get(name, {})),
+        alternatives=[_alternative(other, value, found.away[other]) for other, value in found.others(name)],
+    )  # fmt: skip
+
+
+def step(answer: Answer, quantities: Sequence[str]) -> Step:
+    """Return one step of a derivation: what a law was asked with and what it gave of `quantities`."""
+    law = answer.law
+    formulas, symbols = law.formulas(), law.latex
+    names = [name for name in quantities if name in formulas]
+    return Step(
+        law=law.address,
+        formula="; ".join(f"{name} = {formulas[name]}" for name in names),
+        latex=r" \quad ".join(symbols[name] for name in names),
+        inputs={name: plain(value) for name, value in answer.at.items() if value is not None and not isinstance(value, tuple)},
+        outputs={name: plain(answer.values.get(name)) for name in quantities},
+    )
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it: fractions as floats."""
+    return float(value) if isinstance(value, Fraction) else value
+
+
+def _alternative(law: Law, value: Any, away: Distance) -> Alternative:
+    return Alternative(
+        law=law.address, value=plain(value), outside_efolds=round(away.total, 4), outside=[name for name, _ in away.differs]
+    )
+
+
+_STEP = 1e-4
+"""Distance in e-folds between the points of an elasticity."""
+
+
+def elasticities(question: Question, found: Derivation) -> dict[str, dict[str, float]]:
+    """Return d ln(answer) / d ln(given) by answer and given quantity, along the laws chosen.
+
+    Laws that must search for their optimum are left out: a slope of a search is another search.
+    """
+    slopes: dict[str, dict[str, float]] = {}
+    for name in question.given:
+        value = question.known.get(name)
+        if not isinstance(value, float) or value <= 0:
+            continue
+        followers = [follower for follower, leader in question.filled if leader == name]
+        up, down = (_moved(question, found, [name, *followers], math.exp(side * _STEP)) for side in (1, -1))
+        for quantity, high in up.items():
+            low = down.get(quantity)
+            if low is not None and high > 0 and low > 0:
+                slope = (math.log(high) - math.log(low)) / (2 * _STEP)
+                slopes.setdefault(quantity, {})[name] = round(slope, 6) + 0.0
+    return slopes
+
+
+def _moved(question: Question, found: Derivation, names: Sequence[str], factor: float) -> dict[str, float]:
+    known = dict(question.known)
+    for name in names:
+        known[name] *= factor
+    return found.again(known)
+
+
+__all__ = ["Warning", "citation", "elasticities", "identity", "plain", "query_record", "recommend", "step"]

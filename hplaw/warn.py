@@ -1,0 +1,66 @@
+"""The warnings of an answer, typed: what a program can act on and a person should read first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hplaw.derive import Derivation
+from hplaw.law import Law
+from hplaw.messages import Warning
+from hplaw.question import Question
+
+
+def warnings_of(question: Question, found: Derivation, used: Sequence[Law]) -> list[Warning]:
+    """Return what to know before using an answer, for the laws that were used."""
+    warnings: list[Warning] = []
+    for law in used:
+        warnings += _domain(law, found)
+        answer = found.answers[law]
+        if answer.status != "ok" and answer.say:
+            warnings.append(Warning(code=answer.status.replace("_", "-"), law=law.address, text=answer.say))
+        if law.spec.checked == "recalled":
+            text = f"the constants of {law.id} are recalled, not read in the source"
+            warnings.append(Warning(code="recalled", law=law.address, text=text))
+        evidence = law.spec.evidence
+        if evidence and evidence.accepted_with:
+            text = f"the fit of {law.id} was accepted although it failed: {'; '.join(evidence.accepted_with)}"
+            warnings.append(Warning(code="accepted-fit", law=law.address, text=text))
+        shadowed = found.catalogue.shadows(law)
+        if shadowed:
+            text = f"{law.address} stands before {shadowed}, which has the same id"
+            warnings.append(Warning(code="shadows", law=law.address, text=text))
+    warnings += _unused(question, found)
+    for law, name, why in found.passed:
+        text = f"{law.id} was passed over for {name}: {why}"
+        warnings.append(Warning(code="passed-over", law=law.address, quantity=name, text=text))
+    return warnings
+
+
+def _domain(law: Law, found: Derivation) -> list[Warning]:
+    warnings: list[Warning] = []
+    away = found.away[law]
+    for name, efolds in away.efolds:
+        low, high = law.spec.domain[name]
+        text = f"{name}={found.known[name]:.4g} is {efolds:.1f} e-folds outside the {float(low):.3g} to {float(high):.3g} that {law.id} was seen in"
+        warnings.append(Warning(code="outside-domain", law=law.address, quantity=name, efolds=round(efolds, 4), text=text))
+    for name, value in away.differs:
+        seen = ", ".join(map(str, law.spec.domain[name]))
+        text = f"{name} is {value}, and {law.id} was seen with {seen}"
+        warnings.append(Warning(code="recipe-differs", law=law.address, quantity=name, text=text))
+    return warnings
+
+
+def _unused(question: Question, found: Derivation) -> list[Warning]:
+    """Warn where the rate is not that of the batch, or the batch not that of the rate, which the user fixed."""
+    warnings: list[Warning] = []
+    for fixed, other in (("batch_tokens", "peak_lr"), ("peak_lr", "batch_tokens")):
+        law = found.source.get(other)
+        if fixed in question.given and law is not None and fixed not in law.inputs:
+            text = f"{other} by {law.id} does not depend on {fixed}: it is the best at the law's own {fixed}, not at the one given"
+            warnings.append(Warning(code="ignores-given", law=law.address, quantity=fixed, text=text))
+    for name in question.bounds:
+        law = found.source.get(name)
+        if law is not None and name not in law.chosen:
+            text = f"{law.id} does not choose {name} by its loss, so the bound is not used"
+            warnings.append(Warning(code="ignores-bound", law=law.address, quantity=name, text=text))
+    return warnings

@@ -50,12 +50,15 @@ class LawNotFound(HplawError, LookupError):
 class QueryError(HplawError, ValueError):
     """A question that cannot be asked; `field` names the part at fault.
 
-    `malformed` tells a body that is no question at all (HTTP 400) from one whose values are at fault (422).
+    `malformed` tells a body that is no question at all (HTTP 400) from one whose values are at fault (422), and
+    `conflict` values that are each allowed but contradict one another or the law asked (409).
     """
 
-    def __init__(self, text: str, *, field: str = "", malformed: bool = False) -> None:
+    def __init__(
+        self, text: str, *, field: str = "", malformed: bool = False, conflict: bool = False
+    ) -> None:
         super().__init__(text)
-        self.field, self.malformed = field, malformed
+        self.field, self.malformed, self.conflict = field, malformed, conflict
 
 
 class DataError(HplawError, ValueError):

@@ -20,6 +20,7 @@ MEDIA_TYPE = "application/problem+json"
 """What a reply that carries a `Problem` calls itself."""
 
 _MALFORMED = "urn:hplaw:problem:malformed"
+_CONFLICT = "urn:hplaw:problem:conflict"
 _QUERY = "urn:hplaw:problem:query"
 _LAW_NOT_FOUND = "urn:hplaw:problem:law-not-found"
 _LAW = "urn:hplaw:problem:law"
@@ -27,6 +28,7 @@ _DATA = "urn:hplaw:problem:data"
 
 _ERRORS: Mapping[str, Callable[[str, str], HplawError]] = {
     _MALFORMED: lambda text, field: QueryError(text, field=field, malformed=True),
+    _CONFLICT: lambda text, field: QueryError(text, field=field, conflict=True),
     _QUERY: lambda text, field: QueryError(text, field=field),
     _LAW_NOT_FOUND: lambda text, field: LawNotFound(text),
     _LAW: lambda text, field: LawError(text),
@@ -43,6 +45,8 @@ def to_problem(error: HplawError) -> Problem:
     match error:
         case QueryError(malformed=True):
             return _problem(_MALFORMED, "Malformed request", 400, error.text, field=error.field)
+        case QueryError(conflict=True):
+            return _problem(_CONFLICT, "Values contradict", 409, error.text, field=error.field)
         case QueryError():
             return _problem(_QUERY, "Question cannot be asked", 422, error.text, field=error.field)
         case LawNotFound():

@@ -1,1 +1,74 @@
-"""hplaw: which learning rate, batch size, loss and energy, and how sure."""
+"""hplaw: which learning rate, batch size, loss and energy, and how sure.
+
+Importing this loads next to nothing; each name is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+
+if TYPE_CHECKING:
+    from hplaw.ask import evaluate, local, recommend
+    from hplaw.catalogue import Catalogue, load_catalogue
+    from hplaw.client import AsyncClient, Client, LocalClient
+    from hplaw.errors import ClientError, DataError, HplawError, LawError, LawNotFound, QueryError
+    from hplaw.law import Law, read_law
+    from hplaw.messages import Query, Recommendation
+
+
+_HOME = {
+    "AsyncClient": "hplaw.client",
+    "Catalogue": "hplaw.catalogue",
+    "Client": "hplaw.client",
+    "ClientError": "hplaw.errors",
+    "DataError": "hplaw.errors",
+    "HplawError": "hplaw.errors",
+    "Law": "hplaw.law",
+    "LawError": "hplaw.errors",
+    "LawNotFound": "hplaw.errors",
+    "LocalClient": "hplaw.client",
+    "Query": "hplaw.messages",
+    "QueryError": "hplaw.errors",
+    "Recommendation": "hplaw.messages",
+    "evaluate": "hplaw.ask",
+    "load_catalogue": "hplaw.catalogue",
+    "local": "hplaw.ask",
+    "read_law": "hplaw.law",
+    "recommend": "hplaw.ask",
+}
+
+__all__ = [
+    "AsyncClient",
+    "Catalogue",
+    "Client",
+    "ClientError",
+    "DataError",
+    "HplawError",
+    "Law",
+    "LawError",
+    "LawNotFound",
+    "LocalClient",
+    "Query",
+    "QueryError",
+    "Recommendation",
+    "evaluate",
+    "load_catalogue",
+    "local",
+    "read_law",
+    "recommend",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME.get(name)
+    if home is None:
+        message = f"module 'hplaw' has no attribute '{name}'"
+        raise AttributeError(message)
+    import importlib
+
+    return getattr(importlib.import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

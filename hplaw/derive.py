@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools as ft
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -33,6 +34,7 @@ class Derivation:
         self.reasons: dict[str, str] = dict(route.reasons)
         self.passed: list[tuple[Law, str, str]] = []
         self._slots = {slot.quantity: slot for slot in route.slots}
+        self._ranked: dict[str, list[Candidate]] = {}
 
     def run(self) -> None:
         """Derive every quantity of the route."""
@@ -46,6 +48,7 @@ class Derivation:
                     leaders = self._pick_leaders()
                 lead = leaders.get(slot.quantity)
                 ranked.sort(key=lambda candidate: candidate.law is not lead)
+            self._ranked[slot.quantity] = ranked
             self._fill(slot, ranked)
 
     def _pick_leaders(self) -> dict[str, Law]:
@@ -64,6 +67,7 @@ class Derivation:
 
     def _fill(self, slot: Slot, ranked: Sequence[Candidate]) -> None:
         name = slot.quantity
+        doubtful: tuple[Law, Any] | None = None
         for candidate in ranked:
             law = candidate.law
             if not self._ready(candidate):
@@ -80,8 +84,13 @@ class Derivation:
                 self.reasons[name] = why
                 self.passed.append((law, name, why))
                 continue
-            self.known[name], self.source[name] = value, law
-            return
+            if found.status != "ok" and candidate.preferred == len(self.question.prefer):
+                doubtful = doubtful or (law, value)  # it says itself that it does not hold here: another may
+                continue
+            doubtful = (law, value)
+            break
+        if doubtful:
+            self.source[name], self.known[name] = doubtful
 
     def _ask(self, law: Law) -> Answer | str:
         """Return what a law says here, or why it cannot."""
@@ -132,11 +141,13 @@ class Derivation:
 
     def others(self, name: str) -> Iterator[tuple[Law, Any]]:
         """Yield what other laws would have said for a quantity, best first."""
-        for candidate in choose(self._slots[name], self.known, self.away):
+        source, known = self.source[name], self.question.known
+        for candidate in self._ranked[name]:
             law = candidate.law
-            if law is self.source[name] or not self._ready(candidate):
+            if law is source or not self._ready(candidate):
                 continue
-            value = self.value(law, name, {**self.question.known, **{n: self.known[n] for n in candidate.needs}})
+            needed = {**known, **{n: self.known[n] for n in candidate.needs}} if candidate.needs else known
+            value = self.value(law, name, needed)
             if value is not None:
                 yield law, value
 
@@ -160,19 +171,22 @@ class Derivation:
         return None if isinstance(value, tuple) else value
 
     def again(self, known: Mapping[str, Any]) -> dict[str, float]:
-        """Return the derived numbers once more from other known values, by the same laws."""
+        """Return the wanted numbers once more from other known values, by the same laws."""
         moved = dict(known)
         found: dict[str, float] = {}
-        for slot in self.route.slots:
-            name = slot.quantity
-            law = self.source.get(name)
-            if law is None:
-                continue
-            own = {**moved, **{n: None for n in law.chosen if self.source.get(n) is law}}
-            value = self.value(law, name, own)
+        for name, law, own in self._chain:
+            value = self.value(law, name, {**moved, **own} if own else moved)
             if isinstance(value, float):
                 moved[name] = found[name] = value
         return found
+
+    @ft.cached_property
+    def _chain(self) -> list[tuple[str, Law, dict[str, None]]]:
+        """Return the quantities that lead to what is wanted, in order, with their laws and what those choose themselves."""
+        needed = {quantity for name in self.question.want for _, quantities in self.path(name) for quantity in quantities}
+        order = [slot.quantity for slot in self.route.slots if slot.quantity in needed]
+        laws = [(name, self.source[name]) for name in order]
+        return [(name, law, {n: None for n in law.chosen if self.source.get(n) is law}) for name, law in laws]
 
 
 def derive(question: Question, catalogue: Catalogue) -> Derivation:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hplaw.answer import Spread
 from hplaw.decide import Decision
+from hplaw.gaussian import NORMAL_QUANTILES, closed, log_deviation
 from hplaw.law.law import Law
 from hplaw.point import distance, inputs, point
 from hplaw.posterior import growth, numpy, numpy_environment, prior_arguments, scenarios, standard_normals
@@ -70,6 +71,10 @@ def intervals_of(
     if not drawn.uncertain and not uncertain_inputs:
         return spreads, transfers, medians
     numbers = [name for name in wanted if law.outputs[name][1] is None and not law.quantity(name).categorical]
+    if decision is None:
+        numbers = _closed_spreads(law, known, numbers, spreads, transfers)
+        if not numbers:
+            return spreads, transfers, medians
     plain = samples(law, known, numbers)
     if drawn.fitted:
         medians = {name: float(np.median(values)) for name, values in plain.items() if np.isfinite(values).all()}
@@ -77,6 +82,28 @@ def intervals_of(
     if drawn.transfer:
         _collect(transfers, samples(law, known, numbers, transfer=True))
     return spreads, transfers, medians
+
+
+def _closed_spreads(
+    law: Law, known: Mapping[str, Any], names: Sequence[str], spreads: dict[str, Spread], transfers: dict[str, Spread]
+) -> list[str]:
+    """Fill in the intervals that have a closed form; return the names of the rest."""
+    here = point(law, known)
+    values = {name: here.environment[name] for name in law.inputs}
+    wider = stretch(law, distance(law, known).total)
+    rest: list[str] = []
+    for name in names:
+        if not closed(law, name):
+            rest.append(name)
+            continue
+        value = here.output(name)
+        for into, transfer in ((spreads, False), (transfers, True)):
+            if transfer and not scenarios(law).transfer:
+                continue
+            deviation = log_deviation(law, name, values, wider, transfer=transfer)
+            if deviation is not None and value > 0:
+                into[name] = Spread(*(value * np.exp(NORMAL_QUANTILES * float(deviation))).tolist())
+    return rest
 
 
 def _collect(into: dict[str, Spread], found: Mapping[str, Array]) -> None:

@@ -21,6 +21,9 @@ from hplaw.quantities import vocabulary
 COHERENT = ("peak_lr", "batch_tokens", "loss")
 """Quantities that come from one law where one gives them all: losses of different tokenizers are never mixed."""
 
+ASKABLE = ("n_params", "tokens", "batch_tokens", "peak_lr", "target_loss", "precision", "hardware", "devices")
+"""Quantities that a person knows without working them out: reasons ask for these first."""
+
 _STATUS = {"calibrated": 0, "published": 1, "theory": 2}
 _CHECKED = {"primary": 0, "derived": 1, "secondary": 2, "recalled": 3}
 
@@ -98,7 +101,7 @@ class _Search:
             return self.found[quantity]
         path = (*path, quantity)
         candidates: list[Candidate] = []
-        lacking: dict[str, str] = {}
+        lacking: dict[str, list[str]] = {}
         circles: list[str] = []
         givers = [*self.catalogue.givers.get(quantity, ()), *self._shadowed(quantity)]
         for law in givers:
@@ -109,12 +112,15 @@ class _Search:
                 continue
             missing = [need for need in needs if need not in self.found and need.startswith("target_") or not self.visit(need, path)]
             if missing:
-                lacking[law.id] = ", ".join(missing)
+                lacking[law.id] = missing
             else:
                 candidates.append(self._candidate(law, needs))
         soft = {name for candidate in candidates for name in candidate.law.chosen if name != quantity and name not in path}
         if quantity not in COHERENT[:2]:
             for name in sorted(soft & set(COHERENT[:2])):
+                self.visit(name, path)
+        for name in sorted({name for candidate in candidates for name in candidate.law.spec.domain} - self.known - set(path)):
+            if self._counted(name):
                 self.visit(name, path)
         self.found[quantity] = bool(candidates)
         if candidates:
@@ -122,6 +128,11 @@ class _Search:
         else:
             self.reasons[quantity] = self._reason(quantity, lacking, circles)
         return bool(candidates)
+
+    def _counted(self, quantity: str) -> bool:
+        """Return whether a quantity is counted rather than estimated, so that it may place a question in a domain."""
+        givers = self.catalogue.givers.get(quantity, ())
+        return bool(givers) and all(law.spec.status == "theory" for law in givers)
 
     def _shadowed(self, quantity: str) -> list[Law]:
         """Return preferred laws that a law of the same id hides, asked for by their whole address."""
@@ -134,12 +145,12 @@ class _Search:
         tail = (_CHECKED[law.spec.checked], -(evidence.runs if evidence else 0), -used, law.id)
         return Candidate(law, needs, place, _STATUS[law.spec.status], tail)
 
-    def _reason(self, quantity: str, lacking: Mapping[str, str], circles: Sequence[str]) -> str:
+    def _reason(self, quantity: str, lacking: Mapping[str, Sequence[str]], circles: Sequence[str]) -> str:
         if circles and not lacking:
             return f"laws derive {quantity} in a circle only ({circles[0]}); give one of these quantities"
         if lacking:
-            fewest = min(lacking, key=lambda name: (lacking[name].count(","), name))
-            return f"{quantity} needs {lacking[fewest]} for {fewest}; give it"
+            plainest = min(lacking, key=lambda name: (sum(n not in ASKABLE for n in lacking[name]), len(lacking[name]), name))
+            return f"{quantity} needs {' and '.join(lacking[plainest])} for {plainest}; give {'it' if len(lacking[plainest]) == 1 else 'them'}"
         if quantity.startswith("target_"):
             return f"{quantity} is the user's to say; give it"
         return f"no law here gives {quantity}{nearest(quantity, self.catalogue.givers)}"

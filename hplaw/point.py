@@ -10,13 +10,12 @@ from typing import Any
 
 import msgspec
 
-from hplaw.errors import LawError, QueryError, nearest
-from hplaw.expression.backends import FLOATS, Undefined
+from hplaw.errors import QueryError, nearest
+from hplaw.expression.backends import Undefined
 from hplaw.expression.compile import Function
 from hplaw.law.law import Law
 from hplaw.law.priors import PRIORS
-from hplaw.law.program import Environment
-from hplaw.law.program import unroll
+from hplaw.law.program import Environment, unroll
 from hplaw.quantities import check_value
 
 
@@ -207,16 +206,7 @@ class Distance(msgspec.Struct, frozen=True):
 
     differs: tuple[tuple[str, str], ...] = ()
     efolds: tuple[tuple[str, float], ...] = ()
-
-    @property
-    def total(self) -> float:
-        """Return the sum of e-folds."""
-        return sum(distance for _, distance in self.efolds)
-
-    @property
-    def inside(self) -> bool:
-        """Return whether the point is in the domain."""
-        return not self.differs and not self.efolds
+    total: float = 0.0
 
 
 _INSIDE = Distance()
@@ -240,7 +230,8 @@ def distance(law: Law, known: Mapping[str, Any]) -> Distance:
             if value not in seen:
                 differs.append((name, value))
             continue
-        low, high = float(seen[0]), float(seen[1])
+        low, high = seen  # checked by the reader to be two numbers
+        assert not isinstance(low, str) and not isinstance(high, str)
         if low <= value <= high:
             continue
         edge = high if value > high else low
@@ -248,13 +239,6 @@ def distance(law: Law, known: Mapping[str, Any]) -> Distance:
             efolds.append((name, abs(math.log(value / edge))))
         else:
             efolds.append((name, abs(value - edge) / ((high - low) or abs(edge) or 1.0)))
-    return Distance(tuple(differs), tuple(efolds)) if differs or efolds else _INSIDE
-
-
-def at(law: Law, text: str, environment: Environment) -> float:
-    """Return the value of one more formula of a law in one of its environments, in floats."""
-    formula = law.namespace.formula(text, table="", key="")
-    return float(unroll(law.namespace, formula, FLOATS, ())(environment))
-
-
-__all__ = ["SILENT", "Distance", "Input", "LawError", "Point", "distance", "inputs", "point", "read_given"]
+    if not differs and not efolds:
+        return _INSIDE
+    return Distance(tuple(differs), tuple(efolds), sum([apart for _, apart in efolds]))

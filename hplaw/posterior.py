@@ -22,9 +22,8 @@ from hplaw.expression.compile import Function
 from hplaw.law.law import Law
 from hplaw.law.format import EffectSpec
 from hplaw.law.priors import CORRELATIONS, PRIORS, centre
-from hplaw.law.program import Environment
+from hplaw.law.program import Environment, unroll
 from hplaw.law.read import check_call
-from hplaw.law.program import unroll
 
 
 DRAWS = 256
@@ -125,8 +124,7 @@ def scenarios(law: Law) -> Scenarios:
         row += len(effect.of)
     strays = {}
     if discrepancy:
-        factor = _factor(np.asarray(discrepancy.covariance))
-        strays = dict(zip(discrepancy.of, factor @ z[row:], strict=True))
+        strays = dict(zip(discrepancy.of, factor(np.asarray(discrepancy.covariance)) @ z[row:], strict=True))
     return Scenarios(
         size=size, point={**zeros, **point}, parameters=everything, effects=effects, transfer=transfer, zeros=zeros,
         discrepancy=strays, fitted=fitted,
@@ -211,7 +209,7 @@ def _published_draws(law: Law, point: Mapping[str, Any]) -> dict[str, Any]:
     z = standard_normals(rows)
     row, draws = 0, dict[str, Any]()
     for names, matrix in blocks:
-        shifts = _factor(matrix) @ z[row : row + len(names)]
+        shifts = factor(matrix) @ z[row : row + len(names)]
         draws.update({name: point[name] + shift for name, shift in zip(names, shifts, strict=True)})
         row += len(names)
     for name, sd in single.items():
@@ -224,8 +222,12 @@ def _published_draws(law: Law, point: Mapping[str, Any]) -> dict[str, Any]:
     return draws
 
 
-def _factor(matrix: Array) -> Array:
-    """Return F with F F' = matrix, for matrices that rounding has made slightly indefinite too."""
+def factor(matrix: Array) -> Array:
+    """Return F with F F' = matrix, for matrices that rounding has made slightly indefinite too.
+
+    >>> factor(np.array([[4.0]])) ** 2
+    array([[4.]])
+    """
     values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
     return vectors * np.sqrt(np.clip(values, 0, None))
 
@@ -233,14 +235,14 @@ def _factor(matrix: Array) -> Array:
 def _effect(law: Law, group: str, effect: EffectSpec, values: Mapping[str, Any], z: Array) -> dict[str, Array]:
     """Return the shifts of a new member of a group, by name."""
     if effect.covariance is not None:
-        return dict(zip(effect.of, _factor(np.asarray(effect.covariance)) @ z, strict=True))
+        return dict(zip(effect.of, factor(np.asarray(effect.covariance)) @ z, strict=True))
     environment = numpy_environment(law, values)
     rho: Any = 0.0
     if effect.correlation is not None:
-        rho = _hyperparameter(law, effect.correlation, f"{group}_correlation", environment)
+        rho = hyperparameter(law, effect.correlation, f"{group}_correlation", environment)
     shifts = _correlate(rho, z)
     return {
-        name: np.broadcast_to(_hyperparameter(law, effect.scale[name], f"{name}_scale", environment) * shift, shift.shape)
+        name: np.broadcast_to(hyperparameter(law, effect.scale[name], f"{name}_scale", environment) * shift, shift.shape)
         for name, shift in zip(effect.of, shifts, strict=True)
     }
 
@@ -257,8 +259,8 @@ def _correlate(rho: Any, z: Array) -> list[Array]:
     return [common * mean + own * row for row in z]
 
 
-def _hyperparameter(law: Law, text: str, name: str, environment: Environment) -> Any:
-    """Return a scale or correlation: a formula of parameters, a fitted array of that name, or the centre of its prior."""
+def hyperparameter(law: Law, text: str, name: str, environment: Environment) -> Any:
+    """Return an effect's scale or correlation: a formula of parameters, a fitted array of that name, or the centre of its prior."""
     if any(text.lstrip().startswith(f"{word}(") for word in PRIORS | CORRELATIONS):
         return environment[name] if name in environment else prior_centre(law, text)
     formula = law.namespace.formula(text, table="effects", key=name)

@@ -29,6 +29,7 @@ class Question(msgspec.Struct, frozen=True):
     - `known`: numbers and categories by quantity; `given` the names that the user gave.
     - `bounds`: limits of quantities to choose.
     - `filled`: quantities that follow from others by default, with the one they follow.
+    - `stand_in`: a count of parameters that another stands for as the shape is unknown, and the share it may be off by.
     - `warnings`: what was assumed.
     """
 
@@ -38,6 +39,7 @@ class Question(msgspec.Struct, frozen=True):
     prefer: tuple[str, ...]
     bounds: dict[str, tuple[float | None, float | None]]
     filled: tuple[tuple[str, str], ...]
+    stand_in: tuple[str, float] | None
     warnings: tuple[Warning, ...]
     asked: bool
 
@@ -69,14 +71,15 @@ def understand(query: Query, catalogue: Catalogue) -> Question:
         defaults.discard(name)
     warnings: list[Warning] = []
     if query.model is not None:
-        _add_model(query, known, catalogue, warnings)
+        _add_model(query.model, known, warnings)
     given = tuple(name for name in known if name not in defaults)
+    stand_in = _stand_in(known)
     filled = _fill(known)
     bounds = _bounds(query, words, known)
     want = tuple(dict.fromkeys(query.want)) or DEFAULT_WANT
     return Question(
         known, given, tuple(name for name in want if name not in given), tuple(dict.fromkeys(query.laws)),
-        bounds, filled, tuple(warnings), bool(query.want),
+        bounds, (*filled, *stand_in[1]), stand_in[0], tuple(warnings), bool(query.want),
     )  # fmt: skip
 
 
@@ -94,22 +97,22 @@ def _words(catalogue: Catalogue) -> Mapping[str, Quantity]:
     return {**own, **vocabulary()}
 
 
-def _add_model(query: Query, known: dict[str, Any], catalogue: Catalogue, warnings: list[Warning]) -> None:
+def _add_model(model: dict[str, Any], known: dict[str, Any], warnings: list[Warning]) -> None:
     from hplaw.model_shape import read_shape
 
-    assert query.model is not None
-    shape = read_shape(query.model, catalogue)
-    for name, value in shape.items():
+    for name, value in read_shape(model).items():
+        if name in known and known[name] != value:
+            message = f"{name} is given twice, as {known[name]} and in the model as {value}; give it once"
+            raise QueryError(message, field="model")
+        known[name] = value
+    for name in ("n_params", "n_active_params"):
         if name in known:
-            if name in ("n_params", "n_active_params") and abs(known[name] / value - 1) > 0.02:
-                text = f"{name}={known[name]:.4g} was given and is used; the shape would have {value:.4g}"
-                warnings.append(Warning(code="shape-differs", text=text, quantity=name))
-        else:
-            known[name] = value
+            text = f"{name} is used as given; the model's shape serves for the rest"
+            warnings.append(Warning(code="shape-and-count", text=text, quantity=name))
 
 
 def _fill(known: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Add what follows when nothing else is said: a dense model uses all its parameters."""
+    """Add what follows when nothing else is said: a dense model uses all its parameters, no token is repeated."""
     filled: list[tuple[str, str]] = []
     n, active = known.get("n_params"), known.get("n_active_params")
     if active is None and n is not None:
@@ -120,7 +123,38 @@ def _fill(known: dict[str, Any]) -> tuple[tuple[str, str], ...]:
             message = f"n_active_params={active:g} is above n_params={n:g}; active parameters are some of all"
             raise QueryError(message, field="n_active_params")
         known.setdefault("architecture", "dense" if active == n else "moe")
+    if "tokens" in known and "unique_tokens" not in known:
+        known["unique_tokens"] = known["tokens"]
+        filled.append(("unique_tokens", "tokens"))
     return tuple(filled)
+
+
+LARGEST_VOCABULARY = 262_144
+"""Tokens in the largest vocabulary in wide use (Gemma's), to bound what embeddings may add."""
+
+ASPECT = 128
+"""Width over depth of a usual transformer (GPT-3 175B: 12288 / 96), to guess a width from a count of parameters."""
+
+
+def embedding_share(n: float) -> float:
+    """Return the largest share that embedding and unembedding plausibly add to `n` parameters: 2 V d / n.
+
+    The width d is that of a usual shape, n = 12 d^3 / 128.
+
+    >>> round(embedding_share(7e9), 2)
+    0.32
+    """
+    width = (n * ASPECT / 12) ** (1 / 3)
+    return 2 * LARGEST_VOCABULARY * width / n
+
+
+def _stand_in(known: dict[str, Any]) -> tuple[tuple[str, float] | None, tuple[tuple[str, str], ...]]:
+    """Let one count of parameters stand for the other where the shape is not known."""
+    for name, other in (("n_params_with_embedding", "n_params"), ("n_params", "n_params_with_embedding")):
+        if name not in known and other in known and not {"vocab_size", "d_model"} <= known.keys():
+            known[name] = known[other]
+            return (name, embedding_share(known[other])), ((name, other),)
+    return None, ()
 
 
 def _bounds(query: Query, words: Mapping[str, Quantity], known: Mapping[str, Any]) -> dict[str, tuple[float | None, float | None]]:

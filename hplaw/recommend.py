@@ -116,7 +116,7 @@ _STEP = 1e-4
 def elasticities(question: Question, found: Derivation) -> dict[str, dict[str, float]]:
     """Return d ln(answer) / d ln(given) by answer and given quantity, along the laws chosen.
 
-    Laws that must search for their optimum are left out: a slope of a search is another search.
+    Zeros are left out. Laws that must search for their optimum are left out: a slope of a search is another search.
     """
     slopes: dict[str, dict[str, float]] = {}
     for name in question.given:
@@ -128,8 +128,9 @@ def elasticities(question: Question, found: Derivation) -> dict[str, dict[str, f
         for quantity, high in up.items():
             low = down.get(quantity)
             if low is not None and high > 0 and low > 0:
-                slope = (math.log(high) - math.log(low)) / (2 * _STEP)
-                slopes.setdefault(quantity, {})[name] = round(slope, 6) + 0.0
+                slope = round((math.log(high) - math.log(low)) / (2 * _STEP), 6)
+                if slope:
+                    slopes.setdefault(quantity, {})[name] = slope
     return slopes
 
 

@@ -29,6 +29,7 @@ def warnings_of(question: Question, found: Derivation, used: Sequence[Law]) -> l
         if shadowed:
             text = f"{law.address} stands before {shadowed}, which has the same id"
             warnings.append(Warning(code="shadows", law=law.address, text=text))
+    warnings += _stand_in(question, used)
     warnings += _unused(question, found)
     for law, name, why in found.passed:
         text = f"{law.id} was passed over for {name}: {why}"
@@ -48,6 +49,19 @@ def _domain(law: Law, found: Derivation) -> list[Warning]:
         text = f"{name} is {value}, and {law.id} was seen with {seen}"
         warnings.append(Warning(code="recipe-differs", law=law.address, quantity=name, text=text))
     return warnings
+
+
+TELLING = 0.02
+"""Share by which two counts of parameters may differ before it is worth a warning."""
+
+
+def _stand_in(question: Question, used: Sequence[Law]) -> list[Warning]:
+    """Warn where a law took one count of parameters for the other, with the size of the error."""
+    if question.stand_in is None or question.stand_in[1] <= TELLING:
+        return []
+    name, share = question.stand_in
+    text = f"{name} is not known and the other count stands for it; embeddings may change it by up to {share:.0%}: give it, or the model's shape"
+    return [Warning(code="params-convention", law=law.address, quantity=name, text=text) for law in used if name in law.inputs]
 
 
 def _unused(question: Question, found: Derivation) -> list[Warning]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hplaw.cli.options import parse_value
+from hplaw.cli.reading import parse_value
 from hplaw.errors import QueryError
 from hplaw.listing import known_quantities
 from hplaw.messages import MAX_QUERIES, BriefEstimate, BriefRecommendation, Query

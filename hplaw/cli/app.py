@@ -1,9 +1,6 @@
 """The `hplaw` command itself: which subcommands there are, and what becomes of an error.
 
 A subcommand's module is imported when it is called, so that an answer costs only what it needs.
-
-Exit status: 0 answered, 1 a law or a file at fault or nothing answered, 2 wrong usage, 3 a table with failed
-rows, 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -13,15 +10,14 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from hplaw.cli.asking import answer, plain_question
+from hplaw.cli.statuses import FAILED, MISUSED, OK, STOPPED
 from hplaw.errors import HplawError, QueryError, nearest
 
 
 if TYPE_CHECKING:
     from cyclopts import App, CycloptsError
 
-
-OK, FAILED, MISUSED, ROWS_FAILED, STOPPED = 0, 1, 2, 3, 130
-"""The exit statuses."""
 
 DEBUG = "HPLAW_TRACEBACK"
 """The environment variable that, when set, shows where a defect of hplaw lies."""
@@ -82,16 +78,10 @@ def create_app() -> App:
     return app
 
 
-def _run(tokens: list[str]) -> int:
-    from cyclopts import CycloptsError
-
-    app = create_app()
+def _run(words: list[str]) -> int:
     try:
-        result: object = app(
-            tokens, exit_on_error=False, print_error=False, help_on_error=False, verbose=False
-        )
-    except CycloptsError as error:
-        return _refuse(_usage(error), MISUSED)
+        question = plain_question(words)
+        return _parse(words) if question is None else answer(question)
     except QueryError as error:
         return _refuse(error.text, MISUSED)
     except HplawError as error:
@@ -105,6 +95,19 @@ def _run(tokens: list[str]) -> int:
             raise
         text = f"a defect of hplaw: {type(error).__name__}: {error}; set {DEBUG}=1 to see where"
         return _refuse(text, FAILED)
+
+
+def _parse(words: list[str]) -> int:
+    """Run the subcommand that the words name; raise `QueryError` where they are no command line."""
+    from cyclopts import CycloptsError
+
+    try:
+        result: object = create_app()(
+            words, exit_on_error=False, print_error=False, help_on_error=False, verbose=False
+        )
+    except CycloptsError as error:
+        message = _usage(error)
+        raise QueryError(message) from None
     return result if isinstance(result, int) else OK
 
 

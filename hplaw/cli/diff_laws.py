@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from hplaw.cli.app import OK
 from hplaw.cli.human import number
 from hplaw.cli.laws import find_law
-from hplaw.cli.options import LawFolders, open_catalogue
+from hplaw.cli.options import LawFolders
 from hplaw.cli.page import Page, write
+from hplaw.cli.reading import open_catalogue
+from hplaw.cli.statuses import OK
 
 
 if TYPE_CHECKING:

@@ -1,20 +1,11 @@
-"""What several subcommands share: their common options, and reading `quantity=value`."""
+"""The options that several subcommands share."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
-
-from hplaw.errors import QueryError
-from hplaw.quantities import parse_number, vocabulary
-
-
-if TYPE_CHECKING:
-    from hplaw.catalogue import Catalogue
 
 
 LawFolders = Annotated[
@@ -35,64 +26,3 @@ Json = Annotated[
         help="Print JSON, as the service answers it.",
     ),
 ]
-
-
-def open_catalogue(folders: Sequence[Path] | None) -> Catalogue:
-    """Return the laws in the folders given and in the usual ones; name the broken files on stderr.
-
-    **Raises:** `LawNotFound` for a folder given that is not there.
-    """
-    from hplaw.catalogue import load_catalogue
-
-    catalogue = load_catalogue(tuple(folders or ()))
-    for problem in catalogue.problems:
-        print(f"hplaw: left out a law: {problem.text}", file=sys.stderr)
-    return catalogue
-
-
-def parse_pairs(pairs: Sequence[str] | None, option: str) -> dict[str, str]:
-    """Return the `name=value` texts of a repeated option by name.
-
-    >>> parse_pairs(["weight_decay=0.1"], "--given")
-    {'weight_decay': '0.1'}
-    """
-    found: dict[str, str] = {}
-    for pair in pairs or ():
-        name, equals, value = (part.strip() for part in pair.partition("="))
-        if not (name and equals and value):
-            message = f"{option} {pair}: give name=value, for example {option} weight_decay=0.1"
-            raise QueryError(message, field=name)
-        if name in found:
-            message = f"{option} {name} is given twice; give it once"
-            raise QueryError(message, field=name)
-        found[name] = value
-    return found
-
-
-def parse_value(name: str, text: str) -> float | str:
-    """Return a quantity's value: a number, or the name of a category.
-
-    A name outside the vocabulary may be a quantity that a law adds: it is a number if it reads as one.
-
-    >>> parse_value("tokens", "1.4T"), parse_value("optimizer", "muon")
-    (1400000000000.0, 'muon')
-    """
-    quantity = vocabulary().get(name)
-    if quantity is not None and quantity.categorical:
-        return text
-    try:
-        return parse_number(text)
-    except QueryError as error:
-        if quantity is None:
-            return text
-        message = f"{name}={error.text}"
-        raise QueryError(message, field=name) from None
-
-
-def split_names(names: Sequence[str] | None) -> list[str]:
-    """Return names given one by one or with commas between.
-
-    >>> split_names(["loss,steps", "peak_lr"])
-    ['loss', 'steps', 'peak_lr']
-    """
-    return [part for name in names or () for part in (p.strip() for p in name.split(",")) if part]

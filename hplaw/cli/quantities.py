@@ -6,10 +6,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from hplaw.cli.app import OK
 from hplaw.cli.human import number, plural
-from hplaw.cli.options import Json, LawFolders, open_catalogue
+from hplaw.cli.options import Json, LawFolders
 from hplaw.cli.page import Page, write, write_json
+from hplaw.cli.reading import open_catalogue
+from hplaw.cli.statuses import OK
 from hplaw.errors import QueryError, nearest
 from hplaw.messages import QuantityRecord, encode
 from hplaw.quantities import Quantity, vocabulary

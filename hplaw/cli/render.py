@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from msgspec import structs
+
 from hplaw.cli.human import add_unit, number, numbers, plural, with_unit
 from hplaw.cli.page import Page
 from hplaw.messages import Alternative, Citation, Estimate, Recommendation, Step
@@ -34,6 +36,12 @@ SETTINGS = (
     "tokens",
 )
 """The quantities that somebody sets, in the order in which they are shown; all others are to be expected."""
+
+MOST_ALTERNATIVES = 5
+"""Other laws shown for one quantity, the nearest to their domain first."""
+
+MOST_AUTHORS = 3
+"""Authors named in a source; of more, the first."""
 
 
 def render(answer: Recommendation, columns: int | None = None, *, bold: bool | None = None) -> str:
@@ -107,29 +115,41 @@ def _row(name: str, estimate: Estimate) -> tuple[str, str, str, str]:
 
 
 def _why(page: Page, answers: Mapping[str, Estimate]) -> None:
-    steps: dict[tuple[str, str], Step] = {}
-    for estimate in answers.values():
-        for step in estimate.derivation:
-            steps.setdefault((step.law, step.formula), step)
+    steps = merged_steps(step for estimate in answers.values() for step in estimate.derivation)
     if steps:
         page.heading("Why")
-    for step in steps.values():
+    for step in steps:
         page.text(f"{law_name(step.law)}: {step.formula}")
         page.text(f"with {_values(step.inputs)}, gives {_values(step.outputs)}", indent=4)
     rows = [row for name, estimate in answers.items() for row in _alternatives(name, estimate)]
     if rows:
         page.line()
-        page.line("  Other laws say")
+        page.line("  What other laws say, and how far that is from what they were seen on")
         page.table(rows, indent=4)
     elastic = [
-        (name, ", ".join(f"{key} {value:+.3g}" for key, value in estimate.elasticities.items()))
+        (name, ", ".join(f"{key} {value:+.3g}" for key, value in slopes.items()))
         for name, estimate in answers.items()
-        if estimate.elasticities
+        if (slopes := {key: value for key, value in estimate.elasticities.items() if value})
     ]
     if elastic:
         page.line()
         page.line("  Percent of change for one percent more of")
         page.table(elastic, indent=4)
+
+
+def merged_steps(steps: Iterable[Step]) -> list[Step]:
+    """Return the steps of several derivations, those of one law at one point as one, in order."""
+    found: dict[str, Step] = {}
+    for step in steps:
+        key = f"{step.law} {sorted(step.inputs.items())}"
+        before = found.get(key)
+        if before is None:
+            found[key] = step
+            continue
+        formulas = dict.fromkeys((*before.formula.split("; "), *step.formula.split("; ")))
+        outputs = {**before.outputs, **step.outputs}
+        found[key] = structs.replace(before, formula="; ".join(formulas), outputs=outputs)
+    return list(found.values())
 
 
 def _values(values: Mapping[str, Any]) -> str:
@@ -153,10 +173,18 @@ def _alternatives(name: str, estimate: Estimate) -> Iterator[tuple[str, str, str
     values = (estimate.value, *(other.value for other in estimate.alternatives))
     plain = [value for value in values if isinstance(value, int | float)]
     written = dict(zip(plain, numbers(plain, unit=estimate.unit), strict=True))
-    for place, other in enumerate(estimate.alternatives):
+    for place, other in enumerate(estimate.alternatives[:MOST_ALTERNATIVES]):
         value = other.value
         text = value if isinstance(value, str) else add_unit(written[value], estimate.unit)
         yield "" if place else name, text, f"{law_name(other.law)}, {_distance(other)}"
+    more = len(estimate.alternatives) - MOST_ALTERNATIVES
+    if more > 0:
+        yield "", "", f"and {plural(more, 'other')}, shown by --json"
+
+
+def _distance(other: Alternative) -> str:
+    parts = [f"{other.outside_efolds:.2g} e-folds"] if other.outside_efolds > 0 else []
+    return ", ".join([*parts, *(f"another {name}" for name in other.outside)]) or "inside"
 
 
 def _how_sure(page: Page, answers: Mapping[str, Estimate], answer: Recommendation) -> None:
@@ -178,9 +206,10 @@ def _how_sure(page: Page, answers: Mapping[str, Estimate], answer: Recommendatio
         page.text(f"Cost over the best setting: {answer.predicted_regret_reason.rstrip('.')}.")
     if answer.warnings:
         page.line()
-        page.line(f"  {plural(len(answer.warnings), 'warning').capitalize()}")
-        for warning in answer.warnings:
-            page.text(f"{warning.code}: {warning.text}", indent=4)
+        lines = dict.fromkeys(f"{warning.code}: {warning.text}" for warning in answer.warnings)
+        page.line(f"  {plural(len(lines), 'warning')}")
+        for line in lines:
+            page.text(line, indent=4)
 
 
 def _sentences(name: str, estimate: Estimate) -> list[str]:
@@ -219,7 +248,9 @@ def _sources(page: Page, citations: Iterable[Citation]) -> None:
 def source(citation: Citation) -> str:
     """Return a citation in one line: law, authors, year, title, where to find it, how far it was checked."""
     year = f" ({citation.year})" if citation.year else ""
-    who = f"{citation.authors}{year}: " if citation.authors else ""
+    names = citation.authors.split(", ")
+    authors = f"{names[0]} et al." if len(names) > MOST_AUTHORS else citation.authors
+    who = f"{authors}{year}: " if authors else ""
     link = f"arXiv:{citation.arxiv}" if citation.arxiv else ""
     link = link or (f"doi:{citation.doi}" if citation.doi else "")
     checked = f"constants from {citation.checked} source" if citation.checked else ""

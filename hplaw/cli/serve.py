@@ -9,8 +9,8 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 
-from hplaw.cli.app import OK
 from hplaw.cli.options import LawFolders
+from hplaw.cli.statuses import OK
 from hplaw.errors import DataError, HplawError, QueryError
 
 

@@ -1,0 +1,190 @@
+"""The question of `hplaw recommend`, from its words to the answer; and the short cut for plain questions.
+
+Starting the parser of the command line takes as long as the answer, so that a plain question is read without it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from hplaw.cli.reading import open_catalogue, parse_pairs, parse_value, read_number, split_names
+from hplaw.cli.statuses import FAILED, OK, ROWS_FAILED
+from hplaw.errors import DataError, QueryError
+from hplaw.messages import Bounds, Query, encode
+
+
+if TYPE_CHECKING:
+    from hplaw.catalogue import Catalogue
+
+
+NUMBERS = {
+    "params": "n_params",
+    "tokens": "tokens",
+    "active_params": "n_active_params",
+    "batch_tokens": "batch_tokens",
+    "target_loss": "target_loss",
+    "devices": "devices",
+}
+"""The quantities that have an option of their own and are numbers, by option."""
+
+NAMES = ("optimizer", "precision", "hardware")
+"""Those that are names."""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """The options of `hplaw recommend` as they were written."""
+
+    params: str | None = None
+    tokens: str | None = None
+    active_params: str | None = None
+    batch_tokens: str | None = None
+    target_loss: str | None = None
+    optimizer: str | None = None
+    precision: str | None = None
+    hardware: str | None = None
+    devices: str | None = None
+    model: str | None = None
+    given: Sequence[str] = ()
+    bound: Sequence[str] = ()
+    want: Sequence[str] = ()
+    law: Sequence[str] = ()
+    laws: Sequence[Path] = ()
+    source: str | None = None
+    target: str | None = None
+    json: bool = False
+
+
+SHORT = {f"--{name.replace('_', '-')}": name for name in (*NUMBERS, *NAMES, "model")}
+"""The options that the short cut reads, each with one value."""
+
+
+def plain_question(words: Sequence[str]) -> Asked | None:
+    """Return the options of a plain `recommend`, or None for anything that the parser must look at.
+
+    >>> plain_question(["recommend", "--params", "7B", "--json"]).params
+    '7B'
+    """
+    if not words or words[0] != "recommend":
+        return None
+    found: dict[str, Any] = {}
+    rest = iter(words[1:])
+    for word in rest:
+        option, equals, value = word.partition("=")
+        name = "json" if word == "--json" else SHORT.get(option)
+        if name is None or name in found:
+            return None
+        if name != "json":
+            value = value if equals else next(rest, "")
+            if not value or value.startswith("-"):
+                return None
+        found[name] = value or True
+    return Asked(**found)
+
+
+def answer(asked: Asked) -> int:
+    """Answer a question on standard output, or a table of them, and return the exit status."""
+    query = query_of(asked)
+    if asked.source is None and asked.target is None:
+        return _answer_one(query, open_catalogue(asked.laws), json=asked.json)
+    if asked.source is None:
+        message = "--to needs --from FILE, the table of questions"
+        raise QueryError(message, field="from")
+    if asked.json:
+        message = "--json and --from exclude each other; --to FILE.jsonl writes JSON lines"
+        raise QueryError(message, field="json")
+    return _answer_table(Path(asked.source), Path(asked.target or "-"), query, asked.laws)
+
+
+def query_of(asked: Asked) -> Query:
+    """Return the query that the options make.
+
+    **Raises:** `QueryError` for a number that is none, a quantity given twice, bounds that are none; `DataError`
+    for a model file that cannot be read.
+
+    >>> query_of(Asked(params="7B", given=["weight_decay=0.1"]))
+    Query(n_params=7000000000.0, ..., given={'weight_decay': 0.1}, ...)
+    """
+    fields: dict[str, Any] = {}
+    for option, name in NUMBERS.items():
+        text = getattr(asked, option)
+        if text is not None:
+            fields[name] = read_number(f"--{option.replace('_', '-')}", text)
+    fields |= {name: getattr(asked, name) for name in NAMES if getattr(asked, name) is not None}
+    others: dict[str, float | str] = {}
+    for name, text in parse_pairs(asked.given, "--given").items():
+        if name in fields:
+            message = f"{name} is given twice; give it once"
+            raise QueryError(message, field=name)
+        into = fields if name in NUMBERS.values() or name in NAMES else others
+        into[name] = parse_value(name, text)
+    if asked.model is not None:
+        fields["model"] = _read_model(Path(asked.model))
+    bounds = parse_pairs(asked.bound, "--bound")
+    return Query(
+        **fields,
+        given=others,
+        bounds={name: _bounds(name, text) for name, text in bounds.items()},
+        want=split_names(asked.want),
+        laws=split_names(asked.law),
+    )
+
+
+def _answer_one(query: Query, catalogue: Catalogue, *, json: bool) -> int:
+    from hplaw.cli.page import write, write_json
+    from hplaw.recommend import recommend
+
+    found = recommend(query, catalogue)
+    if json:
+        write_json(encode(found))
+    else:
+        from hplaw.cli.render import render
+
+        write(render(found))
+    return OK if any(e.value is not None for e in found.answers.values()) else FAILED
+
+
+def _answer_table(source: Path, target: Path, query: Query, laws: Sequence[Path]) -> int:
+    from hplaw.cli.answer_table import answer_table
+    from hplaw.cli.human import plural
+    from hplaw.tables import STANDARD, read_table, refuse_same_file, write_table
+
+    refuse_same_file(source, target)
+    table = read_table(source)
+    answered, failed = answer_table(table, query, open_catalogue(laws))
+    write_table(answered, target)
+    rows = plural(answered.rows, "row")
+    if failed:
+        where = "" if target == STANDARD else f" of {target}"
+        text = f"hplaw: {failed:,} of {rows} failed; the column error{where} says why"
+        print(text, file=sys.stderr)
+        return ROWS_FAILED
+    if target != STANDARD:
+        print(f"{rows} answered in {target}")
+    return OK
+
+
+def _bounds(name: str, text: str) -> Bounds:
+    low, dots, high = (part.strip() for part in text.partition(".."))
+    if not dots or not (low or high):
+        message = (
+            f"--bound {name}={text}: give LOW..HIGH, either side may be empty, for example 1M..4M"
+        )
+        raise QueryError(message, field=name)
+    limits = [read_number(f"--bound {name}:", side) if side else None for side in (low, high)]
+    return Bounds(low=limits[0], high=limits[1])
+
+
+def _read_model(path: Path) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except OSError as error:
+        message = f"--model {path}: {error.strerror}"
+        raise DataError(message) from None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        message = f"--model {path} is no JSON object ({error}); give the model's config.json"
+        raise DataError(message) from None

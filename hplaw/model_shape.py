@@ -1,0 +1,84 @@
+"""A model's shape -> quantities: a Hugging Face config.json, or the vocabulary's own words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hplaw.errors import QueryError, nearest
+from hplaw.quantities import check_value, vocabulary
+
+
+_KEYS = {
+    "num_hidden_layers": "n_layers", "n_layer": "n_layers", "num_layers": "n_layers",
+    "hidden_size": "d_model", "n_embd": "d_model",
+    "intermediate_size": "d_ff", "n_inner": "d_ff",
+    "num_attention_heads": "n_heads", "n_head": "n_heads",
+    "num_key_value_heads": "n_kv_heads", "head_dim": "d_head",
+    "vocab_size": "vocab_size", "max_position_embeddings": "seq_len", "n_positions": "seq_len",
+    "num_local_experts": "n_experts", "num_experts": "n_experts", "n_routed_experts": "n_experts",
+    "num_experts_per_tok": "n_active_experts", "n_shared_experts": "n_shared_experts",
+    "moe_intermediate_size": "d_expert", "first_k_dense_replace": "n_dense_layers",
+}  # fmt: skip
+"""Quantities by the keys that released config.json files use."""
+
+SHAPE = (
+    "n_layers", "d_model", "d_ff", "n_heads", "n_kv_heads", "d_head", "vocab_size", "seq_len", "n_ffn_matrices", "n_embeddings",
+    "n_experts", "n_active_experts", "n_shared_experts", "d_expert", "n_dense_layers",
+)  # fmt: skip
+"""Quantities that make up a shape."""
+
+_GATED = ("silu", "swiglu", "swish", "geglu")
+_CONFIG_MARKS = ("model_type", "architectures", "hidden_act", "activation_function", "tie_word_embeddings", *_KEYS)
+
+
+def read_shape(model: Mapping[str, Any]) -> dict[str, float | str]:
+    """Return the quantities of a shape; what follows from them, parameters and FLOP, is for laws to count.
+
+    **Arguments:**
+
+    - `model`: a config.json as a dictionary, or quantities by name (`n_layers`, `d_model`, `d_ff`, `n_heads`, ...).
+
+    **Raises:** `QueryError` naming what is unknown or out of bounds.
+
+    >>> read_shape({"n_layers": 2, "d_model": 64})["architecture"]
+    'dense'
+    """
+    found: dict[str, float | str] = {**_read(model)}
+    experts = found.get("n_experts", 1.0)
+    found["architecture"] = "moe" if isinstance(experts, float) and experts > 1 else "dense"
+    return found
+
+
+def _read(model: Mapping[str, Any]) -> dict[str, float]:
+    config = any(key in model for key in _CONFIG_MARKS if key not in SHAPE)
+    found: dict[str, float] = {}
+    for key, value in model.items():
+        name = _KEYS.get(key, key) if config else key
+        if name not in SHAPE:
+            if config:
+                continue  # a released config has many keys that say nothing of size
+            message = f"model: '{key[:80]}' is not part of a shape{nearest(key[:80], SHAPE)}; give {', '.join(SHAPE[:4])} and so on, or a config.json"
+            raise QueryError(message, field="model")
+        if value is None:
+            continue
+        problem = check_value(vocabulary()[name], value)
+        if problem:
+            message = f"model: {problem}"
+            raise QueryError(message, field="model")
+        found[name] = float(value)
+    if config:
+        _fill_config(model, found)
+    return found
+
+
+def _fill_config(model: Mapping[str, Any], found: dict[str, float]) -> None:
+    """Add what a config.json says in other words, or leaves to its model type."""
+    act = str(model.get("hidden_act") or model.get("activation_function") or "silu")
+    found.setdefault("n_ffn_matrices", 3.0 if act.lower() in _GATED else 2.0)
+    tied = model.get("tie_word_embeddings", model.get("model_type") in ("gpt2", "gemma", "gemma2"))
+    found.setdefault("n_embeddings", 1.0 if tied else 2.0)
+    if model.get("model_type") == "gpt2" and "d_ff" not in found and "d_model" in found:
+        found["d_ff"] = 4 * found["d_model"]
+    if found.get("n_experts", 1.0) > 1 and "d_expert" not in found and "d_ff" in found:
+        found["d_expert"] = found.pop("d_ff")

@@ -189,6 +189,21 @@ class Derivation:
         return [(name, law, {n: None for n in law.chosen if self.source.get(n) is law}) for name, law in laws]
 
 
+def route_of(question: Question, catalogue: Catalogue) -> Route:
+    """Return the route of a question, worked out once for the same names known, wanted and preferred."""
+    key = (frozenset(question.known), question.want, question.prefer)
+    route = catalogue.routes.get(key)
+    if route is None:
+        if len(catalogue.routes) > _ROUTES:
+            catalogue.routes.clear()
+        route = catalogue.routes[key] = find_route(catalogue, key[0], question.want, question.prefer)
+    return route
+
+
+_ROUTES = 4096
+"""Routes that a catalogue keeps."""
+
+
 def derive(question: Question, catalogue: Catalogue) -> Derivation:
     """Return the derivation of everything a question wants.
 
@@ -196,15 +211,6 @@ def derive(question: Question, catalogue: Catalogue) -> Derivation:
     """
     if question.asked:
         check_want(catalogue, question.want)
-    known = frozenset(question.known)
-    routes = catalogue.routes
-    key = (known, question.want, question.prefer)
-    route = routes.get(key)
-    if route is None:
-        if len(routes) > 4096:
-            routes.clear()
-        route = routes[key] = find_route(catalogue, known, question.want, question.prefer)
-    derivation = Derivation(question, route, catalogue)
+    derivation = Derivation(question, route_of(question, catalogue), catalogue)
     derivation.run()
     return derivation
-

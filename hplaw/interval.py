@@ -49,6 +49,14 @@ def stretch(law: Law, outside: float) -> float:
     return math.sqrt(max(float(grows({**law.spec.constants, "outside": outside})), 1.0)) if grows else 1.0
 
 
+def stretch_of(law: Law, outside: Array) -> Array:
+    """Return the same for many rows."""
+    if growth(law) is None:
+        return np.ones_like(outside)
+    distances, places = np.unique(outside, return_inverse=True)
+    return np.array([stretch(law, float(distance)) for distance in distances])[places]
+
+
 def intervals_of(
     law: Law, known: Mapping[str, Any], wanted: Sequence[str], decision: Decision | None
 ) -> tuple[dict[str, Spread], dict[str, Spread], dict[str, float]]:

@@ -79,7 +79,9 @@ def plain_problem(status: int, detail: str = "") -> Problem:
     'Method Not Allowed'
     """
     known = HTTPStatus(status)
-    return Problem(title=known.phrase, status=status, detail=detail or known.description or known.phrase)
+    return Problem(
+        title=known.phrase, status=status, detail=detail or known.description or known.phrase
+    )
 
 
 def _problem(kind: str, title: str, status: int, detail: str, *, field: str = "") -> Problem:

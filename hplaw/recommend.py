@@ -14,7 +14,7 @@ from hplaw.catalogue import Catalogue
 from hplaw.derive import Derivation, derive
 from hplaw.estimate import estimate_of
 from hplaw.law import Law
-from hplaw.messages import Alternative, Citation, Estimate, Query, Recommendation, Step, Warning, to_builtins
+from hplaw.messages import Alternative, BriefRecommendation, Citation, Estimate, Query, Recommendation, Step, to_builtins
 from hplaw.point import Distance
 from hplaw.question import Question, understand
 from hplaw.warn import warnings_of
@@ -141,4 +141,8 @@ def _moved(question: Question, found: Derivation, names: Sequence[str], factor: 
     return found.again(known)
 
 
-__all__ = ["Warning", "citation", "elasticities", "identity", "plain", "query_record", "recommend", "step"]
+def recommend_many(queries: Sequence[Query], catalogue: Catalogue) -> list[BriefRecommendation]:
+    """Return brief answers to many queries, in their order; see `hplaw.batch`."""
+    from hplaw.batch import recommend_many as answer
+
+    return answer(queries, catalogue)

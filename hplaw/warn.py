@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import msgspec
+
+from hplaw.catalogue import Catalogue
 from hplaw.derive import Derivation
 from hplaw.law import Law
 from hplaw.messages import Warning
@@ -18,22 +21,50 @@ def warnings_of(question: Question, found: Derivation, used: Sequence[Law]) -> l
         answer = found.answers[law]
         if answer.status != "ok" and answer.say:
             warnings.append(Warning(code=answer.status.replace("_", "-"), law=law.address, text=answer.say))
-        if law.spec.checked == "recalled":
-            text = f"the constants of {law.id} are recalled, not read in the source"
-            warnings.append(Warning(code="recalled", law=law.address, text=text))
-        evidence = law.spec.evidence
-        if evidence and evidence.accepted_with:
-            text = f"the fit of {law.id} was accepted although it failed: {'; '.join(evidence.accepted_with)}"
-            warnings.append(Warning(code="accepted-fit", law=law.address, text=text))
-        shadowed = found.catalogue.shadows(law)
-        if shadowed:
-            text = f"{law.address} stands before {shadowed}, which has the same id"
-            warnings.append(Warning(code="shadows", law=law.address, text=text))
+        warnings += _standing(law, found.catalogue)
     warnings += _stand_in(question, used)
-    warnings += _unused(question, found)
+    warnings += _unused(question, found.source)
     for law, name, why in found.passed:
         text = f"{law.id} was passed over for {name}: {why}"
         warnings.append(Warning(code="passed-over", law=law.address, quantity=name, text=text))
+    return warnings
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """How a row of a batch saw one law: outside its domain, with another recipe, in a case counted from one (0: none)."""
+
+    law: Law
+    outside: bool
+    differs: bool
+    case: int
+
+
+def codes_of(question: Question, seen: Sequence[Seen], source: Mapping[str, Law], catalogue: Catalogue) -> list[str]:
+    """Return the codes that `warnings_of` would have, for a row of a batch; `source` is the law of each quantity."""
+    codes = [warning.code for warning in question.warnings]
+    for row in seen:
+        codes += ["outside-domain"] * row.outside + ["recipe-differs"] * row.differs
+        if row.case:
+            codes.append(row.law.spec.cases[row.case - 1].status.replace("_", "-"))
+        codes += [warning.code for warning in _standing(row.law, catalogue)]
+    codes += [warning.code for warning in (*_stand_in(question, [row.law for row in seen]), *_unused(question, source))]
+    return list(dict.fromkeys(codes))
+
+
+def _standing(law: Law, catalogue: Catalogue) -> list[Warning]:
+    """Return what holds of a law wherever it is used."""
+    warnings: list[Warning] = []
+    if law.spec.checked == "recalled":
+        text = f"the constants of {law.id} are recalled, not read in the source"
+        warnings.append(Warning(code="recalled", law=law.address, text=text))
+    evidence = law.spec.evidence
+    if evidence and evidence.accepted_with:
+        text = f"the fit of {law.id} was accepted although it failed: {'; '.join(evidence.accepted_with)}"
+        warnings.append(Warning(code="accepted-fit", law=law.address, text=text))
+    shadowed = catalogue.shadows(law)
+    if shadowed:
+        text = f"{law.address} stands before {shadowed}, which has the same id"
+        warnings.append(Warning(code="shadows", law=law.address, text=text))
     return warnings
 
 
@@ -55,6 +86,11 @@ TELLING = 0.02
 """Share by which two counts of parameters may differ before it is worth a warning."""
 
 
+def question_share(question: Question) -> float:
+    """Return the share by which a count of parameters that stands for another may be off, 0 where none does."""
+    return question.stand_in[1] if question.stand_in else 0.0
+
+
 def _stand_in(question: Question, used: Sequence[Law]) -> list[Warning]:
     """Warn where a law took one count of parameters for the other, with the size of the error."""
     if question.stand_in is None or question.stand_in[1] <= TELLING:
@@ -64,16 +100,16 @@ def _stand_in(question: Question, used: Sequence[Law]) -> list[Warning]:
     return [Warning(code="params-convention", law=law.address, quantity=name, text=text) for law in used if name in law.inputs]
 
 
-def _unused(question: Question, found: Derivation) -> list[Warning]:
+def _unused(question: Question, source: Mapping[str, Law]) -> list[Warning]:
     """Warn where the rate is not that of the batch, or the batch not that of the rate, which the user fixed."""
     warnings: list[Warning] = []
     for fixed, other in (("batch_tokens", "peak_lr"), ("peak_lr", "batch_tokens")):
-        law = found.source.get(other)
+        law = source.get(other)
         if fixed in question.given and law is not None and fixed not in law.inputs:
             text = f"{other} by {law.id} does not depend on {fixed}: it is the best at the law's own {fixed}, not at the one given"
             warnings.append(Warning(code="ignores-given", law=law.address, quantity=fixed, text=text))
     for name in question.bounds:
-        law = found.source.get(name)
+        law = source.get(name)
         if law is not None and name not in law.chosen:
             text = f"{law.id} does not choose {name} by its loss, so the bound is not used"
             warnings.append(Warning(code="ignores-bound", law=law.address, quantity=name, text=text))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from cyclopts import Parameter
 
@@ -74,13 +74,17 @@ def _content(law: Law) -> Mapping[str, Any]:
 def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the leaves of a table with their dotted keys; a list of plain values is one leaf."""
     if isinstance(value, dict):
-        for name, item in value.items():
-            yield from _flat(item, f"{key}.{name}" if key else str(name))
-    elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
-        for place, item in enumerate(value, start=1):
+        for name, item in cast("dict[str, Any]", value).items():
+            yield from _flat(item, f"{key}.{name}" if key else name)
+    elif isinstance(value, list) and any(isinstance(i, dict | list) for i in _items(value)):
+        for place, item in enumerate(_items(value), start=1):
             yield from _flat(item, f"{key}[{place}]")
     elif value is not None:
         yield key, value
+
+
+def _items(value: Any) -> list[Any]:
+    return value
 
 
 def _text(value: Any) -> str:

@@ -36,7 +36,7 @@ NVIDIA_SMI_TIMEOUT_S = 10
 """Seconds to wait for the driver's answer."""
 
 
-class Extra(Record):
+class Extra(Record, frozen=True):
     """One part of an installation: its packages with their versions, null for those that are missing."""
 
     name: str
@@ -45,7 +45,7 @@ class Extra(Record):
     install: str | None
 
 
-class Device(Record):
+class Device(Record, frozen=True):
     """An accelerator, as its driver names it."""
 
     name: str
@@ -53,7 +53,7 @@ class Device(Record):
     driver: str
 
 
-class Report(Record):
+class Report(Record, frozen=True):
     """What `hplaw doctor` found."""
 
     hplaw: str

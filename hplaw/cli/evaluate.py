@@ -47,7 +47,7 @@ def evaluate(
         write_json(encode(answer))
     else:
         write(_page(answer))
-    return OK if answer.outputs else FAILED
+    return OK if answer.outputs or answer.tables else FAILED
 
 
 def read_given(pairs: Sequence[str] | None) -> Given:
@@ -73,10 +73,9 @@ def read_given(pairs: Sequence[str] | None) -> Given:
 def _page(answer: Evaluation) -> str:
     page = Page()
     page.heading(law_name(answer.law))
-    rows: list[tuple[str, str, str]] = []
-    for name, output in answer.outputs.items():
-        entries = output.items() if isinstance(output, dict) else [("", output)]
-        rows += [(f"{name}.{key}" if key else name, *_value(entry)) for key, entry in entries]
+    rows = [(name, *_value(output)) for name, output in answer.outputs.items()]
+    for name, table in answer.tables.items():
+        rows += [(f"{name}.{category}", *_value(entry)) for category, entry in table.items()]
     if rows:
         page.table(rows, head=("", "value", "90% interval"))
     if answer.status != "ok":

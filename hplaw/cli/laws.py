@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from cyclopts import Parameter
 
@@ -209,9 +209,15 @@ def _parameters(law: Law) -> Iterator[tuple[str, str]]:
 
 
 def _value(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(_value(item) for item in value)
-    return number(value, digits=6) if isinstance(value, int | float) else str(value)
+    match value:
+        case list():
+            return ", ".join(_value(item) for item in cast("list[Any]", value))
+        case dict():
+            return f"({_pairs(cast('dict[str, Any]', value))})"
+        case int() | float():
+            return number(value, digits=6)
+        case _:
+            return str(value)
 
 
 def _seen(values: Sequence[Any]) -> str:
@@ -221,10 +227,7 @@ def _seen(values: Sequence[Any]) -> str:
 
 
 def _pairs(values: dict[str, Any]) -> str:
-    return ", ".join(
-        f"{name} = {_pairs(value) if isinstance(value, dict) else _value(value)}"
-        for name, value in values.items()
-    )
+    return ", ".join(f"{name} = {_value(value)}" for name, value in values.items())
 
 
 def _outcome(example: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue
 from hplaw.cli.statuses import OK
 from hplaw.errors import QueryError, nearest
-from hplaw.messages import QuantityRecord, encode
+from hplaw.messages import encode, quantity_records
 from hplaw.quantities import Quantity, vocabulary
 
 
@@ -26,7 +26,7 @@ def quantities(
     """List the vocabulary that laws, questions and tables share, or explain one quantity."""
     words = vocabulary()
     if name is None:
-        records = [record(quantity) for quantity in words.values()]
+        records = quantity_records(words.values())
         if json:
             write_json(encode(records))
             return OK
@@ -41,7 +41,7 @@ def quantities(
     if name not in words:
         message = f"{name} is no quantity{nearest(name, words)}; `hplaw quantities` lists all"
         raise QueryError(message, field=name)
-    found = record(words[name])
+    found = quantity_records([words[name]])[0]
     if json:
         write_json(encode(found))
         return OK
@@ -63,19 +63,6 @@ def quantities(
     page.table(rows)
     write(str(page))
     return OK
-
-
-def record(quantity: Quantity) -> QuantityRecord:
-    """Return a quantity as it goes over the wire."""
-    return QuantityRecord(
-        name=quantity.name,
-        symbol=quantity.symbol,
-        unit=quantity.unit,
-        meaning=quantity.meaning,
-        low=quantity.low,
-        high=quantity.high,
-        categories=list(quantity.categories),
-    )
 
 
 def _allowed(quantity: Quantity) -> str:

@@ -162,13 +162,6 @@ def _values(values: Mapping[str, Any]) -> str:
     return ", ".join(texts) or "nothing"
 
 
-def _distance(other: Alternative) -> str:
-    if other.outside_efolds <= 0 and not other.outside:
-        return "inside its domain"
-    where = f" in {', '.join(other.outside)}" if other.outside else ""
-    return f"{other.outside_efolds:.2g} e-folds outside its domain{where}"
-
-
 def _alternatives(name: str, estimate: Estimate) -> Iterator[tuple[str, str, str]]:
     values = (estimate.value, *(other.value for other in estimate.alternatives))
     plain = [value for value in values if isinstance(value, int | float)]

@@ -65,7 +65,9 @@ class AsyncClient:
         """Return a brief recommendation for each query, in order, in as many requests as it takes."""
         return calls.batch_results([await self._send(call) for call in calls.batch_calls(queries)])
 
-    async def laws(self, *, quantity: str | None = None, status: str | None = None) -> list[LawSummary]:
+    async def laws(
+        self, *, quantity: str | None = None, status: str | None = None
+    ) -> list[LawSummary]:
         """Return the laws known to the service, or those that give `quantity` or have `status`."""
         return await self._send(calls.laws_call(quantity, status))
 

@@ -203,9 +203,7 @@ def _refusal(status: int, body: bytes) -> HplawError:
         return to_error(plain_problem(status if known else 502, "no answer of an hplaw service"))
 
 
-def pause(
-    call: Call, reply: Reply, *, attempt: int, retries: int, chance: float
-) -> float | None:
+def pause(call: Call, reply: Reply, *, attempt: int, retries: int, chance: float) -> float | None:
     """Return the seconds to wait before asking again, or None when the reply stands.
 
     min(8, 0.25 2^attempt) (1 + chance) / 2: exponential, half of it at random so that clients do not march in step.

@@ -1,0 +1,306 @@
+"""Many queries at once: rows that know and want the same are carried through the planner's route as columns.
+
+Every step is the one that a single question takes, on arrays: laws ranked by row, cases checked, outputs worked out,
+intervals in closed form or by scenario. A row that arrays cannot serve (a decision, a table, a bound) is answered on
+its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hplaw.catalogue import Catalogue
+from hplaw.columns import Column, Columns, ask_column
+from hplaw.derive import route_of
+from hplaw.errors import HplawError
+from hplaw.law import Law
+from hplaw.messages import BriefEstimate, BriefRecommendation, Query
+from hplaw.plan import Candidate, Route, check_want
+from hplaw.question import Question, understand
+from hplaw.recommend import recommend
+from hplaw.warn import TELLING, Seen, codes_of, question_share
+
+
+Array = NDArray[np.float64]
+
+_FEW = 8
+"""Rows below which columns cost more than they save."""
+
+
+def recommend_many(queries: Sequence[Query], catalogue: Catalogue) -> list[BriefRecommendation]:
+    """Return brief answers to many queries, in their order; a row that cannot be asked says so in `error`.
+
+    >>> from hplaw.catalogue import load_catalogue
+    >>> rows = recommend_many([Query(n_params=1e9, tokens=1e11)] * 9, load_catalogue())
+    >>> round(rows[8].answers["peak_lr"].value, 6)
+    0.001632
+    """
+    results: list[BriefRecommendation | None] = [None] * len(queries)
+    groups: dict[Any, list[tuple[int, Question]]] = {}
+    for i, query in enumerate(queries):
+        try:
+            question = understand(query, catalogue)
+        except HplawError as error:
+            results[i] = BriefRecommendation(answers={}, error=str(error))
+            continue
+        groups.setdefault(_signature(question), []).append((i, question))
+    for rows in groups.values():
+        whole = _columns(rows, catalogue) if len(rows) >= _FEW else None
+        for place, (i, _) in enumerate(rows):
+            results[i] = whole[place] if whole is not None else _single(queries[i], catalogue)
+    return [result for result in results if result is not None]
+
+
+def _signature(question: Question) -> Any:
+    """Return what rows must share to be columns: which names are known, all categories, what is wanted and preferred."""
+    names = tuple(question.known)
+    words = tuple([value for value in question.known.values() if isinstance(value, str)])
+    bounds = tuple(question.bounds.items())
+    return names, words, question.want, question.prefer, bounds, question.given, tuple(w.code for w in question.warnings)
+
+
+def _single(query: Query, catalogue: Catalogue) -> BriefRecommendation:
+    try:
+        whole = recommend(query, catalogue)
+    except HplawError as error:
+        return BriefRecommendation(answers={}, error=str(error))
+    answers = {
+        name: BriefEstimate(
+            value=e.value, low=e.low, high=e.high, transfer_low=e.transfer_low, transfer_high=e.transfer_high, law=e.law,
+            reason=e.reason if e.value is None else None,
+        )
+        for name, e in whole.answers.items()
+    }  # fmt: skip
+    return BriefRecommendation(answers=answers, warnings=list(dict.fromkeys(w.code for w in whole.warnings)))
+
+
+def _columns(rows: Sequence[tuple[int, Question]], catalogue: Catalogue) -> list[BriefRecommendation] | None:
+    """Return the answers to rows of one signature, or None where they must be asked one by one."""
+    question = rows[0][1]
+    try:
+        if question.asked:
+            check_want(catalogue, question.want)
+        route = route_of(question, catalogue)
+    except HplawError as error:
+        return [BriefRecommendation(answers={}, error=str(error)) for _ in rows]
+    if question.bounds or not all(_plain(c.law) for slot in route.slots for c in slot.candidates):
+        return None
+    known: dict[str, Any] = {
+        name: value if isinstance(value, str) else np.array([q.known[name] for _, q in rows])
+        for name, value in question.known.items()
+    }
+    walk = _Walk(route, [q for _, q in rows], known)
+    walk.run()
+    return walk.results(catalogue)
+
+
+def _plain(law: Law) -> bool:
+    return law.spec.kind == "formula" and not law.chosen and not law.exact and all(over is None for _, over in law.outputs.values())
+
+
+class _Source(msgspec.Struct):
+    """Where the rows of one quantity came from: index into `laws` by row, and values with intervals."""
+
+    laws: list[Law]
+    law: NDArray[np.int64]
+    column: Columns
+
+
+class _Walk:
+    """One group of rows on its way through a route."""
+
+    def __init__(self, route: Route, questions: Sequence[Question], known: dict[str, Any]) -> None:
+        self.route, self.questions, self.known = route, questions, known
+        self.question, self.size = questions[0], len(questions)
+        self.sources: dict[str, _Source] = {}
+        self.away: dict[Law, tuple[int, Array]] = {}
+        self.asked: dict[tuple[Law, bytes], Column] = {}
+
+    def run(self) -> None:
+        leaders: dict[str, tuple[list[Law], NDArray[np.int64]]] | None = None
+        for slot in self.route.slots:
+            if slot.quantity in self.known:
+                continue
+            lead = None
+            if any(slot.quantity in group for group in self.route.together):
+                leaders = self._leaders() if leaders is None else leaders
+                lead = leaders.get(slot.quantity)
+            self._fill(slot.quantity, slot.candidates, lead)
+
+    def _distance(self, law: Law) -> tuple[int, Array]:
+        """Return how many categories of a law's domain differ, and the e-folds outside it by row."""
+        found = self.away.get(law)
+        if found is None:
+            differs, total = 0, np.zeros(self.size)
+            for name, seen in law.spec.domain.items():
+                value = self.known.get(name)
+                if isinstance(value, str):
+                    differs += value not in seen
+                elif value is not None:
+                    total = total + np.nan_to_num(_outside(value, float(seen[0]), float(seen[1])))
+            found = self.away[law] = (differs, total)
+        return found
+
+    def _ranks(self, candidates: Sequence[Candidate]) -> NDArray[np.int64]:
+        """Return for every row the candidates in order, best first: `[place, row]`."""
+        away = [self._distance(candidate.law) for candidate in candidates]
+        coarse = {key: i for i, key in enumerate(sorted({(c.preferred, c.status, d) for c, (d, _) in zip(candidates, away, strict=True)}))}
+        bucket = np.array([[coarse[c.preferred, c.status, d]] for c, (d, _) in zip(candidates, away, strict=True)])
+        order = sorted(range(len(candidates)), key=lambda i: candidates[i].tail)
+        tail = np.empty((len(candidates), 1))
+        tail[order, 0] = np.arange(len(candidates))
+        total = np.stack([t for _, t in away])
+        return np.lexsort((np.broadcast_to(tail, total.shape), total, np.broadcast_to(bucket, total.shape)), axis=0)
+
+    def _ready(self, candidate: Candidate) -> NDArray[np.bool_]:
+        ready = np.ones(self.size, dtype=bool)
+        for name in candidate.needs:
+            value = self.known.get(name)
+            ready &= np.isfinite(value) if isinstance(value, np.ndarray) else value is not None
+        return ready
+
+    def _leaders(self) -> dict[str, tuple[list[Law], NDArray[np.int64]]]:
+        """Return for each coherent quantity the law that gives all of its group, by row."""
+        slots = {slot.quantity: slot for slot in self.route.slots}
+        for group in self.route.together:
+            shared = [
+                c for c in slots[group[0]].candidates
+                if all(any(o.law is c.law for o in slots[name].candidates) for name in group[1:]) and self._ready(c).all()
+            ]  # fmt: skip
+            least = min(c.preferred for name in group for c in slots[name].candidates)
+            if shared and min(c.preferred for c in shared) == least:
+                first = self._ranks(shared)[0]
+                return dict.fromkeys(group, ([c.law for c in shared], first))
+        return {}
+
+    def _fill(self, name: str, candidates: Sequence[Candidate], lead: tuple[list[Law], NDArray[np.int64]] | None) -> None:
+        """Give every row the value of its best law that speaks there, a doubtful one where no other does."""
+        ranks = self._ranks(candidates)
+        if lead is not None:
+            leading = np.array([[lead[0].index(c.law) if c.law in lead[0] else -1] for c in candidates])
+            first = np.take_along_axis(leading == lead[1][None], ranks, axis=0)
+            ranks = np.take_along_axis(ranks, np.argsort(~first, axis=0, kind="stable"), axis=0)
+        source = _Source([c.law for c in candidates], np.full(self.size, -1), Columns.empty(self.size))
+        settled = np.zeros(self.size, dtype=bool)
+        for place in range(len(candidates)):
+            for index in np.unique(ranks[place]):
+                candidate = candidates[index]
+                rows = np.flatnonzero((ranks[place] == index) & ~settled & self._ready(candidate))
+                if not len(rows):
+                    continue
+                column = self._ask(candidate.law, rows)
+                values = column.values.get(name)
+                if values is None:
+                    continue
+                speaks = np.isfinite(values)
+                sure = speaks & (column.doubtful == 0) if candidate.preferred == len(self.question.prefer) else speaks
+                take = sure | (speaks & (source.law[rows] < 0))
+                source.law[rows[take]] = index
+                source.column.put(rows[take], column.one(name, take))
+                settled[rows[sure]] = True
+        self.known[name] = source.column.value
+        self.sources[name] = source
+
+    def _ask(self, law: Law, rows: NDArray[np.int64]) -> Column:
+        key = (law, rows.tobytes())
+        found = self.asked.get(key)
+        if found is None:
+            inputs = {name: value if isinstance(value, str) else value[rows] for name, value in self.known.items()}
+            found = self.asked[key] = ask_column(law, inputs, self._distance(law)[1][rows], intervals=self._shown(law))
+        return found
+
+    def _shown(self, law: Law) -> bool:
+        """Return whether a law gives something that is wanted, so that its intervals are seen."""
+        return any(name in law.outputs for name in self.question.want)
+
+    def results(self, catalogue: Catalogue) -> list[BriefRecommendation]:
+        """Return the rows as records."""
+        question = self.question
+        wanted = [name for name in question.want if question.asked or name in catalogue.givers]
+        columns = {name: self._estimates(name) for name in wanted}
+        codes = self._codes(wanted, catalogue)
+        return [
+            BriefRecommendation(answers={name: columns[name][i] for name in wanted}, warnings=codes[i])
+            for i in range(self.size)
+        ]
+
+    def _estimates(self, name: str) -> list[BriefEstimate]:
+        source = self.sources.get(name)
+        if source is None:
+            reason = self.route.reasons.get(name, f"no law here gives {name}")
+            return [BriefEstimate(value=None, reason=reason)] * self.size
+        addresses = [law.address for law in source.laws]
+        lists = [_nullable(field) for field in (source.column.value, source.column.low, source.column.high, source.column.transfer_low, source.column.transfer_high)]
+        reason = f"no law that gives {name} has a value here"
+        return [
+            BriefEstimate(
+                value=value, low=low, high=high, transfer_low=t_low, transfer_high=t_high,
+                law=addresses[index] if index >= 0 else None, reason=None if value is not None else reason,
+            )
+            for index, value, low, high, t_low, t_high in zip(source.law.tolist(), *lists, strict=True)
+        ]  # fmt: skip
+
+    def _codes(self, wanted: Sequence[str], catalogue: Catalogue) -> list[list[str]]:
+        """Return the codes of the warnings by row, those of equal rows worked out once."""
+        behind = self._behind(wanted)
+        laws = list(dict.fromkeys(law for name in behind for law in self.sources[name].laws))
+        away = [(self._distance(law)[1] > 0).astype(np.int64) for law in laws]
+        doubt = [self._doubt(law) for law in laws]
+        telling = np.array([int(question_share(q) > TELLING) for q in self.questions])
+        keys = np.ascontiguousarray(np.stack([*(self.sources[name].law for name in behind), *away, *doubt, telling], axis=1))
+        found: dict[bytes, list[str]] = {}
+        result: list[list[str]] = []
+        for i, row in enumerate(keys):
+            key = row.tobytes()
+            codes = found.get(key)
+            if codes is None:
+                source = {name: self.sources[name].laws[index] for name, index in zip(behind, row, strict=False) if index >= 0}
+                used = [law for law in laws if law in source.values()]
+                seen = [
+                    Seen(law, bool(away[laws.index(law)][i]), self._distance(law)[0] > 0, int(doubt[laws.index(law)][i]))
+                    for law in used
+                ]
+                codes = found[key] = codes_of(self.questions[i], seen, source, catalogue)
+            result.append(codes)
+        return result
+
+    def _doubt(self, law: Law) -> NDArray[np.int64]:
+        doubt = np.zeros(self.size, dtype=np.int64)
+        for (asked, rows), column in self.asked.items():
+            if asked is law:
+                doubt[np.frombuffer(rows, dtype=np.int64)] = column.doubtful
+        return doubt
+
+    def _behind(self, wanted: Sequence[str]) -> list[str]:
+        """Return the derived quantities that wanted ones rest on, themselves included."""
+        found: dict[str, None] = {}
+        stack = [name for name in wanted if name in self.sources]
+        while stack:
+            name = stack.pop()
+            if name not in found:
+                found[name] = None
+                source = self.sources[name]
+                used = [source.laws[i] for i in np.unique(source.law[source.law >= 0])]
+                stack.extend(n for law in used for n in law.inputs if n in self.sources)
+        return list(found)
+
+
+def _outside(value: Array, low: float, high: float) -> Array:
+    """Return e-folds outside [low, high], or shares of its width where a logarithm makes no sense."""
+    with np.errstate(all="ignore"):
+        edge = np.where(value > high, high, low)
+        folds = np.abs(np.log(value / edge))
+        plain = np.abs(value - edge) / ((high - low) or abs(low) or 1.0)
+    return np.where((low <= value) & (value <= high), 0.0, np.where((edge > 0) & (value > 0), folds, plain))
+
+
+def _nullable(values: Array) -> list[float | None]:
+    found: list[Any] = values.tolist()
+    if np.isnan(values).any():
+        return [None if value != value else value for value in found]
+    return found

@@ -23,7 +23,13 @@ def log_affine(law: Law, output: str, names: Collection[str]) -> bool:
 def _free(node: Node, namespace: Namespace, names: Collection[str]) -> bool:
     """Return whether a formula speaks of none of the names, its lets followed."""
     for part in walk(node):
-        spoken = [part.name, *(key.name for key in part.keys)] if isinstance(part, Item) else [part.name] if isinstance(part, Name) else []
+        spoken = (
+            [part.name, *(key.name for key in part.keys)]
+            if isinstance(part, Item)
+            else [part.name]
+            if isinstance(part, Name)
+            else []
+        )
         for name in spoken:
             let = namespace.lets.get(name)
             if name in names or (let is not None and not _free(let.tree, namespace, names)):

@@ -79,7 +79,11 @@ def answer(
     values: dict[str, Any] = {}
     decision = None
     if free:
-        chosen = closed_form(law, known) if not intervals and not bounds and len(free) == len(law.chosen) else None
+        chosen = (
+            closed_form(law, known)
+            if not intervals and not bounds and len(free) == len(law.chosen)
+            else None
+        )
         if chosen is None:
             from hplaw.decide import decide
 
@@ -99,13 +103,15 @@ def answer(
             failed[name] = str(error)
     if here.status in SILENT:
         values, decision = {}, None
-        failed |= {name: here.say or here.status for name in (*free, *wanted)}
+        failed |= dict.fromkeys((*free, *wanted), here.say or here.status)
     spreads: dict[str, Spread] = {}
     transfers: dict[str, Spread] = {}
     if intervals and values and _uncertain(law):
         from hplaw.interval import intervals_of
 
-        spreads, transfers, medians = intervals_of(law, known, [n for n in wanted if n in values], decision)
+        spreads, transfers, medians = intervals_of(
+            law, known, [n for n in wanted if n in values], decision
+        )
         values.update(medians)
     return Answer(
         law=law, status=here.status, say=here.say, values=values, failed=failed, spreads=spreads, transfers=transfers,
@@ -120,7 +126,12 @@ def _uncertain(law: Law) -> bool:
     spec = law.spec
     if law.exact or spec.grid is not None:
         return False
-    stated = spec.covariance or spec.effects or spec.predict.discrepancy or any(p.sd is not None for p in spec.parameters.values())
+    stated = (
+        spec.covariance
+        or spec.effects
+        or spec.predict.discrepancy
+        or any(p.sd is not None for p in spec.parameters.values())
+    )
     return bool(stated) or law.arrays is not None or any(item.prior for item in inputs(law))
 
 
@@ -151,17 +162,27 @@ def _on_grid(here: Point) -> Point:
     return here
 
 
-def plain_outputs(law: Law, given: Mapping[str, Any], catalogue: Any = None, *, want: Sequence[str] = ()) -> tuple[str, dict[str, Any]]:
+def plain_outputs(
+    law: Law, given: Mapping[str, Any], catalogue: Any = None, *, want: Sequence[str] = ()
+) -> tuple[str, dict[str, Any]]:
     """Return a law's status and its plain values at `given`, tables by category; what an example is checked against.
 
     **Raises:** `QueryError` for inputs that do not fit the law; `Undefined` where a wanted output has no value.
     """
     members_given = dict(given) if law.spec.mixture is not None else read_given(law, given)
-    found = answer(law, members_given, want=list(want) or None, catalogue=catalogue, intervals=bool(law.arrays or law.spec.mixture))
+    found = answer(
+        law,
+        members_given,
+        want=list(want) or None,
+        catalogue=catalogue,
+        intervals=bool(law.arrays or law.spec.mixture),
+    )
     for name in want:
         if name in found.failed and found.status not in SILENT:
             raise Undefined(found.failed[name])
-    return found.status, {name: by_category(law, name, value) for name, value in found.values.items()}
+    return found.status, {
+        name: by_category(law, name, value) for name, value in found.values.items()
+    }
 
 
 def by_category(law: Law, name: str, value: Any) -> Any:
@@ -173,4 +194,14 @@ def by_category(law: Law, name: str, value: Any) -> Any:
     return dict(zip(law.namespace.scope.indices[over], value, strict=True))
 
 
-__all__ = ["NO_COVARIANCE", "Answer", "Bounds", "Spread", "answer", "by_category", "closed_form", "distance", "plain_outputs"]
+__all__ = [
+    "NO_COVARIANCE",
+    "Answer",
+    "Bounds",
+    "Spread",
+    "answer",
+    "by_category",
+    "closed_form",
+    "distance",
+    "plain_outputs",
+]

@@ -17,7 +17,9 @@ def _catalogue(folders: tuple[str, ...]) -> Catalogue:
     return load_catalogue(folders)
 
 
-def recommend(query: Query | None = None, /, *, folders: Iterable[str | Path] = (), **fields: Any) -> Recommendation:
+def recommend(
+    query: Query | None = None, /, *, folders: Iterable[str | Path] = (), **fields: Any
+) -> Recommendation:
     """Return what to set and what to expect for a run.
 
     **Arguments:**
@@ -37,7 +39,9 @@ def recommend(query: Query | None = None, /, *, folders: Iterable[str | Path] = 
     return answer(decode(query_body(query, fields), Query), _catalogue(tuple(map(str, folders))))
 
 
-def evaluate(address: str, given: Mapping[str, Any], *, folders: Iterable[str | Path] = ()) -> Evaluation:
+def evaluate(
+    address: str, given: Mapping[str, Any], *, folders: Iterable[str | Path] = ()
+) -> Evaluation:
     """Return what one law says at one point.
 
     **Arguments:**

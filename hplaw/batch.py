@@ -61,7 +61,15 @@ def _signature(question: Question) -> Any:
     names = tuple(question.known)
     words = tuple([value for value in question.known.values() if isinstance(value, str)])
     bounds = tuple(question.bounds.items())
-    return names, words, question.want, question.prefer, bounds, question.given, tuple(w.code for w in question.warnings)
+    return (
+        names,
+        words,
+        question.want,
+        question.prefer,
+        bounds,
+        question.given,
+        tuple(w.code for w in question.warnings),
+    )
 
 
 def _single(query: Query, catalogue: Catalogue) -> BriefRecommendation:
@@ -76,10 +84,14 @@ def _single(query: Query, catalogue: Catalogue) -> BriefRecommendation:
         )
         for name, e in whole.answers.items()
     }  # fmt: skip
-    return BriefRecommendation(answers=answers, warnings=list(dict.fromkeys(w.code for w in whole.warnings)))
+    return BriefRecommendation(
+        answers=answers, warnings=list(dict.fromkeys(w.code for w in whole.warnings))
+    )
 
 
-def _columns(rows: Sequence[tuple[int, Question]], catalogue: Catalogue) -> list[BriefRecommendation] | None:
+def _columns(
+    rows: Sequence[tuple[int, Question]], catalogue: Catalogue
+) -> list[BriefRecommendation] | None:
     """Return the answers to rows of one signature, or None where they must be asked one by one."""
     question = rows[0][1]
     try:
@@ -100,7 +112,12 @@ def _columns(rows: Sequence[tuple[int, Question]], catalogue: Catalogue) -> list
 
 
 def _plain(law: Law) -> bool:
-    return law.spec.kind == "formula" and not law.chosen and not law.exact and all(over is None for _, over in law.outputs.values())
+    return (
+        law.spec.kind == "formula"
+        and not law.chosen
+        and not law.exact
+        and all(over is None for _, over in law.outputs.values())
+    )
 
 
 class _Source(msgspec.Struct):
@@ -149,13 +166,25 @@ class _Walk:
     def _ranks(self, candidates: Sequence[Candidate]) -> NDArray[np.int64]:
         """Return for every row the candidates in order, best first: `[place, row]`."""
         away = [self._distance(candidate.law) for candidate in candidates]
-        coarse = {key: i for i, key in enumerate(sorted({(c.preferred, c.status, d) for c, (d, _) in zip(candidates, away, strict=True)}))}
-        bucket = np.array([[coarse[c.preferred, c.status, d]] for c, (d, _) in zip(candidates, away, strict=True)])
+        coarse = {
+            key: i
+            for i, key in enumerate(
+                sorted(
+                    {(c.preferred, c.status, d) for c, (d, _) in zip(candidates, away, strict=True)}
+                )
+            )
+        }
+        bucket = np.array(
+            [[coarse[c.preferred, c.status, d]] for c, (d, _) in zip(candidates, away, strict=True)]
+        )
         order = sorted(range(len(candidates)), key=lambda i: candidates[i].tail)
         tail = np.empty((len(candidates), 1))
         tail[order, 0] = np.arange(len(candidates))
         total = np.stack([t for _, t in away])
-        return np.lexsort((np.broadcast_to(tail, total.shape), total, np.broadcast_to(bucket, total.shape)), axis=0)
+        return np.lexsort(
+            (np.broadcast_to(tail, total.shape), total, np.broadcast_to(bucket, total.shape)),
+            axis=0,
+        )
 
     def _ready(self, candidate: Candidate) -> NDArray[np.bool_]:
         ready = np.ones(self.size, dtype=bool)
@@ -178,14 +207,23 @@ class _Walk:
                 return dict.fromkeys(group, ([c.law for c in shared], first))
         return {}
 
-    def _fill(self, name: str, candidates: Sequence[Candidate], lead: tuple[list[Law], NDArray[np.int64]] | None) -> None:
+    def _fill(
+        self,
+        name: str,
+        candidates: Sequence[Candidate],
+        lead: tuple[list[Law], NDArray[np.int64]] | None,
+    ) -> None:
         """Give every row the value of its best law that speaks there, a doubtful one where no other does."""
         ranks = self._ranks(candidates)
         if lead is not None:
-            leading = np.array([[lead[0].index(c.law) if c.law in lead[0] else -1] for c in candidates])
+            leading = np.array(
+                [[lead[0].index(c.law) if c.law in lead[0] else -1] for c in candidates]
+            )
             first = np.take_along_axis(leading == lead[1][None], ranks, axis=0)
             ranks = np.take_along_axis(ranks, np.argsort(~first, axis=0, kind="stable"), axis=0)
-        source = _Source([c.law for c in candidates], np.full(self.size, -1), Columns.empty(self.size))
+        source = _Source(
+            [c.law for c in candidates], np.full(self.size, -1), Columns.empty(self.size)
+        )
         settled = np.zeros(self.size, dtype=bool)
         for place in range(len(candidates)):
             for index in np.unique(ranks[place]):
@@ -198,7 +236,11 @@ class _Walk:
                 if values is None:
                     continue
                 speaks = np.isfinite(values)
-                sure = speaks & (column.doubtful == 0) if candidate.preferred == len(self.question.prefer) else speaks
+                sure = (
+                    speaks & (column.doubtful == 0)
+                    if candidate.preferred == len(self.question.prefer)
+                    else speaks
+                )
                 take = sure | (speaks & (source.law[rows] < 0))
                 source.law[rows[take]] = index
                 source.column.put(rows[take], column.one(name, take))
@@ -210,8 +252,13 @@ class _Walk:
         key = (law, rows.tobytes())
         found = self.asked.get(key)
         if found is None:
-            inputs = {name: value if isinstance(value, str) else value[rows] for name, value in self.known.items()}
-            found = self.asked[key] = ask_column(law, inputs, self._distance(law)[1][rows], intervals=self._shown(law))
+            inputs = {
+                name: value if isinstance(value, str) else value[rows]
+                for name, value in self.known.items()
+            }
+            found = self.asked[key] = ask_column(
+                law, inputs, self._distance(law)[1][rows], intervals=self._shown(law)
+            )
         return found
 
     def _shown(self, law: Law) -> bool:
@@ -225,7 +272,9 @@ class _Walk:
         columns = {name: self._estimates(name) for name in wanted}
         codes = self._codes(wanted, catalogue)
         return [
-            BriefRecommendation(answers={name: columns[name][i] for name in wanted}, warnings=codes[i])
+            BriefRecommendation(
+                answers={name: columns[name][i] for name in wanted}, warnings=codes[i]
+            )
             for i in range(self.size)
         ]
 
@@ -235,7 +284,16 @@ class _Walk:
             reason = self.route.reasons.get(name, f"no law here gives {name}")
             return [BriefEstimate(value=None, reason=reason)] * self.size
         addresses = [law.address for law in source.laws]
-        lists = [_nullable(field) for field in (source.column.value, source.column.low, source.column.high, source.column.transfer_low, source.column.transfer_high)]
+        lists = [
+            _nullable(field)
+            for field in (
+                source.column.value,
+                source.column.low,
+                source.column.high,
+                source.column.transfer_low,
+                source.column.transfer_high,
+            )
+        ]
         reason = f"no law that gives {name} has a value here"
         return [
             BriefEstimate(
@@ -252,17 +310,28 @@ class _Walk:
         away = [(self._distance(law)[1] > 0).astype(np.int64) for law in laws]
         doubt = [self._doubt(law) for law in laws]
         telling = np.array([int(question_share(q) > TELLING) for q in self.questions])
-        keys = np.ascontiguousarray(np.stack([*(self.sources[name].law for name in behind), *away, *doubt, telling], axis=1))
+        keys = np.ascontiguousarray(
+            np.stack([*(self.sources[name].law for name in behind), *away, *doubt, telling], axis=1)
+        )
         found: dict[bytes, list[str]] = {}
         result: list[list[str]] = []
         for i, row in enumerate(keys):
             key = row.tobytes()
             codes = found.get(key)
             if codes is None:
-                source = {name: self.sources[name].laws[index] for name, index in zip(behind, row, strict=False) if index >= 0}
+                source = {
+                    name: self.sources[name].laws[index]
+                    for name, index in zip(behind, row, strict=False)
+                    if index >= 0
+                }
                 used = [law for law in laws if law in source.values()]
                 seen = [
-                    Seen(law, bool(away[laws.index(law)][i]), self._distance(law)[0] > 0, int(doubt[laws.index(law)][i]))
+                    Seen(
+                        law,
+                        bool(away[laws.index(law)][i]),
+                        self._distance(law)[0] > 0,
+                        int(doubt[laws.index(law)][i]),
+                    )
                     for law in used
                 ]
                 codes = found[key] = codes_of(self.questions[i], seen, source, catalogue)
@@ -296,7 +365,9 @@ def _outside(value: Array, low: float, high: float) -> Array:
         edge = np.where(value > high, high, low)
         folds = np.abs(np.log(value / edge))
         plain = np.abs(value - edge) / ((high - low) or abs(low) or 1.0)
-    return np.where((low <= value) & (value <= high), 0.0, np.where((edge > 0) & (value > 0), folds, plain))
+    return np.where(
+        (low <= value) & (value <= high), 0.0, np.where((edge > 0) & (value > 0), folds, plain)
+    )
 
 
 def _nullable(values: Array) -> list[float | None]:

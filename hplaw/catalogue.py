@@ -29,7 +29,11 @@ class Catalogue:
     """
 
     def __init__(
-        self, found: Iterable[tuple[Law, str]], *, problems: Iterable[LawError] = (), folders: Iterable[Path] = ()
+        self,
+        found: Iterable[tuple[Law, str]],
+        *,
+        problems: Iterable[LawError] = (),
+        folders: Iterable[Path] = (),
     ) -> None:
         visible: dict[str, Law] = {}
         shelves: dict[str, str] = {}
@@ -57,7 +61,9 @@ class Catalogue:
         version, _, digest = rest.partition("+")
         candidates = [law for law in (*self.laws, *self.shadowed) if law.id == name]
         for law in candidates:
-            if (not version or str(law.version) == version) and (not digest or law.digest == digest):
+            if (not version or str(law.version) == version) and (
+                not digest or law.digest == digest
+            ):
                 return law
         if candidates:
             message = f"no law has the address '{address[:120]}'; there is {', '.join(law.address for law in candidates)}"
@@ -71,7 +77,10 @@ class Catalogue:
 
     def shadows(self, law: Law) -> str | None:
         """Return the address of the law that this one hides, if there is one."""
-        return next((other.address for other in self.shadowed if other.id == law.id and other is not law), None)
+        return next(
+            (other.address for other in self.shadowed if other.id == law.id and other is not law),
+            None,
+        )
 
     @ft.cached_property
     def givers(self) -> Mapping[str, tuple[Law, ...]]:
@@ -91,7 +100,9 @@ class Catalogue:
         return tuple(name for name in members[0] if all(name in other for other in members))
 
 
-def load_catalogue(folders: Sequence[Path | str] = (), *, environ: Mapping[str, str] | None = None) -> Catalogue:
+def load_catalogue(
+    folders: Sequence[Path | str] = (), *, environ: Mapping[str, str] | None = None
+) -> Catalogue:
     """Return all laws that can be found.
 
     **Arguments:**
@@ -151,14 +162,18 @@ def _without_orphans(catalogue: Catalogue, found: list[tuple[Law, str]]) -> Cata
                 raise LawError(message)
         except (LawNotFound, LawError) as error:
             orphans.add(law.address)
-            problems.append(LawError(str(error), file=str(law.path or ""), table="mixture", key="members"))
+            problems.append(
+                LawError(str(error), file=str(law.path or ""), table="mixture", key="members")
+            )
     if not orphans:
         return catalogue
     kept = [(law, shelf) for law, shelf in found if law.address not in orphans]
     return Catalogue(kept, problems=problems, folders=catalogue.folders)
 
 
-def search_path(folders: Sequence[Path | str], *, environ: Mapping[str, str]) -> Iterable[tuple[Path, str]]:
+def search_path(
+    folders: Sequence[Path | str], *, environ: Mapping[str, str]
+) -> Iterable[tuple[Path, str]]:
     """Yield folder and shelf name of every place that is searched, in order."""
     for folder in folders:
         yield Path(folder), str(folder)
@@ -172,7 +187,9 @@ def search_path(folders: Sequence[Path | str], *, environ: Mapping[str, str]) ->
 
 def user_folder(environ: Mapping[str, str]) -> Path:
     """Return the folder of the user's own laws: `hplaw/laws` in the data folder of the system."""
-    base = environ.get("XDG_DATA_HOME") or (Path(environ.get("HOME", "~")).expanduser() / ".local" / "share")
+    base = environ.get("XDG_DATA_HOME") or (
+        Path(environ.get("HOME", "~")).expanduser() / ".local" / "share"
+    )
     return Path(base) / "hplaw" / "laws"
 
 

@@ -61,9 +61,15 @@ class Column(msgspec.Struct, frozen=True):
         """Return one output's columns at some rows."""
         value = self.values[name][rows]
         nothing = np.full(len(value), np.nan)
-        low, high = (side[rows] for side in self.intervals[name]) if name in self.intervals else (nothing, nothing)
+        low, high = (
+            (side[rows] for side in self.intervals[name])
+            if name in self.intervals
+            else (nothing, nothing)
+        )
         outer = self.transfers.get(name)
-        return Columns(value, low, high, *((side[rows] for side in outer) if outer else (nothing, nothing)))
+        return Columns(
+            value, low, high, *((side[rows] for side in outer) if outer else (nothing, nothing))
+        )
 
 
 def ask_column(law: Law, known: Mapping[str, Any], outside: Array, *, intervals: bool) -> Column:
@@ -81,14 +87,20 @@ def ask_column(law: Law, known: Mapping[str, Any], outside: Array, *, intervals:
     environment.update(bound)
     with np.errstate(all="ignore"):
         silent, doubtful = _cases(law, environment, size)
-        values = {name: _row_values(output, environment, size) for name, output in law.program(numpy()).outputs.items()}
+        values = {
+            name: _row_values(output, environment, size)
+            for name, output in law.program(numpy()).outputs.items()
+        }
     for value in values.values():
         value[silent | ~np.isfinite(value)] = np.nan
     found: dict[str, tuple[Array, Array]] = {}
     transfers: dict[str, tuple[Array, Array]] = {}
     if intervals and scenarios(law).uncertain:
         wider = stretch_of(law, outside)
-        rows = {name: value[:, None] if isinstance(value, np.ndarray) and value.ndim else value for name, value in bound.items()}
+        rows = {
+            name: value[:, None] if isinstance(value, np.ndarray) and value.ndim else value
+            for name, value in bound.items()
+        }
         for name in values:
             if law.quantity(name).categorical:
                 continue
@@ -112,7 +124,9 @@ def _bind(law: Law, known: Mapping[str, Any], environment: Environment) -> dict[
 
             text = law.inputs[item.name].missing
             formula = law.namespace.formula(str(text), table="inputs", key=item.name)
-            bound[item.name] = environment[item.name] = unroll(law.namespace, formula, numpy(), ())(environment)
+            bound[item.name] = environment[item.name] = unroll(law.namespace, formula, numpy(), ())(
+                environment
+            )
     return bound
 
 
@@ -154,7 +168,9 @@ def _interval(
         chunk = {n: v[part] if isinstance(v, np.ndarray) and v.ndim else v for n, v in rows.items()}
         environment = numpy_environment(law, {**drawn.values(transfer=transfer), **chunk})
         with np.errstate(all="ignore"):
-            sample = np.broadcast_to(law.program(numpy()).outputs[name](environment), (len(value[part]), drawn.size))
+            sample = np.broadcast_to(
+                law.program(numpy()).outputs[name](environment), (len(value[part]), drawn.size)
+            )
             if shift is not None:
                 sample = sample * np.exp(wider[part, None] * shift)
         levels = quantiles(sample)

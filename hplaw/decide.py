@@ -48,7 +48,12 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 class _Problem:
     """One decision: the law, what is fixed, what is free between which bounds, and its scenarios."""
 
-    def __init__(self, law: Law, known: Mapping[str, Any], bounds: Mapping[str, tuple[float | None, float | None]]) -> None:
+    def __init__(
+        self,
+        law: Law,
+        known: Mapping[str, Any],
+        bounds: Mapping[str, tuple[float | None, float | None]],
+    ) -> None:
         assert law.spec.decision is not None
         self.law, self.known = law, known
         self.free = [name for name in law.chosen if known.get(name) is None]
@@ -58,7 +63,13 @@ class _Problem:
         self.low = np.array([[math.log(low) if low else -math.inf] for low, _ in limits])
         self.high = np.array([[math.log(high) if high else math.inf] for _, high in limits])
         grows = growth(law)
-        stretch = math.sqrt(max(grows({**law.spec.constants, "outside": distance(law, known).total}), 1.0)) if grows else 0.0
+        stretch = (
+            math.sqrt(
+                max(grows({**law.spec.constants, "outside": distance(law, known).total}), 1.0)
+            )
+            if grows
+            else 0.0
+        )
         self.shift = {name: stretch * z for name, z in self.drawn.discrepancy.items()}
 
     @property
@@ -66,9 +77,18 @@ class _Problem:
         """Return whether the closed form applies as it stands."""
         return bool(self.law.optimum) and len(self.free) == len(self.law.chosen)
 
-    def environment(self, x: Array | None, *, transfer: bool = False, shifted: bool = False, single: bool = False) -> Any:
+    def environment(
+        self,
+        x: Array | None,
+        *,
+        transfer: bool = False,
+        shifted: bool = False,
+        single: bool = False,
+    ) -> Any:
         """Return the law's names with the free quantities at `x[point, quantity, problem]`, logarithms."""
-        values: dict[str, Any] = dict(self.drawn.point) if single else self.drawn.values(transfer=transfer)
+        values: dict[str, Any] = (
+            dict(self.drawn.point) if single else self.drawn.values(transfer=transfer)
+        )
         values.update(point_inputs(self.law, self.known))
         if x is not None:
             values.update({name: np.exp(x[:, i]) for i, name in enumerate(self.free)})
@@ -91,7 +111,11 @@ class _Problem:
         points, size, problems = x.shape
         spread = np.moveaxis(x, 1, 2).reshape(-1, size, 1)
         found = self.objective(spread, single=not self.drawn.uncertain)
-        return found.mean(axis=1).reshape(points, problems) if found.ndim > 1 else found.reshape(points, problems)
+        return (
+            found.mean(axis=1).reshape(points, problems)
+            if found.ndim > 1
+            else found.reshape(points, problems)
+        )
 
     def start(self) -> Array:
         """Return where to begin `[quantity, 1]`: the closed form, or the best of a coarse scan over the domain."""
@@ -99,16 +123,22 @@ class _Problem:
             with np.errstate(all="ignore"):
                 environment = self.environment(None, single=True)
                 forms = self.law.program(numpy()).optimum
-                found = np.array([[math.log(float(forms[name](environment)))] for name in self.free])
+                found = np.array(
+                    [[math.log(float(forms[name](environment)))] for name in self.free]
+                )
             return np.clip(found, self.low, self.high)
         axes = [np.linspace(*self._reach(i), 25) for i in range(len(self.free))]
-        grid = np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")], axis=1)[:, :, None]
+        grid = np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")], axis=1)[
+            :, :, None
+        ]
         values = self.mean(grid)[:, 0]
         return grid[int(np.argmin(values))]
 
     def _reach(self, i: int) -> tuple[float, float]:
         seen = self.law.spec.domain.get(self.free[i])
-        low, high = (math.log(float(seen[0])) - 3, math.log(float(seen[1])) + 3) if seen else (-25.0, 30.0)
+        low, high = (
+            (math.log(float(seen[0])) - 3, math.log(float(seen[1])) + 3) if seen else (-25.0, 30.0)
+        )
         return max(low, float(self.low[i, 0])), min(high, float(self.high[i, 0]))
 
 
@@ -119,7 +149,11 @@ def point_inputs(law: Law, known: Mapping[str, Any]) -> dict[str, Any]:
     return {name: environment[name] for name in law.inputs if name not in filled}
 
 
-def decide(law: Law, known: Mapping[str, Any], bounds: Mapping[str, tuple[float | None, float | None]] | None = None) -> Decision:
+def decide(
+    law: Law,
+    known: Mapping[str, Any],
+    bounds: Mapping[str, tuple[float | None, float | None]] | None = None,
+) -> Decision:
     """Return what a law with a `[decision]` recommends for the quantities that `known` leaves free.
 
     **Arguments:**
@@ -135,14 +169,23 @@ def decide(law: Law, known: Mapping[str, Any], bounds: Mapping[str, tuple[float 
         raise QueryError(message, field=law.chosen[0])
     for name, low, high in zip(problem.free, problem.low[:, 0], problem.high[:, 0], strict=True):
         if low > high:
-            message = f"the bounds of {name} leave nothing: {math.exp(low):g} is above {math.exp(high):g}"
+            message = (
+                f"the bounds of {name} leave nothing: {math.exp(low):g} is above {math.exp(high):g}"
+            )
             raise QueryError(message, field=f"bounds.{name}")
     best = _least(problem)
     values = {name: math.exp(best[i, 0]) for i, name in enumerate(problem.free)}
     if not problem.drawn.uncertain:
         plateau = {name: _plateau(problem, best, i) for i, name in enumerate(problem.free)}
         minimised = problem.objective(best[None], single=True)[0]
-        return Decision(values=values, samples={}, transfer={}, plateau=plateau, minimised=minimised, regret=None)
+        return Decision(
+            values=values,
+            samples={},
+            transfer={},
+            plateau=plateau,
+            minimised=minimised,
+            regret=None,
+        )
     samples, least = _scatter(problem, best, transfer=False)
     transfer = _scatter(problem, best, transfer=True)[0] if problem.drawn.transfer else {}
     minimised = problem.objective(best[None], shifted=True)[0]
@@ -162,7 +205,9 @@ def _least(problem: _Problem) -> Array:
         return start
     low, high = np.maximum(problem.low, start - _FAR), np.minimum(problem.high, start + _FAR)
     found = minimise(problem.mean, start, low, high)
-    lost = (np.abs(found.x - start) >= _FAR - 1e-6) & np.isinf(np.where(found.x > start, problem.high, problem.low))
+    lost = (np.abs(found.x - start) >= _FAR - 1e-6) & np.isinf(
+        np.where(found.x > start, problem.high, problem.low)
+    )
     if not np.isfinite(found.value).all() or lost.any():
         name = problem.free[int(np.argmax(lost[:, 0]))] if lost.any() else problem.free[0]
         message = f"{problem.law.id} has no best {name} under what is given; fix it or bound it"
@@ -177,14 +222,21 @@ def _scatter(problem: _Problem, best: Array, *, transfer: bool) -> tuple[dict[st
         with np.errstate(all="ignore"):
             environment = problem.environment(None, transfer=transfer)
             forms = problem.law.program(numpy()).optimum
-            own = np.array([np.log(forms[name](environment)) + problem.shift.get(name, 0.0) + np.zeros(size) for name in problem.free])
+            own = np.array(
+                [
+                    np.log(forms[name](environment)) + problem.shift.get(name, 0.0) + np.zeros(size)
+                    for name in problem.free
+                ]
+            )
         inside = np.clip(own, problem.low, problem.high)
         if (own == inside).all() or not problem.bounded:
             least = problem.objective(own[None], transfer=transfer, shifted=True)[0]
             return {name: np.exp(own[i]) for i, name in enumerate(problem.free)}, least
     start = np.repeat(best, size, axis=1)
     low, high = np.maximum(problem.low, best - _FAR), np.minimum(problem.high, best + _FAR)
-    found: Minimum = minimise(lambda x: problem.objective(x, transfer=transfer, shifted=True), start, low, high)
+    found: Minimum = minimise(
+        lambda x: problem.objective(x, transfer=transfer, shifted=True), start, low, high
+    )
     return {name: np.exp(found.x[i]) for i, name in enumerate(problem.free)}, found.value
 
 

@@ -13,8 +13,8 @@ from hplaw.expression.backends import Undefined
 from hplaw.law import Law
 from hplaw.plan import Candidate, Route, Slot, check_want, choose, find_route
 from hplaw.point import SILENT, Distance, point
-from hplaw.question import Question
 from hplaw.quantities import vocabulary
+from hplaw.question import Question
 
 
 class Derivation:
@@ -55,8 +55,16 @@ class Derivation:
         """Return the law that gives each coherent quantity: one for all where one can, else one for rate and batch."""
         for group in self.route.together:
             slots = [self._slots[name] for name in group]
-            shared = [c for c in slots[0].candidates if all(any(o.law is c.law for o in s.candidates) for s in slots[1:])]
-            speaking = [c for c in choose(Slot(group[0], tuple(shared)), self.known, self.away) if self._ready(c)]
+            shared = [
+                c
+                for c in slots[0].candidates
+                if all(any(o.law is c.law for o in s.candidates) for s in slots[1:])
+            ]
+            speaking = [
+                c
+                for c in choose(Slot(group[0], tuple(shared)), self.known, self.away)
+                if self._ready(c)
+            ]
             preferred = {c.preferred for slot in slots for c in slot.candidates}
             if speaking and (speaking[0].preferred == min(preferred) or len(preferred) == 1):
                 return dict.fromkeys(group, speaking[0].law)
@@ -71,7 +79,10 @@ class Derivation:
         for candidate in ranked:
             law = candidate.law
             if not self._ready(candidate):
-                self.reasons.setdefault(name, f"{law.id} needs {', '.join(n for n in candidate.needs if n not in self.known)}")
+                self.reasons.setdefault(
+                    name,
+                    f"{law.id} needs {', '.join(n for n in candidate.needs if n not in self.known)}",
+                )
                 continue
             found = self._ask(law)
             if isinstance(found, str):
@@ -80,12 +91,18 @@ class Derivation:
                 continue
             value = found.values.get(name)
             if value is None or isinstance(value, tuple):
-                why = found.failed.get(name) or f"{law.id} gives a table of {name}; ask it with evaluate"
+                why = (
+                    found.failed.get(name)
+                    or f"{law.id} gives a table of {name}; ask it with evaluate"
+                )
                 self.reasons[name] = why
                 self.passed.append((law, name, why))
                 continue
             if found.status != "ok" and candidate.preferred == len(self.question.prefer):
-                doubtful = doubtful or (law, value)  # it says itself that it does not hold here: another may
+                doubtful = doubtful or (
+                    law,
+                    value,
+                )  # it says itself that it does not hold here: another may
                 continue
             doubtful = (law, value)
             break
@@ -97,7 +114,9 @@ class Derivation:
         found = self.answers.get(law)
         if found is None:
             free = {name: None for name in law.chosen if self.source.get(name) is law}
-            bounds = {name: limit for name, limit in self.question.bounds.items() if name in law.chosen}
+            bounds = {
+                name: limit for name, limit in self.question.bounds.items() if name in law.chosen
+            }
             try:
                 found = answer(law, {**self.known, **free}, bounds=bounds, catalogue=self.catalogue)
             except QueryError as error:
@@ -146,7 +165,11 @@ class Derivation:
             law = candidate.law
             if law is source or not self._ready(candidate):
                 continue
-            needed = {**known, **{n: self.known[n] for n in candidate.needs}} if candidate.needs else known
+            needed = (
+                {**known, **{n: self.known[n] for n in candidate.needs}}
+                if candidate.needs
+                else known
+            )
             value = self.value(law, name, needed)
             if value is not None:
                 yield law, value
@@ -183,10 +206,18 @@ class Derivation:
     @ft.cached_property
     def _chain(self) -> list[tuple[str, Law, dict[str, None]]]:
         """Return the quantities that lead to what is wanted, in order, with their laws and what those choose themselves."""
-        needed = {quantity for name in self.question.want for _, quantities in self.path(name) for quantity in quantities}
+        needed = {
+            quantity
+            for name in self.question.want
+            for _, quantities in self.path(name)
+            for quantity in quantities
+        }
         order = [slot.quantity for slot in self.route.slots if slot.quantity in needed]
         laws = [(name, self.source[name]) for name in order]
-        return [(name, law, {n: None for n in law.chosen if self.source.get(n) is law}) for name, law in laws]
+        return [
+            (name, law, {n: None for n in law.chosen if self.source.get(n) is law})
+            for name, law in laws
+        ]
 
 
 def route_of(question: Question, catalogue: Catalogue) -> Route:
@@ -196,7 +227,9 @@ def route_of(question: Question, catalogue: Catalogue) -> Route:
     if route is None:
         if len(catalogue.routes) > _ROUTES:
             catalogue.routes.clear()
-        route = catalogue.routes[key] = find_route(catalogue, key[0], question.want, question.prefer)
+        route = catalogue.routes[key] = find_route(
+            catalogue, key[0], question.want, question.prefer
+        )
     return route
 
 

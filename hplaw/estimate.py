@@ -21,7 +21,9 @@ def estimate_of(
     unit = quantity.unit if quantity else "1"
     value = answer.values.get(name)
     if value is None:
-        return Estimate(value=None, unit=unit, law=law.address, reason=answer.failed.get(name) or answer.say)
+        return Estimate(
+            value=None, unit=unit, law=law.address, reason=answer.failed.get(name) or answer.say
+        )
     inner, outer = answer.spreads.get(name), answer.transfers.get(name)
     plateau = answer.plateaus.get(name)
     return Estimate(
@@ -55,7 +57,11 @@ def _reason(answer: Answer, name: str) -> str | None:
     if name not in answer.transfers:
         missing.append("the law says nothing of other recipes")
     if name not in answer.plateaus and name in answer.law.gives and name != _minimised(answer):
-        missing.append("it predicts no loss around its optimum" if not answer.law.chosen else "a plateau belongs to what is chosen")
+        missing.append(
+            "it predicts no loss around its optimum"
+            if not answer.law.chosen
+            else "a plateau belongs to what is chosen"
+        )
     return "; ".join(missing) or None
 
 
@@ -87,7 +93,11 @@ def evaluate(law: Any, given: Mapping[str, Any], catalogue: Any = None) -> Evalu
         if isinstance(value, tuple):
             unit = law.quantity(name).unit
             outputs[name] = {
-                word: Estimate(value=entry if isinstance(entry, str) else float(entry), unit=unit, law=law.address)
+                word: Estimate(
+                    value=entry if isinstance(entry, str) else float(entry),
+                    unit=unit,
+                    law=law.address,
+                )
                 for word, entry in by_category(law, name, value).items()
             }
         else:

@@ -23,7 +23,9 @@ from hplaw.posterior import factor, numpy, numpy_environment, scenarios
 
 Array = NDArray[np.float64]
 
-NORMAL_QUANTILES = np.array([-1.6448536269514722, -0.6744897501960817, 0.0, 0.6744897501960817, 1.6448536269514722])
+NORMAL_QUANTILES = np.array(
+    [-1.6448536269514722, -0.6744897501960817, 0.0, 0.6744897501960817, 1.6448536269514722]
+)
 """Of the standard normal at 5, 25, 50, 75 and 95 percent."""
 
 
@@ -59,29 +61,50 @@ def directions(law: Law) -> Directions | None:
             return None
         (outer if effect.predict == "transfer" else steps).extend(found)
     point = scenarios(law).point
-    return Directions(_spread(point, steps), _spread(point, [*steps, *outer]) if outer else {}, len(steps))
+    return Directions(
+        _spread(point, steps), _spread(point, [*steps, *outer]) if outer else {}, len(steps)
+    )
 
 
 def _columns(names: list[str], matrix: Array) -> list[dict[str, float]]:
-    return [dict(zip(names, map(float, column), strict=True)) for column in matrix.T if np.any(column)]
+    return [
+        dict(zip(names, map(float, column), strict=True)) for column in matrix.T if np.any(column)
+    ]
 
 
 def _effect_columns(law: Law, effect: EffectSpec) -> list[dict[str, float]] | None:
     if effect.covariance is not None:
         return _columns(effect.of, factor(np.asarray(effect.covariance)))
     texts = [*effect.scale.values(), *([effect.correlation] if effect.correlation else [])]
-    if any(text.lstrip().startswith(f"{word}(") for text in texts for word in PRIORS | CORRELATIONS):
+    if any(
+        text.lstrip().startswith(f"{word}(") for text in texts for word in PRIORS | CORRELATIONS
+    ):
         return None
-    uncertain = {n for block in law.spec.covariance for n in block.of} | {n for n, p in law.spec.parameters.items() if p.sd is not None}
+    uncertain = {n for block in law.spec.covariance for n in block.of} | {
+        n for n, p in law.spec.parameters.items() if p.sd is not None
+    }
     formulas = [law.namespace.formula(text, table="effects", key="scale") for text in texts]
-    if len(effect.of) > 2 or any(name in formula.text for formula in formulas for name in uncertain):
+    if len(effect.of) > 2 or any(
+        name in formula.text for formula in formulas for name in uncertain
+    ):
         return None
     from hplaw.posterior import hyperparameter
 
     environment = numpy_environment(law, scenarios(law).point)
-    scales = [float(hyperparameter(law, effect.scale[name], name, environment)) for name in effect.of]
-    rho = float(hyperparameter(law, effect.correlation, "", environment)) if effect.correlation else 0.0
-    matrix = np.array([[a * b * (1.0 if i == j else rho) for j, b in enumerate(scales)] for i, a in enumerate(scales)])
+    scales = [
+        float(hyperparameter(law, effect.scale[name], name, environment)) for name in effect.of
+    ]
+    rho = (
+        float(hyperparameter(law, effect.correlation, "", environment))
+        if effect.correlation
+        else 0.0
+    )
+    matrix = np.array(
+        [
+            [a * b * (1.0 if i == j else rho) for j, b in enumerate(scales)]
+            for i, a in enumerate(scales)
+        ]
+    )
     return _columns(effect.of, factor(matrix))
 
 
@@ -98,7 +121,12 @@ def closed(law: Law, output: str, *, transfer: bool = False) -> bool:
     found = directions(law)
     discrepancy = law.spec.predict.discrepancy
     strays = discrepancy is not None and any(name in law.chosen for name in discrepancy.of)
-    if found is None or law.exact or strays or any(isinstance(i.missing, str) and "(" in i.missing for i in law.inputs.values()):
+    if (
+        found is None
+        or law.exact
+        or strays
+        or any(isinstance(i.missing, str) and "(" in i.missing for i in law.inputs.values())
+    ):
         return False
     fit = law.spec.fit
     if fit is not None and fit.observed == output:
@@ -106,7 +134,9 @@ def closed(law: Law, output: str, *, transfer: bool = False) -> bool:
     return log_affine(law, output, (found.transfer if transfer else found.own).keys())
 
 
-def log_deviation(law: Law, output: str, inputs: Mapping[str, Any], stretch: Any, *, transfer: bool = False) -> Array | None:
+def log_deviation(
+    law: Law, output: str, inputs: Mapping[str, Any], stretch: Any, *, transfer: bool = False
+) -> Array | None:
     """Return the standard deviation of ln(output) for each row of `inputs`, or None where the law states none.
 
     **Arguments:**
@@ -121,7 +151,11 @@ def log_deviation(law: Law, output: str, inputs: Mapping[str, Any], stretch: Any
     if names:
         program = law.program(numpy())
         with np.errstate(all="ignore"):
-            value = np.log(program.outputs[output](numpy_environment(law, {**scenarios(law).point, **inputs, **names})))
+            value = np.log(
+                program.outputs[output](
+                    numpy_environment(law, {**scenarios(law).point, **inputs, **names})
+                )
+            )
         if value.ndim:
             variance = np.square(value[..., 1:] - value[..., :1]).sum(axis=-1)
     discrepancy = law.spec.predict.discrepancy

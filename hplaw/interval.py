@@ -15,7 +15,14 @@ from hplaw.decide import Decision
 from hplaw.gaussian import NORMAL_QUANTILES, closed, log_deviation
 from hplaw.law.law import Law
 from hplaw.point import distance, inputs, point
-from hplaw.posterior import growth, numpy, numpy_environment, prior_arguments, scenarios, standard_normals
+from hplaw.posterior import (
+    growth,
+    numpy,
+    numpy_environment,
+    prior_arguments,
+    scenarios,
+    standard_normals,
+)
 
 
 Array = NDArray[np.float64]
@@ -46,7 +53,11 @@ def spread(samples: Array) -> Spread | None:
 def stretch(law: Law, outside: float) -> float:
     """Return the factor by which a law's discrepancy is wider `outside` e-folds from its domain; never below one."""
     grows = growth(law)
-    return math.sqrt(max(float(grows({**law.spec.constants, "outside": outside})), 1.0)) if grows else 1.0
+    return (
+        math.sqrt(max(float(grows({**law.spec.constants, "outside": outside})), 1.0))
+        if grows
+        else 1.0
+    )
 
 
 def stretch_of(law: Law, outside: Array) -> Array:
@@ -78,14 +89,22 @@ def intervals_of(
     uncertain_inputs = any(item.prior and known.get(item.known) is None for item in inputs(law))
     if not drawn.uncertain and not uncertain_inputs:
         return spreads, transfers, medians
-    numbers = [name for name in wanted if law.outputs[name][1] is None and not law.quantity(name).categorical]
+    numbers = [
+        name
+        for name in wanted
+        if law.outputs[name][1] is None and not law.quantity(name).categorical
+    ]
     if decision is None:
         numbers = _closed_spreads(law, known, numbers, spreads, transfers)
         if not numbers:
             return spreads, transfers, medians
     plain = samples(law, known, numbers)
     if drawn.fitted:
-        medians = {name: float(np.median(values)) for name, values in plain.items() if np.isfinite(values).all()}
+        medians = {
+            name: float(np.median(values))
+            for name, values in plain.items()
+            if np.isfinite(values).all()
+        }
     _collect(spreads, {name: values * noise(law, name, known) for name, values in plain.items()})
     if drawn.transfer:
         _collect(transfers, samples(law, known, numbers, transfer=True))
@@ -93,7 +112,11 @@ def intervals_of(
 
 
 def _closed_spreads(
-    law: Law, known: Mapping[str, Any], names: Sequence[str], spreads: dict[str, Spread], transfers: dict[str, Spread]
+    law: Law,
+    known: Mapping[str, Any],
+    names: Sequence[str],
+    spreads: dict[str, Spread],
+    transfers: dict[str, Spread],
 ) -> list[str]:
     """Fill in the intervals that have a closed form; return the names of the rest."""
     here = point(law, known)
@@ -120,7 +143,9 @@ def _collect(into: dict[str, Spread], found: Mapping[str, Array]) -> None:
             into[name] = levels
 
 
-def samples(law: Law, known: Mapping[str, Any], wanted: Sequence[str], *, transfer: bool = False) -> dict[str, Array]:
+def samples(
+    law: Law, known: Mapping[str, Any], wanted: Sequence[str], *, transfer: bool = False
+) -> dict[str, Array]:
     """Return outputs scenario by scenario: parameters, effects of a new group, discrepancy; noise of a run apart."""
     drawn = scenarios(law)
     values = drawn.values(transfer=transfer)
@@ -137,7 +162,11 @@ def samples(law: Law, known: Mapping[str, Any], wanted: Sequence[str], *, transf
         for name in wanted:
             shift = drawn.discrepancy.get(name) if name not in law.chosen else None
             value = program.outputs[name](environment)
-            found[name] = value * np.exp(factor * shift) if shift is not None else np.asarray(value) + np.zeros(max(drawn.size, 1))
+            found[name] = (
+                value * np.exp(factor * shift)
+                if shift is not None
+                else np.asarray(value) + np.zeros(max(drawn.size, 1))
+            )
     return found
 
 
@@ -166,7 +195,10 @@ def _draw(word: str, x: list[float], z: Array) -> Array:
         case "truncnormal":
             return np.clip(x[0] + x[1] * z, x[2], x[3])
         case "uniform":
-            share = np.asarray(np.frompyfunc(lambda v: 0.5 * math.erfc(-v / math.sqrt(2)), 1, 1)(z), dtype=np.float64)
+            share = np.asarray(
+                np.frompyfunc(lambda v: 0.5 * math.erfc(-v / math.sqrt(2)), 1, 1)(z),
+                dtype=np.float64,
+            )
             return x[0] + (x[1] - x[0]) * share
         case _:
             from hplaw.law.priors import centre

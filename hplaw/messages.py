@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from hplaw.errors import QueryError
+from hplaw.errors import QueryError, nearest
 from hplaw.quantities import Quantity
 
 
@@ -45,17 +45,30 @@ class Query(Record, omit_defaults=True):
     `given={"batch_tokens": 4e6}` asks for the best rate at this batch.
     """
 
-    n_params: Annotated[float, Meta(gt=0, le=1e18, description=f"{_SIZE}, all experts counted")] | None = None
+    n_params: (
+        Annotated[float, Meta(gt=0, le=1e18, description=f"{_SIZE}, all experts counted")] | None
+    ) = None
     tokens: Annotated[float, Meta(gt=0, le=1e22, description="training tokens")] | None = None
     n_active_params: (
-        Annotated[float, Meta(gt=0, le=1e18, description=f"{_SIZE} that one token uses; n_params when left out")] | None
+        Annotated[
+            float,
+            Meta(gt=0, le=1e18, description=f"{_SIZE} that one token uses; n_params when left out"),
+        ]
+        | None
     ) = None
-    batch_tokens: Annotated[float, Meta(gt=0, le=1e15, description="tokens in one optimizer step; fixes it")] | None = None
-    target_loss: Annotated[float, Meta(gt=0, le=1e6, description="loss to reach, in nat/token")] | None = None
+    batch_tokens: (
+        Annotated[float, Meta(gt=0, le=1e15, description="tokens in one optimizer step; fixes it")]
+        | None
+    ) = None
+    target_loss: (
+        Annotated[float, Meta(gt=0, le=1e6, description="loss to reach, in nat/token")] | None
+    ) = None
     optimizer: str = "adamw"
     precision: str | None = None
     hardware: str | None = None
-    devices: Annotated[float, Meta(ge=1, le=1e8, description="number of accelerators")] | None = None
+    devices: Annotated[float, Meta(ge=1, le=1e8, description="number of accelerators")] | None = (
+        None
+    )
     model: dict[str, Any] | None = None
     given: dict[str, float | str] = {}
     bounds: dict[str, Bounds] = {}
@@ -291,16 +304,27 @@ def decode(body: bytes, kind: type[Any]) -> Any:
     """
     try:
         record = _decoder(kind).decode(body)
+        _refuse_repeated(body)
     except msgspec.ValidationError as error:
-        text, _, path = str(error).partition(" - at `")
-        field = path.rstrip("`").removeprefix("$").lstrip(".")
-        message = f"{field or 'the body'}: {text[0].lower()}{text[1:]}"
-        raise QueryError(message, field=field, malformed=True) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _at_fault(str(error), kind) from None
+    except QueryError:
+        raise
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         message = f"the body is not JSON: {error}; give one JSON object"
         raise QueryError(message, malformed=True) from None
-    _refuse_repeated(body)
     return record
+
+
+def _at_fault(text: str, kind: type[Any]) -> QueryError:
+    """Return the error for what msgspec says of a body, naming the field."""
+    problem, _, path = text.partition(" - at `")
+    field = path.rstrip("`").removeprefix("$").lstrip(".")
+    unknown = problem.partition("unknown field `")[2].rstrip("`")
+    if unknown:
+        offer = "" if field else nearest(unknown[:80], kind.__struct_fields__)
+        field = f"{field}.{unknown}" if field else unknown
+        return QueryError(f"{field[:200]}: unknown field{offer}", field=field, malformed=True)
+    return QueryError(f"{field or 'the body'}: {problem[0].lower()}{problem[1:]}", field=field, malformed=True)
 
 
 _decoders: dict[type[Any], msgspec.json.Decoder[Any]] = {}

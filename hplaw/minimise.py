@@ -89,7 +89,9 @@ def _derivatives(values: Array, size: int, pairs: list[tuple[int, int]]) -> tupl
         hessian[:, i, i] = (sides[i, 0] - 2 * middle + sides[i, 1]) / _STEP**2
     corners = values[1 + 2 * size :].reshape(-1, 4, values.shape[1])
     for (i, j), corner in zip(pairs, corners, strict=True):
-        hessian[:, i, j] = hessian[:, j, i] = (corner[0] - corner[1] - corner[2] + corner[3]) / (4 * _STEP**2)
+        hessian[:, i, j] = hessian[:, j, i] = (corner[0] - corner[1] - corner[2] + corner[3]) / (
+            4 * _STEP**2
+        )
     return gradient, hessian
 
 
@@ -109,7 +111,9 @@ def _newton(gradient: Array, hessian: Array, stuck: NDArray[np.bool_]) -> Array:
 _FRACTIONS = np.array([1.0, 0.5, 0.25, 0.1, 0.03, 0.01, 0.001])[:, None, None]
 
 
-def _backtrack(objective: Objective, x: Array, value: Array, step: Array, low: Array, high: Array) -> tuple[Array, Array]:
+def _backtrack(
+    objective: Objective, x: Array, value: Array, step: Array, low: Array, high: Array
+) -> tuple[Array, Array]:
     """Return the first fraction of the step that does not go uphill, or the old place."""
     full = np.clip(x + step, low, high)
     at_full = objective(full[None])[0]
@@ -121,4 +125,6 @@ def _backtrack(objective: Objective, x: Array, value: Array, step: Array, low: A
     first = good.argmax(axis=0)
     any_good = good.any(axis=0)
     every = np.arange(x.shape[1])
-    return np.where(any_good, tries[first, :, every].T, x), np.where(any_good, values[first, every], value)
+    return np.where(any_good, tries[first, :, every].T, x), np.where(
+        any_good, values[first, every], value
+    )

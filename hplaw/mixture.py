@@ -15,7 +15,14 @@ from hplaw.point import SILENT
 from hplaw.posterior import DRAWS
 
 
-def mixed_answer(law: Law, known: Mapping[str, Any], *, want: Sequence[str] | None, bounds: Bounds | None, catalogue: Any) -> Answer:
+def mixed_answer(
+    law: Law,
+    known: Mapping[str, Any],
+    *,
+    want: Sequence[str] | None,
+    bounds: Bounds | None,
+    catalogue: Any,
+) -> Answer:
     """Return a mixture's answer: the median and quantiles of its members' draws in proportion to their weights.
 
     **Raises:** `QueryError` where a member cannot answer.
@@ -34,7 +41,11 @@ def mixed_answer(law: Law, known: Mapping[str, Any], *, want: Sequence[str] | No
         for name, value in part.values.items():
             if isinstance(value, float) and share:
                 drawn.setdefault(name, []).append(_share(member, part, name, share))
-    pools = {name: np.concatenate(found) for name, found in drawn.items() if all(name in part.values for part in parts)}
+    pools = {
+        name: np.concatenate(found)
+        for name, found in drawn.items()
+        if all(name in part.values for part in parts)
+    }
     spreads = {name: levels for name, pool in pools.items() if (levels := spread(pool)) is not None}
     return Answer(
         law=law, status=silent.status if silent else "ok", say=silent.say if silent else None,

@@ -29,7 +29,14 @@ SHAPE = (
 """Quantities that make up a shape."""
 
 _GATED = ("silu", "swiglu", "swish", "geglu")
-_CONFIG_MARKS = ("model_type", "architectures", "hidden_act", "activation_function", "tie_word_embeddings", *_KEYS)
+_CONFIG_MARKS = (
+    "model_type",
+    "architectures",
+    "hidden_act",
+    "activation_function",
+    "tie_word_embeddings",
+    *_KEYS,
+)
 
 
 def read_shape(model: Mapping[str, Any]) -> dict[str, float | str]:

@@ -21,7 +21,16 @@ from hplaw.quantities import vocabulary
 COHERENT = ("peak_lr", "batch_tokens", "loss")
 """Quantities that come from one law where one gives them all: losses of different tokenizers are never mixed."""
 
-ASKABLE = ("n_params", "tokens", "batch_tokens", "peak_lr", "target_loss", "precision", "hardware", "devices")
+ASKABLE = (
+    "n_params",
+    "tokens",
+    "batch_tokens",
+    "peak_lr",
+    "target_loss",
+    "precision",
+    "hardware",
+    "devices",
+)
 """Quantities that a person knows without working them out: reasons ask for these first."""
 
 _STATUS = {"calibrated": 0, "published": 1, "theory": 2}
@@ -57,7 +66,9 @@ class Route(msgspec.Struct, frozen=True):
     together: tuple[tuple[str, ...], ...]
 
 
-def find_route(catalogue: Catalogue, known: frozenset[str], want: Sequence[str], prefer: Sequence[str]) -> Route:
+def find_route(
+    catalogue: Catalogue, known: frozenset[str], want: Sequence[str], prefer: Sequence[str]
+) -> Route:
     """Return the route from known names to wanted ones.
 
     **Arguments:**
@@ -110,16 +121,30 @@ class _Search:
             if back is not None:
                 circles.append(" -> ".join([*path[path.index(back) :], back]))
                 continue
-            missing = [need for need in needs if need not in self.found and need.startswith("target_") or not self.visit(need, path)]
+            missing = [
+                need
+                for need in needs
+                if (need not in self.found and need.startswith("target_"))
+                or not self.visit(need, path)
+            ]
             if missing:
                 lacking[law.id] = missing
             else:
                 candidates.append(self._candidate(law, needs))
-        soft = {name for candidate in candidates for name in candidate.law.chosen if name != quantity and name not in path}
+        soft = {
+            name
+            for candidate in candidates
+            for name in candidate.law.chosen
+            if name != quantity and name not in path
+        }
         if quantity not in COHERENT[:2]:
             for name in sorted(soft & set(COHERENT[:2])):
                 self.visit(name, path)
-        for name in sorted({name for candidate in candidates for name in candidate.law.spec.domain} - self.known - set(path)):
+        for name in sorted(
+            {name for candidate in candidates for name in candidate.law.spec.domain}
+            - self.known
+            - set(path)
+        ):
             if self._counted(name):
                 self.visit(name, path)
         self.found[quantity] = bool(candidates)
@@ -136,7 +161,11 @@ class _Search:
 
     def _shadowed(self, quantity: str) -> list[Law]:
         """Return preferred laws that a law of the same id hides, asked for by their whole address."""
-        return [law for law in self.preferred if law in self.catalogue.shadowed and quantity in self.catalogue.gives(law)]
+        return [
+            law
+            for law in self.preferred
+            if law in self.catalogue.shadowed and quantity in self.catalogue.gives(law)
+        ]
 
     def _candidate(self, law: Law, needs: tuple[str, ...]) -> Candidate:
         place = self.preferred.index(law) if law in self.preferred else len(self.preferred)
@@ -145,11 +174,20 @@ class _Search:
         tail = (_CHECKED[law.spec.checked], -(evidence.runs if evidence else 0), -used, law.id)
         return Candidate(law, needs, place, _STATUS[law.spec.status], tail)
 
-    def _reason(self, quantity: str, lacking: Mapping[str, Sequence[str]], circles: Sequence[str]) -> str:
+    def _reason(
+        self, quantity: str, lacking: Mapping[str, Sequence[str]], circles: Sequence[str]
+    ) -> str:
         if circles and not lacking:
             return f"laws derive {quantity} in a circle only ({circles[0]}); give one of these quantities"
         if lacking:
-            plainest = min(lacking, key=lambda name: (sum(n not in ASKABLE for n in lacking[name]), len(lacking[name]), name))
+            plainest = min(
+                lacking,
+                key=lambda name: (
+                    sum(n not in ASKABLE for n in lacking[name]),
+                    len(lacking[name]),
+                    name,
+                ),
+            )
             return f"{quantity} needs {' and '.join(lacking[plainest])} for {plainest}; give {'it' if len(lacking[plainest]) == 1 else 'them'}"
         if quantity.startswith("target_"):
             return f"{quantity} is the user's to say; give it"
@@ -160,9 +198,15 @@ def _needs(catalogue: Catalogue, law: Law, known: frozenset[str], quantity: str)
     """Return the inputs of a law that must be derived: not known, without a stand-in, and not the law's own to choose."""
     if law.spec.mixture is not None:
         members = [catalogue.get(address) for address in law.spec.mixture.members]
-        return tuple(dict.fromkeys(need for member in members for need in _needs(catalogue, member, known, quantity)))
+        return tuple(
+            dict.fromkeys(
+                need for member in members for need in _needs(catalogue, member, known, quantity)
+            )
+        )
     return tuple(
-        item.known for item in inputs(law) if item.required and item.known not in known and item.name not in law.chosen
+        item.known
+        for item in inputs(law)
+        if item.required and item.known not in known and item.name not in law.chosen
     )
 
 

@@ -107,7 +107,11 @@ class Point(msgspec.Struct, frozen=True):
         return value
 
     def _where(self, problem: str) -> str:
-        given = ", ".join(f"{i.name}={_show(self.environment.get(i.name))}" for i in inputs(self.law) if i.name in self.environment)
+        given = ", ".join(
+            f"{i.name}={_show(self.environment.get(i.name))}"
+            for i in inputs(self.law)
+            if i.name in self.environment
+        )
         return f"{self.law.id} has no value at {given}: {problem}"
 
 
@@ -119,7 +123,10 @@ def _show(value: Any) -> str:
 def _base(law: Law) -> Mapping[str, Any]:
     """Return the best single values of a law's parameters, effects at zero, in its own arithmetic."""
     if law.arrays is None and not any(p.value is None for p in law.spec.parameters.values()):
-        values = {n: tuple(p.value) if isinstance(p.value, list) else p.value for n, p in law.spec.parameters.items()}
+        values = {
+            n: tuple(p.value) if isinstance(p.value, list) else p.value
+            for n, p in law.spec.parameters.items()
+        }
         values |= {name: 0.0 for effect in law.spec.effects.values() for name in effect.of}
     else:
         from hplaw.posterior import scenarios
@@ -127,7 +134,10 @@ def _base(law: Law) -> Mapping[str, Any]:
         values = dict(scenarios(law).point)
     if not law.exact:
         return values
-    return {n: tuple(_number(law, e) for e in v) if isinstance(v, tuple) else _number(law, v) for n, v in values.items()}
+    return {
+        n: tuple(_number(law, e) for e in v) if isinstance(v, tuple) else _number(law, v)
+        for n, v in values.items()
+    }
 
 
 def point(law: Law, known: Mapping[str, Any]) -> Point:
@@ -186,7 +196,12 @@ def read_given(law: Law, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read(law: Law, item: Input, value: Any) -> Any:
-    if law.exact and not item.categorical and isinstance(value, str | int | float) and not isinstance(value, bool):
+    if (
+        law.exact
+        and not item.categorical
+        and isinstance(value, str | int | float)
+        and not isinstance(value, bool)
+    ):
         try:
             exact = Fraction(value) if isinstance(value, str) else Fraction(repr(value))
         except (ValueError, ZeroDivisionError):

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from hplaw.errors import LawError
 from hplaw.expression.compile import Function
-from hplaw.law.law import Law
 from hplaw.law.format import EffectSpec
+from hplaw.law.law import Law
 from hplaw.law.priors import CORRELATIONS, PRIORS, centre
 from hplaw.law.program import Environment, unroll
 from hplaw.law.read import check_call
@@ -58,7 +58,12 @@ class Scenarios(msgspec.Struct, frozen=True, kw_only=True):
 
     def values(self, *, transfer: bool = False) -> dict[str, Any]:
         """Return the names of one law with an array per uncertain name; with `transfer`, those of another recipe."""
-        return {**self.zeros, **self.parameters, **self.effects, **(self.transfer if transfer else {})}
+        return {
+            **self.zeros,
+            **self.parameters,
+            **self.effects,
+            **(self.transfer if transfer else {}),
+        }
 
 
 @ft.lru_cache(maxsize=64)
@@ -113,7 +118,9 @@ def scenarios(law: Law) -> Scenarios:
         size = 1
     everything: dict[str, Any] = {**point, **draws}
     zeros = {name: 0.0 for effect in law.spec.effects.values() for name in effect.of}
-    needed = sum(len(effect.of) for effect in groups.values()) + (len(discrepancy.of) if discrepancy else 0)
+    needed = sum(len(effect.of) for effect in groups.values()) + (
+        len(discrepancy.of) if discrepancy else 0
+    )
     z = standard_normals(needed + 1, size)[1:] if needed else np.zeros((0, size))
     effects: dict[str, Array] = {}
     transfer: dict[str, Array] = {}
@@ -124,7 +131,9 @@ def scenarios(law: Law) -> Scenarios:
         row += len(effect.of)
     strays = {}
     if discrepancy:
-        strays = dict(zip(discrepancy.of, factor(np.asarray(discrepancy.covariance)) @ z[row:], strict=True))
+        strays = dict(
+            zip(discrepancy.of, factor(np.asarray(discrepancy.covariance)) @ z[row:], strict=True)
+        )
     return Scenarios(
         size=size, point={**zeros, **point}, parameters=everything, effects=effects, transfer=transfer, zeros=zeros,
         discrepancy=strays, fitted=fitted,
@@ -132,7 +141,11 @@ def scenarios(law: Law) -> Scenarios:
 
 
 def _flat(draws: Mapping[str, Any]) -> list[Array]:
-    return [array for value in draws.values() for array in (value if isinstance(value, tuple) else (value,))]
+    return [
+        array
+        for value in draws.values()
+        for array in (value if isinstance(value, tuple) else (value,))
+    ]
 
 
 def _parameters(law: Law) -> tuple[dict[str, Any], dict[str, Any], bool]:
@@ -141,7 +154,9 @@ def _parameters(law: Law) -> tuple[dict[str, Any], dict[str, Any], bool]:
     if arrays:
         draws = _fitted_draws(law, arrays)
         point = {
-            name: tuple(float(np.median(entry)) for entry in value) if isinstance(value, tuple) else float(np.median(value))
+            name: tuple(float(np.median(entry)) for entry in value)
+            if isinstance(value, tuple)
+            else float(np.median(value))
             for name, value in draws.items()
         }
         return point, draws, True
@@ -153,7 +168,11 @@ def _fitted_draws(law: Law, arrays: Mapping[str, Array]) -> dict[str, Any]:
     sizes = {len(array) if array.ndim else 0 for array in arrays.values()}
     missing = [name for name in law.spec.parameters if name not in arrays]
     if missing or len(sizes) != 1 or min(sizes) < 2:
-        what = f"'{missing[0]}' has no draws" if missing else "arrays of different length, or shorter than 2 draws"
+        what = (
+            f"'{missing[0]}' has no draws"
+            if missing
+            else "arrays of different length, or shorter than 2 draws"
+        )
         message = f"{law.arrays.name if law.arrays else 'posterior'}: {what}; every parameter has one row per draw"
         raise LawError(message, file=str(law.path or ""))
     draws: dict[str, Any] = {}
@@ -175,10 +194,15 @@ def _point(law: Law, name: str) -> Any:
     assert parameter.prior is not None
     if parameter.over is None:
         return prior_centre(law, parameter.prior)
-    return tuple(prior_centre(law, parameter.prior, {parameter.over: i}) for i in range(len(law.namespace.scope.indices[parameter.over])))
+    return tuple(
+        prior_centre(law, parameter.prior, {parameter.over: i})
+        for i in range(len(law.namespace.scope.indices[parameter.over]))
+    )
 
 
-def prior_arguments(law: Law, prior: str, at: Mapping[str, int] | None = None) -> tuple[str, list[float]]:
+def prior_arguments(
+    law: Law, prior: str, at: Mapping[str, int] | None = None
+) -> tuple[str, list[float]]:
     """Return a prior's name and the values of its arguments, at one entry of an index where it goes over one."""
     from hplaw.expression.backends import FLOATS
     from hplaw.expression.compile import compile_expression
@@ -187,9 +211,18 @@ def prior_arguments(law: Law, prior: str, at: Mapping[str, int] | None = None) -
     scope = law.namespace.scope
     for name in at or {}:
         scope = scope.with_symbol(name, index_symbol(name))
-    call = check_call(law.namespace, prior, PRIORS | CORRELATIONS, "parameters", prior, over={n: index_symbol(n) for n in at or {}})
+    call = check_call(
+        law.namespace,
+        prior,
+        PRIORS | CORRELATIONS,
+        "parameters",
+        prior,
+        over={n: index_symbol(n) for n in at or {}},
+    )
     environment = law.program(FLOATS).environment({})
-    return call.function, [float(compile_expression(a, scope, FLOATS, at)(environment)) for a in call.arguments]
+    return call.function, [
+        float(compile_expression(a, scope, FLOATS, at)(environment)) for a in call.arguments
+    ]
 
 
 def prior_centre(law: Law, prior: str, at: Mapping[str, int] | None = None) -> float:
@@ -202,8 +235,12 @@ def _published_draws(law: Law, point: Mapping[str, Any]) -> dict[str, Any]:
     """Return draws from the covariances and standard deviations that a law states."""
     blocks = [(block.of, np.asarray(block.matrix)) for block in law.spec.covariance]
     correlated = {name for names, _ in blocks for name in names}
-    single = {n: p.sd for n, p in law.spec.parameters.items() if p.sd is not None and n not in correlated}
-    rows = sum(len(names) for names, _ in blocks) + sum(len(sd) if isinstance(sd, list) else 1 for sd in single.values())
+    single = {
+        n: p.sd for n, p in law.spec.parameters.items() if p.sd is not None and n not in correlated
+    }
+    rows = sum(len(names) for names, _ in blocks) + sum(
+        len(sd) if isinstance(sd, list) else 1 for sd in single.values()
+    )
     if not rows:
         return {}
     z = standard_normals(rows)
@@ -214,7 +251,9 @@ def _published_draws(law: Law, point: Mapping[str, Any]) -> dict[str, Any]:
         row += len(names)
     for name, sd in single.items():
         if isinstance(sd, list):
-            draws[name] = tuple(p + s * z[row + i] for i, (p, s) in enumerate(zip(point[name], sd, strict=True)))
+            draws[name] = tuple(
+                p + s * z[row + i] for i, (p, s) in enumerate(zip(point[name], sd, strict=True))
+            )
             row += len(sd)
         else:
             draws[name] = point[name] + sd * z[row]
@@ -232,7 +271,9 @@ def factor(matrix: Array) -> Array:
     return vectors * np.sqrt(np.clip(values, 0, None))
 
 
-def _effect(law: Law, group: str, effect: EffectSpec, values: Mapping[str, Any], z: Array) -> dict[str, Array]:
+def _effect(
+    law: Law, group: str, effect: EffectSpec, values: Mapping[str, Any], z: Array
+) -> dict[str, Array]:
     """Return the shifts of a new member of a group, by name."""
     if effect.covariance is not None:
         return dict(zip(effect.of, factor(np.asarray(effect.covariance)) @ z, strict=True))
@@ -242,7 +283,10 @@ def _effect(law: Law, group: str, effect: EffectSpec, values: Mapping[str, Any],
         rho = hyperparameter(law, effect.correlation, f"{group}_correlation", environment)
     shifts = _correlate(rho, z)
     return {
-        name: np.broadcast_to(hyperparameter(law, effect.scale[name], f"{name}_scale", environment) * shift, shift.shape)
+        name: np.broadcast_to(
+            hyperparameter(law, effect.scale[name], f"{name}_scale", environment) * shift,
+            shift.shape,
+        )
         for name, shift in zip(effect.of, shifts, strict=True)
     }
 

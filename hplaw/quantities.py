@@ -39,14 +39,22 @@ class Quantity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _count(name: str, symbol: str, unit: str, meaning: str, high: float = 1e18) -> Quantity:
-    return Quantity(name=name, symbol=symbol, unit=unit, meaning=meaning, low=1.0, high=high, whole=True)
+    return Quantity(
+        name=name, symbol=symbol, unit=unit, meaning=meaning, low=1.0, high=high, whole=True
+    )
 
 
-def _positive(name: str, symbol: str, unit: str, meaning: str, high: float | None = 1e40) -> Quantity:
-    return Quantity(name=name, symbol=symbol, unit=unit, meaning=meaning, low=0.0, open_low=True, high=high)
+def _positive(
+    name: str, symbol: str, unit: str, meaning: str, high: float | None = 1e40
+) -> Quantity:
+    return Quantity(
+        name=name, symbol=symbol, unit=unit, meaning=meaning, low=0.0, open_low=True, high=high
+    )
 
 
-def _non_negative(name: str, symbol: str, unit: str, meaning: str, high: float | None = 1e40) -> Quantity:
+def _non_negative(
+    name: str, symbol: str, unit: str, meaning: str, high: float | None = 1e40
+) -> Quantity:
     return Quantity(name=name, symbol=symbol, unit=unit, meaning=meaning, low=0.0, high=high)
 
 
@@ -165,7 +173,7 @@ def parse_number(text: str) -> float:
     from hplaw.errors import QueryError
 
     body = text.strip()
-    scale = SUFFIXES.get(body[-1:], None)
+    scale = SUFFIXES.get(body[-1:])
     try:
         value = float(body[:-1]) * scale if scale else float(body)
     except ValueError:

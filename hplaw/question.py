@@ -19,7 +19,15 @@ FIELDS = (
 )  # fmt: skip
 """Quantities that are fields of a query; all others go into `given`."""
 
-DEFAULT_WANT = ("peak_lr", "batch_tokens", "weight_decay", "warmup_tokens", "loss", "steps", "compute_flop")
+DEFAULT_WANT = (
+    "peak_lr",
+    "batch_tokens",
+    "weight_decay",
+    "warmup_tokens",
+    "loss",
+    "steps",
+    "compute_flop",
+)
 """What is answered when nothing is asked for by name, as far as laws are at hand."""
 
 
@@ -65,7 +73,9 @@ def understand(query: Query, catalogue: Catalogue) -> Question:
             message = f"{name} is given twice, as a field and in given; give it once"
             raise QueryError(message, field=name)
         if name == "loss":
-            message = "loss cannot be given, as it is an outcome; name the loss to reach target_loss"
+            message = (
+                "loss cannot be given, as it is an outcome; name the loss to reach target_loss"
+            )
             raise QueryError(message, field="given.loss")
         known[name] = _checked(quantity, value, f"given.{name}")
         defaults.discard(name)
@@ -102,7 +112,9 @@ def _add_model(model: dict[str, Any], known: dict[str, Any], warnings: list[Warn
 
     for name, value in read_shape(model).items():
         if name in known and known[name] != value:
-            message = f"{name} is given twice, as {known[name]} and in the model as {value}; give it once"
+            message = (
+                f"{name} is given twice, as {known[name]} and in the model as {value}; give it once"
+            )
             raise QueryError(message, field="model")
         known[name] = value
     for name in ("n_params", "n_active_params"):
@@ -148,16 +160,23 @@ def embedding_share(n: float) -> float:
     return 2 * LARGEST_VOCABULARY * width / n
 
 
-def _stand_in(known: dict[str, Any]) -> tuple[tuple[str, float] | None, tuple[tuple[str, str], ...]]:
+def _stand_in(
+    known: dict[str, Any],
+) -> tuple[tuple[str, float] | None, tuple[tuple[str, str], ...]]:
     """Let one count of parameters stand for the other where the shape is not known."""
-    for name, other in (("n_params_with_embedding", "n_params"), ("n_params", "n_params_with_embedding")):
+    for name, other in (
+        ("n_params_with_embedding", "n_params"),
+        ("n_params", "n_params_with_embedding"),
+    ):
         if name not in known and other in known and not {"vocab_size", "d_model"} <= known.keys():
             known[name] = known[other]
             return (name, embedding_share(known[other])), ((name, other),)
     return None, ()
 
 
-def _bounds(query: Query, words: Mapping[str, Quantity], known: Mapping[str, Any]) -> dict[str, tuple[float | None, float | None]]:
+def _bounds(
+    query: Query, words: Mapping[str, Quantity], known: Mapping[str, Any]
+) -> dict[str, tuple[float | None, float | None]]:
     found: dict[str, tuple[float | None, float | None]] = {}
     for name, limit in query.bounds.items():
         field = f"bounds.{name}"

@@ -14,7 +14,16 @@ from hplaw.catalogue import Catalogue
 from hplaw.derive import Derivation, derive
 from hplaw.estimate import estimate_of
 from hplaw.law import Law
-from hplaw.messages import Alternative, BriefRecommendation, Citation, Estimate, Query, Recommendation, Step, to_builtins
+from hplaw.messages import (
+    Alternative,
+    BriefRecommendation,
+    Citation,
+    Estimate,
+    Query,
+    Recommendation,
+    Step,
+    to_builtins,
+)
 from hplaw.point import Distance
 from hplaw.question import Question, understand
 from hplaw.warn import warnings_of
@@ -39,7 +48,11 @@ def recommend(query: Query, catalogue: Catalogue) -> Recommendation:
     question = understand(query, catalogue)
     found = derive(question, catalogue)
     slopes = elasticities(question, found)
-    answers = {name: _estimate(name, found, slopes) for name in question.want if question.asked or found.offered(name)}
+    answers = {
+        name: _estimate(name, found, slopes)
+        for name in question.want
+        if question.asked or found.offered(name)
+    }
     used = found.laws_behind([name for name in question.want if name in found.source])
     regrets = [found.answers[law].regret for law in used if found.answers[law].regret is not None]
     return Recommendation(
@@ -47,7 +60,9 @@ def recommend(query: Query, catalogue: Catalogue) -> Recommendation:
         answers=answers,
         warnings=[*question.warnings, *warnings_of(question, found, used)],
         predicted_regret=regrets[0] if regrets else None,
-        predicted_regret_reason=None if regrets else "no law used here predicts the loss around its optimum",
+        predicted_regret_reason=None
+        if regrets
+        else "no law used here predicts the loss around its optimum",
         citations=[citation(law) for law in used],
         id=identity(query, found.asked),
     )
@@ -75,7 +90,11 @@ def identity(query: Query, asked: Sequence[Law]) -> str:
 def _estimate(name: str, found: Derivation, slopes: Mapping[str, Mapping[str, float]]) -> Estimate:
     law = found.source.get(name)
     if law is None:
-        return Estimate(value=None, reason=found.reasons.get(name, f"no law here gives {name}"), unit=found.unit(name))
+        return Estimate(
+            value=None,
+            reason=found.reasons.get(name, f"no law here gives {name}"),
+            unit=found.unit(name),
+        )
     return estimate_of(
         found.answers[law], name,
         derivation=[step(found.answers[other], quantities) for other, quantities in found.path(name)],
@@ -93,7 +112,11 @@ def step(answer: Answer, quantities: Sequence[str]) -> Step:
         law=law.address,
         formula="; ".join(f"{name} = {formulas[name]}" for name in names),
         latex=r" \quad ".join(symbols[name] for name in names),
-        inputs={name: plain(value) for name, value in answer.at.items() if value is not None and not isinstance(value, tuple)},
+        inputs={
+            name: plain(value)
+            for name, value in answer.at.items()
+            if value is not None and not isinstance(value, tuple)
+        },
         outputs={name: plain(answer.values.get(name)) for name in quantities},
     )
 
@@ -105,7 +128,10 @@ def plain(value: Any) -> Any:
 
 def _alternative(law: Law, value: Any, away: Distance) -> Alternative:
     return Alternative(
-        law=law.address, value=plain(value), outside_efolds=round(away.total, 4), outside=[name for name, _ in away.differs]
+        law=law.address,
+        value=plain(value),
+        outside_efolds=round(away.total, 4),
+        outside=[name for name, _ in away.differs],
     )
 
 
@@ -124,7 +150,9 @@ def elasticities(question: Question, found: Derivation) -> dict[str, dict[str, f
         if not isinstance(value, float) or value <= 0:
             continue
         followers = [follower for follower, leader in question.filled if leader == name]
-        up, down = (_moved(question, found, [name, *followers], math.exp(side * _STEP)) for side in (1, -1))
+        up, down = (
+            _moved(question, found, [name, *followers], math.exp(side * _STEP)) for side in (1, -1)
+        )
         for quantity, high in up.items():
             low = down.get(quantity)
             if low is not None and high > 0 and low > 0:
@@ -134,7 +162,9 @@ def elasticities(question: Question, found: Derivation) -> dict[str, dict[str, f
     return slopes
 
 
-def _moved(question: Question, found: Derivation, names: Sequence[str], factor: float) -> dict[str, float]:
+def _moved(
+    question: Question, found: Derivation, names: Sequence[str], factor: float
+) -> dict[str, float]:
     known = dict(question.known)
     for name in names:
         known[name] *= factor

@@ -125,7 +125,7 @@ def table(
         start = "".join(
             cell.ljust(size + GAP) for cell, size in zip(row, widths[:-1], strict=False)
         )
-        below = len(row[-1]) > room and room < SQUEEZED
+        below = len(row[-1]) > room and (room < SQUEEZED or " " not in row[-1])
         last = [] if below else wrap(row[-1], room, hang=0)
         lines.append((" " * indent + start + (last[0] if last else "")).rstrip())
         lines += [" " * left + part for part in last[1:]]

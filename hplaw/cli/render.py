@@ -124,7 +124,7 @@ def _why(page: Page, answers: Mapping[str, Estimate]) -> None:
     rows = [row for name, estimate in answers.items() for row in _alternatives(name, estimate)]
     if rows:
         page.line()
-        page.line("  What other laws say, and how far that is from what they were seen on")
+        page.text("What other laws say, and how far that is from what they were seen on")
         page.table(rows, indent=4)
     elastic = [
         (name, ", ".join(f"{key} {value:+.3g}" for key, value in slopes.items()))

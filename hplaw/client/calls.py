@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import msgspec
@@ -161,19 +161,16 @@ def _plain(value: object) -> object:
     raise QueryError(message)
 
 
-def _refuse_infinite(value: object, path: str) -> None:
-    match value:
-        case float() if not math.isfinite(value):
-            message = f"{path}={value} is not finite; give a number"
-            raise QueryError(message, field=path, malformed=True)
-        case dict():
-            for key, item in value.items():  # pyright: ignore[reportUnknownVariableType]
-                _refuse_infinite(item, f"{path}.{key}" if path else str(key))  # pyright: ignore[reportUnknownArgumentType]
-        case list():
-            for index, item in enumerate(value):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-                _refuse_infinite(item, f"{path}[{index}]")
-        case _:
-            pass
+def _refuse_infinite(value: Any, path: str) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        message = f"{path}={value} is not finite; give a number"
+        raise QueryError(message, field=path, malformed=True)
+    if isinstance(value, dict):
+        for key, item in cast("dict[str, Any]", value).items():
+            _refuse_infinite(item, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for index, item in enumerate(cast("list[Any]", value)):
+            _refuse_infinite(item, f"{path}[{index}]")
 
 
 def read_reply(call: Call, reply: Reply) -> Any:

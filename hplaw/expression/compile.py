@@ -22,7 +22,9 @@ Function = Callable[[Environment], Any]
 __all__ = ["Environment", "Function", "Undefined", "compile_expression"]
 
 
-def compile_expression(node: Node, scope: Scope, backend: Backend, at: Mapping[str, int] | None = None) -> Function:
+def compile_expression(
+    node: Node, scope: Scope, backend: Backend, at: Mapping[str, int] | None = None
+) -> Function:
     """Return the function that evaluates a checked tree.
 
     **Arguments:**
@@ -50,14 +52,20 @@ def _compile(node: Node, scope: Scope, backend: Backend, at: Mapping[str, int]) 
         case Item():
             return _item(node, scope, backend, at)
         case Unary(operator=operator, x=x):
-            return _unary(backend.operators["neg" if operator == "-" else operator], _compile(x, scope, backend, at))
+            return _unary(
+                backend.operators["neg" if operator == "-" else operator],
+                _compile(x, scope, backend, at),
+            )
         case Binary(operator=operator, left=left, right=right):
             f, g = _compile(left, scope, backend, at), _compile(right, scope, backend, at)
             if operator in ("and", "or") and backend.lazy:
                 return (lambda e: f(e) and g(e)) if operator == "and" else (lambda e: f(e) or g(e))
             return _binary(backend.operators[operator], f, g)
         case Reduce(function=function, index=index, body=body):
-            terms = [_compile(body, scope, backend, {**at, index: i}) for i in range(len(scope.indices[index]))]
+            terms = [
+                _compile(body, scope, backend, {**at, index: i})
+                for i in range(len(scope.indices[index]))
+            ]
             return _reduce(backend.operators["+" if function == "sum" else "*"], terms)
         case Call():
             return _call(node, scope, backend, at)
@@ -119,7 +127,10 @@ def _item(node: Item, scope: Scope, backend: Backend, at: Mapping[str, int]) -> 
     name, symbol = node.name, scope.symbols[node.name]
     keys = [_name(key, scope, at) for key in node.keys]
     if symbol.indices:
-        places = [{category: i for i, category in enumerate(scope.indices[index])} for index in symbol.indices]
+        places = [
+            {category: i for i, category in enumerate(scope.indices[index])}
+            for index in symbol.indices
+        ]
         return _indexed(name, symbol.indices, keys, places)
     assert symbol.kind is Kind.TABLE
 
@@ -136,7 +147,9 @@ def _item(node: Item, scope: Scope, backend: Backend, at: Mapping[str, int]) -> 
     return look_up
 
 
-def _indexed(name: str, indices: tuple[str, ...], keys: list[Function], places: list[dict[str, int]]) -> Function:
+def _indexed(
+    name: str, indices: tuple[str, ...], keys: list[Function], places: list[dict[str, int]]
+) -> Function:
     def pick(e: Environment) -> Any:
         value = e[name]
         for index, key, place in zip(indices, keys, places, strict=True):
@@ -153,7 +166,11 @@ def _indexed(name: str, indices: tuple[str, ...], keys: list[Function], places: 
 def _call(node: Call, scope: Scope, backend: Backend, at: Mapping[str, int]) -> Function:
     if node.function == "interp":
         assert isinstance(node.arguments[1], Name)
-        x, curve, interp = _compile(node.arguments[0], scope, backend, at), node.arguments[1].name, backend.functions["interp"]
+        x, curve, interp = (
+            _compile(node.arguments[0], scope, backend, at),
+            node.arguments[1].name,
+            backend.functions["interp"],
+        )
         return lambda e: interp(x(e), e[curve])
     parts = [_compile(argument, scope, backend, at) for argument in node.arguments]
     if node.function == "where" and backend.lazy:

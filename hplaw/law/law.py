@@ -48,7 +48,9 @@ class Law:
         self.arrays: Final = arrays
         self.id: Final = spec.id
         self.version: Final = spec.version
-        self.inputs: Final[Mapping[str, InputSpec]] = {item.quantity: item for item in spec.input_specs()}
+        self.inputs: Final[Mapping[str, InputSpec]] = {
+            item.quantity: item for item in spec.input_specs()
+        }
         self.chosen: Final[tuple[str, ...]] = tuple(spec.decision.choose) if spec.decision else ()
         self.gives: Final[tuple[str, ...]] = tuple(dict.fromkeys((*self.chosen, *outputs)))
         self.address: Final = f"{spec.id}@{spec.version}+{digest}"
@@ -97,7 +99,10 @@ class Law:
         trees = {name: formula.tree for name, formula in self.optimum.items()} | {
             name: formula.tree for name, (formula, _) in self.outputs.items()
         }
-        return {name: f"{symbols.get(name, name)} = {latex(tree, symbols)}" for name, tree in trees.items()}
+        return {
+            name: f"{symbols.get(name, name)} = {latex(tree, symbols)}"
+            for name, tree in trees.items()
+        }
 
     def citation(self) -> Citation:
         """Return the source of the law."""

@@ -79,14 +79,19 @@ def compile_program(
     return Program(
         backend=backend,
         lets={name: function(let) for name, let in namespace.lets.items()},
-        outputs={name: function(formula, (over,) if over else ()) for name, (formula, over) in outputs.items()},
+        outputs={
+            name: function(formula, (over,) if over else ())
+            for name, (formula, over) in outputs.items()
+        },
         optimum={name: function(formula) for name, formula in optimum.items()},
         cases=tuple(Case(function(formula), status, say) for formula, status, say in cases),
         constants=constants,
     )
 
 
-def unroll(namespace: Namespace, formula: Formula, backend: Backend, free: tuple[str, ...]) -> Function:
+def unroll(
+    namespace: Namespace, formula: Formula, backend: Backend, free: tuple[str, ...]
+) -> Function:
     """Return the function of a formula: one value, or nested tuples over the indices it is free in."""
     scope = namespace.scope
     sizes = [range(len(scope.indices[index])) for index in free]
@@ -99,7 +104,9 @@ def unroll(namespace: Namespace, formula: Formula, backend: Backend, free: tuple
     return _nest(entries, sizes, ())
 
 
-def _nest(entries: Mapping[tuple[int, ...], Function], sizes: list[range], place: tuple[int, ...]) -> Function:
+def _nest(
+    entries: Mapping[tuple[int, ...], Function], sizes: list[range], place: tuple[int, ...]
+) -> Function:
     if len(place) == len(sizes):
         return entries[place]
     parts = [_nest(entries, sizes, (*place, i)) for i in sizes[len(place)]]

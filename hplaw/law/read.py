@@ -68,7 +68,11 @@ def parse_law(text: bytes, *, path: Path | None = None, arrays: Path | None = No
     outputs = {name: _output(namespace, name, item) for name, item in spec.output_specs().items()}
     optimum = _check_decision(spec, namespace)
     cases = tuple(
-        (_formula(namespace, case.when, "cases", f"{number}.when", Type.TRUTH), case.status, case.say)
+        (
+            _formula(namespace, case.when, "cases", f"{number}.when", Type.TRUTH),
+            case.status,
+            case.say,
+        )
         for number, case in enumerate(spec.cases, 1)
     )
     _check_parameters(spec, namespace)
@@ -116,11 +120,17 @@ def _check_head(spec: LawSpec) -> None:
         raise LawError(problem, key=key)
 
     if not _ID.match(spec.id) or len(spec.id) > 80:
-        fail("id", f"'{spec.id[:80]}' is not kebab-case; use small letters, digits and single hyphens, as in step-law-2025")
+        fail(
+            "id",
+            f"'{spec.id[:80]}' is not kebab-case; use small letters, digits and single hyphens, as in step-law-2025",
+        )
     if not 1 <= spec.version <= 1_000_000:
         fail("version", f"{spec.version} is not a version; count from 1")
     if not spec.examples:
-        fail("examples", "a law has at least one worked example; add [[examples]] with given and expect")
+        fail(
+            "examples",
+            "a law has at least one worked example; add [[examples]] with given and expect",
+        )
     if (spec.kind == "grid") != (spec.grid is not None):
         fail("grid", "kind = 'grid' and the table [grid] go together")
     if (spec.kind == "mixture") != (spec.mixture is not None):
@@ -131,14 +141,24 @@ def _check_head(spec: LawSpec) -> None:
         fail("outputs", "a law gives at least one quantity; add [outputs]")
     if spec.mixture:
         weights = spec.mixture.weights
-        if len(weights) != len(spec.mixture.members) or not weights or min(weights) < 0 or abs(sum(weights) - 1) > 1e-6:
+        if (
+            len(weights) != len(spec.mixture.members)
+            or not weights
+            or min(weights) < 0
+            or abs(sum(weights) - 1) > 1e-6
+        ):
             fail("mixture", "weights must be one per member, none negative, of sum 1")
     if spec.call is not None:
         from hplaw.procedures import registered
 
         if spec.call not in registered():
-            fail("call", f"'{spec.call}' is not a registered procedure{nearest(spec.call, registered())}")
-    if spec.grid and (Path(spec.grid.values).name != spec.grid.values or not spec.grid.values.endswith(".npz")):
+            fail(
+                "call",
+                f"'{spec.call}' is not a registered procedure{nearest(spec.call, registered())}",
+            )
+    if spec.grid and (
+        Path(spec.grid.values).name != spec.grid.values or not spec.grid.values.endswith(".npz")
+    ):
         fail("grid", "values must be the name of an npz file beside the law")
 
 
@@ -196,11 +216,20 @@ def _check_decision(spec: LawSpec, namespace: Namespace) -> dict[str, Formula]:
     if decision.optimum and set(decision.optimum) != set(decision.choose):
         message = "the closed form gives every chosen quantity, and no other"
         raise LawError(message, table="decision", key="optimum")
-    return {name: _formula(namespace, text, "decision", f"optimum.{name}") for name, text in decision.optimum.items()}
+    return {
+        name: _formula(namespace, text, "decision", f"optimum.{name}")
+        for name, text in decision.optimum.items()
+    }
 
 
 def _numbers(value: object) -> list[float]:
-    return [float(v) for v in value] if isinstance(value, list) else [float(value)] if isinstance(value, int | float) else []  # type: ignore[union-attr]
+    return (
+        [float(v) for v in value]
+        if isinstance(value, list)
+        else [float(value)]
+        if isinstance(value, int | float)
+        else []
+    )  # type: ignore[union-attr]
 
 
 def _check_parameters(spec: LawSpec, namespace: Namespace) -> None:
@@ -212,10 +241,14 @@ def _check_parameters(spec: LawSpec, namespace: Namespace) -> None:
         for what, value in (("value", parameter.value), ("sd", parameter.sd)):
             if value is None:
                 continue
-            if isinstance(value, list) != (size is not None) or (isinstance(value, list) and len(value) != size):
+            if isinstance(value, list) != (size is not None) or (
+                isinstance(value, list) and len(value) != size
+            ):
                 message = f"{what} must be {f'a list of {size}' if size else 'one number'}"
                 raise LawError(message, table="parameters", key=name)
-            if any(abs(v) == float("inf") or v != v for v in _numbers(value)) or (what == "sd" and min(_numbers(value)) < 0):
+            if any(abs(v) == float("inf") or v != v for v in _numbers(value)) or (
+                what == "sd" and min(_numbers(value)) < 0
+            ):
                 message = f"{what} must be finite{', and not negative' if what == 'sd' else ''}"
                 raise LawError(message, table="parameters", key=name)
         if parameter.prior is not None:
@@ -223,7 +256,13 @@ def _check_parameters(spec: LawSpec, namespace: Namespace) -> None:
             check_call(namespace, parameter.prior, PRIORS, "parameters", name, over=over)
     seen: set[str] = set()
     for block in spec.covariance:
-        scalars = [n for n in block.of if n in spec.parameters and spec.parameters[n].over is None and spec.parameters[n].value is not None]
+        scalars = [
+            n
+            for n in block.of
+            if n in spec.parameters
+            and spec.parameters[n].over is None
+            and spec.parameters[n].value is not None
+        ]
         if scalars != block.of or seen & set(block.of) or len(set(block.of)) < len(block.of):
             message = "of names parameters with one value each, each once"
             raise LawError(message, table="covariance")
@@ -235,7 +274,11 @@ def check_covariance(matrix: list[list[float]], size: int, table: str) -> None:
     """Refuse what is not a covariance of `size` names: square, symmetric, no negative variance along any direction."""
     good = len(matrix) == size and all(len(row) == size for row in matrix)
     good = good and all(abs(v) < float("inf") for row in matrix for v in row)
-    good = good and all(abs(matrix[i][j] - matrix[j][i]) <= 1e-9 * (abs(matrix[i][i]) + abs(matrix[j][j])) for i in range(size) for j in range(i))
+    good = good and all(
+        abs(matrix[i][j] - matrix[j][i]) <= 1e-9 * (abs(matrix[i][i]) + abs(matrix[j][j]))
+        for i in range(size)
+        for j in range(i)
+    )
     if not good or not _semidefinite(matrix):
         message = f"a covariance of {size} names is {size} x {size}, symmetric and not negative in any direction"
         raise LawError(message, table=table)
@@ -258,7 +301,13 @@ def _semidefinite(matrix: list[list[float]]) -> bool:
 
 
 def check_call(
-    namespace: Namespace, text: str, functions: Mapping[str, int], table: str, key: str, *, over: Mapping[str, Symbol] | None = None
+    namespace: Namespace,
+    text: str,
+    functions: Mapping[str, int],
+    table: str,
+    key: str,
+    *,
+    over: Mapping[str, Symbol] | None = None,
 ) -> Call:
     """Return the tree of a prior or likelihood whose arguments are formulas of this law.
 
@@ -284,6 +333,7 @@ def check_call(
 
 def _check_effects(spec: LawSpec, namespace: Namespace) -> None:
     for group, effect in spec.effects.items():
+
         def fail(problem: str, group: str = group) -> None:
             raise LawError(problem, table="effects", key=group)
 
@@ -299,14 +349,18 @@ def _check_effects(spec: LawSpec, namespace: Namespace) -> None:
         for name, text in effect.scale.items():
             _prior_or_formula(namespace, text, PRIORS, f"effects.{group}", f"scale.{name}")
         if effect.correlation is not None:
-            _prior_or_formula(namespace, effect.correlation, CORRELATIONS, f"effects.{group}", "correlation")
+            _prior_or_formula(
+                namespace, effect.correlation, CORRELATIONS, f"effects.{group}", "correlation"
+            )
             if len(effect.of) < 2:
                 fail("one effect alone has no correlation")
     discrepancy = spec.predict.discrepancy
     if discrepancy is not None:
         known = {*spec.outputs, *(spec.decision.choose if spec.decision else ())}
         if not set(discrepancy.of) <= known or len(set(discrepancy.of)) < len(discrepancy.of):
-            message = f"of names outputs or chosen quantities of this law: {', '.join(sorted(known))}"
+            message = (
+                f"of names outputs or chosen quantities of this law: {', '.join(sorted(known))}"
+            )
             raise LawError(message, table="predict.discrepancy", key="of")
         check_covariance(discrepancy.covariance, len(discrepancy.of), "predict.discrepancy")
         growth(namespace, discrepancy.grows)
@@ -314,10 +368,14 @@ def _check_effects(spec: LawSpec, namespace: Namespace) -> None:
 
 def growth(namespace: Namespace, text: str) -> Formula:
     """Return the formula by which a discrepancy grows with `outside`, the e-folds outside the domain."""
-    return _formula(namespace, text, "predict.discrepancy", "grows", extra={"outside": Symbol(Kind.INPUT)})
+    return _formula(
+        namespace, text, "predict.discrepancy", "grows", extra={"outside": Symbol(Kind.INPUT)}
+    )
 
 
-def _prior_or_formula(namespace: Namespace, text: str, functions: Mapping[str, int], table: str, key: str) -> None:
+def _prior_or_formula(
+    namespace: Namespace, text: str, functions: Mapping[str, int], table: str, key: str
+) -> None:
     if any(text.lstrip().startswith(f"{name}(") for name in functions):
         check_call(namespace, text, functions, table, key)
     else:
@@ -330,7 +388,10 @@ def _check_fit(spec: LawSpec, namespace: Namespace) -> None:
         return
     noise = {"scale": Symbol(Kind.INPUT)}
     words = [(fit.observed, fit.likelihood, fit.scale, "", "fit")] if fit.observed else []
-    words += [(item.observed, item.likelihood, item.scale, item.when, "fit.likelihoods") for item in fit.likelihoods]
+    words += [
+        (item.observed, item.likelihood, item.scale, item.when, "fit.likelihoods")
+        for item in fit.likelihoods
+    ]
     for observed, likelihood, scale, when, table in words:
         if observed not in spec.outputs:
             message = f"'{observed}' is not an output of this law"
@@ -373,7 +434,12 @@ def _check_domain(spec: LawSpec, namespace: Namespace) -> None:
                 raise LawError(message, table="domain", key=name)
             continue
         numbers = [float(v) for v in seen if not isinstance(v, str)]
-        if len(seen) != 2 or len(numbers) != 2 or not numbers[0] <= numbers[1] or max(map(abs, numbers)) == float("inf"):
+        if (
+            len(seen) != 2
+            or len(numbers) != 2
+            or not numbers[0] <= numbers[1]
+            or max(map(abs, numbers)) == float("inf")
+        ):
             message = f"{name} is a number: give [low, high], finite"
             raise LawError(message, table="domain", key=name)
 

@@ -43,7 +43,9 @@ class Namespace(msgspec.Struct, frozen=True):
     tables: Mapping[str, Any]
     lets: Mapping[str, Formula]
 
-    def formula(self, text: str, *, table: str, key: str, extra: Mapping[str, Symbol] | None = None) -> Formula:
+    def formula(
+        self, text: str, *, table: str, key: str, extra: Mapping[str, Symbol] | None = None
+    ) -> Formula:
         """Return a checked formula of this law.
 
         **Raises:** `LawError` naming table and key.
@@ -75,10 +77,16 @@ def build_namespace(spec: LawSpec) -> Namespace:
             raise LawError(problem, key="inputs")
         _known_index(item.over, indices, "inputs", item.quantity)
         kind = Type.CATEGORY if quantity.categorical else Type.NUMBER
-        symbols.add("inputs", item.quantity, Symbol(Kind.INPUT, kind, (item.over,) if item.over else ()))
+        symbols.add(
+            "inputs", item.quantity, Symbol(Kind.INPUT, kind, (item.over,) if item.over else ())
+        )
     for name, parameter in spec.parameters.items():
         _known_index(parameter.over, indices, "parameters", name)
-        symbols.add("parameters", name, Symbol(Kind.PARAMETER, Type.NUMBER, (parameter.over,) if parameter.over else ()))
+        symbols.add(
+            "parameters",
+            name,
+            Symbol(Kind.PARAMETER, Type.NUMBER, (parameter.over,) if parameter.over else ()),
+        )
     for name in spec.constants:
         symbols.add("constants", name, Symbol(Kind.CONSTANT))
     inputs = {item.quantity for item in spec.input_specs()}
@@ -95,7 +103,9 @@ def build_namespace(spec: LawSpec) -> Namespace:
         symbols.add("grid", "probability", Symbol(Kind.TABLE, Type.NUMBER, (), 1))
     for name in spec.let:
         symbols.check("let", name)
-    scope = Scope(symbols.found, indices, frozenset(_category_names(spec, quantities, indices, tables)))
+    scope = Scope(
+        symbols.found, indices, frozenset(_category_names(spec, quantities, indices, tables))
+    )
     namespace = Namespace(scope, quantities, tables, {})
     return _with_lets(namespace, spec.let)
 
@@ -114,7 +124,11 @@ class _Symbols:
 
     def check(self, table: str, name: str) -> None:
         if not _NAME.match(name) or name in RESERVED:
-            why = "is a word of formulas" if name in RESERVED else "is not a name of letters, digits and _"
+            why = (
+                "is a word of formulas"
+                if name in RESERVED
+                else "is not a name of letters, digits and _"
+            )
             message = f"'{name[:60]}' {why}; choose another"
             raise LawError(message, table=table, key=name[:60])
         if name in self.place:
@@ -131,7 +145,9 @@ def _quantities(spec: LawSpec) -> dict[str, Quantity]:
     own: dict[str, Quantity] = {}
     for name, item in spec.quantities.items():
         if not _NAME.match(name) or name in RESERVED:
-            message = "is not a name of letters, digits and _, or is a word of formulas; choose another"
+            message = (
+                "is not a name of letters, digits and _, or is a word of formulas; choose another"
+            )
             raise LawError(message, table="quantities", key=name[:60])
         if name in vocabulary():
             message = "is a quantity of the vocabulary already; leave this table out"
@@ -170,18 +186,33 @@ def read_table(name: str, table: Mapping[str, Any], indices: Mapping[str, tuple[
     if set(table) >= {"over", "values"}:
         values = table["values"]
         if set(table) != {"over", "values"} or table["over"] not in indices:
-            fail("a table over an index has 'over' (an index of this law) and 'values', nothing else")
-        if not isinstance(values, list) or len(values) != len(indices[table["over"]]) or not _numbers(values):
-            fail(f"values must be {len(indices[table['over']])} numbers, one per entry of {table['over']}")
+            fail(
+                "a table over an index has 'over' (an index of this law) and 'values', nothing else"
+            )
+        if (
+            not isinstance(values, list)
+            or len(values) != len(indices[table["over"]])
+            or not _numbers(values)
+        ):
+            fail(
+                f"values must be {len(indices[table['over']])} numbers, one per entry of {table['over']}"
+            )
         return tuple(float(v) for v in values)
     if set(table) >= {"x", "y"}:
         x, y = table["x"], table["y"]
         if set(table) - {"x", "y", "in"} or table.get("in", "linear") not in ("linear", "log"):
             fail("a table by number has x, y and, if you like, in = 'log' or 'linear'")
-        if not (isinstance(x, list) and isinstance(y, list) and _numbers([*x, *y]) and len(x) == len(y) >= 2):
+        if not (
+            isinstance(x, list)
+            and isinstance(y, list)
+            and _numbers([*x, *y])
+            and len(x) == len(y) >= 2
+        ):
             fail("x and y must be lists of two or more numbers, of equal length")
         curve = Curve(tuple(map(float, x)), tuple(map(float, y)), table.get("in") == "log")
-        if any(b <= a for a, b in zip(curve.x, curve.x[1:], strict=False)) or (curve.log and curve.x[0] <= 0):
+        if any(b <= a for a, b in zip(curve.x, curve.x[1:], strict=False)) or (
+            curve.log and curve.x[0] <= 0
+        ):
             fail("x must rise" + (" and be positive" if curve.log else ""))
         return curve
     depth = _entry_depth(table)
@@ -191,7 +222,10 @@ def read_table(name: str, table: Mapping[str, Any], indices: Mapping[str, tuple[
 
 
 def _numbers(values: Iterable[object]) -> bool:
-    return all(isinstance(v, int | float) and not isinstance(v, bool) and abs(v) < float("inf") for v in values)
+    return all(
+        isinstance(v, int | float) and not isinstance(v, bool) and abs(v) < float("inf")
+        for v in values
+    )
 
 
 def _entry_depth(entry: object) -> int | None:
@@ -211,10 +245,15 @@ def _table_symbol(raw: Mapping[str, Any], table: Any) -> Symbol:
 
 
 def _category_names(
-    spec: LawSpec, quantities: Mapping[str, Quantity], indices: Mapping[str, tuple[str, ...]], tables: Mapping[str, Any]
+    spec: LawSpec,
+    quantities: Mapping[str, Quantity],
+    indices: Mapping[str, tuple[str, ...]],
+    tables: Mapping[str, Any],
 ) -> Iterable[str]:
     """Yield every word that may stand for a category in this law's formulas."""
-    spoken = {item.quantity for item in spec.input_specs()} | set(spec.outputs) | set(spec.quantities)
+    spoken = (
+        {item.quantity for item in spec.input_specs()} | set(spec.outputs) | set(spec.quantities)
+    )
     for name in spoken:
         if name in quantities:
             yield from quantities[name].categories
@@ -256,7 +295,10 @@ def _order(trees: Mapping[str, Node]) -> list[str]:
 
     **Raises:** `LawError` naming the cycle.
     """
-    needs = {name: [n for n in dict.fromkeys(names_in(tree)) if n in trees] for name, tree in trees.items()}
+    needs = {
+        name: [n for n in dict.fromkeys(names_in(tree)) if n in trees]
+        for name, tree in trees.items()
+    }
     order: list[str] = []
     state: dict[str, int] = {}
     for root in trees:
@@ -297,7 +339,9 @@ def check_work(namespace: Namespace, formula: Formula, *, table: str, key: str) 
             if isinstance(node, Reduce):
                 times *= sizes[node.index]
             if not isinstance(node, Number):
-                depth = max([depth, *(level + nesting[n] for n in _own_names(node) if n in nesting)])
+                depth = max(
+                    [depth, *(level + nesting[n] for n in _own_names(node) if n in nesting)]
+                )
             stack.extend((part, times, level + 1) for part in node.parts())
         for index in let.free:
             count *= sizes[index]

@@ -70,7 +70,7 @@ def answer(
     """
     if law.spec.kind == "procedure":
         message = f"{law.id} is a procedure, which measures; it has no value at a point"
-        raise QueryError(message, field="law")
+        raise QueryError(message, field="law", conflict=True)
     if law.spec.mixture is not None:
         from hplaw.mixture import mixed_answer
 

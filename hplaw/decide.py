@@ -166,13 +166,13 @@ def decide(
     problem = _Problem(law, known, bounds or {})
     if not problem.free:
         message = f"{', '.join(law.chosen)} are all fixed; leave one of them out to have it chosen"
-        raise QueryError(message, field=law.chosen[0])
+        raise QueryError(message, field=law.chosen[0], conflict=True)
     for name, low, high in zip(problem.free, problem.low[:, 0], problem.high[:, 0], strict=True):
         if low > high:
             message = (
                 f"the bounds of {name} leave nothing: {math.exp(low):g} is above {math.exp(high):g}"
             )
-            raise QueryError(message, field=f"bounds.{name}")
+            raise QueryError(message, field=f"bounds.{name}", conflict=True)
     best = _least(problem)
     values = {name: math.exp(best[i, 0]) for i, name in enumerate(problem.free)}
     if not problem.drawn.uncertain:
@@ -211,7 +211,7 @@ def _least(problem: _Problem) -> Array:
     if not np.isfinite(found.value).all() or lost.any():
         name = problem.free[int(np.argmax(lost[:, 0]))] if lost.any() else problem.free[0]
         message = f"{problem.law.id} has no best {name} under what is given; fix it or bound it"
-        raise QueryError(message, field=name)
+        raise QueryError(message, field=name, conflict=True)
     return found.x
 
 

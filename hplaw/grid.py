@@ -65,7 +65,7 @@ def classify(law: Law, values: Mapping[str, Any]) -> tuple[dict[str, float], str
         value = values.get(name)
         if value is None:
             message = f"{law.id} needs {name}; give it"
-            raise QueryError(message, field=name)
+            raise QueryError(message, field=name, conflict=True)
         clipped = min(max(float(value), float(axis[0])), float(axis[-1]))
         i = min(int(np.searchsorted(axis, clipped, side="right")) - 1, len(axis) - 2)
         places.append((i, (clipped - float(axis[i])) / float(axis[i + 1] - axis[i])))

@@ -9,7 +9,7 @@ from hplaw.errors import QueryError, nearest
 from hplaw.quantities import check_value, vocabulary
 
 
-_KEYS = {
+CONFIG_KEYS = {
     "num_hidden_layers": "n_layers", "n_layer": "n_layers", "num_layers": "n_layers",
     "hidden_size": "d_model", "n_embd": "d_model",
     "intermediate_size": "d_ff", "n_inner": "d_ff",
@@ -29,14 +29,15 @@ SHAPE = (
 """Quantities that make up a shape."""
 
 _GATED = ("silu", "swiglu", "swish", "geglu")
-_CONFIG_MARKS = (
+CONFIG_MARKS = (
     "model_type",
     "architectures",
     "hidden_act",
     "activation_function",
     "tie_word_embeddings",
-    *_KEYS,
+    *CONFIG_KEYS,
 )
+"""Keys of which one tells a config.json from a shape in the vocabulary's words."""
 
 
 def read_shape(model: Mapping[str, Any]) -> dict[str, float | str]:
@@ -58,10 +59,10 @@ def read_shape(model: Mapping[str, Any]) -> dict[str, float | str]:
 
 
 def _read(model: Mapping[str, Any]) -> dict[str, float]:
-    config = any(key in model for key in _CONFIG_MARKS if key not in SHAPE)
+    config = any(key in model for key in CONFIG_MARKS if key not in SHAPE)
     found: dict[str, float] = {}
     for key, value in model.items():
-        name = _KEYS.get(key, key) if config else key
+        name = CONFIG_KEYS.get(key, key) if config else key
         if name not in SHAPE:
             if config:
                 continue  # a released config has many keys that say nothing of size

@@ -84,7 +84,7 @@ def find_route(
     for law in search.preferred:
         if not any(candidate.law is law for slot in search.slots for candidate in slot.candidates):
             message = f"{law.id} can give none of {', '.join(want)} from {', '.join(sorted(known)) or 'nothing'}; it takes {', '.join(law.inputs)} and gives {', '.join(catalogue.gives(law))}"
-            raise QueryError(message, field="laws")
+            raise QueryError(message, field="laws", conflict=True)
     return Route(tuple(search.slots), search.reasons, _together(search.slots))
 
 

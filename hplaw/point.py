@@ -16,7 +16,7 @@ from hplaw.expression.compile import Function
 from hplaw.law.law import Law
 from hplaw.law.priors import PRIORS
 from hplaw.law.program import Environment, unroll
-from hplaw.quantities import check_value
+from hplaw.quantities import check_value, vocabulary
 
 
 SILENT = ("undefined", "refused")
@@ -51,7 +51,7 @@ def inputs(law: Law) -> tuple[Input, ...]:
 
     **Raises:** `LawError` for a stand-in that is neither value, category, prior nor formula.
     """
-    found = []
+    found: list[Input] = []
     for name, item in law.inputs.items():
         quantity, missing = law.quantity(name), item.missing
         default: Any = None
@@ -157,7 +157,7 @@ def point(law: Law, known: Mapping[str, Any]) -> Point:
             late.append(item)
         else:
             message = f"{law.id} needs {item.known}; give it"
-            raise QueryError(message, field=item.known)
+            raise QueryError(message, field=item.known, conflict=True)
     try:
         for item in late:
             assert item.formula is not None
@@ -181,15 +181,15 @@ def read_given(law: Law, given: Mapping[str, Any]) -> dict[str, Any]:
         item = names.get(name)
         if item is None:
             message = f"'{name}' is not an input of {law.id}; it takes {', '.join(law.inputs)}{nearest(name, law.inputs)}"
-            raise QueryError(message, field=name)
+            raise QueryError(message, field=name, conflict=name in vocabulary())
         if item.over != () and isinstance(value, Mapping):
             if set(value) != set(item.over):
                 message = f"{name} needs one value for each of {', '.join(item.over)}"
-                raise QueryError(message, field=name)
+                raise QueryError(message, field=name, conflict=True)
             found[item.known] = tuple(_read(law, item, value[word]) for word in item.over)
         elif item.over or isinstance(value, Mapping):
             message = f"{name} is {'a table: give one value for each of ' + ', '.join(item.over) if item.over else 'one value, not a table'}"
-            raise QueryError(message, field=name)
+            raise QueryError(message, field=name, conflict=True)
         else:
             found[item.known] = _read(law, item, value)
     return found

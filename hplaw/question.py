@@ -71,7 +71,7 @@ def understand(query: Query, catalogue: Catalogue) -> Question:
             raise QueryError(message, field="given")
         if name in known and name not in defaults:
             message = f"{name} is given twice, as a field and in given; give it once"
-            raise QueryError(message, field=name)
+            raise QueryError(message, field=name, conflict=True)
         if name == "loss":
             message = (
                 "loss cannot be given, as it is an outcome; name the loss to reach target_loss"
@@ -115,7 +115,7 @@ def _add_model(model: dict[str, Any], known: dict[str, Any], warnings: list[Warn
             message = (
                 f"{name} is given twice, as {known[name]} and in the model as {value}; give it once"
             )
-            raise QueryError(message, field="model")
+            raise QueryError(message, field="model", conflict=True)
         known[name] = value
     for name in ("n_params", "n_active_params"):
         if name in known:
@@ -133,7 +133,7 @@ def _fill(known: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     if n is not None and active is not None:
         if active > n:
             message = f"n_active_params={active:g} is above n_params={n:g}; active parameters are some of all"
-            raise QueryError(message, field="n_active_params")
+            raise QueryError(message, field="n_active_params", conflict=True)
         known.setdefault("architecture", "dense" if active == n else "moe")
     if "tokens" in known and "unique_tokens" not in known:
         known["unique_tokens"] = known["tokens"]
@@ -186,12 +186,12 @@ def _bounds(
             raise QueryError(message, field=field)
         if name in known:
             message = f"{name} is given and bounded; give one or the other"
-            raise QueryError(message, field=field)
+            raise QueryError(message, field=field, conflict=True)
         for side in (limit.low, limit.high):
             if side is not None:
                 _checked(quantity, side, field)
         if limit.low is not None and limit.high is not None and limit.low > limit.high:
             message = f"{name} is bounded from {limit.low:g} to {limit.high:g}, which leaves nothing; give the lower first"
-            raise QueryError(message, field=field)
+            raise QueryError(message, field=field, conflict=True)
         found[name] = (limit.low, limit.high)
     return found

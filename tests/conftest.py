@@ -1,8 +1,15 @@
 """What all tests share: a strict JAX, the folder of measurements, and what this machine can do."""
 
+import contextlib
 import os
+import re
 import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -51,3 +58,66 @@ def data() -> Path:
     if not Path(folder).is_dir():
         pytest.skip(f"HPLAW_DATA={folder} is no folder")
     return Path(folder)
+
+
+# A service on a real socket
+
+
+class Service(NamedTuple):
+    """A service in a process of its own: its address, the process, and the file it logs to."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
+@contextlib.contextmanager
+def running_service(folder: Path, **environ: str) -> Iterator[Service]:
+    """Run a service on a free port of this machine, with the settings that `environ` says."""
+    log = folder / "service.log"
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("HPLAW_")}
+    settings = {"HPLAW_PORT": "0", "XDG_DATA_HOME": str(folder), **environ}
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hplaw_api"],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            env=clean | settings,
+        )
+    try:
+        yield Service(_address(process, log), process, log)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _address(process: subprocess.Popen[bytes], log: Path) -> str:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        if found := re.search(r"running on (http://[\w.:]+)", log.read_text()):
+            return found[1]
+        time.sleep(0.02)
+    pytest.fail(f"the service did not start:\n{log.read_text()}")
+
+
+StartService = Callable[..., Service]
+
+
+@pytest.fixture(scope="module")
+def start_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartService]:
+    """Return a function that runs a service until the module's tests are done."""
+    with contextlib.ExitStack() as stack:
+
+        def start(**environ: str) -> Service:
+            folder = tmp_path_factory.mktemp("service")
+            return stack.enter_context(running_service(folder, **environ))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Return a service with the shipped laws and no key, shared by all tests of a process."""
+    with running_service(tmp_path_factory.mktemp("service")) as running:
+        yield running

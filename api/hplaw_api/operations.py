@@ -1,0 +1,138 @@
+"""The operations of the interface, one line of facts each; openapi.py writes them out, and a test holds them to the routes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from hplaw_api.parameters import BODY_ONLY, LISTS
+from hplaw_api.schemas import ADDRESS, Schema, reference, status_schema
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """One method at one path.
+
+    **Arguments:**
+
+    - `reply`: schema of the body of a good reply; `kind` its media type.
+    - `errors`: HTTP statuses that this operation answers beside those that all do.
+    - `body`: schema of the request's body; `example` one that works.
+    - `tagged`: true where the reply has an entity tag, so that it may be 304.
+    - `free`: true where nobody needs a key.
+    """
+
+    path: str
+    method: str
+    name: str
+    summary: str
+    tag: str
+    reply: Schema
+    kind: str = "application/json"
+    errors: tuple[int, ...] = ()
+    parameters: tuple[Schema, ...] = ()
+    body: Schema | None = None
+    example: Any = None
+    tagged: bool = False
+    free: bool = False
+    also: dict[int, Schema] = {}
+
+
+_QUESTION = {"n_params": 7e9, "tokens": 1.4e12, "want": ["peak_lr", "batch_tokens", "loss"]}
+_POINT = {"given": {"n_params": 1e9, "tokens": 1e11}}
+
+_ADDRESS: Schema = {
+    "name": "address",
+    "in": "path",
+    "required": True,
+    "description": ADDRESS["description"],
+    "schema": ADDRESS,
+}
+
+
+def query_parameters(query: Schema) -> tuple[Schema, ...]:
+    """Return the fields of a question as parameters of a query string."""
+    found: list[Schema] = []
+    for name, schema in query["properties"].items():
+        if name in BODY_ONLY:
+            continue
+        plain = next(
+            (kind for kind in schema.get("anyOf", ()) if kind.get("type") != "null"), schema
+        )
+        found.append(
+            {
+                "name": name,
+                "in": "query",
+                "description": plain.get("description", ""),
+                "schema": {key: item for key, item in plain.items() if key != "default"},
+                **({"style": "form", "explode": True} if name in LISTS else {}),
+            }
+        )
+    return tuple(found)
+
+
+def operations(query: Schema) -> tuple[Operation, ...]:
+    """Return all operations; `query` is the schema of a question."""
+    asking = query_parameters(query)
+    return (
+        Operation(
+            path="/v1/recommendations", method="post", name="recommend", tag="recommendations",
+            summary="Answer one question",
+            body=reference("Query"), example=_QUESTION, reply=reference("Recommendation"),
+            errors=(404, 408, 409, 413, 422),
+        ),
+        Operation(
+            path="/v1/recommendations", method="get", name="recommendByAddress", tag="recommendations",
+            summary="Answer one question asked by query string",
+            parameters=asking, reply=reference("Recommendation"), errors=(404, 409, 422), tagged=True,
+        ),
+        Operation(
+            path="/v1/recommendations/batch", method="post", name="recommendMany", tag="recommendations",
+            summary="Answer up to 10,000 questions in 8 MB, briefly; a row that cannot be answered says so in `error`",
+            body=reference("BatchRequest"), example={"queries": [_QUESTION]}, reply=reference("BatchReply"),
+            errors=(404, 408, 409, 413, 422, 503),
+        ),
+        Operation(
+            path="/v1/laws", method="get", name="listLaws", tag="laws",
+            summary="List the laws, or those that give a quantity or have a status",
+            parameters=(
+                {"name": "quantity", "in": "query", "description": "laws that give it", "schema": reference("Quantity")},
+                {"name": "status", "in": "query", "description": "laws of this status", "schema": status_schema()},
+            ),
+            reply={"type": "array", "items": reference("LawSummary")}, errors=(422,), tagged=True,
+        ),
+        Operation(
+            path="/v1/laws/{address}", method="get", name="readLaw", tag="laws",
+            summary="Read one law whole", parameters=(_ADDRESS,),
+            reply=reference("LawRecord"), errors=(404,), tagged=True,
+        ),
+        Operation(
+            path="/v1/laws/{address}/bibtex", method="get", name="citeLaw", tag="laws",
+            summary="Read the BibTeX entry of a law's source", parameters=(_ADDRESS,),
+            reply={"type": "string"}, kind="application/x-bibtex", errors=(404,), tagged=True,
+        ),
+        Operation(
+            path="/v1/laws/{address}/evaluate", method="post", name="evaluateLaw", tag="laws",
+            summary="Say what one law gives at one point", parameters=(_ADDRESS,),
+            body=reference("EvaluateRequest"), example=_POINT, reply=reference("Evaluation"),
+            errors=(404, 408, 409, 413, 422),
+        ),
+        Operation(
+            path="/v1/quantities", method="get", name="listQuantities", tag="laws",
+            summary="List the vocabulary: name, symbol, unit, meaning and bounds",
+            reply={"type": "array", "items": reference("QuantityRecord")}, tagged=True,
+        ),
+        Operation(
+            path="/health/live", method="get", name="live", tag="service",
+            summary="Say that the process runs", reply=reference("Health"), free=True,
+        ),
+        Operation(
+            path="/health/ready", method="get", name="ready", tag="service",
+            summary="Say whether questions can be answered; names law files that cannot be read",
+            reply=reference("Health"), also={503: reference("Health")}, free=True,
+        ),
+        Operation(
+            path="/metrics", method="get", name="metrics", tag="service",
+            summary="Show the service's counters for Prometheus", reply={"type": "string"}, kind="text/plain",
+        ),
+    )  # fmt: skip

@@ -1,0 +1,104 @@
+"""Questions written as a query string."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from hplaw.errors import QueryError, nearest
+from hplaw.messages import Query, decode
+
+
+LISTS = ("want", "laws")
+"""Parameters that may be given several times."""
+
+NAMES = ("optimizer", "precision", "hardware")
+"""Parameters that take a name, not a number."""
+
+BODY_ONLY = ("model", "given", "bounds")
+"""Fields of a question that only the body of a POST can carry."""
+
+PARAMETERS = tuple(f for f in Query.__struct_fields__ if f not in BODY_ONLY)
+"""All parameters of a question, in the order of its fields."""
+
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_MOST = 100
+
+
+def read_pairs(query_string: bytes) -> list[tuple[str, str]]:
+    """Return the names and values of a query string in order; a plus is a plus, as in 1e+9 and in law addresses.
+
+    **Raises:** `QueryError` for more than a hundred, or text that is not UTF-8.
+    """
+    text = query_string.replace(b"+", b"%2B").decode("latin-1")
+    try:
+        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MOST)
+    except UnicodeDecodeError:
+        message = "the query string is not UTF-8; percent-encode UTF-8"
+        raise QueryError(message, malformed=True) from None
+    except ValueError:
+        message = f"more than {_MOST} parameters were given; ask with POST"
+        raise QueryError(message, malformed=True) from None
+
+
+def read_filters(query_string: bytes, *names: str) -> dict[str, str]:
+    """Return parameters that may each be given once, and no others.
+
+    **Raises:** `QueryError` naming a parameter that is unknown or repeated.
+
+    >>> read_filters(b"status=theory", "quantity", "status")
+    {'status': 'theory'}
+    """
+    found: dict[str, str] = {}
+    for name, value in read_pairs(query_string):
+        _check_known(name, names)
+        _check_once(name, found)
+        found[name] = value
+    return found
+
+
+def read_query(query_string: bytes) -> Query:
+    """Return the question that a query string asks.
+
+    **Raises:** `QueryError` naming a parameter that is unknown, repeated, no number or out of range.
+
+    >>> read_query(b"n_params=7e9&want=peak_lr&want=loss").want
+    ['peak_lr', 'loss']
+    """
+    fields: dict[str, Any] = {}
+    for name, value in read_pairs(query_string):
+        if name in BODY_ONLY:
+            message = f"{name}: a query string cannot carry it; send it in the body of a POST"
+            raise QueryError(message, field=name, malformed=True)
+        _check_known(name, PARAMETERS)
+        if name in LISTS:
+            fields.setdefault(name, []).append(value)
+            continue
+        _check_once(name, fields)
+        fields[name] = value if name in NAMES else _number(name, value)
+    # the same checks, in the same words, as for a body
+    return decode(msgspec.json.encode(fields), Query)
+
+
+def _number(name: str, text: str) -> float:
+    value = float(text) if _NUMBER.fullmatch(text) else math.nan
+    if not math.isfinite(value):
+        message = f"{name}={text} is not a number; give digits, for example 7e9"
+        raise QueryError(message, field=name, malformed=True)
+    return value
+
+
+def _check_known(name: str, names: tuple[str, ...]) -> None:
+    if name not in names:
+        message = f"{name}: unknown parameter; known are {', '.join(names)}{nearest(name, names)}"
+        raise QueryError(message, field=name, malformed=True)
+
+
+def _check_once(name: str, seen: dict[str, Any]) -> None:
+    if name in seen:
+        message = f"{name}: given twice; give it once"
+        raise QueryError(message, field=name, malformed=True)

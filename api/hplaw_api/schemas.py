@@ -1,0 +1,156 @@
+"""The records as JSON Schema, with the words that this service knows written into them."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from typing import Any, TypeAlias
+
+import msgspec
+
+from hplaw.catalogue import Catalogue
+from hplaw.listing import STATUSES, known_quantities
+from hplaw.messages import (
+    BatchReply,
+    BatchRequest,
+    EvaluateRequest,
+    Evaluation,
+    Health,
+    LawRecord,
+    LawSummary,
+    Problem,
+    QuantityRecord,
+    Query,
+    Recommendation,
+)
+from hplaw.quantities import Quantity
+
+
+Schema: TypeAlias = dict[str, Any]
+
+_PREFIX = "#/components/schemas/"
+_RECORDS = (
+    BatchReply,
+    BatchRequest,
+    EvaluateRequest,
+    Evaluation,
+    Health,
+    LawRecord,
+    LawSummary,
+    Problem,
+    QuantityRecord,
+    Query,
+    Recommendation,
+)
+
+ADDRESS: Schema = {
+    "type": "string",
+    "pattern": r"^[a-z0-9]+(-[a-z0-9]+)*(@[0-9]+(\+[0-9a-f]{12})?)?$",
+    "maxLength": 200,
+    "description": "a law: id, id@version or id@version+digest",
+}
+"""How a law is addressed."""
+
+
+def reference(name: str) -> Schema:
+    """Return the schema that stands for the component `name`."""
+    return {"$ref": _PREFIX + name}
+
+
+def components(catalogue: Catalogue) -> dict[str, Schema]:
+    """Return the schemas of all records by name."""
+    _, found = msgspec.json.schema_components(_RECORDS, ref_template=_PREFIX + "{name}")
+    for schema in found.values():
+        if "description" in schema:
+            schema["description"] = inspect.cleandoc(schema["description"])
+    words = known_quantities(catalogue)
+    found["Quantity"] = {
+        "type": "string",
+        "enum": list(words),
+        "description": "a word of the vocabulary",
+    }
+    found["Given"] = {
+        "type": "object",
+        "description": "values of quantities, each of which is then fixed; a loss to reach is `target_loss`",
+        "properties": {name: value_schema(word) for name, word in words.items() if name != "loss"},
+        "additionalProperties": False,
+    }
+    found["Inputs"] = {
+        "type": "object",
+        "description": "values for the inputs of one law, one value or one for each category",
+        "properties": {name: _one_or_table(value_schema(word)) for name, word in words.items()},
+        "additionalProperties": False,
+    }
+    found["Limits"] = {
+        "type": "object",
+        "description": "limits of quantities that the decision may choose",
+        "properties": {
+            name: _limits(value_schema(word))
+            for name, word in words.items()
+            if not word.categorical
+        },
+        "additionalProperties": False,
+    }
+    del found["BatchRequest"]["properties"]["queries"]["maxItems"]
+    found["BatchRequest"]["properties"]["queries"]["items"] = reference("Row")
+    # a row with a word that does not exist is answered, by its error, so that it does not stop the others
+    found["Row"] = {**copy.deepcopy(found["Query"]), "title": "Row"}
+    asked = found["Query"]["properties"]
+    asked["given"] = reference("Given")
+    asked["bounds"] = reference("Limits")
+    found["EvaluateRequest"]["properties"]["given"] = reference("Inputs")
+    asked["want"] = {
+        "type": "array",
+        "items": reference("Quantity"),
+        "default": [],
+        "description": "what to answer; everything that can be when empty",
+    }
+    asked["laws"] = {
+        "type": "array",
+        "items": ADDRESS,
+        "default": [],
+        "description": "laws preferred for the quantities that they can give",
+    }
+    for name in ("optimizer", "precision"):
+        asked[name] = _named(words[name])
+    return found
+
+
+def value_schema(quantity: Quantity) -> Schema:
+    """Return the schema of a quantity's value, its unit in the description."""
+    if quantity.categorical:
+        return _named(quantity)
+    unit = "" if quantity.unit in {"", "1"} else f", in {quantity.unit}"
+    schema: Schema = {"type": "number", "description": quantity.meaning + unit}
+    if quantity.low is not None:
+        schema["exclusiveMinimum" if quantity.open_low else "minimum"] = quantity.low
+    if quantity.high is not None:
+        schema["maximum"] = quantity.high
+    return schema
+
+
+def status_schema() -> Schema:
+    """Return the schema of a law's status."""
+    return {"type": "string", "enum": list(STATUSES)}
+
+
+def _named(quantity: Quantity) -> Schema:
+    schema: Schema = {"type": "string", "description": quantity.meaning}
+    if quantity.categories:
+        schema["enum"] = list(quantity.categories)
+    return schema
+
+
+def _one_or_table(value: Schema) -> Schema:
+    table = {"type": "object", "additionalProperties": {"type": ["number", "string"]}}
+    return {"anyOf": [value, table], "description": value["description"]}
+
+
+def _limits(value: Schema) -> Schema:
+    side = {"anyOf": [{k: v for k, v in value.items() if k != "description"}, {"type": "null"}]}
+    return {
+        "type": "object",
+        "description": value["description"],
+        "properties": {"low": side, "high": side},
+        "additionalProperties": False,
+    }

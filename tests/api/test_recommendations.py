@@ -1,0 +1,104 @@
+"""Questions over a real socket: one by body, one by address, many at once."""
+
+import concurrent.futures as cf
+
+import pytest
+
+from hplaw.catalogue import load_catalogue
+from hplaw.messages import BriefRecommendation, Query, Recommendation, decode, encode
+from hplaw.recommend import recommend
+
+
+SEVEN_B = {"n_params": 7e9, "tokens": 1.4e12}
+LEAN = {**SEVEN_B, "want": ["peak_lr", "batch_tokens", "loss"]}
+
+
+def test_answer_has_law_alternatives_and_a_warning_outside_the_domain(http):
+    reply = http.post("/v1/recommendations", json=SEVEN_B)
+    assert reply.status_code == 200
+    assert reply.headers["content-type"] == "application/json"
+    answer = decode(reply.content, Recommendation)
+    rate = answer.answers["peak_lr"]
+    assert rate.value is not None
+    assert rate.law
+    assert rate.alternatives
+    assert "outside-domain" in {warning.code for warning in answer.warnings}
+
+
+def test_answer_is_the_library_s_byte_for_byte(http):
+    body = encode(Query(**LEAN))
+    local = recommend(decode(body, Query), load_catalogue())
+    assert http.post("/v1/recommendations", content=body).content == encode(local)
+
+
+def test_same_question_has_the_same_answer_when_kept(http):
+    first, second = (http.post("/v1/recommendations", json=LEAN).content for _ in range(2))
+    assert first == second
+
+
+def test_query_string_asks_the_same_question(http):
+    by_body = http.post("/v1/recommendations", json=LEAN).json()
+    address = (
+        "/v1/recommendations?n_params=7e9&tokens=1.4e12&want=peak_lr&want=batch_tokens&want=loss"
+    )
+    reply = http.get(address)
+    assert reply.status_code == 200
+    assert reply.json() == by_body
+
+
+def test_plus_in_a_query_string_is_a_plus(http):
+    law = http.get("/v1/laws/step-law-2025").json()["summary"]["address"]
+    assert "+" in law
+    reply = http.get(f"/v1/recommendations?n_params=7e+9&tokens=1.4e12&laws={law}&want=peak_lr")
+    assert reply.status_code == 200
+    assert reply.json()["answers"]["peak_lr"]["law"] == law
+
+
+def test_batch_answers_in_order_and_a_bad_row_stops_no_other(http):
+    queries = [{**LEAN, "n_params": n} for n in (1e9, 2e9, 4e9)]
+    queries.insert(1, {**LEAN, "optimizer": "no-such-rule"})
+    reply = http.post("/v1/recommendations/batch", json={"queries": queries})
+    assert reply.status_code == 200
+    rows = [decode(encode(row), BriefRecommendation) for row in reply.json()["results"]]
+    assert [row.error is None for row in rows] == [True, False, True, True]
+    rates = [row.answers["peak_lr"].value for row in rows if row.error is None]
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_batch_gives_the_values_of_single_questions(http):
+    queries = [{**LEAN, "n_params": 1e8 * 3**k, "tokens": 1e10 * 2**k} for k in range(6)]
+    rows = http.post("/v1/recommendations/batch", json={"queries": queries}).json()["results"]
+    for query, row in zip(queries, rows, strict=True):
+        single = http.post("/v1/recommendations", json=query).json()
+        for name, brief in row["answers"].items():
+            assert brief["value"] == pytest.approx(single["answers"][name]["value"], rel=1e-9)
+            assert brief["law"] == single["answers"][name]["law"]
+
+
+def test_ten_thousand_queries_are_one_batch(http):
+    queries = [{**LEAN, "n_params": 1e9 + k} for k in range(10_000)]
+    reply = http.post("/v1/recommendations/batch", json={"queries": queries})
+    assert reply.status_code == 200
+    assert len(reply.json()["results"]) == 10_000
+
+
+def test_single_questions_are_answered_while_a_batch_is(http):
+    queries = [{**LEAN, "n_params": 1e9 + k} for k in range(10_000)]
+    with cf.ThreadPoolExecutor(1) as pool:
+        batch = pool.submit(http.post, "/v1/recommendations/batch", json={"queries": queries})
+        answered = 0
+        while not batch.done():
+            assert http.post("/v1/recommendations", json=LEAN).status_code == 200
+            answered += 1
+    assert batch.result().status_code == 200
+    assert answered > 0
+
+
+def test_many_callers_at_once_get_their_own_answers(http):
+    def ask(k: int) -> bool:
+        n_params = 1e9 * (1 + k)
+        reply = http.post("/v1/recommendations", json={**LEAN, "n_params": n_params})
+        return reply.json()["query"]["n_params"] == n_params
+
+    with cf.ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(ask, range(200)))

@@ -12,6 +12,7 @@ import msgspec
 from hplaw.errors import QueryError
 from hplaw.expression.backends import Undefined
 from hplaw.law.law import Law
+from hplaw.narrow import is_tuple
 from hplaw.point import SILENT, Point, distance, inputs, point, read_given
 
 
@@ -187,7 +188,7 @@ def plain_outputs(
 
 def by_category(law: Law, name: str, value: Any) -> Any:
     """Return an output over an index as a table by category; others as they are."""
-    if not isinstance(value, tuple):
+    if not is_tuple(value):
         return value
     over = law.outputs[name][1]
     assert over is not None

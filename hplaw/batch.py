@@ -20,6 +20,7 @@ from hplaw.derive import route_of
 from hplaw.errors import HplawError
 from hplaw.law import Law
 from hplaw.messages import BriefEstimate, BriefRecommendation, Query
+from hplaw.narrow import is_column
 from hplaw.plan import Candidate, Route, check_want
 from hplaw.question import Question, understand
 from hplaw.recommend import recommend
@@ -190,7 +191,7 @@ class _Walk:
         ready = np.ones(self.size, dtype=bool)
         for name in candidate.needs:
             value = self.known.get(name)
-            ready &= np.isfinite(value) if isinstance(value, np.ndarray) else value is not None
+            ready &= np.isfinite(value) if is_column(value) else value is not None
         return ready
 
     def _leaders(self) -> dict[str, tuple[list[Law], NDArray[np.int64]]]:
@@ -226,7 +227,7 @@ class _Walk:
         )
         settled = np.zeros(self.size, dtype=bool)
         for place in range(len(candidates)):
-            for index in np.unique(ranks[place]):
+            for index in sorted({*ranks[place].tolist()}):
                 candidate = candidates[index]
                 rows = np.flatnonzero((ranks[place] == index) & ~settled & self._ready(candidate))
                 if not len(rows):
@@ -300,7 +301,7 @@ class _Walk:
                 value=value, low=low, high=high, transfer_low=t_low, transfer_high=t_high,
                 law=addresses[index] if index >= 0 else None, reason=None if value is not None else reason,
             )
-            for index, value, low, high, t_low, t_high in zip(source.law.tolist(), *lists, strict=True)
+            for index, (value, low, high, t_low, t_high) in zip(_whole(source.law), zip(*lists, strict=True), strict=True)
         ]  # fmt: skip
 
     def _codes(self, wanted: Sequence[str], catalogue: Catalogue) -> list[list[str]]:
@@ -321,7 +322,7 @@ class _Walk:
             if codes is None:
                 source = {
                     name: self.sources[name].laws[index]
-                    for name, index in zip(behind, row, strict=False)
+                    for name, index in zip(behind, _whole(row), strict=False)
                     if index >= 0
                 }
                 used = [law for law in laws if law in source.values()]
@@ -354,7 +355,7 @@ class _Walk:
             if name not in found:
                 found[name] = None
                 source = self.sources[name]
-                used = [source.laws[i] for i in np.unique(source.law[source.law >= 0])]
+                used = [source.laws[i] for i in sorted({*_whole(source.law)}) if i >= 0]
                 stack.extend(n for law in used for n in law.inputs if n in self.sources)
         return list(found)
 
@@ -363,11 +364,15 @@ def _outside(value: Array, low: float, high: float) -> Array:
     """Return e-folds outside [low, high], or shares of its width where a logarithm makes no sense."""
     with np.errstate(all="ignore"):
         edge = np.where(value > high, high, low)
-        folds = np.abs(np.log(value / edge))
+        folds = np.abs(np.log(value) - np.log(edge))
         plain = np.abs(value - edge) / ((high - low) or abs(low) or 1.0)
     return np.where(
         (low <= value) & (value <= high), 0.0, np.where((edge > 0) & (value > 0), folds, plain)
     )
+
+
+def _whole(values: NDArray[np.int64]) -> list[int]:
+    return [int(value) for value in values.tolist()]
 
 
 def _nullable(values: Array) -> list[float | None]:

@@ -13,6 +13,7 @@ from hplaw.gaussian import NORMAL_QUANTILES, closed, directions, log_deviation
 from hplaw.interval import quantiles, stretch_of
 from hplaw.law import Law
 from hplaw.law.program import Environment
+from hplaw.narrow import is_column
 from hplaw.point import SILENT, inputs
 from hplaw.posterior import numpy, numpy_environment, scenarios
 
@@ -97,9 +98,8 @@ def ask_column(law: Law, known: Mapping[str, Any], outside: Array, *, intervals:
     transfers: dict[str, tuple[Array, Array]] = {}
     if intervals and scenarios(law).uncertain:
         wider = stretch_of(law, outside)
-        rows = {
-            name: value[:, None] if isinstance(value, np.ndarray) and value.ndim else value
-            for name, value in bound.items()
+        rows: dict[str, Any] = {
+            name: value[:, None] if is_column(value) else value for name, value in bound.items()
         }
         for name in values:
             if law.quantity(name).categorical:
@@ -165,7 +165,7 @@ def _interval(
     shift = drawn.discrepancy.get(name)
     for start in range(0, size, _CHUNK):
         part = slice(start, start + _CHUNK)
-        chunk = {n: v[part] if isinstance(v, np.ndarray) and v.ndim else v for n, v in rows.items()}
+        chunk: dict[str, Any] = {n: v[part] if is_column(v) else v for n, v in rows.items()}
         environment = numpy_environment(law, {**drawn.values(transfer=transfer), **chunk})
         with np.errstate(all="ignore"):
             sample = np.broadcast_to(

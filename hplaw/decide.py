@@ -190,7 +190,7 @@ def decide(
     transfer = _scatter(problem, best, transfer=True)[0] if problem.drawn.transfer else {}
     minimised = problem.objective(best[None], shifted=True)[0]
     with np.errstate(all="ignore"):
-        regret = float(np.mean(minimised / least - 1))
+        regret = float((minimised / least - 1).mean())
     return Decision(
         values=values, samples=samples, transfer=transfer,
         plateau={name: _plateau(problem, best, i) for i, name in enumerate(problem.free)},

@@ -15,6 +15,8 @@ A message says what was given, what is allowed and what to do, in one sentence.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class HplawError(Exception):
     """The root of all errors of hplaw; its text is one sentence for a person."""
@@ -85,7 +87,7 @@ class ClientError(HplawError, ConnectionError):
         self.status = status
 
 
-def nearest(name: str, names: object) -> str:
+def nearest(name: str, names: Iterable[str]) -> str:
     """Return the words that offer the nearest of `names`, or nothing: `", did you mean 'tokens'?"`.
 
     >>> nearest("token", ["tokens", "loss"])
@@ -93,5 +95,5 @@ def nearest(name: str, names: object) -> str:
     """
     import difflib  # loaded when something went wrong, not before
 
-    close = difflib.get_close_matches(name, [str(n) for n in names], n=1, cutoff=0.6)  # type: ignore[attr-defined]
+    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
     return f"; did you mean '{close[0]}'?" if close else ""

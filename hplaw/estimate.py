@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from hplaw.answer import NO_COVARIANCE, Answer, by_category
+from hplaw.errors import QueryError, nearest
+from hplaw.listing import known_quantities
 from hplaw.messages import Alternative, Estimate, Evaluation, Step
 from hplaw.point import distance
-from hplaw.quantities import Quantity
+from hplaw.quantities import Quantity, vocabulary
 
 
 def estimate_of(
@@ -53,7 +55,7 @@ def _reason(answer: Answer, name: str) -> str | None:
         if answer.law.spec.status == "theory":
             return "a rule of theory has a value and no interval"
         return NO_COVARIANCE
-    missing = []
+    missing: list[str] = []
     if name not in answer.transfers:
         missing.append("the law says nothing of other recipes")
     if name not in answer.plateaus and name in answer.law.gives and name != _minimised(answer):
@@ -82,17 +84,23 @@ def evaluate(law: Any, given: Mapping[str, Any], catalogue: Any = None) -> Evalu
     from hplaw.answer import answer
     from hplaw.point import read_given
 
+    words = vocabulary() if catalogue is None else known_quantities(catalogue)
+    for name in given:
+        if name not in words:
+            message = f"'{name[:80]}' is not a quantity{nearest(name[:80], words)}; 'hplaw quantities' lists them"
+            raise QueryError(message, field=name)
     known = dict(given) if law.spec.mixture is not None else read_given(law, given)
     found = answer(law, known, catalogue=catalogue)
     away = distance(law, {**known, **found.values})
-    outputs: dict[str, Estimate | dict[str, Estimate]] = {}
+    outputs: dict[str, Estimate] = {}
+    tables: dict[str, dict[str, Estimate]] = {}
     for name in dict.fromkeys((*law.gives, *found.values)):
         if name in known:
             continue
         value = found.values.get(name)
         if isinstance(value, tuple):
             unit = law.quantity(name).unit
-            outputs[name] = {
+            tables[name] = {
                 word: Estimate(
                     value=entry if isinstance(entry, str) else float(entry),
                     unit=unit,
@@ -103,6 +111,6 @@ def evaluate(law: Any, given: Mapping[str, Any], catalogue: Any = None) -> Evalu
         else:
             outputs[name] = estimate_of(found, name)
     return Evaluation(
-        law=law.address, status=found.status, outputs=outputs, say=found.say,
+        law=law.address, status=found.status, outputs=outputs, tables=tables, say=found.say,
         outside={**dict(away.differs), **{name: round(efolds, 4) for name, efolds in away.efolds}},
     )  # fmt: skip

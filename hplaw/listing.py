@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools as ft
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from hplaw.errors import QueryError, nearest
@@ -19,7 +20,8 @@ STATUSES = ("calibrated", "published", "theory")
 """What a law's status may be: fitted here, as its authors published it, or from theory."""
 
 
-def known_quantities(catalogue: Catalogue) -> dict[str, Quantity]:
+@ft.lru_cache(maxsize=16)
+def known_quantities(catalogue: Catalogue) -> Mapping[str, Quantity]:
     """Return the quantities that questions to this catalogue may use: the vocabulary, then the laws' own."""
     known = dict(vocabulary())
     for law in catalogue.laws:

@@ -31,14 +31,14 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The base of all wire types: frozen, named fields only, nothing unknown."""
 
 
-class Bounds(Record, omit_defaults=True):
+class Bounds(Record, frozen=True, kw_only=True, omit_defaults=True):
     """Limits for a quantity that the decision may choose, either side optional."""
 
     low: float | None = None
     high: float | None = None
 
 
-class Query(Record, omit_defaults=True):
+class Query(Record, frozen=True, kw_only=True, omit_defaults=True):
     """A question: what is known of a run, and what is wanted.
 
     The common quantities are fields; `given` takes any other of the vocabulary. Giving a quantity fixes it:
@@ -76,7 +76,7 @@ class Query(Record, omit_defaults=True):
     laws: list[str] = []
 
 
-class Step(Record):
+class Step(Record, frozen=True, kw_only=True):
     """One step of a derivation: a law, its formula as text and LaTeX, what went in and what came out."""
 
     law: str
@@ -86,7 +86,7 @@ class Step(Record):
     outputs: dict[str, Scalar | None]
 
 
-class Alternative(Record):
+class Alternative(Record, frozen=True, kw_only=True):
     """What another law says for the same quantity, and how far it is from its own domain in e-folds."""
 
     law: str
@@ -95,7 +95,7 @@ class Alternative(Record):
     outside: list[str] = []
 
 
-class Estimate(Record):
+class Estimate(Record, frozen=True, kw_only=True):
     """One answer: a value, its intervals, and where they come from."""
 
     value: Scalar | None
@@ -115,7 +115,7 @@ class Estimate(Record):
     alternatives: list[Alternative] = []
 
 
-class Warning(Record):
+class Warning(Record, frozen=True, kw_only=True):
     """Something to know before using an answer; `code` is for programs, `text` for people."""
 
     code: str
@@ -125,7 +125,7 @@ class Warning(Record):
     efolds: float | None = None
 
 
-class Citation(Record):
+class Citation(Record, frozen=True, kw_only=True):
     """The source of a law that an answer used."""
 
     law: str
@@ -139,7 +139,7 @@ class Citation(Record):
     bibtex: str = ""
 
 
-class Recommendation(Record):
+class Recommendation(Record, frozen=True, kw_only=True):
     """An answer to a `Query`: estimates by quantity, warnings, citations, and an id that the same question repeats."""
 
     query: dict[str, Any]
@@ -151,7 +151,7 @@ class Recommendation(Record):
     id: str = ""
 
 
-class BriefEstimate(Record):
+class BriefEstimate(Record, frozen=True, kw_only=True):
     """One answer in a batch: the value, its 90 percent intervals, the law, and the reason of what is null."""
 
     value: Scalar | None
@@ -163,7 +163,7 @@ class BriefEstimate(Record):
     reason: str | None = None
 
 
-class BriefRecommendation(Record):
+class BriefRecommendation(Record, frozen=True, kw_only=True):
     """One row of a batch: brief answers, the codes of its warnings, and `error`, null when the row could be answered."""
 
     answers: dict[str, BriefEstimate]
@@ -171,25 +171,25 @@ class BriefRecommendation(Record):
     error: str | None = None
 
 
-class BatchRequest(Record):
+class BatchRequest(Record, frozen=True, kw_only=True):
     """Many queries in one body."""
 
     queries: Annotated[list[Query], Meta(max_length=MAX_QUERIES)]
 
 
-class BatchReply(Record):
+class BatchReply(Record, frozen=True, kw_only=True):
     """The answers to a `BatchRequest`, in its order."""
 
     results: list[BriefRecommendation]
 
 
-class EvaluateRequest(Record):
+class EvaluateRequest(Record, frozen=True, kw_only=True):
     """Values for the inputs of one law; a category table by its names."""
 
     given: dict[str, float | str | dict[str, float | str]] = {}
 
 
-class Evaluation(Record):
+class Evaluation(Record, frozen=True, kw_only=True):
     """What one law says at one point: estimates for its outputs, its status there, and the words of a case that applies.
 
     `tables` has the outputs that go over categories, by quantity and then by category.
@@ -203,7 +203,7 @@ class Evaluation(Record):
     outside: dict[str, float | str] = {}
 
 
-class LawSummary(Record):
+class LawSummary(Record, frozen=True, kw_only=True):
     """A line of the list of laws."""
 
     id: str
@@ -219,7 +219,7 @@ class LawSummary(Record):
     shadows: str | None = None
 
 
-class LawRecord(Record):
+class LawRecord(Record, frozen=True, kw_only=True):
     """A law whole: summary, formulas as text and LaTeX, domain, source, notes, examples, and the file itself."""
 
     summary: LawSummary
@@ -233,7 +233,7 @@ class LawRecord(Record):
     text: str
 
 
-class QuantityRecord(Record):
+class QuantityRecord(Record, frozen=True, kw_only=True):
     """A word of the vocabulary."""
 
     name: str
@@ -245,7 +245,7 @@ class QuantityRecord(Record):
     categories: list[str] = []
 
 
-class Problem(Record, omit_defaults=True):
+class Problem(Record, frozen=True, kw_only=True, omit_defaults=True):
     """An error over HTTP, as RFC 9457 has it; `field` names the part of the request at fault."""
 
     title: str
@@ -255,7 +255,7 @@ class Problem(Record, omit_defaults=True):
     field: str | None = None
 
 
-class Health(Record, omit_defaults=True):
+class Health(Record, frozen=True, kw_only=True, omit_defaults=True):
     """Whether the service can answer, with how many laws, and the law files that could not be read."""
 
     status: str
@@ -324,7 +324,9 @@ def _at_fault(text: str, kind: type[Any]) -> QueryError:
         offer = "" if field else nearest(unknown[:80], kind.__struct_fields__)
         field = f"{field}.{unknown}" if field else unknown
         return QueryError(f"{field[:200]}: unknown field{offer}", field=field, malformed=True)
-    return QueryError(f"{field or 'the body'}: {problem[0].lower()}{problem[1:]}", field=field, malformed=True)
+    return QueryError(
+        f"{field or 'the body'}: {problem[0].lower()}{problem[1:]}", field=field, malformed=True
+    )
 
 
 _decoders: dict[type[Any], msgspec.json.Decoder[Any]] = {}

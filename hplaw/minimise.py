@@ -124,7 +124,7 @@ def _backtrack(
     good = values <= value
     first = good.argmax(axis=0)
     any_good = good.any(axis=0)
-    every = np.arange(x.shape[1])
+    every = np.asarray(np.arange(x.shape[1]), dtype=np.intp)
     return np.where(any_good, tries[first, :, every].T, x), np.where(
         any_good, values[first, every], value
     )

@@ -16,7 +16,8 @@ from hplaw.expression.compile import Function
 from hplaw.law.law import Law
 from hplaw.law.priors import PRIORS
 from hplaw.law.program import Environment, unroll
-from hplaw.quantities import check_value, vocabulary
+from hplaw.narrow import is_table, is_tuple
+from hplaw.quantities import check_value
 
 
 SILENT = ("undefined", "refused")
@@ -100,7 +101,7 @@ class Point(msgspec.Struct, frozen=True):
         except Undefined as error:
             message = self._where(str(error))
             raise Undefined(message) from None
-        for entry in value if isinstance(value, tuple) else (value,):
+        for entry in value if is_tuple(value) else (value,):
             if isinstance(entry, float) and not math.isfinite(entry):
                 message = self._where("the result is too large to write down")
                 raise Undefined(message)
@@ -123,7 +124,7 @@ def _show(value: Any) -> str:
 def _base(law: Law) -> Mapping[str, Any]:
     """Return the best single values of a law's parameters, effects at zero, in its own arithmetic."""
     if law.arrays is None and not any(p.value is None for p in law.spec.parameters.values()):
-        values = {
+        values: dict[str, Any] = {
             n: tuple(p.value) if isinstance(p.value, list) else p.value
             for n, p in law.spec.parameters.items()
         }
@@ -135,7 +136,7 @@ def _base(law: Law) -> Mapping[str, Any]:
     if not law.exact:
         return values
     return {
-        n: tuple(_number(law, e) for e in v) if isinstance(v, tuple) else _number(law, v)
+        n: tuple(_number(law, e) for e in v) if is_tuple(v) else _number(law, v)
         for n, v in values.items()
     }
 
@@ -181,8 +182,8 @@ def read_given(law: Law, given: Mapping[str, Any]) -> dict[str, Any]:
         item = names.get(name)
         if item is None:
             message = f"'{name}' is not an input of {law.id}; it takes {', '.join(law.inputs)}{nearest(name, law.inputs)}"
-            raise QueryError(message, field=name, conflict=name in vocabulary())
-        if item.over != () and isinstance(value, Mapping):
+            raise QueryError(message, field=name, conflict=True)
+        if item.over != () and is_table(value):
             if set(value) != set(item.over):
                 message = f"{name} needs one value for each of {', '.join(item.over)}"
                 raise QueryError(message, field=name, conflict=True)
@@ -239,19 +240,20 @@ def distance(law: Law, known: Mapping[str, Any]) -> Distance:
     efolds: list[tuple[str, float]] = []
     for name, seen in law.spec.domain.items():
         value = known.get(name)
-        if value is None or isinstance(value, tuple):
+        if value is None or is_tuple(value):
             continue
         if isinstance(value, str):
             if value not in seen:
                 differs.append((name, value))
             continue
         low, high = seen  # checked by the reader to be two numbers
-        assert not isinstance(low, str) and not isinstance(high, str)
+        assert not isinstance(low, str)
+        assert not isinstance(high, str)
         if low <= value <= high:
             continue
         edge = high if value > high else low
         if edge > 0 and value > 0:
-            efolds.append((name, abs(math.log(value / edge))))
+            efolds.append((name, abs(math.log(value) - math.log(edge))))
         else:
             efolds.append((name, abs(value - edge) / ((high - low) or abs(edge) or 1.0)))
     if not differs and not efolds:

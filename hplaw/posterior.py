@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from hplaw.errors import LawError
 from hplaw.expression.compile import Function
 from hplaw.law.format import EffectSpec
+from hplaw.law.formulas import check_call
 from hplaw.law.law import Law
 from hplaw.law.priors import CORRELATIONS, PRIORS, centre
 from hplaw.law.program import Environment, unroll
-from hplaw.law.read import check_call
+from hplaw.narrow import is_tuple
 
 
 DRAWS = 256
@@ -75,9 +76,9 @@ def standard_normals(rows: int, size: int = DRAWS) -> Array:
     True
     """
     half = np.random.default_rng(2503_04715).standard_normal((rows, (size + 1) // 2))
-    z = np.concatenate([half, -half], axis=1)[:, :size]
+    z = np.asarray(np.concatenate([half, -half], axis=1)[:, :size], dtype=np.float64)
     if rows < half.shape[1] and size % 2 == 0:
-        z = np.linalg.solve(np.linalg.cholesky(z @ z.T / size), z)
+        z = np.asarray(np.linalg.solve(np.linalg.cholesky(z @ z.T / size), z), dtype=np.float64)
     z.setflags(write=False)
     return z
 
@@ -141,11 +142,7 @@ def scenarios(law: Law) -> Scenarios:
 
 
 def _flat(draws: Mapping[str, Any]) -> list[Array]:
-    return [
-        array
-        for value in draws.values()
-        for array in (value if isinstance(value, tuple) else (value,))
-    ]
+    return [array for value in draws.values() for array in (value if is_tuple(value) else (value,))]
 
 
 def _parameters(law: Law) -> tuple[dict[str, Any], dict[str, Any], bool]:
@@ -155,7 +152,7 @@ def _parameters(law: Law) -> tuple[dict[str, Any], dict[str, Any], bool]:
         draws = _fitted_draws(law, arrays)
         point = {
             name: tuple(float(np.median(entry)) for entry in value)
-            if isinstance(value, tuple)
+            if is_tuple(value)
             else float(np.median(value))
             for name, value in draws.items()
         }
@@ -330,7 +327,7 @@ def growth(law: Law) -> Function | None:
     from hplaw.expression.backends import FLOATS
     from hplaw.expression.compile import compile_expression
     from hplaw.expression.scope import Kind, Symbol
-    from hplaw.law.read import growth as growth_formula
+    from hplaw.law.rules import growth as growth_formula
 
     discrepancy = law.spec.predict.discrepancy
     if discrepancy is None:

@@ -64,8 +64,9 @@ def answer_table(table: Table, query: Query, catalogue: Catalogue) -> tuple[Tabl
     answers: list[BriefRecommendation | None] = [None] * table.rows
     for place, answer in zip(places, _ask(questions, catalogue), strict=True):
         answers[place] = answer
-        if answer.error is not None:
-            errors[place] = answer.error
+        wrong = _failure(answer)
+        if wrong:
+            errors[place] = wrong
     wanted = _wanted(query.want, answers, names)
     columns = dict(table.columns)
     for name in (*(f"{name}{part}" for name in wanted for part in PARTS), "warnings", "error"):
@@ -125,6 +126,14 @@ def _ask(questions: Sequence[Query], catalogue: Catalogue) -> Iterable[BriefReco
 
     for start in range(0, len(questions), MAX_QUERIES):
         yield from recommend_many(questions[start : start + MAX_QUERIES], catalogue)
+
+
+def _failure(answer: BriefRecommendation) -> str | None:
+    """Return why a row has no answer at all, or None where it has one."""
+    if answer.error is not None or any(e.value is not None for e in answer.answers.values()):
+        return answer.error
+    reasons = [e.reason for e in answer.answers.values() if e.reason]
+    return reasons[0] if reasons else "no law answers this row"
 
 
 def _wanted(

@@ -47,7 +47,11 @@ def evaluate(
         write_json(encode(answer))
     else:
         write(_page(answer))
-    return OK if answer.outputs or answer.tables else FAILED
+    found = [
+        *answer.outputs.values(),
+        *(e for table in answer.tables.values() for e in table.values()),
+    ]
+    return OK if any(estimate.value is not None for estimate in found) else FAILED
 
 
 def read_given(pairs: Sequence[str] | None) -> Given:
@@ -90,7 +94,7 @@ def _page(answer: Evaluation) -> str:
 
 def _value(estimate: Estimate) -> tuple[str, str]:
     if estimate.value is None:
-        return "-", estimate.reason or "-"
+        return "-", "-"
     if estimate.low is None or estimate.high is None:
         return with_unit(estimate.value, estimate.unit), "-"
     low, high = numbers([estimate.low, estimate.high], unit=estimate.unit)

@@ -78,6 +78,18 @@ def _expm2(t: Any) -> Any:
     return total * t * t
 
 
+def _expm2_float(t: float) -> float:
+    return float(_expm2(t)) if abs(t) <= 0.5 else math.expm1(t) - t
+
+
+def _floor(x: float) -> float:
+    return float(math.floor(x))
+
+
+def _clip(x: Any, low: Any, high: Any) -> Any:
+    return min(max(x, low), high)
+
+
 def _interp(x: float, curve: Curve) -> float:
     xs, ys = curve.x, curve.y
     if x <= xs[0]:
@@ -102,11 +114,11 @@ FLOATS = Backend(
         "**": _guard(math.pow, "a power"), "not": operator.not_,
     },
     functions={
-        "min": min, "max": max, "clip": lambda x, low, high: min(max(x, low), high),
+        "min": min, "max": max, "clip": _clip,
         "log": _guard(math.log, "log"), "exp": _guard(math.exp, "exp"), "expm1": _guard(math.expm1, "expm1"),
         "log1p": _guard(math.log1p, "log1p"), "sqrt": _guard(math.sqrt, "sqrt"),
-        "expm2": _guard(lambda t: _expm2(t) if abs(t) <= 0.5 else math.expm1(t) - t, "expm2"),
-        "abs": abs, "floor": _guard(lambda x: float(math.floor(x)), "floor"),
+        "expm2": _guard(_expm2_float, "expm2"),
+        "abs": abs, "floor": _guard(_floor, "floor"),
         "sin": _guard(math.sin, "sin"), "cos": _guard(math.cos, "cos"), "tanh": math.tanh,
         "sigmoid": _guard(_sigmoid, "sigmoid"), "erf": math.erf, "interp": _guard(_interp, "interp"),
     },
@@ -137,6 +149,14 @@ def _exact(function: Callable[..., Fraction]) -> Callable[..., Fraction]:
     return guarded
 
 
+def _exact_divide(a: Fraction, b: Fraction) -> Fraction:
+    return a / b
+
+
+def _exact_floor(x: Fraction) -> Fraction:
+    return Fraction(math.floor(x))
+
+
 def _exact_power(base: Fraction, exponent: Fraction) -> Fraction:
     if exponent.denominator != 1 or abs(exponent.numerator) > 64:
         message = f"an exact law takes whole powers up to 64, not {exponent}"
@@ -148,12 +168,12 @@ RATIONALS = Backend(
     name="rationals",
     operators=_COMPARE
     | {
-        "+": _exact(operator.add), "-": _exact(operator.sub), "*": _exact(operator.mul), "/": _exact(operator.truediv),
+        "+": _exact(operator.add), "-": _exact(operator.sub), "*": _exact(operator.mul), "/": _exact(_exact_divide),
         "neg": operator.neg, "**": _exact(_exact_power), "not": operator.not_,
     },
     functions={
-        "min": min, "max": max, "abs": abs, "floor": lambda x: Fraction(math.floor(x)),
-        "clip": lambda x, low, high: min(max(x, low), high),
+        "min": min, "max": max, "abs": abs, "floor": _exact_floor,
+        "clip": _clip,
     },
     number=Fraction,
     lazy=True,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
 from hplaw.errors import HplawError
 from hplaw.law.format import ExampleSpec
 from hplaw.law.law import Law
+from hplaw.narrow import is_table
 
 
 def check_law(law: Law, catalogue: Any = None) -> list[str]:
@@ -41,8 +41,8 @@ def _check(law: Law, example: ExampleSpec, catalogue: Any) -> list[str]:
     problems = [] if status == expected else [f"the status is {status}, not {expected}"]
     for name, want in example.expect.items():
         have = found.get(name)
-        if isinstance(want, Mapping):
-            if not isinstance(have, Mapping):
+        if is_table(want):
+            if not is_table(have):
                 problems.append(f"{name} is not a table")
                 continue
             problems += [

@@ -18,7 +18,7 @@ class Spec(
     """The base of all tables of a law file."""
 
 
-class SourceSpec(Spec):
+class SourceSpec(Spec, frozen=True, kw_only=True):
     """Where a law comes from."""
 
     title: str
@@ -31,7 +31,7 @@ class SourceSpec(Spec):
     bibtex: str = ""
 
 
-class InputSpec(Spec):
+class InputSpec(Spec, frozen=True, kw_only=True):
     """An input with more to say than its name.
 
     `role = "target"` makes the law usable only when the user gives that target; `missing` is what stands in when the
@@ -44,7 +44,7 @@ class InputSpec(Spec):
     over: str | None = None
 
 
-class QuantitySpec(Spec):
+class QuantitySpec(Spec, frozen=True, kw_only=True):
     """A quantity of the law's own, beside the vocabulary."""
 
     meaning: str
@@ -55,7 +55,7 @@ class QuantitySpec(Spec):
     categories: list[str] = []
 
 
-class ParameterSpec(Spec):
+class ParameterSpec(Spec, frozen=True, kw_only=True):
     """A parameter: a value, a value with a standard deviation, or a prior; one per category with `over`."""
 
     value: float | list[float] | None = None
@@ -64,14 +64,14 @@ class ParameterSpec(Spec):
     over: str | None = None
 
 
-class CovarianceSpec(Spec):
+class CovarianceSpec(Spec, frozen=True, kw_only=True):
     """The covariance of parameters that are correlated."""
 
     of: list[str]
     matrix: list[list[float]]
 
 
-class EffectSpec(Spec):
+class EffectSpec(Spec, frozen=True, kw_only=True):
     """What the members of a group share: zero-mean, correlated, drawn anew for a new group."""
 
     by: list[str]
@@ -83,7 +83,7 @@ class EffectSpec(Spec):
     predict: Literal["integrate", "zero", "transfer"] = "integrate"
 
 
-class DiscrepancySpec(Spec):
+class DiscrepancySpec(Spec, frozen=True, kw_only=True):
     """How far the truth strays from the law: a covariance of logarithms, growing outside the domain."""
 
     of: list[str]
@@ -91,20 +91,20 @@ class DiscrepancySpec(Spec):
     grows: str = "1"
 
 
-class PredictSpec(Spec):
+class PredictSpec(Spec, frozen=True, kw_only=True):
     """What is added to intervals, never to values."""
 
     discrepancy: DiscrepancySpec | None = None
 
 
-class OutputSpec(Spec):
+class OutputSpec(Spec, frozen=True, kw_only=True):
     """An output with one value per category of an index."""
 
     formula: str
     over: str | None = None
 
 
-class CaseSpec(Spec):
+class CaseSpec(Spec, frozen=True, kw_only=True):
     """A condition, checked before the outputs, and what to say where it holds."""
 
     when: str
@@ -112,7 +112,7 @@ class CaseSpec(Spec):
     say: str
 
 
-class DecisionSpec(Spec):
+class DecisionSpec(Spec, frozen=True, kw_only=True):
     """What a law recommends: the quantities chosen so that one is least, and the optimum in closed form if there is one."""
 
     minimise: str
@@ -120,14 +120,14 @@ class DecisionSpec(Spec):
     optimum: dict[str, str] = {}
 
 
-class FactorSpec(Spec):
+class FactorSpec(Spec, frozen=True, kw_only=True):
     """A density on an expression of parameters."""
 
     density: str
     of: str
 
 
-class LikelihoodSpec(Spec):
+class LikelihoodSpec(Spec, frozen=True, kw_only=True):
     """One observed quantity: when a row speaks of it, and with what noise."""
 
     observed: str
@@ -137,7 +137,7 @@ class LikelihoodSpec(Spec):
     when: str = ""
 
 
-class PseudoSpec(Spec):
+class PseudoSpec(Spec, frozen=True, kw_only=True):
     """A published law as data."""
 
     law: str
@@ -145,7 +145,7 @@ class PseudoSpec(Spec):
     sd: dict[str, float]
 
 
-class FitSpec(Spec):
+class FitSpec(Spec, frozen=True, kw_only=True):
     """How a law is fitted to runs."""
 
     observed: str = ""
@@ -158,7 +158,7 @@ class FitSpec(Spec):
     pseudo: list[PseudoSpec] = []
 
 
-class EvidenceSpec(Spec):
+class EvidenceSpec(Spec, frozen=True, kw_only=True):
     """What a fit rests on; written by `hplaw fit`."""
 
     runs: int = 0
@@ -177,7 +177,7 @@ class EvidenceSpec(Spec):
     accepted_with: list[str] = []
 
 
-class GridSpec(Spec):
+class GridSpec(Spec, frozen=True, kw_only=True):
     """A map of class probabilities over two or more quantities, interpolated."""
 
     axes: list[str]
@@ -186,14 +186,14 @@ class GridSpec(Spec):
     reject_below: float = 0.0
 
 
-class MixtureSpec(Spec):
+class MixtureSpec(Spec, frozen=True, kw_only=True):
     """A stack of laws with weights."""
 
     members: list[str]
     weights: list[float]
 
 
-class ExampleSpec(Spec):
+class ExampleSpec(Spec, frozen=True, kw_only=True):
     """A worked example: inputs, what comes out, how exactly, and the status where it is not plain."""
 
     given: dict[str, Any]
@@ -202,7 +202,7 @@ class ExampleSpec(Spec):
     status: CaseStatus | None = None
 
 
-class LawSpec(Spec):
+class LawSpec(Spec, frozen=True, kw_only=True):
     """A whole law file."""
 
     schema: Literal[1]

@@ -13,6 +13,7 @@ from hplaw.law.format import InputSpec, LawSpec
 from hplaw.law.program import Program, compile_program
 from hplaw.law.scope import Formula, Namespace
 from hplaw.messages import Citation, LawRecord, LawSummary
+from hplaw.narrow import is_table, is_tuple
 from hplaw.quantities import Quantity
 
 
@@ -151,8 +152,8 @@ def _plain(spec: Any) -> dict[str, Any] | None:
 
 def _exact_table(table: Any, number: Any) -> Any:
     """Return a table with its entries as the backend's numbers; curves stay floats."""
-    if isinstance(table, Mapping):
+    if is_table(table):
         return {key: _exact_table(entry, number) for key, entry in table.items()}
-    if isinstance(table, tuple) and type(table) is tuple:
+    if is_tuple(table):
         return tuple(number(repr(float(entry))) for entry in table)
     return number(repr(table)) if isinstance(table, int | float) else table

@@ -14,6 +14,7 @@ from hplaw.expression.backends import Curve
 from hplaw.expression.functions import RESERVED
 from hplaw.expression.tree import Node, Number, Reduce, walk
 from hplaw.law.format import LawSpec
+from hplaw.narrow import is_list, is_table
 from hplaw.quantities import Quantity, vocabulary
 
 
@@ -190,7 +191,7 @@ def read_table(name: str, table: Mapping[str, Any], indices: Mapping[str, tuple[
                 "a table over an index has 'over' (an index of this law) and 'values', nothing else"
             )
         if (
-            not isinstance(values, list)
+            not is_list(values)
             or len(values) != len(indices[table["over"]])
             or not _numbers(values)
         ):
@@ -202,12 +203,7 @@ def read_table(name: str, table: Mapping[str, Any], indices: Mapping[str, tuple[
         x, y = table["x"], table["y"]
         if set(table) - {"x", "y", "in"} or table.get("in", "linear") not in ("linear", "log"):
             fail("a table by number has x, y and, if you like, in = 'log' or 'linear'")
-        if not (
-            isinstance(x, list)
-            and isinstance(y, list)
-            and _numbers([*x, *y])
-            and len(x) == len(y) >= 2
-        ):
+        if not (is_list(x) and is_list(y) and _numbers([*x, *y]) and len(x) == len(y) >= 2):
             fail("x and y must be lists of two or more numbers, of equal length")
         curve = Curve(tuple(map(float, x)), tuple(map(float, y)), table.get("in") == "log")
         if any(b <= a for a, b in zip(curve.x, curve.x[1:], strict=False)) or (
@@ -230,9 +226,10 @@ def _numbers(values: Iterable[object]) -> bool:
 
 def _entry_depth(entry: object) -> int | None:
     """Return how many keys lead to a number, or None where that differs between entries."""
-    if isinstance(entry, Mapping):
+    if is_table(entry):
         depths = {_entry_depth(value) for value in entry.values()}
-        return None if len(depths) != 1 or None in depths else 1 + next(iter(depths))  # type: ignore[operator]
+        depth = depths.pop() if len(depths) == 1 else None
+        return None if depth is None else depth + 1
     return 0 if _numbers([entry]) else None
 
 
@@ -259,11 +256,11 @@ def _category_names(
             yield from quantities[name].categories
     for categories in indices.values():
         yield from categories
-    stack = [table for table in tables.values() if isinstance(table, Mapping)]
+    stack = [table for table in tables.values() if is_table(table)]
     while stack:
         for word, entry in stack.pop().items():
             yield word
-            if isinstance(entry, Mapping):
+            if is_table(entry):
                 stack.append(entry)
     if spec.grid:
         yield from spec.grid.classes

@@ -10,6 +10,7 @@ from hplaw.errors import QueryError
 from hplaw.listing import known_quantities
 from hplaw.messages import MAX_QUERIES, BriefEstimate, BriefRecommendation, Query
 from hplaw.quantities import check_value, vocabulary
+from hplaw.question import FIELDS
 from hplaw.tables import Table
 
 
@@ -20,21 +21,6 @@ if TYPE_CHECKING:
 PARTS = ("", "_low", "_high", "_transfer_low", "_transfer_high", "_law")
 """What follows a quantity's name in the columns that answer it."""
 
-FIELDS = frozenset(
-    {
-        "n_params",
-        "tokens",
-        "n_active_params",
-        "batch_tokens",
-        "target_loss",
-        "optimizer",
-        "precision",
-        "hardware",
-        "devices",
-    }
-)
-"""The quantities that a query names itself; it takes any other under `given`."""
-
 
 def answer_table(table: Table, query: Query, catalogue: Catalogue) -> tuple[Table, int]:
     """Return the table with the answers added, and the number of rows that failed.
@@ -42,8 +28,10 @@ def answer_table(table: Table, query: Query, catalogue: Catalogue) -> tuple[Tabl
     A cell that is empty takes its value from `query`, where that has one. A row that cannot be answered says
     why in the column `error` and stops no other.
 
-    **Raises:** `QueryError` where no row could be answered as asked: a column `loss`, or nothing left to answer.
+    **Raises:** `QueryError` where no row could be answered as asked: a column `loss`, nothing left to answer,
+    options that cannot be asked; `LawNotFound` for a law that is not there.
     """
+    _check(query, catalogue)
     names = _inputs(table, catalogue)
     if query.want and set(query.want) <= set(names):
         message = f"the table gives {', '.join(query.want)} already; want a quantity that is no column of it"
@@ -78,6 +66,17 @@ def answer_table(table: Table, query: Query, catalogue: Catalogue) -> tuple[Tabl
     ]
     columns["error"] = [errors.get(place) for place in range(table.rows)]
     return Table(columns=columns, rows=table.rows, comments=table.comments), len(errors)
+
+
+def _check(query: Query, catalogue: Catalogue) -> None:
+    """Refuse once what would fail in every row: options that cannot be asked, names that are not there."""
+    from hplaw.plan import check_want
+    from hplaw.question import understand
+
+    understand(query, catalogue)
+    check_want(catalogue, query.want)
+    for address in query.laws:
+        catalogue.get(address)
 
 
 def _inputs(table: Table, catalogue: Catalogue) -> list[str]:

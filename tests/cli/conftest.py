@@ -1,0 +1,33 @@
+"""The command line, run in this process."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+
+from hplaw.cli import main
+
+
+class Done(NamedTuple):
+    """What a command left behind."""
+
+    status: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return a function that runs `hplaw` with the words given, on a page of 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def call(*words: object) -> Done:
+        capfdbinary.readouterr()
+        status = main([str(word) for word in words])
+        out, err = capfdbinary.readouterr()
+        return Done(status, out.decode(), err.decode())
+
+    return call

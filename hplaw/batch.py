@@ -227,7 +227,7 @@ class _Walk:
         )
         settled = np.zeros(self.size, dtype=bool)
         for place in range(len(candidates)):
-            for index in sorted({*ranks[place].tolist()}):
+            for index in sorted({*_whole(ranks[place])}):
                 candidate = candidates[index]
                 rows = np.flatnonzero((ranks[place] == index) & ~settled & self._ready(candidate))
                 if not len(rows):

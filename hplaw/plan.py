@@ -14,6 +14,7 @@ import msgspec
 from hplaw.catalogue import Catalogue
 from hplaw.errors import QueryError, nearest
 from hplaw.law import Law
+from hplaw.listing import known_quantities
 from hplaw.point import Distance, distance, inputs
 from hplaw.quantities import vocabulary
 
@@ -48,7 +49,7 @@ class Candidate(msgspec.Struct, frozen=True):
 
     def rank(self, away: Distance) -> tuple[Any, ...]:
         """Return the order of preference at a distance from the domain: least first."""
-        return (self.preferred, self.status, len(away.differs), away.total, *self.tail)
+        return (self.preferred, self.status, len(away.differs), away.total, self.tail)
 
 
 class Slot(msgspec.Struct, frozen=True):
@@ -215,9 +216,10 @@ def check_want(catalogue: Catalogue, want: Sequence[str]) -> None:
 
     **Raises:** `QueryError` with the nearest name.
     """
+    words = known_quantities(catalogue)
     for name in want:
-        if name not in vocabulary() and name not in catalogue.givers:
-            message = f"'{name[:80]}' is not a quantity{nearest(name[:80], [*vocabulary(), *catalogue.givers])}; 'hplaw quantities' lists them"
+        if name not in words:
+            message = f"'{name[:80]}' is not a quantity{nearest(name[:80], words)}; 'hplaw quantities' lists them"
             raise QueryError(message, field="want")
 
 

@@ -12,7 +12,7 @@ from hplaw.errors import QueryError
 from hplaw.expression.backends import Undefined
 from hplaw.law import Law
 from hplaw.plan import Candidate, Route, Slot, check_want, choose, find_route
-from hplaw.point import SILENT, Distance, point
+from hplaw.point import SILENT, Distance, Point, point
 from hplaw.quantities import vocabulary
 from hplaw.question import Question
 
@@ -35,6 +35,7 @@ class Derivation:
         self.passed: list[tuple[Law, str, str]] = []
         self._slots = {slot.quantity: slot for slot in route.slots}
         self._ranked: dict[str, list[Candidate]] = {}
+        self._points: dict[Law, Point] = {}
 
     def run(self) -> None:
         """Derive every quantity of the route."""
@@ -170,12 +171,15 @@ class Derivation:
                 if candidate.needs
                 else known
             )
-            value = self.value(law, name, needed)
+            value = self.value(law, name, needed, self._points)
             if value is not None:
                 yield law, value
 
-    def value(self, law: Law, name: str, known: Mapping[str, Any]) -> Any:
-        """Return a law's plain value of a quantity, or None where it has none without a search."""
+    def value(self, law: Law, name: str, known: Mapping[str, Any], points: dict[Law, Point]) -> Any:
+        """Return a law's plain value of a quantity, or None where it has none without a search.
+
+        `points` keeps the law at this point, for the other quantities that it gives.
+        """
         if law.spec.kind != "formula":
             return None
         try:
@@ -187,7 +191,9 @@ class Derivation:
                 if name in chosen:
                     return chosen[name]
                 known = {**known, **chosen}
-            here = point(law, known)
+            here = points.get(law)
+            if here is None:
+                here = points[law] = point(law, known)
             value = None if here.status in SILENT else here.output(name)
         except (QueryError, Undefined):
             return None
@@ -197,8 +203,9 @@ class Derivation:
         """Return the wanted numbers once more from other known values, by the same laws."""
         moved = dict(known)
         found: dict[str, float] = {}
+        points: dict[Law, Point] = {}
         for name, law, own in self._chain:
-            value = self.value(law, name, {**moved, **own} if own else moved)
+            value = self.value(law, name, {**moved, **own} if own else moved, points)
             if isinstance(value, float):
                 moved[name] = found[name] = value
         return found

@@ -120,7 +120,16 @@ def _show(value: Any) -> str:
     return f"{float(value):g}" if isinstance(value, float | int | Fraction) else str(value)
 
 
+def _start(law: Law) -> Environment:
+    """Return a new environment with everything of a law but its inputs."""
+    return Environment(_standing(law), law.point.lets)
+
+
 @ft.lru_cache(maxsize=1024)
+def _standing(law: Law) -> Mapping[str, Any]:
+    return {**law.point.constants, **_base(law)}
+
+
 def _base(law: Law) -> Mapping[str, Any]:
     """Return the best single values of a law's parameters, effects at zero, in its own arithmetic."""
     if law.arrays is None and not any(p.value is None for p in law.spec.parameters.values()):
@@ -146,7 +155,7 @@ def point(law: Law, known: Mapping[str, Any]) -> Point:
 
     **Raises:** `QueryError` naming the input that is not known.
     """
-    environment = law.point.environment(_base(law))
+    environment = _start(law)
     late: list[Input] = []
     for item in inputs(law):
         value = known.get(item.known)
@@ -238,24 +247,38 @@ def distance(law: Law, known: Mapping[str, Any]) -> Distance:
     """
     differs: list[tuple[str, str]] = []
     efolds: list[tuple[str, float]] = []
-    for name, seen in law.spec.domain.items():
+    ranges, categories = _domain(law)
+    for name, seen in categories:
+        word = known.get(name)
+        if word is not None and word not in seen:
+            differs.append((name, word))
+    for name, low, high in ranges:
         value = known.get(name)
-        if value is None or is_tuple(value):
-            continue
-        if isinstance(value, str):
-            if value not in seen:
-                differs.append((name, value))
-            continue
-        low, high = seen  # checked by the reader to be two numbers
-        assert not isinstance(low, str)
-        assert not isinstance(high, str)
-        if low <= value <= high:
+        if value is None or low <= value <= high:
             continue
         edge = high if value > high else low
         if edge > 0 and value > 0:
-            efolds.append((name, abs(math.log(value) - math.log(edge))))
+            efolds.append((name, abs(math.log(value / edge))))
         else:
             efolds.append((name, abs(value - edge) / ((high - low) or abs(edge) or 1.0)))
     if not differs and not efolds:
         return _INSIDE
     return Distance(tuple(differs), tuple(efolds), sum([apart for _, apart in efolds]))
+
+
+@ft.lru_cache(maxsize=1024)
+def _domain(
+    law: Law,
+) -> tuple[tuple[tuple[str, float, float], ...], tuple[tuple[str, frozenset[Any]], ...]]:
+    """Return the ranges and the categories of a law's domain; inputs over an index are left out."""
+    over = {name for name, item in law.inputs.items() if item.over}
+    ranges: list[tuple[str, float, float]] = []
+    categories: list[tuple[str, frozenset[Any]]] = []
+    for name, seen in law.spec.domain.items():
+        if name in over:
+            continue
+        if law.quantity(name).categorical:
+            categories.append((name, frozenset(seen)))
+        else:
+            ranges.append((name, float(seen[0]), float(seen[1])))
+    return tuple(ranges), tuple(categories)

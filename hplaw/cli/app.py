@@ -47,15 +47,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     - `argv`: the words behind `hplaw`; those of the process when left out.
     """
     try:
-        status = _run(list(sys.argv[1:] if argv is None else argv))
-        sys.stdout.flush()
+        return _run(list(sys.argv[1:] if argv is None else argv))
     except BrokenPipeError:
         # whoever read the output has seen enough: `hplaw laws list | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon_output()
         return OK
     except KeyboardInterrupt:
         return STOPPED
-    return status
 
 
 def create_app() -> App:
@@ -79,9 +77,13 @@ def create_app() -> App:
 
 
 def _run(words: list[str]) -> int:
+    if not _has_output():
+        return _refuse("standard output is closed; there is nowhere to answer", FAILED)
     try:
         question = plain_question(words)
-        return _parse(words) if question is None else answer(question)
+        status = _parse(words) if question is None else answer(question)
+        sys.stdout.flush()
+        return status
     except QueryError as error:
         return _refuse(error.text, MISUSED)
     except HplawError as error:
@@ -89,7 +91,9 @@ def _run(words: list[str]) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:
-        return _refuse(f"{error.filename or 'the system'}: {error.strerror or error}", FAILED)
+        if error.filename is None:
+            _abandon_output()
+        return _refuse(f"{error.filename or 'the output'}: {error.strerror or error}", FAILED)
     except Exception as error:
         if os.environ.get(DEBUG):
             raise
@@ -111,8 +115,18 @@ def _parse(words: list[str]) -> int:
     return result if isinstance(result, int) else OK
 
 
+def _has_output() -> bool:
+    stream: object = sys.stdout  # None where a process is started with its output closed
+    return stream is not None
+
+
+def _abandon_output() -> None:
+    """Send what is still to be written to nowhere, so that Python does not try again when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _refuse(text: str, status: int) -> int:
-    print(f"hplaw: {' '.join(text.split())}", file=sys.stderr)
+    print(f"hplaw: {' '.join(text.split())}", file=sys.stderr or sys.stdout)
     return status
 
 

@@ -60,7 +60,8 @@ def _compile(node: Node, scope: Scope, backend: Backend, at: Mapping[str, int]) 
             f, g = _compile(left, scope, backend, at), _compile(right, scope, backend, at)
             if operator in ("and", "or") and backend.lazy:
                 return (lambda e: f(e) and g(e)) if operator == "and" else (lambda e: f(e) or g(e))
-            return _binary(backend.operators[operator], f, g)
+            plain = _binary(backend.operators[operator], f, g)
+            return _short_binary(node, scope, backend, f, g) or plain
         case Reduce(function=function, index=index, body=body):
             terms = [
                 _compile(body, scope, backend, {**at, index: i})
@@ -83,6 +84,35 @@ def _unary(operator: Callable[[Any], Any], f: Function) -> Function:
 
 def _binary(operator: Callable[[Any, Any], Any], f: Function, g: Function) -> Function:
     return lambda e: operator(f(e), g(e))
+
+
+def _short_binary(
+    node: Binary, scope: Scope, backend: Backend, f: Function, g: Function
+) -> Function | None:
+    """Return an operation on names or numbers without the calls that would only fetch them: half of all are such."""
+    operator = backend.operators[node.operator]
+    a, b = _plain_name(node.left, scope), _plain_name(node.right, scope)
+    if a and b:
+        return lambda e: operator(e[a], e[b])
+    if a:
+        if isinstance(node.right, Number):
+            number = backend.number(node.right.text)
+            return lambda e: operator(e[a], number)
+        return lambda e: operator(e[a], g(e))
+    if b:
+        if isinstance(node.left, Number):
+            number = backend.number(node.left.text)
+            return lambda e: operator(number, e[b])
+        return lambda e: operator(f(e), e[b])
+    return None
+
+
+def _plain_name(node: Node, scope: Scope) -> str | None:
+    """Return the name of a node that is one value in the environment, or None."""
+    symbol = scope.symbols.get(node.name) if isinstance(node, Name) else None
+    if symbol is None or symbol.indices or symbol.kind is Kind.INDEX:
+        return None
+    return node.name if isinstance(node, Name) else None
 
 
 def _reduce(operator: Callable[[Any, Any], Any], terms: list[Function]) -> Function:

@@ -11,9 +11,9 @@ from hplaw.catalogue import Catalogue
 from hplaw.errors import QueryError
 from hplaw.expression.backends import Undefined
 from hplaw.law import Law
+from hplaw.listing import known_quantities
 from hplaw.plan import Candidate, Route, Slot, check_want, choose, find_route
 from hplaw.point import SILENT, Distance, Point, point
-from hplaw.quantities import vocabulary
 from hplaw.question import Question
 
 
@@ -131,8 +131,7 @@ class Derivation:
 
     def unit(self, name: str) -> str:
         """Return the unit of a quantity."""
-        quantity = vocabulary().get(name)
-        return quantity.unit if quantity else self.catalogue.givers[name][0].quantity(name).unit
+        return known_quantities(self.catalogue)[name].unit
 
     @property
     def asked(self) -> list[Law]:

@@ -16,7 +16,6 @@ from hplaw.errors import QueryError, nearest
 from hplaw.law import Law
 from hplaw.listing import known_quantities
 from hplaw.point import Distance, distance, inputs
-from hplaw.quantities import vocabulary
 
 
 COHERENT = ("peak_lr", "batch_tokens", "loss")

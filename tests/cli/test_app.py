@@ -142,6 +142,28 @@ def test_a_closed_pipe_is_silent() -> None:
     assert process.returncode == 0
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_full_disk_is_one_sentence() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "hplaw", "laws", "cite", "step-law-2025"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (
+        1,
+        b"hplaw: the output: No space left on device\n",
+    )
+
+
+def test_a_closed_output_is_one_sentence(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as closed:
+        closed.setattr(sys, "stdout", None)
+        done = run("laws", "list")
+    assert done == (1, "", "hplaw: standard output is closed; there is nowhere to answer\n")
+
+
 def unread(pipe: int) -> int:
     """Return the bytes written to a pipe that nobody has read yet."""
     import fcntl

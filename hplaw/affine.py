@@ -1,4 +1,7 @@
-"""Whether the logarithm of an output is affine in some names: then Gaussian names make it exactly log-normal."""
+"""The form of a formula: whether its logarithm is affine in some names, and whether it is a power law of its inputs.
+
+Gaussian names that enter a logarithm linearly make an output exactly log-normal; a power law has one slope everywhere.
+"""
 
 from __future__ import annotations
 
@@ -83,3 +86,90 @@ def _log_degree(node: Node, namespace: Namespace, names: Collection[str]) -> int
 
 def _most(a: int | None, b: int | None) -> int | None:
     return None if a is None or b is None else max(a, b)
+
+
+def monomial(law: Law, output: str) -> dict[str, float] | None:
+    """Return the exponents of an output by input where it is a constant times powers of inputs, or None for any other.
+
+    >>> from hplaw.catalogue import load_catalogue
+    >>> monomial(load_catalogue().get("step-law-2025"), "peak_lr")
+    {'n_params': -0.713, 'tokens': 0.307}
+    """
+    formula, over = law.outputs[output]
+    if (
+        over is not None
+        or law.exact
+        or any(isinstance(item.missing, str) for item in law.inputs.values())
+    ):
+        return None
+    return _Powers(law).of(formula.tree)
+
+
+class _Powers:
+    """The exponents of formulas in a law's inputs, at the best single values of its parameters."""
+
+    def __init__(self, law: Law) -> None:
+        self.law, self.lets, self.inputs = law, law.namespace.lets, frozenset(law.inputs)
+
+    def constant(self, node: Node) -> float | None:
+        """Return the value of a formula that speaks of no input, or None where it does."""
+        from hplaw.expression import Undefined, compile_expression
+        from hplaw.point import standing
+
+        if not _free(node, self.law.namespace, self.inputs):
+            return None
+        try:
+            function = compile_expression(node, self.law.namespace.scope, self.law.point.backend)
+            return float(function(standing(self.law)))
+        except (Undefined, KeyError, TypeError):
+            return None
+
+    def of(self, node: Node) -> dict[str, float] | None:
+        """Return the exponents of a formula, or None where it is no product of powers."""
+        if _free(node, self.law.namespace, self.inputs):
+            return {}
+        match node:
+            case Name(name=name):
+                return self.of(self.lets[name].tree) if name in self.lets else {name: 1.0}
+            case Binary(operator="*" | "/" as sign, left=left, right=right):
+                return _add(self.of(left), self.of(right), 1.0 if sign == "*" else -1.0)
+            case Binary(operator="**", left=base, right=power):
+                exponent = self.constant(power)
+                return None if exponent is None else _add({}, self.of(base), exponent)
+            case Call(function="sqrt", arguments=(x,)):
+                return _add({}, self.of(x), 0.5)
+            case Call(function="exp", arguments=(x,)):
+                return self.of_log(x)
+            case _:
+                return None
+
+    def of_log(self, node: Node) -> dict[str, float] | None:
+        """Return the exponents of exp(formula)."""
+        if _free(node, self.law.namespace, self.inputs):
+            return {}
+        match node:
+            case Name(name=name) if name in self.lets:
+                return self.of_log(self.lets[name].tree)
+            case Unary(operator="-", x=x):
+                return _add({}, self.of_log(x), -1.0)
+            case Binary(operator="+" | "-" as sign, left=left, right=right):
+                return _add(self.of_log(left), self.of_log(right), 1.0 if sign == "+" else -1.0)
+            case Binary(operator="*", left=left, right=right):
+                factor = self.constant(left)
+                if factor is not None:
+                    return _add({}, self.of_log(right), factor)
+                factor = self.constant(right)
+                return None if factor is None else _add({}, self.of_log(left), factor)
+            case Call(function="log", arguments=(x,)):
+                return self.of(x)
+            case _:
+                return None
+
+
+def _add(
+    a: dict[str, float] | None, b: dict[str, float] | None, times: float
+) -> dict[str, float] | None:
+    """Return a + times b, exponent by exponent."""
+    if a is None or b is None:
+        return None
+    return {name: a.get(name, 0.0) + times * b.get(name, 0.0) for name in {**a, **b}}

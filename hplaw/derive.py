@@ -198,19 +198,8 @@ class Derivation:
             return None
         return None if isinstance(value, tuple) else value
 
-    def again(self, known: Mapping[str, Any]) -> dict[str, float]:
-        """Return the wanted numbers once more from other known values, by the same laws."""
-        moved = dict(known)
-        found: dict[str, float] = {}
-        points: dict[Law, Point] = {}
-        for name, law, own in self._chain:
-            value = self.value(law, name, {**moved, **own} if own else moved, points)
-            if isinstance(value, float):
-                moved[name] = found[name] = value
-        return found
-
     @ft.cached_property
-    def _chain(self) -> list[tuple[str, Law, dict[str, None]]]:
+    def chain(self) -> list[tuple[str, Law, dict[str, None]]]:
         """Return the quantities that lead to what is wanted, in order, with their laws and what those choose themselves."""
         needed = {
             quantity

@@ -120,8 +120,8 @@ def _show(value: Any) -> str:
     return f"{float(value):g}" if isinstance(value, float | int | Fraction) else str(value)
 
 
-def _start(law: Law) -> Environment:
-    """Return a new environment with everything of a law but its inputs."""
+def standing(law: Law) -> Environment:
+    """Return a new environment with everything of a law but its inputs: constants, tables, best values of parameters."""
     return Environment(_standing(law), law.point.lets)
 
 
@@ -155,7 +155,7 @@ def point(law: Law, known: Mapping[str, Any]) -> Point:
 
     **Raises:** `QueryError` naming the input that is not known.
     """
-    environment = _start(law)
+    environment = standing(law)
     late: list[Input] = []
     for item in inputs(law):
         value = known.get(item.known)

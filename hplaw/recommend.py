@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools as ft
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from hplaw.answer import Answer
 from hplaw.catalogue import Catalogue
 from hplaw.derive import Derivation, derive
+from hplaw.elasticity import elasticities
 from hplaw.estimate import estimate_of
 from hplaw.law import Law
 from hplaw.messages import (
@@ -25,7 +25,7 @@ from hplaw.messages import (
     to_builtins,
 )
 from hplaw.point import Distance
-from hplaw.question import Question, understand
+from hplaw.question import understand
 from hplaw.warn import warnings_of
 
 
@@ -133,42 +133,6 @@ def _alternative(law: Law, value: Any, away: Distance) -> Alternative:
         outside_efolds=round(away.total, 4),
         outside=[name for name, _ in away.differs],
     )
-
-
-_STEP = 1e-4
-"""Distance in e-folds between the points of an elasticity."""
-
-
-def elasticities(question: Question, found: Derivation) -> dict[str, dict[str, float]]:
-    """Return d ln(answer) / d ln(given) by answer and given quantity, along the laws chosen.
-
-    Zeros are left out. Laws that must search for their optimum are left out: a slope of a search is another search.
-    """
-    slopes: dict[str, dict[str, float]] = {}
-    for name in question.given:
-        value = question.known.get(name)
-        if not isinstance(value, float) or value <= 0:
-            continue
-        followers = [follower for follower, leader in question.filled if leader == name]
-        up, down = (
-            _moved(question, found, [name, *followers], math.exp(side * _STEP)) for side in (1, -1)
-        )
-        for quantity, high in up.items():
-            low = down.get(quantity)
-            if low is not None and high > 0 and low > 0:
-                slope = round((math.log(high) - math.log(low)) / (2 * _STEP), 6)
-                if slope:
-                    slopes.setdefault(quantity, {})[name] = slope
-    return slopes
-
-
-def _moved(
-    question: Question, found: Derivation, names: Sequence[str], factor: float
-) -> dict[str, float]:
-    known = dict(question.known)
-    for name in names:
-        known[name] *= factor
-    return found.again(known)
 
 
 def recommend_many(queries: Sequence[Query], catalogue: Catalogue) -> list[BriefRecommendation]:

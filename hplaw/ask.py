@@ -34,7 +34,7 @@ def recommend(
     """
     from hplaw.client.calls import query_body
     from hplaw.messages import decode
-    from hplaw.recommend import recommend as answer
+    from hplaw.recommendation import recommend as answer
 
     return answer(decode(query_body(query, fields), Query), _catalogue(tuple(map(str, folders))))
 
@@ -54,7 +54,7 @@ def evaluate(
     >>> evaluate("compute-6nd", {"n_active_params": 1e9, "tokens": 2e10}).outputs["compute_flop"].value
     1.2e+20
     """
-    from hplaw.evaluate import evaluate as answer
+    from hplaw.evaluation import evaluate as answer
 
     catalogue = _catalogue(tuple(map(str, folders)))
     return answer(catalogue.get(address), given, catalogue)

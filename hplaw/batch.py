@@ -23,7 +23,7 @@ from hplaw.messages import BriefEstimate, BriefRecommendation, Query
 from hplaw.narrow import is_column
 from hplaw.plan import Candidate, Route, check_want
 from hplaw.question import Question, understand
-from hplaw.recommend import recommend
+from hplaw.recommendation import recommend
 from hplaw.warn import TELLING, Seen, codes_of, question_share
 
 

@@ -176,9 +176,9 @@ def search_path(
 ) -> Iterable[tuple[Path, str]]:
     """Yield folder and shelf name of every place that is searched, in order."""
     for folder in folders:
-        yield Path(folder), str(folder)
+        yield Path(folder), Path(folder).name
     for folder in filter(None, environ.get("HPLAW_LAWS", "").split(os.pathsep)):
-        yield Path(folder), folder
+        yield Path(folder), Path(folder).name
     yield user_folder(environ), "user"
     shipped = Path(str(resources.files("hplaw_laws")))
     for shelf in SHELVES:

@@ -77,11 +77,12 @@ class Query(Record, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Step(Record, frozen=True, kw_only=True):
-    """One step of a derivation: a law, its formula as text and LaTeX, what went in and what came out."""
+    """One step of a derivation: a law, its formulas as text and LaTeX, its constants, what went in and what came out."""
 
     law: str
     formula: str
     latex: str
+    constants: dict[str, float | list[float]] = {}
     inputs: dict[str, Scalar]
     outputs: dict[str, Scalar | None]
 

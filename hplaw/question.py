@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools as ft
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ import msgspec
 
 from hplaw.catalogue import Catalogue
 from hplaw.errors import QueryError, nearest
+from hplaw.listing import known_quantities
 from hplaw.messages import Query, Warning
 from hplaw.quantities import Quantity, check_value, vocabulary
 
@@ -63,7 +63,7 @@ def understand(query: Query, catalogue: Catalogue) -> Question:
         if value is not None:
             known[name] = _checked(vocabulary()[name], value, name)
     defaults = {"optimizer"} if query.optimizer == Query().optimizer else set[str]()
-    words = _words(catalogue)
+    words = known_quantities(catalogue)
     for name, value in query.given.items():
         quantity = words.get(name)
         if quantity is None:
@@ -98,13 +98,6 @@ def _checked(quantity: Quantity, value: Any, field: str) -> Any:
     if problem:
         raise QueryError(problem, field=field)
     return float(value) if isinstance(value, int) else value
-
-
-@ft.lru_cache(maxsize=16)
-def _words(catalogue: Catalogue) -> Mapping[str, Quantity]:
-    """Return the vocabulary and the quantities that single laws add to it."""
-    own = {name: law.quantity(name) for law in catalogue.laws for name in law.spec.quantities}
-    return {**own, **vocabulary()}
 
 
 def _add_model(model: dict[str, Any], known: dict[str, Any], warnings: list[Warning]) -> None:

@@ -8,6 +8,7 @@ import msgspec
 
 from hplaw.catalogue import Catalogue
 from hplaw.derive import Derivation
+from hplaw.human import number
 from hplaw.law import Law
 from hplaw.messages import Warning
 from hplaw.question import Question
@@ -79,8 +80,10 @@ def _domain(law: Law, found: Derivation) -> list[Warning]:
     warnings: list[Warning] = []
     away = found.away[law]
     for name, efolds in away.efolds:
-        low, high = law.spec.domain[name]
-        text = f"{name}={found.known[name]:.4g} is {efolds:.1f} e-folds outside the {float(low):.3g} to {float(high):.3g} that {law.id} was seen in"
+        low, high = (number(float(edge)) for edge in law.spec.domain[name])
+        seen = low if low == high else f"{low} to {high}"
+        far = f"{efolds:.1f} e-folds" if efolds >= 0.05 else "just"
+        text = f"{name}={number(found.known[name])} is {far} outside the {seen} that {law.id} was seen in"
         warnings.append(
             Warning(
                 code="outside-domain",
@@ -111,12 +114,11 @@ def _stand_in(question: Question, used: Sequence[Law]) -> list[Warning]:
     if question.stand_in is None or question.stand_in[1] <= TELLING:
         return []
     name, share = question.stand_in
-    text = f"{name} is not known and the other count stands for it; embeddings may change it by up to {share:.0%}: give it, or the model's shape"
-    return [
-        Warning(code="params-convention", law=law.address, quantity=name, text=text)
-        for law in used
-        if name in law.inputs
-    ]
+    takers = [law for law in used if name in law.inputs]
+    if not takers:
+        return []
+    text = f"{' and '.join(law.id for law in takers)} took another count of parameters for {name}, which embeddings may change by up to {share:.0%}; give it, or the model's shape"
+    return [Warning(code="params-convention", law=takers[0].address, quantity=name, text=text)]
 
 
 def _unused(question: Question, source: Mapping[str, Law]) -> list[Warning]:

@@ -8,7 +8,11 @@ from collections.abc import Callable, Generator
 from typing import Any, TypeAlias, final
 
 from litestar import Request
-from litestar.exceptions import ClientException, ServiceUnavailableException
+from litestar.exceptions import (
+    ClientException,
+    InternalServerException,
+    ServiceUnavailableException,
+)
 
 from hplaw_api.metrics import Metrics
 from hplaw_api.settings import Settings
@@ -72,11 +76,15 @@ def desk_of(request: AnyRequest) -> Desk:
 async def read_body(request: AnyRequest) -> bytes:
     """Return the whole body, no longer than the route allows.
 
-    **Raises:** `ClientException` when it does not arrive in time.
+    **Raises:** `ClientException` when it does not arrive whole, or not in time.
     """
     try:
         async with asyncio.timeout(_BODY_S):
             return await request.body()
+    except InternalServerException:
+        # Litestar's word for a caller who left; nobody hears the answer, and it is no failure of ours
+        detail = "the caller left before the body was whole"
+        raise ClientException(detail=detail) from None
     except TimeoutError:
         detail = f"the body did not arrive within {_BODY_S:g} s"
         raise ClientException(detail=detail, status_code=408) from None

@@ -8,7 +8,7 @@ from litestar import get, post
 from litestar.types import ASGIApp
 
 from hplaw.catalogue import Catalogue
-from hplaw.evaluate import evaluate
+from hplaw.evaluation import evaluate
 from hplaw.law import Law
 from hplaw.listing import known_quantities, law_record, list_laws
 from hplaw.messages import EvaluateRequest, decode, encode, quantity_records

@@ -9,7 +9,7 @@ from litestar.types import ASGIApp
 
 from hplaw.errors import QueryError
 from hplaw.messages import MAX_QUERIES, BatchReply, BatchRequest, Query, decode, encode
-from hplaw.recommend import recommend, recommend_many
+from hplaw.recommendation import recommend, recommend_many
 from hplaw_api.desk import AnyRequest, desk_of, read_body
 from hplaw_api.parameters import read_query
 from hplaw_api.replies import Reply, kept_reply

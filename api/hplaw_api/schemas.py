@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import msgspec
@@ -23,6 +24,7 @@ from hplaw.messages import (
     Query,
     Recommendation,
 )
+from hplaw.model_shape import CONFIG_KEYS, CONFIG_MARKS, SHAPE
 from hplaw.quantities import Quantity
 
 
@@ -98,6 +100,7 @@ def components(catalogue: Catalogue) -> dict[str, Schema]:
     asked = found["Query"]["properties"]
     asked["given"] = reference("Given")
     asked["bounds"] = reference("Limits")
+    asked["model"] = {"anyOf": [*_models(words), {"type": "null"}], "default": None}
     found["EvaluateRequest"]["properties"]["given"] = reference("Inputs")
     asked["want"] = {
         "type": "array",
@@ -142,15 +145,40 @@ def _named(quantity: Quantity) -> Schema:
 
 
 def _one_or_table(value: Schema) -> Schema:
-    table = {"type": "object", "additionalProperties": {"type": ["number", "string"]}}
+    table = {"type": "object", "additionalProperties": value}
     return {"anyOf": [value, table], "description": value["description"]}
 
 
 def _limits(value: Schema) -> Schema:
-    side = {"anyOf": [{k: v for k, v in value.items() if k != "description"}, {"type": "null"}]}
+    side = _or_null({key: item for key, item in value.items() if key != "description"})
     return {
         "type": "object",
         "description": value["description"],
         "properties": {"low": side, "high": side},
         "additionalProperties": False,
     }
+
+
+def _models(words: Mapping[str, Quantity]) -> list[Schema]:
+    """Return the two ways to say a model's shape; a config.json has many keys more, which say nothing of size."""
+    shape = {name: _or_null(value_schema(words[name])) for name in SHAPE}
+    keys = {key: _or_null(value_schema(words[name])) for key, name in CONFIG_KEYS.items()}
+    marks = [{"required": [key]} for key in CONFIG_MARKS if key not in SHAPE]
+    return [
+        {
+            "type": "object",
+            "description": "a shape in the vocabulary's words",
+            "properties": shape,
+            "additionalProperties": False,
+        },
+        {
+            "type": "object",
+            "description": "a config.json as Hugging Face has them",
+            "properties": shape | keys,
+            "anyOf": marks,
+        },
+    ]
+
+
+def _or_null(value: Schema) -> Schema:
+    return {"anyOf": [value, {"type": "null"}]}

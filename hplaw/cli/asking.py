@@ -136,7 +136,7 @@ def query_of(asked: Asked) -> Query:
 
 def _answer_one(query: Query, catalogue: Catalogue, *, json: bool) -> int:
     from hplaw.cli.page import write, write_json
-    from hplaw.recommend import recommend
+    from hplaw.recommendation import recommend
 
     found = recommend(query, catalogue)
     if json:
@@ -150,7 +150,7 @@ def _answer_one(query: Query, catalogue: Catalogue, *, json: bool) -> int:
 
 def _answer_table(source: Path, target: Path, query: Query, laws: Sequence[Path]) -> int:
     from hplaw.cli.answer_table import answer_table
-    from hplaw.cli.human import plural
+    from hplaw.human import plural
     from hplaw.tables import STANDARD, read_table, refuse_same_file, write_table
 
     refuse_same_file(source, target)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from cyclopts import Parameter
 
-from hplaw.cli.human import number
 from hplaw.cli.laws import find_law
 from hplaw.cli.options import LawFolders
 from hplaw.cli.page import Page, write
 from hplaw.cli.reading import open_catalogue
 from hplaw.cli.statuses import OK
+from hplaw.human import number
 
 
 if TYPE_CHECKING:

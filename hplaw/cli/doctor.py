@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from hplaw.cli.human import plural
 from hplaw.cli.options import Json, LawFolders
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue
 from hplaw.cli.statuses import OK
+from hplaw.human import plural
 from hplaw.messages import Record, encode
 
 

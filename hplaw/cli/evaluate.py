@@ -7,7 +7,6 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from hplaw.cli.human import number, numbers, with_unit
 from hplaw.cli.laws import find_law
 from hplaw.cli.options import Json, LawFolders
 from hplaw.cli.page import Page, write, write_json
@@ -15,6 +14,7 @@ from hplaw.cli.reading import open_catalogue, parse_pairs, parse_value
 from hplaw.cli.render import law_name
 from hplaw.cli.statuses import FAILED, OK
 from hplaw.errors import QueryError
+from hplaw.human import number, numbers, with_unit
 from hplaw.messages import Estimate, Evaluation, encode
 
 
@@ -40,7 +40,7 @@ def evaluate(
     """Compute what one law says at one point: its outputs, with intervals where the law has them."""
     given = read_given(set_)
     catalogue = open_catalogue(laws)
-    from hplaw.evaluate import evaluate as compute
+    from hplaw.evaluation import evaluate as compute
 
     answer = compute(find_law(law, catalogue), given, catalogue)
     if json:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from cyclopts import Parameter
 
-from hplaw.cli.human import number, plural
 from hplaw.cli.options import Json, LawFolders
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue
 from hplaw.cli.render import source
 from hplaw.cli.statuses import FAILED, OK
 from hplaw.errors import DataError, LawError, QueryError
+from hplaw.human import number, plural
 from hplaw.messages import LawRecord, LawSummary, encode
 
 

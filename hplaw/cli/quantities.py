@@ -6,12 +6,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from hplaw.cli.human import number, plural
 from hplaw.cli.options import Json, LawFolders
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue
 from hplaw.cli.statuses import OK
 from hplaw.errors import QueryError, nearest
+from hplaw.human import number, plural
 from hplaw.messages import encode, quantity_records
 from hplaw.quantities import Quantity, vocabulary
 

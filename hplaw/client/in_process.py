@@ -43,7 +43,7 @@ class LocalClient(AbstractClient):
 
     def recommend(self, query: Query | None = None, /, **fields: Any) -> Recommendation:
         """Return the recommendation for a `Query`, or for its fields given by name."""
-        from hplaw.recommend import recommend
+        from hplaw.recommendation import recommend
 
         return recommend(decode(calls.query_body(query, fields), Query), self._catalogue)
 
@@ -51,7 +51,7 @@ class LocalClient(AbstractClient):
         self, queries: Sequence[Query | Mapping[str, Any]]
     ) -> list[BriefRecommendation]:
         """Return a brief recommendation for each query, in order."""
-        from hplaw.recommend import recommend_many
+        from hplaw.recommendation import recommend_many
 
         return [
             row
@@ -75,7 +75,7 @@ class LocalClient(AbstractClient):
         self, address: str, given: Mapping[str, float | str | Mapping[str, float | str]]
     ) -> Evaluation:
         """Return what one law says for the inputs `given`."""
-        from hplaw.evaluate import evaluate
+        from hplaw.evaluation import evaluate
 
         asked = decode(calls.to_json({"given": given}), EvaluateRequest)
         return evaluate(self._catalogue.get(address), asked.given, self._catalogue)

@@ -1,7 +1,7 @@
 """Formulas: text -> checked tree -> function over floats, numpy, JAX or exact rationals; also LaTeX."""
 
 from hplaw.expression.compile import Undefined, compile_expression
-from hplaw.expression.latex import latex
+from hplaw.expression.latex import latex, latex_name
 from hplaw.expression.parse import parse
 from hplaw.expression.scope import Kind, Scope, Symbol, Type, infer, names_in
 
@@ -15,6 +15,7 @@ __all__ = [
     "compile_expression",
     "infer",
     "latex",
+    "latex_name",
     "names_in",
     "parse",
 ]

@@ -86,10 +86,10 @@ def _render(node: Node, symbols: Mapping[str, str]) -> tuple[str, int]:
         case Number(text=text):
             return _number(text)
         case Name(name=name):
-            return symbols.get(name) or _letters(name), _ATOM
+            return symbols.get(name) or latex_name(name), _ATOM
         case Item(name=name, keys=keys):
-            below = ",".join(_letters(key.name) for key in keys)
-            return f"{{{symbols.get(name) or _letters(name)}}}_{{{below}}}", _ATOM
+            below = ",".join(latex_name(key.name) for key in keys)
+            return f"{{{symbols.get(name) or latex_name(name)}}}_{{{below}}}", _ATOM
         case Unary(operator=operator, x=x):
             return (
                 (rf"\lnot {_held(x, symbols, 4)}", 3)
@@ -152,10 +152,14 @@ def _number(text: str) -> tuple[str, int]:
     return (power, 8) if float(mantissa) == 1 else (rf"{mantissa} \cdot {power}", 6)
 
 
-def _letters(name: str) -> str:
-    """Return a name as a letter with a subscript: `log_c` is log c, `alpha` the Greek, `p0` a p with index 0."""
+def latex_name(name: str) -> str:
+    """Return a name as a letter with a subscript: `log_c` is log c, `alpha` the Greek, `p0` a p with index 0.
+
+    >>> latex_name("p0")
+    'p_{\\\\mathrm{0}}'
+    """
     if name.startswith("log_"):
-        return rf"\ln {_letters(name.removeprefix('log_'))}"
+        return rf"\ln {latex_name(name.removeprefix('log_'))}"
     head, _, tail = name.partition("_")
     stem = head.rstrip("0123456789")
     below = ",".join(part for part in (head[len(stem) :], _escape(tail)) if part)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools as ft
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from hplaw.expression import latex
+from hplaw.expression import latex, latex_name, names_in
 from hplaw.expression.backends import FLOATS, RATIONALS, Backend
 from hplaw.law.format import InputSpec, LawSpec
 from hplaw.law.program import Program, compile_program
@@ -93,16 +93,39 @@ class Law:
             name: formula.text for name, (formula, _) in self.outputs.items()
         }
 
+    def _formula(self, name: str) -> Formula:
+        """Return the formula of an output, a let, or the closed form of a chosen quantity."""
+        if name in self.optimum:
+            return self.optimum[name]
+        return self.outputs[name][0] if name in self.outputs else self.namespace.lets[name]
+
+    def text_of(self, name: str) -> str:
+        """Return the text of a formula by the name that it defines."""
+        return self._formula(name).text
+
+    def words_of(self, name: str) -> frozenset[str]:
+        """Return the names that a formula speaks of."""
+        return frozenset(names_in(self._formula(name).tree))
+
+    def lets_behind(self, names: Iterable[str]) -> list[str]:
+        """Return the lets that formulas rest on, those used first coming first."""
+        found: dict[str, None] = {}
+        queue = list(names)
+        for name in queue:
+            for word in names_in(self._formula(name).tree):
+                if word in self.namespace.lets and word not in found:
+                    found[word] = None
+                    queue.append(word)
+        return list(found)
+
     @ft.cached_property
     def latex(self) -> dict[str, str]:
-        """Return the same as LaTeX equations."""
+        """Return outputs, closed forms and lets as LaTeX equations, with the letters of the vocabulary."""
         symbols = {name: self.quantity(name).symbol for name in {*self.inputs, *self.gives}}
-        trees = {name: formula.tree for name, formula in self.optimum.items()} | {
-            name: formula.tree for name, (formula, _) in self.outputs.items()
-        }
+        names = (*self.optimum, *self.outputs, *self.namespace.lets)
         return {
-            name: f"{symbols.get(name, name)} = {latex(tree, symbols)}"
-            for name, tree in trees.items()
+            name: f"{symbols.get(name) or latex_name(name)} = {latex(self._formula(name).tree, symbols)}"
+            for name in names
         }
 
     def citation(self) -> Citation:

@@ -6,7 +6,7 @@ import pytest
 
 from hplaw.catalogue import load_catalogue
 from hplaw.messages import BriefRecommendation, Query, Recommendation, decode, encode
-from hplaw.recommend import recommend
+from hplaw.recommendation import recommend
 
 
 SEVEN_B = {"n_params": 7e9, "tokens": 1.4e12}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hplaw.catalogue import load_catalogue
-from hplaw.evaluate import evaluate
+from hplaw.evaluation import evaluate
 from hplaw.messages import encode
 
 

@@ -24,7 +24,7 @@ from hplaw.messages import (
     Step,
     to_builtins,
 )
-from hplaw.point import Distance
+from hplaw.point import Distance, standing
 from hplaw.question import understand
 from hplaw.warn import warnings_of
 
@@ -106,12 +106,12 @@ def _estimate(name: str, found: Derivation, slopes: Mapping[str, Mapping[str, fl
 def step(answer: Answer, quantities: Sequence[str]) -> Step:
     """Return one step of a derivation: what a law was asked with and what it gave of `quantities`."""
     law = answer.law
-    formulas, symbols = law.formulas(), law.latex
-    names = [name for name in quantities if name in formulas]
+    formula, tex, constants = _shown(law, tuple(quantities))
     return Step(
         law=law.address,
-        formula="; ".join(f"{name} = {formulas[name]}" for name in names),
-        latex=r" \quad ".join(symbols[name] for name in names),
+        formula=formula,
+        latex=tex,
+        constants=constants,
         inputs={
             name: plain(value)
             for name, value in answer.at.items()
@@ -119,6 +119,25 @@ def step(answer: Answer, quantities: Sequence[str]) -> Step:
         },
         outputs={name: plain(answer.values.get(name)) for name in quantities},
     )
+
+
+@ft.lru_cache(maxsize=4096)
+def _shown(law: Law, quantities: tuple[str, ...]) -> tuple[str, str, dict[str, Any]]:
+    """Return the formulas behind quantities as text and LaTeX, lets below what uses them, and their constants."""
+    formulas = law.formulas()
+    names = [name for name in quantities if name in formulas]
+    lets = law.lets_behind(names)
+    text = "; ".join(f"{name} = {law.text_of(name)}" for name in (*names, *lets))
+    spoken = {word for name in (*names, *lets) for word in law.words_of(name)}
+    values = standing(law)
+    constants = {
+        name: [plain(entry) for entry in value]
+        if isinstance(value := values[name], tuple)
+        else plain(value)
+        for name in (*law.spec.parameters, *law.spec.constants)
+        if name in spoken
+    }
+    return text, r" \quad ".join(law.latex[name] for name in (*names, *lets)), constants
 
 
 def plain(value: Any) -> Any:

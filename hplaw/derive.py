@@ -141,18 +141,18 @@ class Derivation:
     def path(self, name: str) -> Iterator[tuple[Law, list[str]]]:
         """Yield the laws that lead to a quantity, first steps first, each with what it gave on the way."""
         steps: dict[Law, list[str]] = {}
-
-        def collect(quantity: str) -> None:
-            law = self.source.get(quantity)
-            if law is None or quantity in steps.get(law, ()):
-                return
-            for needed in law.inputs:
-                if self.source.get(needed) is not law:
-                    collect(needed)
-            steps.setdefault(law, []).append(quantity)
-
-        collect(name)
+        self._collect(name, steps)
         yield from steps.items()
+
+    # a method, as a function inside that calls itself would be a cycle that keeps this answer's memory
+    def _collect(self, quantity: str, steps: dict[Law, list[str]]) -> None:
+        law = self.source.get(quantity)
+        if law is None or quantity in steps.get(law, ()):
+            return
+        for needed in law.inputs:
+            if self.source.get(needed) is not law:
+                self._collect(needed, steps)
+        steps.setdefault(law, []).append(quantity)
 
     def laws_behind(self, names: Sequence[str]) -> list[Law]:
         """Return the laws used for some quantities, each once, in the order of use."""

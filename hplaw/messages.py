@@ -8,7 +8,7 @@ comes with a `reason`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import msgspec
 from msgspec import Meta
@@ -307,7 +307,7 @@ def decode(body: bytes, kind: type[Any]) -> Any:
         record = _decoder(kind).decode(body)
         _refuse_repeated(body)
     except msgspec.ValidationError as error:
-        raise _at_fault(str(error), kind) from None
+        raise _at_fault(str(error), body, kind) from None
     except QueryError:
         raise
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
@@ -316,18 +316,50 @@ def decode(body: bytes, kind: type[Any]) -> Any:
     return record
 
 
-def _at_fault(text: str, kind: type[Any]) -> QueryError:
+def _at_fault(text: str, body: bytes, kind: type[Any]) -> QueryError:
     """Return the error for what msgspec says of a body, naming the field."""
     problem, _, path = text.partition(" - at `")
     field = path.rstrip("`").removeprefix("$").lstrip(".")
+    if "[...]" in field:
+        field = _with_key(field, body, kind)
     unknown = problem.partition("unknown field `")[2].rstrip("`")
     if unknown:
-        offer = "" if field else nearest(unknown[:80], kind.__struct_fields__)
+        fields: tuple[str, ...] = getattr(kind, "__struct_fields__", ())
+        offer = "" if field else nearest(unknown[:80], fields)
         field = f"{field}.{unknown}" if field else unknown
         return QueryError(f"{field[:200]}: unknown field{offer}", field=field, malformed=True)
     return QueryError(
         f"{field or 'the body'}: {problem[0].lower()}{problem[1:]}", field=field, malformed=True
     )
+
+
+_LONG_BODY = 65_536
+"""Bytes of a body beyond which no key is looked for."""
+
+
+def _with_key(path: str, body: bytes, kind: type[Any]) -> str:
+    """Return a path with the key at fault in place of the dots that msgspec writes for any key of a mapping."""
+    import re  # loaded when something went wrong, not before
+
+    head, _, tail = path.partition("[...]")
+    if len(body) > _LONG_BODY:
+        return path
+    whole: Any = msgspec.json.decode(body)
+    node: Any = whole
+    for part in re.findall(r"[^.\[\]]+", head):
+        node = node[int(part)] if part.isdigit() and isinstance(node, list) else node[part]
+    if not isinstance(node, dict):
+        return path
+    mapping = cast("dict[str, Any]", node)
+    items = list(mapping.items())
+    for key, value in items:
+        mapping.clear()
+        mapping[key] = value
+        try:
+            msgspec.convert(whole, kind)
+        except msgspec.ValidationError:
+            return f"{head}.{key[:80]}{tail}"
+    return path
 
 
 _decoders: dict[type[Any], msgspec.json.Decoder[Any]] = {}

@@ -342,12 +342,13 @@ def _with_key(path: str, body: bytes, kind: type[Any]) -> str:
     import re  # loaded when something went wrong, not before
 
     head, _, tail = path.partition("[...]")
-    if len(body) > _LONG_BODY:
-        return path
-    whole: Any = msgspec.json.decode(body)
+    try:
+        whole: Any = msgspec.json.decode(body) if len(body) <= _LONG_BODY else None
+    except msgspec.MsgspecError:  # an integer too long for any type
+        whole = None
     node: Any = whole
     for part in re.findall(r"[^.\[\]]+", head):
-        node = node[int(part)] if part.isdigit() and isinstance(node, list) else node[part]
+        node = node and node[int(part) if part.isdigit() else part]
     if not isinstance(node, dict):
         return path
     mapping = cast("dict[str, Any]", node)

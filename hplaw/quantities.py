@@ -199,7 +199,10 @@ def check_value(quantity: Quantity, value: object) -> str | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return f"{name}={value!r} is not a number; give {quantity.meaning}"
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an integer of more than 308 digits
+        number = float("inf")
     if number != number or number in (float("inf"), float("-inf")):
         return f"{name}={number} is not finite; give {quantity.meaning}"
     low, high = quantity.low, quantity.high

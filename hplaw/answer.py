@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools as ft
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from hplaw.errors import QueryError
 from hplaw.expression.backends import Undefined
 from hplaw.law.law import Law
 from hplaw.narrow import is_tuple
-from hplaw.point import SILENT, Point, distance, inputs, point, read_given
+from hplaw.point import SILENT, Point, closed_form, inputs, point, read_given
 
 
 Bounds = Mapping[str, tuple[float | None, float | None]]
@@ -136,20 +135,6 @@ def _uncertain(law: Law) -> bool:
     return bool(stated) or law.arrays is not None or any(item.prior for item in inputs(law))
 
 
-def closed_form(law: Law, known: Mapping[str, Any]) -> dict[str, float] | None:
-    """Return a decision's closed form at the law's best single values, or None where it has none or no value here."""
-    if not law.optimum:
-        return None
-    environment = point(law, {**known, **dict.fromkeys(law.chosen, 1.0)}).environment
-    for name in law.chosen:
-        del environment[name]
-    try:
-        found = {name: float(form(environment)) for name, form in law.point.optimum.items()}
-    except (Undefined, KeyError):
-        return None
-    return found if all(math.isfinite(value) and value > 0 for value in found.values()) else None
-
-
 def _on_grid(here: Point) -> Point:
     from hplaw.grid import classify
 
@@ -193,16 +178,3 @@ def by_category(law: Law, name: str, value: Any) -> Any:
     over = law.outputs[name][1]
     assert over is not None
     return dict(zip(law.namespace.scope.indices[over], value, strict=True))
-
-
-__all__ = [
-    "NO_COVARIANCE",
-    "Answer",
-    "Bounds",
-    "Spread",
-    "answer",
-    "by_category",
-    "closed_form",
-    "distance",
-    "plain_outputs",
-]

@@ -15,9 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hplaw.errors import QueryError
+from hplaw.exact import Ridges
+from hplaw.folded import folded
 from hplaw.law.law import Law
+from hplaw.linex import Linex, linex
 from hplaw.minimise import Minimum, minimise
-from hplaw.point import distance, point
+from hplaw.point import closed_form, distance, point
 from hplaw.posterior import Scenarios, growth, numpy, numpy_environment, scenarios
 
 
@@ -34,14 +37,13 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
     - `values`: chosen quantities; `samples` where each may really be best, `transfer` the same for another recipe.
     - `plateau`: range by quantity that costs at most a thousandth of expected loss.
-    - `minimised`: samples of what was minimised, at the values chosen; `regret` its expected excess over each scenario's best.
+    - `regret`: expected excess of what was minimised over each scenario's best, as a share.
     """
 
     values: dict[str, float]
     samples: dict[str, Array]
     transfer: dict[str, Array]
     plateau: dict[str, tuple[float, float]]
-    minimised: Array
     regret: float | None
 
 
@@ -71,6 +73,11 @@ class _Problem:
             else 0.0
         )
         self.shift = {name: stretch * z for name, z in self.drawn.discrepancy.items()}
+
+    @property
+    def simple(self) -> bool:
+        """Return whether the closed form is where each scenario is least: nothing fixed, nothing bounded."""
+        return self.closed and not self.bounded
 
     @property
     def closed(self) -> bool:
@@ -119,14 +126,11 @@ class _Problem:
 
     def start(self) -> Array:
         """Return where to begin `[quantity, 1]`: the closed form, or the best of a coarse scan over the domain."""
-        if self.law.optimum:
-            with np.errstate(all="ignore"):
-                environment = self.environment(None, single=True)
-                forms = self.law.program(numpy()).optimum
-                found = np.array(
-                    [[math.log(float(forms[name](environment)))] for name in self.free]
-                )
-            return np.clip(found, self.low, self.high)
+        found = closed_form(self.law, self.known)
+        if found is not None:
+            return np.clip(
+                np.array([[math.log(found[name])] for name in self.free]), self.low, self.high
+            )
         axes = [np.linspace(*self._reach(i), 25) for i in range(len(self.free))]
         grid = np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")], axis=1)[
             :, :, None
@@ -166,36 +170,91 @@ def decide(
     problem = _Problem(law, known, bounds or {})
     if not problem.free:
         message = f"{', '.join(law.chosen)} are all fixed; leave one of them out to have it chosen"
-        raise QueryError(message, field=law.chosen[0], conflict=True)
+        raise QueryError(message, field=law.chosen[0])
     for name, low, high in zip(problem.free, problem.low[:, 0], problem.high[:, 0], strict=True):
         if low > high:
             message = (
                 f"the bounds of {name} leave nothing: {math.exp(low):g} is above {math.exp(high):g}"
             )
-            raise QueryError(message, field=f"bounds.{name}", conflict=True)
+            raise QueryError(message, field=f"bounds.{name}")
+    if problem.drawn.uncertain and linex(law) is not None:
+        return _exact(problem)
     best = _least(problem)
     values = {name: math.exp(best[i, 0]) for i, name in enumerate(problem.free)}
+    plateau = {name: _plateau(problem, best, i) for i, name in enumerate(problem.free)}
     if not problem.drawn.uncertain:
-        plateau = {name: _plateau(problem, best, i) for i, name in enumerate(problem.free)}
-        minimised = problem.objective(best[None], single=True)[0]
-        return Decision(
-            values=values,
-            samples={},
-            transfer={},
-            plateau=plateau,
-            minimised=minimised,
-            regret=None,
-        )
+        return Decision(values=values, samples={}, transfer={}, plateau=plateau, regret=None)
     samples, least = _scatter(problem, best, transfer=False)
     transfer = _scatter(problem, best, transfer=True)[0] if problem.drawn.transfer else {}
-    minimised = problem.objective(best[None], shifted=True)[0]
     with np.errstate(all="ignore"):
-        regret = float((minimised / least - 1).mean())
+        regret = float((problem.objective(best[None], shifted=True)[0] / least - 1).mean())
+    regret = max(regret, 0.0) if math.isfinite(regret) else None
     return Decision(
-        values=values, samples=samples, transfer=transfer,
-        plateau={name: _plateau(problem, best, i) for i, name in enumerate(problem.free)},
-        minimised=minimised, regret=max(regret, 0.0) if math.isfinite(regret) else None,
+        values=values, samples=samples, transfer=transfer, plateau=plateau, regret=regret
+    )
+
+
+def _exact(problem: _Problem) -> Decision:
+    """Return the decision of a law whose objective is a sum of linex ridges, effects integrated in closed form."""
+    law, free = problem.law, problem.free
+    inputs = {
+        name: value
+        for name, value in point_inputs(law, problem.known).items()
+        if name not in law.chosen
+    }
+    fixed = {
+        i: math.log(problem.known[name]) for i, name in enumerate(law.chosen) if name not in free
+    }
+    low, high = problem.low[:, 0], problem.high[:, 0]
+    ridges = Ridges(_form(law), inputs, fixed)
+    best = ridges.least(problem.start()[:, 0], low, high)
+    edges = ridges.plateau(best, PLATEAU, low, high)
+    strays = [problem.shift.get(name) for name in law.chosen]
+    own, least = _own(problem, ridges, inputs, best, strays, transfer=False)
+    other = {}
+    if problem.drawn.transfer:
+        there = Ridges(_form(law, transfer=True), inputs, fixed) if not problem.simple else ridges
+        other, _ = _own(problem, there, inputs, best, strays, transfer=True)
+    regret = ridges.mean(best, ridges.form.variance + ridges.stray_variance(strays)) - least
+    return Decision(
+        values={name: math.exp(best[i]) for i, name in enumerate(free)}, samples=own, transfer=other,
+        plateau={name: (math.exp(edges[i][0]), math.exp(edges[i][1])) for i, name in enumerate(free)},
+        regret=max(math.expm1(regret), 0.0),
     )  # fmt: skip
+
+
+def _form(law: Law, *, transfer: bool = False) -> Linex:
+    form = linex(law, transfer=transfer)
+    assert form is not None
+    return form
+
+
+def _own(
+    problem: _Problem,
+    ridges: Ridges,
+    inputs: Mapping[str, Any],
+    best: Array,
+    strays: list[Array | None],
+    *,
+    transfer: bool,
+) -> tuple[dict[str, Array], float]:
+    """Return where each scenario has its own best values, by quantity, and the mean of its least excess there."""
+    law, free = problem.law, problem.free
+    if problem.simple:
+        program = folded(law, transfer=transfer)
+        environment = program.environment(inputs)
+        with np.errstate(all="ignore"):
+            found = {
+                name: program.optimum[name](environment) + np.zeros(problem.drawn.size)
+                for name in free
+            }
+        return {
+            n: v * np.exp(problem.shift[n]) if n in problem.shift else v for n, v in found.items()
+        }, 0.0
+    nothing = np.zeros(problem.drawn.size)
+    shift = [nothing if stray is None else stray for stray in strays]
+    x, least = ridges.own(best, problem.low[:, 0], problem.high[:, 0], shift, ridges.form.groups)
+    return {name: np.exp(x[i]) for i, name in enumerate(free)}, float(least.mean())
 
 
 def _least(problem: _Problem) -> Array:

@@ -6,14 +6,14 @@ import functools as ft
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from hplaw.answer import Answer, answer, closed_form
+from hplaw.answer import Answer, answer
 from hplaw.catalogue import Catalogue
 from hplaw.errors import QueryError
 from hplaw.expression.backends import Undefined
 from hplaw.law import Law
 from hplaw.listing import known_quantities
 from hplaw.plan import Candidate, Route, Slot, check_want, choose, find_route
-from hplaw.point import SILENT, Distance, Point, point
+from hplaw.point import SILENT, Distance, Point, closed_form, point
 from hplaw.question import Question
 
 

@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 
 from hplaw.answer import Spread
 from hplaw.decide import Decision
+from hplaw.expression.compile import Function
+from hplaw.folded import folded
 from hplaw.gaussian import NORMAL_QUANTILES, closed, log_deviation
 from hplaw.law.law import Law
+from hplaw.law.program import unroll
 from hplaw.point import distance, inputs, point
 from hplaw.posterior import (
     growth,
     numpy,
-    numpy_environment,
     prior_arguments,
     scenarios,
     standard_normals,
@@ -98,16 +100,16 @@ def intervals_of(
         numbers = _closed_spreads(law, known, numbers, spreads, transfers)
         if not numbers:
             return spreads, transfers, medians
-    plain = samples(law, known, numbers)
+    run = Run(law, known)
+    plain = {name: run.output(name) for name in numbers}
+    _collect(spreads, {name: values * run.noise(name) for name, values in plain.items()})
     if drawn.fitted:
-        medians = {
-            name: float(np.median(values))
-            for name, values in plain.items()
-            if np.isfinite(values).all()
-        }
-    _collect(spreads, {name: values * noise(law, name, known) for name, values in plain.items()})
-    if drawn.transfer:
-        _collect(transfers, samples(law, known, numbers, transfer=True))
+        medians = {name: spreads[name].median for name in numbers if name in spreads}
+    decided = law.spec.decision.minimise if law.spec.decision else None
+    others = [name for name in numbers if name != decided]  # losses of other recipes say nothing
+    if drawn.transfer and others:
+        there = Run(law, known, transfer=True)
+        _collect(transfers, {name: there.output(name) for name in others})
     return spreads, transfers, medians
 
 
@@ -143,31 +145,54 @@ def _collect(into: dict[str, Spread], found: Mapping[str, Array]) -> None:
             into[name] = levels
 
 
+class Run:
+    """A law run over its scenarios at one point: parameters, effects of a new group and discrepancy together."""
+
+    def __init__(self, law: Law, known: Mapping[str, Any], *, transfer: bool = False) -> None:
+        self.law, self.drawn = law, scenarios(law)
+        self.factor = stretch(law, distance(law, known).total)
+        here = point(law, known).environment
+        values: dict[str, Any] = {name: here[name] for name in law.inputs}
+        values.update(_drawn_inputs(law, known))
+        for name in law.chosen:
+            if name in self.drawn.discrepancy:
+                values[name] = values[name] * np.exp(-self.factor * self.drawn.discrepancy[name])
+        self.program = folded(law, transfer=transfer)
+        self.environment = self.program.environment(values)
+
+    def output(self, name: str) -> Array:
+        """Return an output scenario by scenario, without the noise of a run."""
+        with np.errstate(all="ignore"):
+            value = self.program.outputs[name](self.environment)
+            shift = self.drawn.discrepancy.get(name) if name not in self.law.chosen else None
+            if shift is not None:
+                return value * np.exp(self.factor * shift)
+        return np.asarray(value) + np.zeros(max(self.drawn.size, 1))
+
+    def noise(self, name: str) -> Any:
+        """Return the factor that the noise of one run puts on an output; 1 where the law states none."""
+        fit = self.law.spec.fit
+        if fit is None or fit.observed != name or fit.transform != "log" or not fit.scale:
+            return 1.0
+        with np.errstate(all="ignore"):
+            scale = _noise_scale(self.law)(self.environment)
+            return np.exp(scale * _standard_noise(fit.likelihood, self.drawn.size))
+
+
 def samples(
     law: Law, known: Mapping[str, Any], wanted: Sequence[str], *, transfer: bool = False
 ) -> dict[str, Array]:
-    """Return outputs scenario by scenario: parameters, effects of a new group, discrepancy; noise of a run apart."""
-    drawn = scenarios(law)
-    values = drawn.values(transfer=transfer)
-    environment = point(law, known).environment
-    values.update({name: environment[name] for name in law.inputs})
-    values.update(_drawn_inputs(law, known))
-    factor = stretch(law, distance(law, known).total)
-    for name in law.chosen:
-        if name in drawn.discrepancy:
-            values[name] = values[name] * np.exp(-factor * drawn.discrepancy[name])
-    program, environment = law.program(numpy()), numpy_environment(law, values)
-    found: dict[str, Array] = {}
-    with np.errstate(all="ignore"):
-        for name in wanted:
-            shift = drawn.discrepancy.get(name) if name not in law.chosen else None
-            value = program.outputs[name](environment)
-            found[name] = (
-                value * np.exp(factor * shift)
-                if shift is not None
-                else np.asarray(value) + np.zeros(max(drawn.size, 1))
-            )
-    return found
+    """Return outputs scenario by scenario."""
+    run = Run(law, known, transfer=transfer)
+    return {name: run.output(name) for name in wanted}
+
+
+@ft.lru_cache(maxsize=256)
+def _noise_scale(law: Law) -> Function:
+    """Return the function of the scale of a run's noise."""
+    assert law.spec.fit is not None
+    formula = law.namespace.formula(law.spec.fit.scale, table="fit", key="scale")
+    return unroll(law.namespace, formula, numpy(), ())
 
 
 def _drawn_inputs(law: Law, known: Mapping[str, Any]) -> dict[str, Array]:
@@ -204,22 +229,6 @@ def _draw(word: str, x: list[float], z: Array) -> Array:
             from hplaw.law.priors import centre
 
             return np.full_like(z, centre(word, *x))
-
-
-def noise(law: Law, name: str, known: Mapping[str, Any]) -> Any:
-    """Return the factor that the noise of one run puts on an output, scenario by scenario; 1 where none is stated."""
-    fit, drawn = law.spec.fit, scenarios(law)
-    if fit is None or fit.observed != name or fit.transform != "log" or not fit.scale:
-        return 1.0
-    values = drawn.values()
-    environment = point(law, known).environment
-    values.update({item: environment[item] for item in law.inputs})
-    from hplaw.law.program import unroll
-
-    formula = law.namespace.formula(fit.scale, table="fit", key="scale")
-    with np.errstate(all="ignore"):
-        scale = unroll(law.namespace, formula, numpy(), ())(numpy_environment(law, values))
-    return np.exp(scale * _standard_noise(fit.likelihood, drawn.size))
 
 
 @ft.lru_cache(maxsize=64)

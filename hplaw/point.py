@@ -180,6 +180,20 @@ def point(law: Law, known: Mapping[str, Any]) -> Point:
     return Point(law, "ok", None, environment)
 
 
+def closed_form(law: Law, known: Mapping[str, Any]) -> dict[str, float] | None:
+    """Return a decision's closed form at the law's best single values, or None where it has none or no value here."""
+    if not law.optimum:
+        return None
+    environment = point(law, {**known, **dict.fromkeys(law.chosen, 1.0)}).environment
+    for name in law.chosen:
+        del environment[name]
+    try:
+        found = {name: float(form(environment)) for name, form in law.point.optimum.items()}
+    except (Undefined, KeyError):
+        return None
+    return found if all(math.isfinite(value) and value > 0 for value in found.values()) else None
+
+
 def read_given(law: Law, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return `given` as a law's inputs: fractions for an exact law, tuples for an input over an index.
 

@@ -288,6 +288,34 @@ def _effect(
     }
 
 
+def effect_covariance(law: Law) -> dict[tuple[str, str], Any]:
+    """Return the covariance of the effects of a new group by pair of names, a number or one per scenario each.
+
+    Effects of different groups are independent; those that are not integrated are left out.
+    """
+    found: dict[tuple[str, str], Any] = {}
+    environment = numpy_environment(law, scenarios(law).parameters)
+    for group, effect in law.spec.effects.items():
+        if effect.predict != "integrate":
+            continue
+        if effect.covariance is not None:
+            for a, row in zip(effect.of, effect.covariance, strict=True):
+                found |= {(a, b): value for b, value in zip(effect.of, row, strict=True)}
+            continue
+        rho: Any = 0.0
+        if effect.correlation is not None:
+            rho = hyperparameter(law, effect.correlation, f"{group}_correlation", environment)
+        scale = {
+            n: hyperparameter(law, effect.scale[n], f"{n}_scale", environment) for n in effect.of
+        }
+        found |= {
+            (a, b): scale[a] * scale[b] * (1.0 if a == b else rho)
+            for a in effect.of
+            for b in effect.of
+        }
+    return found
+
+
 def _correlate(rho: Any, z: Array) -> list[Array]:
     """Return rows of unit variance and pairwise correlation `rho` (a number or one per scenario)."""
     if len(z) == 2:

@@ -24,6 +24,7 @@ from hplaw.messages import (
     Step,
     to_builtins,
 )
+from hplaw.narrow import is_tuple
 from hplaw.point import Distance, standing
 from hplaw.question import understand
 from hplaw.warn import warnings_of
@@ -131,9 +132,7 @@ def _shown(law: Law, quantities: tuple[str, ...]) -> tuple[str, str, dict[str, A
     spoken = {word for name in (*names, *lets) for word in law.words_of(name)}
     values = standing(law)
     constants = {
-        name: [plain(entry) for entry in value]
-        if isinstance(value := values[name], tuple)
-        else plain(value)
+        name: [plain(entry) for entry in value] if is_tuple(value := values[name]) else plain(value)
         for name in (*law.spec.parameters, *law.spec.constants)
         if name in spoken
     }

@@ -3,7 +3,8 @@
 from hplaw.expression.compile import Undefined, compile_expression
 from hplaw.expression.latex import latex, latex_name
 from hplaw.expression.parse import parse
-from hplaw.expression.scope import Kind, Scope, Symbol, Type, infer, names_in
+from hplaw.expression.scope import Kind, Scope, Symbol, Type, infer
+from hplaw.expression.tree import names_in
 
 
 __all__ = [

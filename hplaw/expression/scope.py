@@ -7,13 +7,13 @@ saying which entry; `sum` and `prod` close an index, an output with `over` gives
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
 from hplaw.errors import LawError, nearest
 from hplaw.expression.functions import CONSTANTS
-from hplaw.expression.tree import Binary, Call, Item, Name, Node, Number, Reduce, Unary, walk
+from hplaw.expression.tree import Binary, Call, Item, Name, Node, Number, Reduce, Unary
 
 
 class Type(enum.Enum):
@@ -56,21 +56,6 @@ class Scope(msgspec.Struct, frozen=True):
     def with_symbol(self, name: str, symbol: Symbol) -> Scope:
         """Return the scope with one more name."""
         return Scope({**self.symbols, name: symbol}, self.indices, self.categories)
-
-
-def names_in(node: Node) -> Iterator[str]:
-    """Yield every name that a formula speaks of, tables and keys included.
-
-    >>> from hplaw.expression.parse import parse
-    >>> sorted(names_in(parse("a * t[k]")))
-    ['a', 'k', 't']
-    """
-    for part in walk(node):
-        if isinstance(part, Name):
-            yield part.name
-        elif isinstance(part, Item):
-            yield part.name
-            yield from (key.name for key in part.keys)
 
 
 def infer(node: Node, scope: Scope) -> tuple[Type, frozenset[str]]:

@@ -89,3 +89,18 @@ def walk(node: Node) -> Iterator[Node]:
         top = stack.pop()
         yield top
         stack.extend(top.parts())
+
+
+def names_in(node: Node) -> Iterator[str]:
+    """Yield every name that a formula speaks of, tables and keys included.
+
+    >>> from hplaw.expression.parse import parse
+    >>> sorted(names_in(parse("a * t[k]")))
+    ['a', 'k', 't']
+    """
+    for part in walk(node):
+        if isinstance(part, Name):
+            yield part.name
+        elif isinstance(part, Item):
+            yield part.name
+            yield from (key.name for key in part.keys)

@@ -1,0 +1,56 @@
+"""One law at one point, as a record: what `hplaw evaluate` and POST .../evaluate answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hplaw.answer import answer, by_category
+from hplaw.errors import QueryError, nearest
+from hplaw.estimate import estimate_of
+from hplaw.law import Law
+from hplaw.listing import known_quantities
+from hplaw.messages import Estimate, Evaluation
+from hplaw.point import distance, read_given
+from hplaw.quantities import vocabulary
+
+
+def evaluate(law: Law, given: Mapping[str, Any], catalogue: Any = None) -> Evaluation:
+    """Return what one law says at one point, as a record.
+
+    **Arguments:**
+
+    - `given`: values by input, a table by category for an input over an index.
+
+    **Raises:** `QueryError` naming the input that is missing, unknown or out of bounds.
+    """
+    words = vocabulary() if catalogue is None else known_quantities(catalogue)
+    for name in given:
+        if name not in words:
+            message = f"'{name[:80]}' is not a quantity{nearest(name[:80], words)}; 'hplaw quantities' lists them"
+            raise QueryError(message, field=name)
+    known = dict(given) if law.spec.mixture is not None else read_given(law, given)
+    found = answer(law, known, catalogue=catalogue)
+    away = distance(law, {**known, **found.values})
+    outputs: dict[str, Estimate] = {}
+    tables: dict[str, dict[str, Estimate]] = {}
+    for name in dict.fromkeys((*law.gives, *found.values)):
+        if name in known:
+            continue
+        value = found.values.get(name)
+        if isinstance(value, tuple):
+            unit = law.quantity(name).unit
+            tables[name] = {
+                word: Estimate(
+                    value=entry if isinstance(entry, str) else float(entry),
+                    unit=unit,
+                    law=law.address,
+                )
+                for word, entry in by_category(law, name, value).items()
+            }
+        else:
+            outputs[name] = estimate_of(found, name)
+    return Evaluation(
+        law=law.address, status=found.status, outputs=outputs, tables=tables, say=found.say,
+        outside={**dict(away.differs), **{name: round(efolds, 4) for name, efolds in away.efolds}},
+    )  # fmt: skip

@@ -1,0 +1,245 @@
+"""Sums of linex ridges: the form of an objective whose expectation over effects is known in closed form.
+
+ln(objective) = rest + sum of c (e^t - 1 - t), with t affine in the logarithms of the chosen quantities and in the
+effects of a new group. Then E e^t = e^(mean + variance / 2), so that effects integrate exactly and only the draws of
+parameters are summed over.
+"""
+
+from __future__ import annotations
+
+import functools as ft
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hplaw.expression.compile import Function, compile_expression
+from hplaw.expression.tree import Binary, Call, Name, Node, Number, Reduce, Unary, names_in
+from hplaw.folded import Folder
+from hplaw.law.law import Law
+from hplaw.law.program import Environment, Program, compile_program
+from hplaw.posterior import effect_covariance, numpy, numpy_environment, scenarios
+
+
+Array = NDArray[np.float64]
+
+
+class Term(msgspec.Struct, frozen=True):
+    """One ridge as trees: its factors, those it is divided by, t, and the entries of the indices it stands under."""
+
+    factors: tuple[Node, ...]
+    divisors: tuple[Node, ...]
+    t: Node
+    at: tuple[tuple[str, int], ...]
+
+
+class Linex(msgspec.Struct, frozen=True, kw_only=True):
+    """A law's ridges, compiled.
+
+    - `program`: names of the law with all that does not move folded.
+    - `coefficients`, `offsets`: c, and t at chosen quantities of one and effects of zero, one function per ridge.
+    - `slopes`: d t / d ln(chosen), `[chosen, ridge x scenario]`.
+    - `variance`: that of t over the effects of a new group, `groups` what the drawn ones add to t, `[ridge x scenario]`.
+    """
+
+    program: Program
+    coefficients: tuple[Function, ...]
+    offsets: tuple[Function, ...]
+    slopes: Array
+    variance: Array
+    groups: Array
+    size: int
+
+    def at(self, inputs: Mapping[str, Any]) -> tuple[Array, Array]:
+        """Return c and the offset of t for every ridge and scenario at a law's inputs, `[ridge x scenario]` each."""
+        environment = self.program.environment(inputs)
+        with np.errstate(all="ignore"):
+            c = [f(environment) for f in self.coefficients]
+            t = [f(environment) for f in self.offsets]
+        return self._flat(c), self._flat(t)
+
+    def _flat(self, parts: list[Any]) -> Array:
+        found = np.empty((len(parts), self.size))
+        for row, part in zip(found, parts, strict=True):
+            row[:] = part
+        return found.reshape(-1)
+
+
+@ft.lru_cache(maxsize=256)
+def linex(law: Law, *, transfer: bool = False) -> Linex | None:
+    """Return a law's ridges, or None where its objective has another form; with `transfer`, in another recipe."""
+    decision = law.spec.decision
+    if decision is None or law.exact:
+        return None
+    tree = law.outputs[decision.minimise][0].tree
+    form = _Form(law)
+    while isinstance(tree, Name) and tree.name in form.lets:
+        tree = form.lets[tree.name].tree
+    if not (isinstance(tree, Call) and tree.function == "exp"):
+        return None
+    terms = form.terms(tree.arguments[0], (), (), ())
+    return _compile(law, terms, form.effects, transfer=transfer) if terms else None
+
+
+class _Form:
+    """Taking an objective apart; None wherever it has another form."""
+
+    def __init__(self, law: Law) -> None:
+        self.law, self.lets = law, law.namespace.lets
+        self.chosen = frozenset(law.chosen)
+        self.effects = tuple(
+            n for e in law.spec.effects.values() if e.predict == "integrate" for n in e.of
+        )
+        self.inputs = frozenset(law.inputs)
+
+    def free(self, node: Node, names: frozenset[str]) -> bool:
+        """Return whether a tree speaks of none of the names, its lets followed."""
+        return not any(
+            word in names or (word in self.lets and not self.free(self.lets[word].tree, names))
+            for word in names_in(node)
+        )
+
+    def terms(
+        self,
+        node: Node,
+        factors: tuple[Node, ...],
+        divisors: tuple[Node, ...],
+        at: tuple[tuple[str, int], ...],
+    ) -> tuple[Term, ...] | None:
+        """Return the ridges of a sum; parts without chosen quantities are left out."""
+        if self.free(node, self.chosen):
+            return () if not factors and not divisors else None
+        match node:
+            case Name(name=name) if name in self.lets:
+                return self.terms(self.lets[name].tree, factors, divisors, at)
+            case Binary(operator="+", left=left, right=right):
+                return _join(self.terms(part, factors, divisors, at) for part in (left, right))
+            case Binary(operator="*", left=left, right=right):
+                for factor, rest in ((left, right), (right, left)):
+                    if self.free(factor, self.chosen | frozenset(self.effects)):
+                        return self.terms(rest, (*factors, factor), divisors, at)
+                return None
+            case Binary(operator="/", left=left, right=right) if self.free(
+                right, self.chosen | frozenset(self.effects)
+            ):
+                return self.terms(left, factors, (*divisors, right), at)
+            case Reduce(function="sum", index=index, body=body):
+                entries = range(len(self.law.namespace.scope.indices[index]))
+                return _join(
+                    self.terms(body, factors, divisors, (*at, (index, i))) for i in entries
+                )
+            case Call(function="expm2", arguments=(t,)) if self.affine(t):
+                return (Term(factors, divisors, t, at),)
+            case _:
+                return None
+
+    def affine(self, node: Node) -> bool:
+        """Return whether t is affine in ln(chosen) and in effects, with slopes that do not move with the inputs."""
+        moving = self.chosen | frozenset(self.effects)
+        if self.free(node, moving):
+            return True
+        settled = self.inputs | moving
+        match node:
+            case Name(name=name):
+                return name in self.effects or (
+                    name in self.lets and self.affine(self.lets[name].tree)
+                )
+            case Unary(operator="-", x=x):
+                return self.affine(x)
+            case Binary(operator="+" | "-", left=left, right=right):
+                return self.affine(left) and self.affine(right)
+            case Binary(operator="*", left=left, right=right):
+                return (self.free(left, settled) and self.affine(right)) or (
+                    self.free(right, settled) and self.affine(left)
+                )
+            case Binary(operator="/", left=left, right=right):
+                return self.free(right, settled) and self.affine(left)
+            case Call(function="log", arguments=(Name(name=name),)):
+                return name in self.chosen
+            case _:
+                return False
+
+
+def _join(parts: Any) -> tuple[Term, ...] | None:
+    found: list[Term] = []
+    for part in parts:
+        if part is None:
+            return None
+        found += part
+    return tuple(found)
+
+
+def _compile(
+    law: Law, terms: tuple[Term, ...], effects: tuple[str, ...], *, transfer: bool
+) -> Linex:
+    """Return the ridges as functions; effects stand at zero in the environment."""
+    drawn = scenarios(law)
+    zero = {**drawn.values(transfer=transfer), **dict.fromkeys(effects, 0.0)}
+    folder = Folder(law, zero)
+    size = drawn.size
+    coefficients = [(folder.fold(_product(term)), dict(term.at)) for term in terms]
+    ones = dict.fromkeys(law.chosen, 1.0)
+    offsets = [(folder.fold(term.t), dict(term.at)) for term in terms]
+    kept = {**law.program(numpy()).constants, **zero, **folder.kept, **ones}
+    program = compile_program(
+        folder.namespace(), numpy(), outputs={}, optimum={}, cases=(), constants=kept
+    )
+    slopes = np.array([_slope(law, terms, zero, {name: np.e}, size) for name in law.chosen])
+    loads = {name: _slope(law, terms, zero, {name: 1.0}, size) for name in effects}
+    groups = sum(
+        (np.tile(drawn.effects[name], len(terms)) * loads[name] for name in effects),
+        np.zeros(len(terms) * size),
+    )
+    variance = np.zeros(len(terms) * size)
+    for (a, b), covariance in effect_covariance(law).items():
+        variance += np.tile(np.broadcast_to(covariance, (size,)), len(terms)) * loads[a] * loads[b]
+    return Linex(
+        program=program,
+        coefficients=tuple(compile_expression(node, folder.scope, numpy(), at) for node, at in coefficients),
+        offsets=tuple(compile_expression(node, folder.scope, numpy(), at) for node, at in offsets),
+        slopes=slopes, variance=variance, groups=groups, size=size,
+    )  # fmt: skip
+
+
+def _product(term: Term) -> Node:
+    """Return the factors of a ridge over what they are divided by, as one tree."""
+    node: Node = Number(column=1, text="1")
+    for factor in term.factors:
+        node = (
+            factor
+            if isinstance(node, Number)
+            else Binary(column=1, operator="*", left=node, right=factor)
+        )
+    for divisor in term.divisors:
+        node = Binary(column=1, operator="/", left=node, right=divisor)
+    return node
+
+
+def _slope(
+    law: Law,
+    terms: tuple[Term, ...],
+    zero: Mapping[str, Any],
+    moved: Mapping[str, float],
+    size: int,
+) -> Array:
+    """Return the change of t by ridge and scenario when one affine name moves by one; it is the same at any input."""
+    inputs = {name: _anything(law, name) for name in law.inputs}
+    rows: list[Array] = []
+    for term in terms:
+        function = compile_expression(term.t, law.namespace.scope, numpy(), dict(term.at))
+        with np.errstate(all="ignore"):
+            before: Environment = numpy_environment(law, {**zero, **inputs})
+            after: Environment = numpy_environment(law, {**zero, **inputs, **moved})
+            rows.append(np.broadcast_to(function(after) - function(before), (size,)))
+    return np.concatenate(rows)
+
+
+def _anything(law: Law, name: str) -> Any:
+    """Return some value of an input: slopes are the same at all."""
+    quantity = law.quantity(name)
+    if not quantity.categorical:
+        return 1.0
+    seen = law.spec.domain.get(name) or law.namespace.scope.indices.get(name) or quantity.categories
+    return seen[0] if seen else ""

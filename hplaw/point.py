@@ -272,7 +272,8 @@ def distance(law: Law, known: Mapping[str, Any]) -> Distance:
             continue
         edge = high if value > high else low
         if edge > 0 and value > 0:
-            efolds.append((name, abs(math.log(value / edge))))
+            # not the logarithm of a quotient, which may underflow
+            efolds.append((name, abs(math.log(value) - math.log(edge))))
         else:
             efolds.append((name, abs(value - edge) / ((high - low) or abs(edge) or 1.0)))
     if not differs and not efolds:

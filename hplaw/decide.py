@@ -37,6 +37,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
     - `values`: chosen quantities; `samples` where each may really be best, `transfer` the same for another recipe.
     - `plateau`: range by quantity that costs at most a thousandth of expected loss.
+    - `lets`: names of the law known by the way, scenario by scenario, at the values chosen.
     - `regret`: expected excess of what was minimised over each scenario's best, as a share.
     """
 
@@ -45,6 +46,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     transfer: dict[str, Array]
     plateau: dict[str, tuple[float, float]]
     regret: float | None
+    lets: dict[str, Array] = {}
 
 
 class _Problem:
@@ -220,6 +222,7 @@ def _exact(problem: _Problem) -> Decision:
         values={name: math.exp(best[i]) for i, name in enumerate(free)}, samples=own, transfer=other,
         plateau={name: (math.exp(edges[i][0]), math.exp(edges[i][1])) for i, name in enumerate(free)},
         regret=max(math.expm1(regret), 0.0),
+        lets={ridges.form.let: ridges.excess(best, strays)} if ridges.form.let else {},
     )  # fmt: skip
 
 
@@ -251,9 +254,7 @@ def _own(
         return {
             n: v * np.exp(problem.shift[n]) if n in problem.shift else v for n, v in found.items()
         }, 0.0
-    nothing = np.zeros(problem.drawn.size)
-    shift = [nothing if stray is None else stray for stray in strays]
-    x, least = ridges.own(best, problem.low[:, 0], problem.high[:, 0], shift, ridges.form.groups)
+    x, least = ridges.own(best, problem.low[:, 0], problem.high[:, 0], strays)
     return {name: np.exp(x[i]) for i, name in enumerate(free)}, float(least.mean())
 
 

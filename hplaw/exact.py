@@ -21,7 +21,9 @@ _ROUNDS = 30
 _TOLERANCE = 1e-5
 """Newton step, in e-folds, behind which the error is its square."""
 _REACH = 1.5
-_THIN = 4
+_EDGE = 1e-2
+"""Newton step, in e-folds, at which an edge of a plateau is known well enough."""
+_THIN = 16
 """Every which draw is used for the edges of a plateau, which need two digits, not six."""
 
 
@@ -79,27 +81,36 @@ class Ridges:
                 total = total + slope * other * float(np.mean(stray * beside))
         return np.asarray(total)
 
+    def moved(self, strays: Sequence[Array | None]) -> Array:
+        """Return by how much shifts of the optimum, by chosen quantity, lower t, `[ridge x scenario]`."""
+        ridges = len(self.c) // self.size
+        total: Any = np.zeros(len(self.c))
+        for slope, stray in zip(self.form.slopes, strays, strict=True):
+            if stray is not None:
+                total = total + slope * np.tile(stray, ridges)
+        return np.asarray(total)
+
+    def excess(self, x: Array, strays: Sequence[Array | None]) -> Array:
+        """Return each scenario's excess at `x`, effects of a new group and shifts of its optimum included."""
+        m = self.offset + self.form.groups + x @ self.slopes - self.moved(strays)
+        return (self.c * (np.exp(m) - 1 - m)).reshape(-1, self.size).sum(axis=0)
+
     def curvature(self, x: Array) -> Array:
         """Return the Hessian of the expected excess."""
         e = self.c * np.exp(self.offset + self.form.variance / 2 + x @ self.slopes)
         return (self.slopes * e) @ self.slopes.T / self.size
 
     def own(
-        self, start: Array, low: Array, high: Array, shift: Sequence[Array], groups: Array
+        self, start: Array, low: Array, high: Array, strays: Sequence[Array | None]
     ) -> tuple[Array, Array]:
         """Return each scenario's own best free quantities `[quantity, scenario]`, and its least excess there.
 
         **Arguments:**
 
-        - `shift`: by chosen quantity, how far a scenario's optimum is moved by discrepancy.
-        - `groups`: what the effects of a new group add to t, `[ridge x scenario]`.
+        - `strays`: by chosen quantity, how far a scenario's optimum is moved by discrepancy.
         """
         ridges = len(self.c) // self.size
-        moved = sum(
-            (s * np.tile(d, ridges) for s, d in zip(self.form.slopes, shift, strict=True)),
-            np.zeros_like(self.c),
-        )
-        base = (self.offset + groups - moved).reshape(ridges, self.size)
+        base = (self.offset + self.form.groups - self.moved(strays)).reshape(ridges, self.size)
         c, slopes = (
             self.c.reshape(ridges, self.size),
             self.slopes.reshape(len(self.free), ridges, self.size),
@@ -150,7 +161,7 @@ class Ridges:
             residual[rows, which] = limit - excess
             step: Array = np.linalg.solve(system, residual[:, :, None])[:, :, 0]
             edges = edges + np.clip(step, -1.0, 1.0)
-            if np.abs(step).max() < 1e-5:
+            if np.abs(step).max() < _EDGE:
                 break
         at = np.clip(edges[rows, which], low[which], high[which])
         return [(float(at[2 * i]), float(at[2 * i + 1])) for i in range(count)]

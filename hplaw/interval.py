@@ -100,7 +100,7 @@ def intervals_of(
         numbers = _closed_spreads(law, known, numbers, spreads, transfers)
         if not numbers:
             return spreads, transfers, medians
-    run = Run(law, known)
+    run = Run(law, known, lets=decision.lets if decision else {})
     plain = {name: run.output(name) for name in numbers}
     _collect(spreads, {name: values * run.noise(name) for name, values in plain.items()})
     if drawn.fitted:
@@ -146,9 +146,19 @@ def _collect(into: dict[str, Spread], found: Mapping[str, Array]) -> None:
 
 
 class Run:
-    """A law run over its scenarios at one point: parameters, effects of a new group and discrepancy together."""
+    """A law run over its scenarios at one point: parameters, effects of a new group and discrepancy together.
 
-    def __init__(self, law: Law, known: Mapping[str, Any], *, transfer: bool = False) -> None:
+    `lets` are names of the law that are known already, scenario by scenario.
+    """
+
+    def __init__(
+        self,
+        law: Law,
+        known: Mapping[str, Any],
+        *,
+        transfer: bool = False,
+        lets: Mapping[str, Array] | None = None,
+    ) -> None:
         self.law, self.drawn = law, scenarios(law)
         self.factor = stretch(law, distance(law, known).total)
         here = point(law, known).environment
@@ -158,7 +168,7 @@ class Run:
             if name in self.drawn.discrepancy:
                 values[name] = values[name] * np.exp(-self.factor * self.drawn.discrepancy[name])
         self.program = folded(law, transfer=transfer)
-        self.environment = self.program.environment(values)
+        self.environment = self.program.environment({**values, **(lets or {})})
 
     def output(self, name: str) -> Array:
         """Return an output scenario by scenario, without the noise of a run."""

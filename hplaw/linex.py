@@ -42,6 +42,7 @@ class Linex(msgspec.Struct, frozen=True, kw_only=True):
     - `coefficients`, `offsets`: c, and t at chosen quantities of one and effects of zero, one function per ridge.
     - `slopes`: d t / d ln(chosen), `[chosen, ridge x scenario]`.
     - `variance`: that of t over the effects of a new group, `groups` what the drawn ones add to t, `[ridge x scenario]`.
+    - `let`: the name of the law that is the sum of all ridges, if there is one.
     """
 
     program: Program
@@ -51,6 +52,7 @@ class Linex(msgspec.Struct, frozen=True, kw_only=True):
     variance: Array
     groups: Array
     size: int
+    let: str | None
 
     def at(self, inputs: Mapping[str, Any]) -> tuple[Array, Array]:
         """Return c and the offset of t for every ridge and scenario at a law's inputs, `[ridge x scenario]` each."""
@@ -80,7 +82,10 @@ def linex(law: Law, *, transfer: bool = False) -> Linex | None:
     if not (isinstance(tree, Call) and tree.function == "exp"):
         return None
     terms = form.terms(tree.arguments[0], (), (), ())
-    return _compile(law, terms, form.effects, transfer=transfer) if terms else None
+    if not terms:
+        return None
+    let = form.whole[0] if form.whole and form.whole[1] == len(terms) else None
+    return _compile(law, terms, form.effects, let, transfer=transfer)
 
 
 class _Form:
@@ -93,6 +98,7 @@ class _Form:
             n for e in law.spec.effects.values() if e.predict == "integrate" for n in e.of
         )
         self.inputs = frozenset(law.inputs)
+        self.whole: tuple[str, int] | None = None
 
     def free(self, node: Node, names: frozenset[str]) -> bool:
         """Return whether a tree speaks of none of the names, its lets followed."""
@@ -113,7 +119,10 @@ class _Form:
             return () if not factors and not divisors else None
         match node:
             case Name(name=name) if name in self.lets:
-                return self.terms(self.lets[name].tree, factors, divisors, at)
+                found = self.terms(self.lets[name].tree, factors, divisors, at)
+                if not factors and not divisors and found and self.pure(self.lets[name].tree):
+                    self.whole = (name, len(found))
+                return found
             case Binary(operator="+", left=left, right=right):
                 return _join(self.terms(part, factors, divisors, at) for part in (left, right))
             case Binary(operator="*", left=left, right=right):
@@ -134,6 +143,18 @@ class _Form:
                 return (Term(factors, divisors, t, at),)
             case _:
                 return None
+
+    def pure(self, node: Node) -> bool:
+        """Return whether a sum of ridges has no part without chosen quantities."""
+        if self.free(node, self.chosen):
+            return False
+        if isinstance(node, Name) and node.name in self.lets:
+            return self.pure(self.lets[node.name].tree)
+        return (
+            not isinstance(node, Binary)
+            or node.operator != "+"
+            or (self.pure(node.left) and self.pure(node.right))
+        )
 
     def affine(self, node: Node) -> bool:
         """Return whether t is affine in ln(chosen) and in effects, with slopes that do not move with the inputs."""
@@ -172,7 +193,7 @@ def _join(parts: Any) -> tuple[Term, ...] | None:
 
 
 def _compile(
-    law: Law, terms: tuple[Term, ...], effects: tuple[str, ...], *, transfer: bool
+    law: Law, terms: tuple[Term, ...], effects: tuple[str, ...], let: str | None, *, transfer: bool
 ) -> Linex:
     """Return the ridges as functions; effects stand at zero in the environment."""
     drawn = scenarios(law)
@@ -199,7 +220,7 @@ def _compile(
         program=program,
         coefficients=tuple(compile_expression(node, folder.scope, numpy(), at) for node, at in coefficients),
         offsets=tuple(compile_expression(node, folder.scope, numpy(), at) for node, at in offsets),
-        slopes=slopes, variance=variance, groups=groups, size=size,
+        slopes=slopes, variance=variance, groups=groups, size=size, let=let,
     )  # fmt: skip
 
 

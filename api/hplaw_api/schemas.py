@@ -114,8 +114,9 @@ def components(catalogue: Catalogue) -> dict[str, Schema]:
         "default": [],
         "description": "laws preferred for the quantities that they can give",
     }
-    for name in ("optimizer", "precision"):
-        asked[name] = _named(words[name])
+    asked["optimizer"] = {**_named(words["optimizer"]), "default": "adamw"}
+    for name in ("precision", "hardware"):
+        asked[name] = {"anyOf": [_named(words[name]), {"type": "null"}], "default": None}
     return found
 
 

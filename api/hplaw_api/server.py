@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from litestar.types import ASGIApp
+
 from hplaw_api.app import create_app
 from hplaw_api.settings import Settings
 
@@ -19,17 +21,22 @@ _STOP_S = 10
 
 def serve(settings: Settings) -> None:
     """Listen until SIGTERM or SIGINT, then finish what is in flight and return."""
-    import uvicorn
-
     if settings.exposed:
         _log.warning(
             "listening on %s without a key: everybody who reaches it may ask; set HPLAW_API_KEY",
             settings.host,
         )
+    listen(create_app(settings), host=settings.host, port=settings.port)
+
+
+def listen(app: ASGIApp, *, host: str, port: int) -> None:
+    """Serve any ASGI application as hplaw is served; benchmarks serve theirs with it."""
+    import uvicorn
+
     uvicorn.run(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
+        app,  # pyright: ignore[reportArgumentType]
+        host=host,
+        port=port,
         access_log=False,
         log_level="info",
         limit_concurrency=_MOST_CONNECTIONS,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import numbers
+import string
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import quote
 
 import msgspec
 
-from hplaw.errors import ClientError, HplawError, LawNotFound, QueryError
+from hplaw.errors import ClientError, LawNotFound, QueryError
 from hplaw.messages import (
     MAX_QUERIES,
     BatchReply,
@@ -24,7 +25,7 @@ from hplaw.messages import (
     Query,
     Recommendation,
 )
-from hplaw.problems import plain_problem, to_error
+from hplaw.problems import to_error
 
 
 _MAX_BODY = 7_000_000
@@ -32,6 +33,9 @@ _MAX_BODY = 7_000_000
 
 _RETRIED = frozenset({429, 502, 503, 504})
 """HTTP statuses that may pass by themselves; every call of the interface may be repeated safely."""
+
+_ADDRESS = frozenset(string.ascii_letters + string.digits + "-_.@+")
+"""Characters of a law's address."""
 
 _LONGEST_WAIT_S = 30.0
 """A service that asks to wait for longer, in seconds, is believed and not asked again."""
@@ -181,23 +185,15 @@ def read_reply(call: Call, reply: Reply) -> Any:
     status = reply.status
     if status is None:
         raise reply.lost or ClientError("no reply")
-    if status not in call.good:
-        raise _refusal(status, reply.body)
     try:
+        if status not in call.good:
+            raise to_error(msgspec.json.decode(reply.body, type=Problem))
         if call.kind is str:
             return reply.body.decode()
         return msgspec.json.decode(reply.body, type=call.kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         message = f"{call.method} {call.path} answered {status} with no record of hplaw ({error}); is this the address of an hplaw service, of this version?"
         raise ClientError(message, status=status) from None
-
-
-def _refusal(status: int, body: bytes) -> HplawError:
-    try:
-        return to_error(msgspec.json.decode(body, type=Problem))
-    except msgspec.MsgspecError:
-        known = 400 <= status < 600
-        return to_error(plain_problem(status if known else 502, "no answer of an hplaw service"))
 
 
 def pause(call: Call, reply: Reply, *, attempt: int, retries: int, chance: float) -> float | None:
@@ -226,8 +222,8 @@ def pause(call: Call, reply: Reply, *, attempt: int, retries: int, chance: float
 
 
 def _law_path(address: str) -> str:
-    if address in {"", ".", ".."}:
-        message = f"'{address}' is no law; give an id such as step-law-2025"
+    if address in {"", ".", ".."} or not _ADDRESS.issuperset(address):
+        message = f"'{address[:80]}' is no law; give an id such as step-law-2025"
         raise LawNotFound(message)
     # a plus must be escaped: some proxies read it as a space
     return f"/v1/laws/{quote(address, safe='@')}"

@@ -102,3 +102,12 @@ def test_many_callers_at_once_get_their_own_answers(http):
 
     with cf.ThreadPoolExecutor(16) as pool:
         assert all(pool.map(ask, range(200)))
+
+
+@pytest.mark.parametrize("n_params", [5e-324, 1e-300, 1e18])
+@pytest.mark.parametrize("tokens", [5e-324, 1e-300, 1e22])
+def test_extremes_are_answered(http, n_params, tokens):
+    query = {"n_params": n_params, "tokens": tokens}
+    assert http.post("/v1/recommendations", json=query).status_code == 200
+    rows = http.post("/v1/recommendations/batch", json={"queries": [query] * 20})
+    assert rows.status_code == 200

@@ -1,0 +1,132 @@
+"""The description of the interface, and the page that shows it."""
+
+import re
+
+import jsonschema_rs
+import pytest
+
+from hplaw.catalogue import load_catalogue
+from hplaw.quantities import vocabulary
+from hplaw_api import Settings, create_app
+
+
+@pytest.fixture
+def api(http):
+    reply = http.get("/schema/openapi.json")
+    assert reply.headers["content-type"] == "application/json"
+    return reply.json()
+
+
+def operations(api):
+    return [
+        (path, method, operation)
+        for path, methods in api["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def validator(api, schema):
+    components = {"components": api["components"]}
+    return jsonschema_rs.Draft202012Validator({**schema, **components})
+
+
+def test_schema_describes_exactly_the_routes(api):
+    app = create_app(Settings())
+    served = {
+        (re.sub(r":\w+}", "}", route.path), method.lower())
+        for route in app.routes
+        for method in route.methods - {"OPTIONS"}
+        if route.path != "/" and not route.path.startswith("/schema")
+    }
+    assert served == {(path, method) for path, method, _ in operations(api)}
+
+
+def test_every_operation_documents_its_errors_as_problems(api):
+    for path, _, operation in operations(api):
+        assert {"200", "400", "500"} <= set(operation["responses"]), path
+        for status, response in operation["responses"].items():
+            if int(status) >= 400 and "$ref" in response:
+                shared = api["components"]["responses"][response["$ref"].rpartition("/")[2]]
+                assert list(shared["content"]) == ["application/problem+json"]
+
+
+def test_units_and_meanings_are_in_the_descriptions(api):
+    given = api["components"]["schemas"]["Given"]["properties"]
+    assert "training tokens" in given["tokens"]["description"]
+    assert given["energy_j"]["description"].endswith("in J")
+    assert set(given) >= set(vocabulary()) - {"loss"}
+    query = api["paths"]["/v1/recommendations"]["get"]["parameters"]
+    assert all(parameter["description"] for parameter in query)
+
+
+def test_examples_are_valid_and_answered(api, http):
+    for path, method, operation in operations(api):
+        body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+        if body:
+            assert validator(api, body["schema"]).is_valid(body["example"])
+            reply = http.request(method, path.format(address="step-law-2025"), json=body["example"])
+            assert reply.status_code == 200, reply.text
+
+
+@pytest.mark.parametrize(
+    ("body", "valid"),
+    [
+        ({}, True),
+        ({"n_params": 7e9, "tokens": 1.4e12}, True),
+        ({"n_params": None}, True),
+        ({"given": {"seq_len": 2048}, "want": ["steps"]}, True),
+        ({"bounds": {"batch_tokens": {"high": 4e6}}}, True),
+        ({"model": {"n_layers": 12, "d_model": 768}}, True),
+        ({"model": {"model_type": "llama", "hidden_size": 768, "torch_dtype": "bfloat16"}}, True),
+        ({"model": {"layers": 12}}, False),
+        ({"model": {"hidden_size": "768"}}, False),
+        ({"n_params": 0}, False),
+        ({"n_params": "7B"}, False),
+        ({"want": ["peak_rl"]}, False),
+        ({"given": {"loss": 2.0}}, False),
+        ({"given": {"schedule": "stairs"}}, False),
+        ({"bounds": {"optimizer": {}}}, False),
+        ({"optimizer": "adamv"}, False),
+        ({"n_parameters": 1}, False),
+    ],
+)
+def test_schema_and_service_agree_on_what_is_allowed(api, http, body, valid):
+    described = validator(api, {"$ref": "#/components/schemas/Query"}).is_valid(body)
+    answered = http.post("/v1/recommendations", json=body).status_code == 200
+    assert (described, answered) == (valid, valid)
+
+
+def test_replies_conform_to_their_schemas(api, http):
+    address = load_catalogue().get("step-law-2025").address
+    for path, method, operation in operations(api):
+        good = operation["responses"]["200"]["content"]
+        if method == "get" and "application/json" in good:
+            reply = http.get(path.format(address=address))
+            assert validator(api, good["application/json"]["schema"]).is_valid(reply.json()), path
+
+
+def test_page_and_its_parts_are_shipped(http):
+    page = http.get("/schema")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    parts = re.findall(r'(?:href|src)="([^"]+)"', page.text)
+    assert len(parts) >= 3
+    for part in parts:
+        assert part == "data:," or http.get(part).status_code == 200
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+
+
+def test_page_asks_nothing_of_other_hosts(http):
+    for part in ("/schema", "/schema/docs.js", "/schema/docs.css"):
+        assert "//" not in re.sub(r"^\s*//.*$", "", http.get(part).text, flags=re.MULTILINE)
+
+
+def test_root_leads_to_the_page(http):
+    reply = http.get("/")
+    assert (reply.status_code, reply.headers["location"]) == (307, "/schema")
+
+
+def test_options_names_the_methods_of_a_path(api, http):
+    for path, methods in api["paths"].items():
+        reply = http.options(path.format(address="step-law-2025"))
+        allowed = {method.lower() for method in re.findall(r"\w+", reply.headers["allow"])}
+        assert allowed - {"options"} == set(methods), path

@@ -1,0 +1,176 @@
+"""What every client does, in this process or over HTTP: the same methods, records and errors."""
+
+import math
+
+import msgspec
+import numpy as np
+import pytest
+
+import hplaw
+from hplaw.errors import LawNotFound, QueryError
+from hplaw.messages import (
+    BriefRecommendation,
+    Evaluation,
+    Health,
+    LawRecord,
+    LawSummary,
+    QuantityRecord,
+    Query,
+    Recommendation,
+)
+
+
+SEVEN_B = {"n_params": 7e9, "tokens": 1.4e12}
+LEAN = {**SEVEN_B, "want": ["peak_lr", "batch_tokens", "loss"]}
+
+
+def test_question_by_fields_and_by_record_have_one_answer(client):
+    by_fields = client.recommend(**LEAN)
+    assert isinstance(by_fields, Recommendation)
+    assert by_fields.answers["peak_lr"].value > 0
+    assert client.recommend(Query(**LEAN)) == by_fields
+
+
+def test_answer_is_that_of_the_library(client):
+    assert client.recommend(**SEVEN_B) == hplaw.recommend(**SEVEN_B)
+
+
+def test_numbers_of_numpy_are_numbers(client):
+    answer = client.recommend(n_params=np.int64(7_000_000_000), tokens=np.float64(1.4e12))
+    assert answer.answers == client.recommend(**SEVEN_B).answers
+
+
+def test_batch_is_answered_in_order_by_fields_and_by_record(client):
+    queries = [
+        Query(**{**LEAN, "n_params": 1e9}),
+        {**LEAN, "n_params": 4e9},
+        {**LEAN, "laws": ["no-law"]},
+    ]
+    rows = client.recommend_batch(queries)
+    assert all(isinstance(row, BriefRecommendation) for row in rows)
+    assert rows[0].answers["peak_lr"].value > rows[1].answers["peak_lr"].value
+    assert rows[0].error is None
+    assert "no-law" in rows[2].error
+    assert client.recommend_batch([]) == []
+
+
+def test_batch_of_any_length_is_answered(client):
+    queries = [{"n_params": 1e9 + k, "want": ["compute_flop"]} for k in range(10_001)]
+    assert len(client.recommend_batch(queries)) == 10_001
+
+
+def test_laws_are_listed_and_filtered(client):
+    laws = client.laws()
+    assert all(isinstance(law, LawSummary) for law in laws)
+    assert client.laws(quantity="peak_lr", status="published") == [
+        law for law in laws if "peak_lr" in law.outputs and law.status == "published"
+    ]
+
+
+def test_law_is_read_by_its_whole_address(client):
+    law = client.law("step-law-2025")
+    assert isinstance(law, LawRecord)
+    assert client.law(law.summary.address) == law
+
+
+def test_citation_is_read(client):
+    assert client.bibtex("step-law-2025") == client.law("step-law-2025").citation.bibtex
+
+
+def test_law_is_evaluated(client):
+    found = client.evaluate("step-law-2025", {"n_params": 1e9, "tokens": 1e11})
+    assert isinstance(found, Evaluation)
+    assert found.outputs["peak_lr"].value == pytest.approx(1.632499e-3, rel=1e-6)
+
+
+def test_vocabulary_is_listed(client):
+    words = client.quantities()
+    assert all(isinstance(word, QuantityRecord) for word in words)
+    assert words[0].name == "n_params"
+
+
+def test_health_is_told(client):
+    health = client.ready()
+    assert isinstance(health, Health)
+    assert health.status == "ready"
+    assert health.laws == len(client.laws())
+
+
+WRONG = [
+    ("unknown quantity", {"want": ["peak_rl"]}, "want", False),
+    ("unknown given", {"given": {"seq_length": 1.0}}, "given", False),
+    ("negative", {"n_params": -3.0}, "n_params", True),
+    ("zero", {"n_params": 0}, "n_params", True),
+    ("string for number", {"n_params": "7B"}, "n_params", True),
+    ("unknown field", {"n_parms": 7e9}, "n_parms", True),
+    ("nan", {"n_params": math.nan}, "n_params", True),
+    ("infinity", {"tokens": math.inf}, "tokens", True),
+    ("nan inside", {"given": {"peak_lr": math.nan}}, "given.peak_lr", True),
+    ("infinite bound", {"bounds": {"peak_lr": {"high": math.inf}}}, "bounds.peak_lr.high", True),
+    ("no plain value", {"n_params": object()}, "", False),
+]
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "malformed"), [row[1:] for row in WRONG], ids=[row[0] for row in WRONG]
+)
+def test_wrong_question_raises_the_same_error_naming_the_field(client, fields, field, malformed):
+    with pytest.raises(QueryError) as caught:
+        client.recommend(**fields)
+    assert field in caught.value.field
+    assert caught.value.malformed is malformed
+    if "n_params" not in fields or fields["n_params"] == -3.0:
+        with pytest.raises(QueryError) as of_library:
+            hplaw.recommend(**fields)
+        assert str(of_library.value) == str(caught.value)
+
+
+def test_values_that_contradict_raise_the_same_error(client):
+    with pytest.raises(QueryError) as caught:
+        client.recommend(n_params=1e9, n_active_params=2e9)
+    assert caught.value.conflict
+    assert caught.value.field == "n_active_params"
+
+
+def test_record_built_with_wrong_values_is_refused_too(client):
+    with pytest.raises(QueryError, match="n_params"):
+        client.recommend(Query(n_params=-1.0))
+
+
+def test_query_and_fields_together_are_refused(client):
+    with pytest.raises(QueryError, match="not both"):
+        client.recommend(Query(), n_params=1e9)
+
+
+def test_row_that_is_no_query_is_named(client):
+    with pytest.raises(QueryError) as caught:
+        client.recommend_batch([{}, {"n_params": "7B"}])
+    assert caught.value.field == "queries[1].n_params"
+
+
+@pytest.mark.parametrize("address", ["step-law", "step-law-2025@99", "", "..", "a/b", "ä", "a?b#c"])
+def test_unknown_law_raises_the_same_error(client, address):
+    for ask in (client.law, client.bibtex, lambda name: client.evaluate(name, {})):
+        with pytest.raises(LawNotFound):
+            ask(address)
+
+
+def test_nearest_law_is_offered(client):
+    with pytest.raises(LawNotFound, match="step-law-2025"):
+        client.law("step-law-2024")
+
+
+def test_wrong_filter_raises_the_same_error(client):
+    with pytest.raises(QueryError, match="peak_lr"):
+        client.laws(quantity="peak_rl")
+
+
+def test_missing_input_of_a_law_raises_the_same_error(client):
+    with pytest.raises(QueryError, match="tokens") as caught:
+        client.evaluate("step-law-2025", {"n_params": 1e9})
+    assert caught.value.conflict
+
+
+def test_records_read_back_from_their_json(client):
+    for record in (client.recommend(**LEAN), client.law("step-law-2025"), client.ready()):
+        assert msgspec.json.decode(msgspec.json.encode(record), type=type(record)) == record

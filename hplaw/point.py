@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools as ft
 import math
+import sys
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import msgspec
 
 from hplaw.errors import QueryError, nearest
-from hplaw.expression.backends import Undefined
+from hplaw.expression.backends import Undefined, exact_number
 from hplaw.expression.compile import Function
 from hplaw.law.law import Law
 from hplaw.law.priors import PRIORS
@@ -78,7 +79,7 @@ def _number(law: Law, value: Any) -> Any:
     """Return a number as the law's own arithmetic wants it; exact laws read decimals and fractions as written."""
     if not law.exact:
         return float(value)
-    return Fraction(value) if isinstance(value, str) else Fraction(repr(value))
+    return exact_number(value if isinstance(value, str) else repr(value))
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -102,7 +103,7 @@ class Point(msgspec.Struct, frozen=True):
             message = self._where(str(error))
             raise Undefined(message) from None
         for entry in value if is_tuple(value) else (value,):
-            if isinstance(entry, float) and not math.isfinite(entry):
+            if isinstance(entry, float | Fraction) and not abs(entry) <= sys.float_info.max:
                 message = self._where("the result is too large to write down")
                 raise Undefined(message)
         return value
@@ -227,11 +228,11 @@ def _read(law: Law, item: Input, value: Any) -> Any:
         and not isinstance(value, bool)
     ):
         try:
-            exact = Fraction(value) if isinstance(value, str) else Fraction(repr(value))
-        except (ValueError, ZeroDivisionError):
-            message = f"{item.name}={value!r} is not a number or a fraction such as 1/2"
+            exact = exact_number(value if isinstance(value, str) else repr(value))
+            value, check = exact, float(exact)
+        except (ValueError, OverflowError):
+            message = f"{item.name}={value!r:.60} is not a number or a fraction such as 1/2"
             raise QueryError(message, field=item.name) from None
-        value, check = exact, float(exact)
     else:
         check = value
     problem = check_value(law.quantity(item.name), check)

@@ -40,17 +40,18 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
 def _guard(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     """Return `function` with every arithmetic failure turned into words."""
 
-    def guarded(*x: float) -> float:
+    def guarded(*x: Any) -> float:
         try:
             y = function(*x)
         except OverflowError:
             message = f"{name} is too large to write down"
+            raise Undefined(message) from None
         except (ValueError, ZeroDivisionError):
-            message = f"{name} of {', '.join(f'{v:g}' for v in x)} has no value"
-        else:
-            if y == y:
-                return y
-            message = f"{name} of {', '.join(f'{v:g}' for v in x)} has no value"
+            y = math.nan
+        if y == y:
+            return y
+        numbers = [f"{v:g}" for v in x if isinstance(v, int | float)]  # a curve is no number
+        message = f"{name} of {', '.join(numbers)} has no value"
         raise Undefined(message)
 
     return guarded
@@ -95,6 +96,8 @@ def _clip(x: Any, low: Any, high: Any) -> Any:
 
 def _interp(x: float, curve: Curve) -> float:
     xs, ys = curve.x, curve.y
+    if x != x:
+        return x
     if x <= xs[0]:
         return ys[0]
     if x >= xs[-1]:
@@ -160,6 +163,31 @@ def _exact_floor(x: Fraction) -> Fraction:
     return Fraction(math.floor(x))
 
 
+_EXACT_DIGITS = 400
+"""Characters, and decimal exponent, that a number may be written with in exact arithmetic."""
+
+
+def exact_number(text: str) -> Fraction:
+    """Return the rational that a decimal number or a fraction writes.
+
+    **Raises:** `ValueError` for anything else, and for what is too long to be worked with.
+
+    >>> exact_number("1.5e-1")
+    Fraction(3, 20)
+    """
+    exponent = text.lower().partition("e")[2]
+    if len(text) > _EXACT_DIGITS or abs(int(exponent or "0")) > _EXACT_DIGITS:
+        message = (
+            f"{text[:20]}{'...' * (len(text) > 20)} is too large or small for exact arithmetic"
+        )
+        raise ValueError(message)
+    try:
+        return Fraction(text)
+    except ZeroDivisionError:
+        message = f"{text} divides by zero"
+        raise ValueError(message) from None
+
+
 def _exact_power(base: Fraction, exponent: Fraction) -> Fraction:
     if exponent.denominator != 1 or abs(exponent.numerator) > 64:
         message = f"an exact law takes whole powers up to 64, not {exponent}"
@@ -178,7 +206,7 @@ RATIONALS = Backend(
         "min": min, "max": max, "abs": abs, "floor": _exact_floor,
         "clip": _clip,
     },
-    number=Fraction,
+    number=exact_number,
     lazy=True,
 )  # fmt: skip
 """Exact arithmetic for laws with `exact = true`."""
@@ -204,7 +232,9 @@ def array_backend(xp: Any, *, erf: Callable[[Any], Any], name: str) -> Backend:
 
     def interp(x: Any, curve: Curve) -> Any:
         xs, ys = xp.asarray(curve.x), xp.asarray(curve.y)
-        return xp.interp(xp.log(x), xp.log(xs), ys) if curve.log else xp.interp(x, xs, ys)
+        if curve.log:
+            x, xs = xp.log(xp.maximum(x, curve.x[0])), xp.log(xs)
+        return xp.interp(x, xs, ys)
 
     def pick(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
         def folded(first: Any, *others: Any) -> Any:

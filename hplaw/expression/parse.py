@@ -15,7 +15,7 @@ from hplaw.expression.tree import Binary, Call, Item, Name, Node, Number, Reduce
 
 
 _TOKEN = re.compile(
-    r"\s*(?:(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)(?![A-Za-z0-9_.])"
+    r"\s*+(?:(?P<number>(?>(?:[0-9]++\.?+[0-9]*+|\.[0-9]++)(?:[eE][+-]?[0-9]++)?+))(?![A-Za-z0-9_.])"
     r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
     r"|(?P<operator>\*\*|<=|>=|==|[-+*/<>(),\[\]]))"
 )
@@ -33,9 +33,7 @@ def parse(text: str) -> Node:
     >>> parse("2 * x").operator
     '*'
     """
-    if len(text) > MAX_LENGTH:
-        message = f"the formula has {len(text)} characters; at most {MAX_LENGTH:,} are allowed: name its parts in [let]"
-        raise LawError(message)
+    _refuse_long(text)
     parser = _Parser(text)
     node = parser.expression(0)
     if parser.token:
@@ -57,7 +55,8 @@ def parse_call(text: str, functions: Mapping[str, int]) -> Call:
     >>> parse_call("normal(0, 1)", {"normal": 2}).function
     'normal'
     """
-    parser = _Parser(text[:MAX_LENGTH])
+    _refuse_long(text)
+    parser = _Parser(text)
     function = parser.token
     if function not in functions:
         message = f"'{text[:80]}' is none of {', '.join(functions)}{nearest(function, functions)}"
@@ -74,6 +73,12 @@ def parse_call(text: str, functions: Mapping[str, int]) -> Call:
     if _depth(node) > MAX_DEPTH:
         raise LawError(_TOO_DEEP)
     return node
+
+
+def _refuse_long(text: str) -> None:
+    if len(text) > MAX_LENGTH:
+        message = f"the formula has {len(text)} characters; at most {MAX_LENGTH:,} are allowed: name its parts in [let]"
+        raise LawError(message)
 
 
 _TOO_DEEP = f"the formula nests deeper than {MAX_DEPTH} levels; name its parts in [let]"

@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from hplaw.errors import HplawError
+from hplaw.expression.backends import exact_number
 from hplaw.law.format import ExampleSpec
 from hplaw.law.law import Law
 from hplaw.narrow import is_table
@@ -56,12 +57,15 @@ def _check(law: Law, example: ExampleSpec, catalogue: Any) -> list[str]:
 
 
 def _show(value: Any) -> str:
-    return str(value) if isinstance(value, Fraction | str) or value is None else repr(float(value))
+    return repr(value) if isinstance(value, float) else str(value)
 
 
 def _equal(have: Any, want: Any, rtol: float, *, exact: bool) -> bool:
-    if isinstance(have, str) or have is None:
-        return have == want
-    if exact:
-        return have == (Fraction(want) if isinstance(want, str) else Fraction(repr(want)))
+    if isinstance(have, str) or isinstance(want, bool) or not isinstance(have, float | Fraction):
+        return isinstance(have, str) and have == want
+    if exact and isinstance(want, str | int | float):
+        try:
+            return have == exact_number(want if isinstance(want, str) else repr(want))
+        except ValueError:
+            return False
     return isinstance(want, int | float) and abs(have - want) <= rtol * max(abs(want), 1e-300)

@@ -54,16 +54,7 @@ def check_call(
             if kind is not Type.NUMBER or free - set(over or {}):
                 message = "its arguments are numbers, one value each"
                 raise LawError(message)
+            check_work(namespace, Formula(text, argument, kind, ()), table=table, key=key)
     except LawError as error:
         raise error.within(table=table, key=key) from None
     return call
-
-
-def prior_or_formula(
-    namespace: Namespace, text: str, functions: Mapping[str, int], table: str, key: str
-) -> None:
-    """Check a text that may be a prior or a formula of parameters."""
-    if any(text.lstrip().startswith(f"{name}(") for name in functions):
-        check_call(namespace, text, functions, table, key)
-    else:
-        one_formula(namespace, text, table, key)

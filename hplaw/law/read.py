@@ -9,18 +9,29 @@ from pathlib import Path
 import msgspec
 
 from hplaw.errors import LawError, nearest
-from hplaw.expression import Type
+from hplaw.expression import Type, parse
+from hplaw.expression.tree import Node
 from hplaw.law.format import LawSpec, OutputSpec
 from hplaw.law.formulas import one_formula, refuse_free
 from hplaw.law.law import Law
-from hplaw.law.rules import check_domain, check_effects, check_exact, check_fit, check_parameters
-from hplaw.law.scope import Formula, Namespace, build_namespace, check_work
+from hplaw.law.priors import PRIORS, is_call
+from hplaw.law.rules import (
+    check_domain,
+    check_effects,
+    check_exact,
+    check_fit,
+    check_missing,
+    check_parameters,
+)
+from hplaw.law.scope import GRID_NAMES, Formula, Namespace, build_namespace, check_work
+from hplaw.law.settled import spoken
 
 
 MAX_FILE = 1_000_000
 """Bytes that a law file may have."""
 
 _ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*\Z")
+_NPZ = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\.npz\Z")
 ARRAYS = "posterior.npz"
 """The file of draws beside a law file."""
 
@@ -65,19 +76,24 @@ def parse_law(text: bytes, *, path: Path | None = None, arrays: Path | None = No
     outputs = {name: _output(namespace, name, item) for name, item in spec.output_specs().items()}
     optimum = _check_decision(spec, namespace)
     cases = tuple(
-        (
-            one_formula(namespace, case.when, "cases", f"{number}.when", Type.TRUTH),
-            case.status,
-            case.say,
-        )
+        (_condition(namespace, case.when, f"{number}.when"), case.status, case.say)
         for number, case in enumerate(spec.cases, 1)
     )
+    check_missing(spec, namespace)
     check_parameters(spec, namespace)
     check_effects(spec, namespace)
     check_fit(spec, namespace)
     check_domain(spec, namespace)
     if spec.exact:
-        check_exact(namespace, outputs)
+        check_exact(
+            [
+                *(("let", let.tree) for let in namespace.lets.values()),
+                *(("outputs", formula.tree) for formula, _ in outputs.values()),
+                *(("decision", formula.tree) for formula in optimum.values()),
+                *(("cases", formula.tree) for formula, _, _ in cases),
+                *(("inputs", tree) for tree in _stand_ins(spec)),
+            ]
+        )
     if spec.grid and path is not None:
         arrays = path.parent / spec.grid.values
     digest = hashlib.sha256(text)
@@ -128,6 +144,8 @@ def _check_head(spec: LawSpec) -> None:
             "examples",
             "a law has at least one worked example; add [[examples]] with given and expect",
         )
+    if not all(0 <= example.rtol <= 1 for example in spec.examples):
+        fail("examples", "rtol is a relative tolerance from 0 to 1")
     if (spec.kind == "grid") != (spec.grid is not None):
         fail("grid", "kind = 'grid' and the table [grid] go together")
     if (spec.kind == "mixture") != (spec.mixture is not None):
@@ -141,8 +159,8 @@ def _check_head(spec: LawSpec) -> None:
         if (
             len(weights) != len(spec.mixture.members)
             or not weights
-            or min(weights) < 0
-            or abs(sum(weights) - 1) > 1e-6
+            or not min(weights) >= 0
+            or not abs(sum(weights) - 1) <= 1e-6
         ):
             fail("mixture", "weights must be one per member, none negative, of sum 1")
     if spec.call is not None:
@@ -153,10 +171,10 @@ def _check_head(spec: LawSpec) -> None:
                 "call",
                 f"'{spec.call}' is not a registered procedure{nearest(spec.call, registered())}",
             )
-    if spec.grid and (
-        Path(spec.grid.values).name != spec.grid.values or not spec.grid.values.endswith(".npz")
-    ):
+    if spec.grid and not _NPZ.match(spec.grid.values):
         fail("grid", "values must be the name of an npz file beside the law")
+    if spec.grid and spec.decision:
+        fail("decision", "a map chooses nothing; leave this table out")
 
 
 def _output(namespace: Namespace, name: str, item: OutputSpec) -> tuple[Formula, str | None]:
@@ -177,14 +195,30 @@ def _output(namespace: Namespace, name: str, item: OutputSpec) -> tuple[Formula,
     return found, item.over
 
 
+def _stand_ins(spec: LawSpec) -> list[Node]:
+    """Return the trees of stand-ins that are formulas, all of them checked before."""
+    texts = [item.missing for item in spec.input_specs() if isinstance(item.missing, str)]
+    return [parse(text) for text in texts if not is_call(text, PRIORS)]
+
+
+def _condition(namespace: Namespace, text: str, key: str) -> Formula:
+    """Return a case's condition, which is looked at before a map is."""
+    found = one_formula(namespace, text, "cases", key, Type.TRUTH)
+    if spoken(namespace, found.tree) & set(GRID_NAMES):
+        message = "a case comes before the map; say reject_below in [grid]"
+        raise LawError(message, table="cases", key=key)
+    return found
+
+
 def _check_decision(spec: LawSpec, namespace: Namespace) -> dict[str, Formula]:
     decision = spec.decision
     if decision is None:
         return {}
-    if decision.minimise not in spec.outputs:
-        message = f"'{decision.minimise}' is not an output of this law"
+    least = spec.output_specs().get(decision.minimise)
+    if least is None or least.over or namespace.quantities[decision.minimise].categorical:
+        message = f"'{decision.minimise}' is not an output of this law that is one number"
         raise LawError(message, table="decision", key="minimise")
-    inputs = {item.quantity for item in spec.input_specs() if item.over is None}
+    inputs = {i.quantity for i in spec.input_specs() if i.over is None and i.role is None}
     for name in decision.choose:
         if name not in inputs or namespace.quantities[name].categorical:
             message = f"'{name}' is not an input of this law that is a number"
@@ -195,7 +229,12 @@ def _check_decision(spec: LawSpec, namespace: Namespace) -> dict[str, Formula]:
     if decision.optimum and set(decision.optimum) != set(decision.choose):
         message = "the closed form gives every chosen quantity, and no other"
         raise LawError(message, table="decision", key="optimum")
-    return {
+    optimum = {
         name: one_formula(namespace, text, "decision", f"optimum.{name}")
         for name, text in decision.optimum.items()
     }
+    for name, formula in optimum.items():
+        if chosen := sorted(spoken(namespace, formula.tree) & set(decision.choose)):
+            message = f"the closed form speaks of '{chosen[0]}', which is yet to be chosen"
+            raise LawError(message, table="decision", key=f"optimum.{name}")
+    return optimum

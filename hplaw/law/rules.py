@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from hplaw.errors import LawError, nearest
-from hplaw.expression import Kind, Symbol, parse
-from hplaw.expression.functions import FUNCTIONS
-from hplaw.expression.tree import Call, walk
+from hplaw.expression import Kind, Symbol, names_in, parse
+from hplaw.expression.backends import exact_number
+from hplaw.expression.functions import CONSTANTS, FUNCTIONS
+from hplaw.expression.tree import Binary, Call, Name, Node, Number, Unary, walk
 from hplaw.law.format import LawSpec
-from hplaw.law.formulas import check_call, one_formula, prior_or_formula
-from hplaw.law.priors import CORRELATIONS, LIKELIHOODS, PRIORS
-from hplaw.law.scope import Formula, Namespace, index_symbol
+from hplaw.law.formulas import check_call, one_formula
+from hplaw.law.priors import CORRELATIONS, LIKELIHOODS, PRIORS, is_call, wrong_prior
+from hplaw.law.scope import GRID_NAMES, Formula, Namespace, index_symbol
+from hplaw.law.settled import refuse_names, settled, spoken
 from hplaw.narrow import is_list
+from hplaw.quantities import check_value
 
 
 _EXACT_FUNCTIONS = frozenset(("where", "min", "max", "clip", "abs", "floor"))
@@ -46,8 +49,14 @@ def check_parameters(spec: LawSpec, namespace: Namespace) -> None:
                 message = f"{what} must be finite{', and not negative' if what == 'sd' else ''}"
                 raise LawError(message, table="parameters", key=name)
         if parameter.prior is not None:
-            over = {parameter.over: index_symbol(parameter.over)} if parameter.over else {}
-            check_call(namespace, parameter.prior, PRIORS, "parameters", name, over=over)
+            _check_prior(
+                spec, namespace, parameter.prior, PRIORS, "parameters", name,
+                over=parameter.over, free=parameter.value is not None,
+            )  # fmt: skip
+    for name, constant in spec.constants.items():
+        if not abs(constant) < float("inf"):
+            message = "must be finite"
+            raise LawError(message, table="constants", key=name)
     seen: set[str] = set()
     for block in spec.covariance:
         scalars = [
@@ -64,8 +73,80 @@ def check_parameters(spec: LawSpec, namespace: Namespace) -> None:
         check_covariance(block.matrix, len(block.of), "covariance")
 
 
+_BEFORE = (Kind.INPUT, Kind.EFFECT)
+"""What is not known yet when scales and priors are worked out."""
+
+
+def _check_prior(
+    spec: LawSpec,
+    namespace: Namespace,
+    text: str,
+    functions: Mapping[str, int],
+    table: str,
+    key: str,
+    *,
+    over: str | None = None,
+    free: bool = False,
+) -> None:
+    """Check a prior and the values of its arguments; with `free` these may depend on parameters."""
+    inside = {over: index_symbol(over)} if over else {}
+    call = check_call(namespace, text, functions, table, key, over=inside)
+    unknown = _BEFORE if free else (*_BEFORE, Kind.PARAMETER)
+    for argument in call.arguments:
+        refuse_names(
+            namespace, argument, unknown, "is not known when a prior is worked out; use constants and tables",
+            over=over, table=table, key=key,
+        )  # fmt: skip
+    symbols = namespace.scope.symbols
+    names = {n for argument in call.arguments for n in spoken(namespace, argument)}
+    if any(n in symbols and symbols[n].kind is Kind.PARAMETER for n in names):
+        return
+    for i in range(len(namespace.scope.indices[over]) if over else 1):
+        at = {over: i} if over else {}
+        values = [
+            settled(namespace, spec.constants, argument, at, table=table, key=key)
+            for argument in call.arguments
+        ]
+        problem = wrong_prior(call.function, *values)
+        if problem:
+            raise LawError(problem, table=table, key=key)
+
+
+def check_missing(spec: LawSpec, namespace: Namespace) -> None:
+    """Refuse stand-ins for inputs that are neither value, category, prior nor a formula of inputs known by then."""
+    late = {
+        item.quantity
+        for item in spec.input_specs()
+        if isinstance(item.missing, str) and not namespace.quantities[item.quantity].categorical
+    }
+    for item in spec.input_specs():
+        name, missing, quantity = item.quantity, item.missing, namespace.quantities[item.quantity]
+        if missing is None:
+            continue
+        if not isinstance(missing, str) or quantity.categorical:
+            problem = check_value(quantity, missing)
+            if problem:
+                raise LawError(problem, table="inputs", key=name)
+        elif is_call(missing, PRIORS):
+            _check_prior(spec, namespace, missing, PRIORS, "inputs", name)
+        else:
+            formula = one_formula(namespace, missing, "inputs", name)
+            unknown = sorted(spoken(namespace, formula.tree) & {*late, *GRID_NAMES})
+            if unknown:
+                message = f"'{unknown[0]}' is not known by then; use inputs that come before and need no stand-in of this kind"
+                raise LawError(message, table="inputs", key=name)
+        late.discard(name)
+
+
+MAX_COVARIANCE = 64
+"""Names that one covariance may be of."""
+
+
 def check_covariance(matrix: list[list[float]], size: int, table: str) -> None:
     """Refuse what is not a covariance of `size` names: square, symmetric, no negative variance along any direction."""
+    if size > MAX_COVARIANCE:
+        message = f"a covariance is of at most {MAX_COVARIANCE} names, {size} given"
+        raise LawError(message, table=table)
     good = len(matrix) == size and all(len(row) == size for row in matrix)
     good = good and all(abs(v) < float("inf") for row in matrix for v in row)
     good = good and all(
@@ -78,19 +159,32 @@ def check_covariance(matrix: list[list[float]], size: int, table: str) -> None:
         raise LawError(message, table=table)
 
 
+_ROUNDING = 1e-6
+"""By how much a correlation may be off, as published digits are."""
+
+
 def _semidefinite(matrix: list[list[float]]) -> bool:
-    """Return whether a Cholesky factor exists, up to rounding of published digits."""
-    size = len(matrix)
-    lower = [[0.0] * size for _ in range(size)]
-    for i in range(size):
-        for j in range(i + 1):
-            rest = matrix[i][j] - sum(lower[i][k] * lower[j][k] for k in range(j))
-            if i == j:
-                if rest < -1e-6 * max(abs(matrix[i][i]), 1e-300):
-                    return False
-                lower[i][i] = max(rest, 0.0) ** 0.5
-            elif lower[j][j] > 0:
-                lower[i][j] = rest / lower[j][j]
+    """Return whether no direction has a negative variance: Cholesky's factor, largest pivot first, of the correlations."""
+    deviations = [max(row[i], 0.0) ** 0.5 for i, row in enumerate(matrix)]
+    rest: list[list[float]] = []
+    for row, own in zip(matrix, deviations, strict=True):
+        if own == 0 and any(row):
+            return False
+        rest.append(
+            [v / own / other if v else 0.0 for v, other in zip(row, deviations, strict=True)]
+            if own
+            else row
+        )
+    left = [i for i, deviation in enumerate(deviations) if deviation]
+    while left:
+        top = max(left, key=lambda i: rest[i][i])
+        pivot = rest[top][top]
+        if pivot <= _ROUNDING:
+            return all(abs(rest[i][j]) <= 10 * _ROUNDING for i in left for j in left)
+        left.remove(top)
+        for i in left:
+            for j in left:
+                rest[i][j] -= rest[i][top] * rest[top][j] / pivot
     return True
 
 
@@ -111,10 +205,10 @@ def check_effects(spec: LawSpec, namespace: Namespace) -> None:
         elif set(effect.scale) != set(effect.of):
             fail(f"scale has one entry for each of {', '.join(effect.of)}")
         for name, text in effect.scale.items():
-            prior_or_formula(namespace, text, PRIORS, f"effects.{group}", f"scale.{name}")
+            _hyperparameter(spec, namespace, text, PRIORS, f"effects.{group}", f"scale.{name}")
         if effect.correlation is not None:
-            prior_or_formula(
-                namespace, effect.correlation, CORRELATIONS, f"effects.{group}", "correlation"
+            _hyperparameter(
+                spec, namespace, effect.correlation, CORRELATIONS, f"effects.{group}", "correlation"
             )
             if len(effect.of) < 2:
                 fail("one effect alone has no correlation")
@@ -130,11 +224,35 @@ def check_effects(spec: LawSpec, namespace: Namespace) -> None:
         growth(namespace, discrepancy.grows)
 
 
+def _hyperparameter(
+    spec: LawSpec,
+    namespace: Namespace,
+    text: str,
+    functions: Mapping[str, int],
+    table: str,
+    key: str,
+) -> None:
+    """Check an effect's scale or correlation: a prior, or a formula of parameters."""
+    if is_call(text, functions):
+        _check_prior(spec, namespace, text, functions, table, key)
+        return
+    formula = one_formula(namespace, text, table, key)
+    refuse_names(
+        namespace, formula.tree, _BEFORE, "is not known when effects are drawn; use parameters, constants and tables",
+        table=table, key=key,
+    )  # fmt: skip
+
+
 def growth(namespace: Namespace, text: str) -> Formula:
     """Return the formula by which a discrepancy grows with `outside`, the e-folds outside the domain."""
-    return one_formula(
-        namespace, text, "predict.discrepancy", "grows", extra={"outside": Symbol(Kind.INPUT)}
-    )
+    table, key = "predict.discrepancy", "grows"
+    formula = one_formula(namespace, text, table, key, extra={"outside": Symbol(Kind.INPUT)})
+    known = {n for n, s in namespace.scope.symbols.items() if s.kind is Kind.CONSTANT}
+    unknown = sorted(set(names_in(formula.tree)) - known - {"outside", *CONSTANTS})
+    if unknown:
+        message = f"'{unknown[0]}' is not known here; use outside and constants"
+        raise LawError(message, table=table, key=key)
+    return formula
 
 
 def check_fit(spec: LawSpec, namespace: Namespace) -> None:
@@ -169,11 +287,32 @@ GROUPINGS = ("min_by", "max_by", "mean_by", "count_by")
 
 
 def _row_condition(namespace: Namespace, spec: LawSpec, text: str, table: str, key: str) -> None:
-    """Check a condition on rows of a table: the law's formulas plus its outputs as columns and grouping functions."""
+    """Check a condition on rows of a table: the law's formulas plus its outputs as columns and grouping functions.
+
+    Quantities that the law does not take may be columns, and any word may be a category of one of them.
+    """
+    scope = namespace.scope
     try:
-        parse(re.sub(rf"\b({'|'.join(GROUPINGS)})\s*\(", "max(", text))
+        tree = parse(re.sub(rf"\b({'|'.join(GROUPINGS)})\s*\(", "max(", text))
     except LawError as error:
         raise error.within(table=table, key=key) from None
+    words = {
+        part.name
+        for node in walk(tree)
+        if isinstance(node, Binary) and node.operator == "=="
+        for part in (node.left, node.right)
+        if isinstance(part, Name)
+    }
+    known = {*namespace.quantities, *scope.symbols, *spec.effects, *scope.categories, *CONSTANTS}
+    unknown = sorted(set(names_in(tree)) - known - words)
+    if unknown:
+        message = (
+            f"'{unknown[0]}' is not a name of this law or a quantity{nearest(unknown[0], known)}"
+        )
+        raise LawError(message, table=table, key=key)
+    if not isinstance(tree, Binary | Unary) or tree.operator in ("+", "-", "*", "/", "**"):
+        message = "a condition is needed here, not a number"
+        raise LawError(message, table=table, key=key)
 
 
 def check_domain(spec: LawSpec, namespace: Namespace) -> None:
@@ -199,11 +338,21 @@ def check_domain(spec: LawSpec, namespace: Namespace) -> None:
             raise LawError(message, table="domain", key=name)
 
 
-def check_exact(namespace: Namespace, outputs: Mapping[str, tuple[Formula, str | None]]) -> None:
-    """Refuse functions that have no rational value."""
-    for formula in [*namespace.lets.values(), *(formula for formula, _ in outputs.values())]:
-        for node in walk(formula.tree):
-            name = node.function if isinstance(node, Call) else ""
-            if name in FUNCTIONS and name not in _EXACT_FUNCTIONS:
+def check_exact(trees: Iterable[tuple[str, Node]]) -> None:
+    """Refuse functions and numbers that have no rational value.
+
+    **Arguments:**
+
+    - `trees`: the table and the tree of every formula of the law.
+    """
+    for table, tree in trees:
+        for node in walk(tree):
+            name = node.function if isinstance(node, Call) else getattr(node, "name", "")
+            if (name in FUNCTIONS and name not in _EXACT_FUNCTIONS) or name in CONSTANTS:
                 message = f"{name} has no exact value; an exact law has + - * / ** min max clip abs floor where and comparisons"
-                raise LawError(message, table="outputs")
+                raise LawError(message, table=table)
+            if isinstance(node, Number):
+                try:
+                    exact_number(node.text)
+                except ValueError as error:
+                    raise LawError(str(error), table=table) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -21,6 +22,10 @@ from hplaw.quantities import Quantity, vocabulary
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 MAX_INDEX = 64
 """Entries that an index may have."""
+MAX_NAMES = 1_000
+"""Names that a law may define."""
+GRID_NAMES = ("most_likely", "probability")
+"""What the outputs of a map may speak of beside its inputs."""
 MAX_WORK = 20_000
 """Operations that one formula of a law may take, sums unrolled."""
 MAX_NESTING = 256
@@ -43,6 +48,8 @@ class Namespace(msgspec.Struct, frozen=True):
     quantities: Mapping[str, Quantity]
     tables: Mapping[str, Any]
     lets: Mapping[str, Formula]
+    work: Mapping[str, tuple[int, int]] = {}
+    """Operations and levels of nesting by let."""
 
     def formula(
         self, text: str, *, table: str, key: str, extra: Mapping[str, Symbol] | None = None
@@ -132,6 +139,9 @@ class _Symbols:
             )
             message = f"'{name[:60]}' {why}; choose another"
             raise LawError(message, table=table, key=name[:60])
+        if len(self.place) >= MAX_NAMES:
+            message = f"a law has at most {MAX_NAMES:,} names; split it"
+            raise LawError(message, table=table, key=name)
         if name in self.place:
             message = f"'{name}' is a name of [{self.place[name]}] already; choose another"
             raise LawError(message, table=table, key=name)
@@ -144,6 +154,9 @@ class _Symbols:
 
 def _quantities(spec: LawSpec) -> dict[str, Quantity]:
     own: dict[str, Quantity] = {}
+    if len(spec.quantities) > MAX_NAMES:
+        message = f"a law has at most {MAX_NAMES:,} quantities of its own; split it"
+        raise LawError(message, table="quantities")
     for name, item in spec.quantities.items():
         if not _NAME.match(name) or name in RESERVED:
             message = (
@@ -162,9 +175,10 @@ def _quantities(spec: LawSpec) -> dict[str, Quantity]:
 
 
 def _categories(name: str, size: int | list[str]) -> tuple[str, ...]:
-    found = tuple(str(i) for i in range(size)) if isinstance(size, int) else tuple(size)
-    if not 1 <= len(found) <= MAX_INDEX or len(set(found)) < len(found):
-        message = f"an index has 1 to {MAX_INDEX} different entries, {size if isinstance(size, int) else len(found)} given"
+    count = size if isinstance(size, int) else len(size)
+    found = tuple(map(str, range(min(count, MAX_INDEX)))) if isinstance(size, int) else tuple(size)
+    if not 1 <= count <= MAX_INDEX or len(set(found)) < count:
+        message = f"an index has 1 to {MAX_INDEX} different entries, {count} given"
         raise LawError(message, table="index", key=name)
     return found
 
@@ -219,7 +233,7 @@ def read_table(name: str, table: Mapping[str, Any], indices: Mapping[str, tuple[
 
 def _numbers(values: Iterable[object]) -> bool:
     return all(
-        isinstance(v, int | float) and not isinstance(v, bool) and abs(v) < float("inf")
+        isinstance(v, int | float) and not isinstance(v, bool) and abs(v) <= sys.float_info.max
         for v in values
     )
 
@@ -275,6 +289,7 @@ def _with_lets(namespace: Namespace, texts: Mapping[str, str]) -> Namespace:
         except LawError as error:
             raise error.within(table="let", key=name) from None
     done: dict[str, Formula] = {}
+    work: dict[str, tuple[int, int]] = {}
     scope = namespace.scope
     for name in _order(trees):
         try:
@@ -283,8 +298,9 @@ def _with_lets(namespace: Namespace, texts: Mapping[str, str]) -> Namespace:
             raise error.within(table="let", key=name) from None
         indices = tuple(index for index in scope.indices if index in free)
         done[name] = Formula(texts[name], trees[name], kind, indices)
+        work[name] = _work(done[name], scope, work)
         scope = scope.with_symbol(name, Symbol(Kind.LET, kind, indices))
-    return Namespace(scope, namespace.quantities, namespace.tables, done)
+    return Namespace(scope, namespace.quantities, namespace.tables, done, work)
 
 
 def _order(trees: Mapping[str, Node]) -> list[str]:
@@ -324,28 +340,30 @@ def check_work(namespace: Namespace, formula: Formula, *, table: str, key: str) 
 
     **Raises:** `LawError`.
     """
-    work: dict[str, int] = {}
-    nesting: dict[str, int] = {}
-    sizes = {index: len(categories) for index, categories in namespace.scope.indices.items()}
-    for name, let in [*namespace.lets.items(), (key, formula)]:
-        count, depth, stack = 0, 0, [(let.tree, 1, 1)]
-        while stack:
-            node, times, level = stack.pop()
-            count += times
-            depth = max(depth, level)
-            if isinstance(node, Reduce):
-                times *= sizes[node.index]
-            if not isinstance(node, Number):
-                depth = max(
-                    [depth, *(level + nesting[n] for n in _own_names(node) if n in nesting)]
-                )
-            stack.extend((part, times, level + 1) for part in node.parts())
-        for index in let.free:
-            count *= sizes[index]
-        work[name], nesting[name] = count, depth
-    if sum(work.values()) > MAX_WORK or nesting[key] > MAX_NESTING:
+    count, depth = _work(formula, namespace.scope, namespace.work)
+    whole = count + sum(work for work, _ in namespace.work.values())
+    if whole > MAX_WORK or depth > MAX_NESTING:
         message = f"takes more than {MAX_WORK:,} operations, or nests deeper than {MAX_NESTING} levels; use smaller indices or fewer lets"
         raise LawError(message, table=table, key=key)
+
+
+def _work(formula: Formula, scope: Scope, below: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
+    """Return how many operations a formula takes, its lets apart, and how deep it nests with them."""
+    sizes = {index: len(categories) for index, categories in scope.indices.items()}
+    count, depth = 0, 0
+    stack = [(formula.tree, 1, 1)]
+    while stack:
+        node, times, level = stack.pop()
+        count += times
+        depth = max(depth, level)
+        if isinstance(node, Reduce):
+            times *= sizes[node.index]
+        if not isinstance(node, Number):
+            depth = max([depth, *(level + below[n][1] for n in _own_names(node) if n in below)])
+        stack.extend((part, times, level + 1) for part in node.parts())
+    for index in formula.free:
+        count *= sizes[index]
+    return count, depth
 
 
 def _own_names(node: Node) -> list[str]:

@@ -7,7 +7,7 @@ its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hplaw.catalogue import Catalogue
+from hplaw.choose import in_rows
 from hplaw.columns import Column, Columns, ask_column
 from hplaw.derive import route_of
 from hplaw.errors import HplawError
@@ -115,8 +116,8 @@ def _columns(
 def _plain(law: Law) -> bool:
     return (
         law.spec.kind == "formula"
-        and not law.chosen
         and not law.exact
+        and in_rows(law)
         and all(over is None for _, over in law.outputs.values())
     )
 
@@ -229,33 +230,52 @@ class _Walk:
         for place in range(len(candidates)):
             for index in sorted({*_whole(ranks[place])}):
                 candidate = candidates[index]
-                rows = np.flatnonzero((ranks[place] == index) & ~settled & self._ready(candidate))
-                if not len(rows):
-                    continue
-                column = self._ask(candidate.law, rows)
-                values = column.values.get(name)
-                if values is None:
-                    continue
-                speaks = np.isfinite(values)
-                sure = (
-                    speaks & (column.doubtful == 0)
-                    if candidate.preferred == len(self.question.prefer)
-                    else speaks
-                )
-                take = sure | (speaks & (source.law[rows] < 0))
-                source.law[rows[take]] = index
-                source.column.put(rows[take], column.one(name, take))
-                settled[rows[sure]] = True
+                ready = (ranks[place] == index) & ~settled & self._ready(candidate)
+                for rows, own in self._by_choice(candidate.law, np.flatnonzero(ready)):
+                    column = self._ask(candidate.law, rows, own)
+                    values = column.values.get(name)
+                    if values is None:
+                        continue
+                    speaks = np.isfinite(values)
+                    preferred = candidate.preferred < len(self.question.prefer)
+                    sure = speaks & ((column.doubtful == 0) | preferred)
+                    take = sure | (speaks & (source.law[rows] < 0))
+                    source.law[rows[take]] = index
+                    source.column.put(rows[take], column.one(name, take))
+                    settled[rows[sure]] = True
         self.known[name] = source.column.value
         self.sources[name] = source
 
-    def _ask(self, law: Law, rows: NDArray[np.int64]) -> Column:
+    def _by_choice(
+        self, law: Law, rows: NDArray[np.int64]
+    ) -> Iterator[tuple[NDArray[np.int64], frozenset[str]]]:
+        """Yield rows that agree in which chosen quantities this law gave itself, so that it is free to give them again."""
+        own = {name: self._gave(law, name)[rows] for name in law.chosen if name in self.sources}
+        pattern = sum(
+            (mine.astype(np.int64) << i for i, mine in enumerate(own.values())),
+            np.zeros(len(rows), np.int64),
+        )
+        for code in sorted({*_whole(pattern)}):
+            names = frozenset(name for i, name in enumerate(own) if code >> i & 1)
+            yield rows[pattern == code], names
+
+    def _gave(self, law: Law, name: str) -> NDArray[np.bool_]:
+        """Return the rows for which a law gave a quantity."""
+        source = self.sources[name]
+        return (
+            source.law == source.laws.index(law)
+            if law in source.laws
+            else np.zeros(self.size, dtype=bool)
+        )
+
+    def _ask(self, law: Law, rows: NDArray[np.int64], own: frozenset[str]) -> Column:
         key = (law, rows.tobytes())
         found = self.asked.get(key)
         if found is None:
             inputs = {
                 name: value if isinstance(value, str) else value[rows]
                 for name, value in self.known.items()
+                if name not in own
             }
             found = self.asked[key] = ask_column(
                 law, inputs, self._distance(law)[1][rows], intervals=self._shown(law)

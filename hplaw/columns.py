@@ -9,10 +9,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hplaw.gaussian import NORMAL_QUANTILES, closed, directions, log_deviation
-from hplaw.interval import quantiles, stretch_of
+from hplaw.choose import choose_rows, chunks, rows_of
+from hplaw.gaussian import NORMAL_QUANTILES, closed, log_deviation
+from hplaw.interval import Run, quantiles, stretch_of
 from hplaw.law import Law
-from hplaw.law.program import Environment
+from hplaw.law.program import Environment, unroll
 from hplaw.narrow import is_column
 from hplaw.point import SILENT, inputs
 from hplaw.posterior import numpy, numpy_environment, scenarios
@@ -20,9 +21,6 @@ from hplaw.posterior import numpy, numpy_environment, scenarios
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-
-_CHUNK = 256
-"""Rows that are run over all scenarios at a time, so that they stay in the processor's cache."""
 
 
 class Columns(msgspec.Struct, frozen=True):
@@ -74,59 +72,56 @@ class Column(msgspec.Struct, frozen=True):
 
 
 def ask_column(law: Law, known: Mapping[str, Any], outside: Array, *, intervals: bool) -> Column:
-    """Return what a law of plain formulas says for many rows.
+    """Return what a law of plain formulas says for many rows, choosing what it is free to choose.
 
     **Arguments:**
 
-    - `known`: numbers `[row]` and categories by name; the law's inputs are among them or have a stand-in.
+    - `known`: numbers `[row]` and categories by name; the law's inputs are among them, have a stand-in, or are chosen.
     - `outside`: e-folds outside the law's domain, `[row]`.
     - `intervals`: false leaves them out.
     """
     size = len(outside)
-    environment = numpy_environment(law, scenarios(law).point)
-    bound = _bind(law, known, environment)
-    environment.update(bound)
+    wider = stretch_of(law, outside)
+    free = [name for name in law.chosen if name not in known]
+    chosen = choose_rows(
+        law, _bind(law, {**known, **dict.fromkeys(free, np.ones(size))}), free, wider
+    )
+    bound = _bind(law, {**known, **chosen.values})
+    environment = numpy_environment(law, {**scenarios(law).point, **bound})
     with np.errstate(all="ignore"):
         silent, doubtful = _cases(law, environment, size)
         values = {
             name: _row_values(output, environment, size)
             for name, output in law.program(numpy()).outputs.items()
+            if not law.quantity(name).categorical
         }
+    found, transfers = dict(chosen.intervals), dict(chosen.transfers)
+    if intervals and scenarios(law).uncertain:
+        decided = law.spec.decision.minimise if law.spec.decision else None
+        for name in values:
+            found.update(_interval(law, name, values, bound, wider, chosen.lets))
+            if scenarios(law).transfer and name != decided:
+                transfers.update(_interval(law, name, values, bound, wider, {}, transfer=True))
+    values.update(chosen.values)
     for value in values.values():
         value[silent | ~np.isfinite(value)] = np.nan
-    found: dict[str, tuple[Array, Array]] = {}
-    transfers: dict[str, tuple[Array, Array]] = {}
-    if intervals and scenarios(law).uncertain:
-        wider = stretch_of(law, outside)
-        rows: dict[str, Any] = {
-            name: value[:, None] if is_column(value) else value for name, value in bound.items()
-        }
-        for name in values:
-            if law.quantity(name).categorical:
-                continue
-            found.update(_interval(law, name, values[name], rows, wider, transfer=False))
-            if scenarios(law).transfer:
-                transfers.update(_interval(law, name, values[name], rows, wider, transfer=True))
     return Column(values, found, transfers, doubtful)
 
 
-def _bind(law: Law, known: Mapping[str, Any], environment: Environment) -> dict[str, Any]:
+def _bind(law: Law, known: Mapping[str, Any]) -> dict[str, Any]:
     """Return a law's inputs by row; stand-ins that are formulas are worked out over the others."""
     bound: dict[str, Any] = {}
     for item in inputs(law):
         value = known.get(item.known, item.default)
         if value is not None:
             bound[item.name] = value
-    environment.update(bound)
     for item in inputs(law):
         if item.name not in bound:
-            from hplaw.law.program import unroll
-
-            text = law.inputs[item.name].missing
-            formula = law.namespace.formula(str(text), table="inputs", key=item.name)
-            bound[item.name] = environment[item.name] = unroll(law.namespace, formula, numpy(), ())(
-                environment
+            formula = law.namespace.formula(
+                str(law.inputs[item.name].missing), table="inputs", key=item.name
             )
+            environment = numpy_environment(law, {**scenarios(law).point, **bound})
+            bound[item.name] = unroll(law.namespace, formula, numpy(), ())(environment)
     return bound
 
 
@@ -150,31 +145,35 @@ def _row_values(output: Any, environment: Environment, size: int) -> Array:
 
 
 def _interval(
-    law: Law, name: str, value: Array, rows: Mapping[str, Any], wider: Array, *, transfer: bool
-) -> dict[str, tuple[Array, Array]]:
-    """Return the 90 percent interval of one output by row: in closed form, or from scenarios a chunk of rows at a time."""
-    if closed(law, name, transfer=transfer) and directions(law) is not None:
+    law: Law, name: str, values: dict[str, Array], bound: Mapping[str, Any], wider: Array, lets: Mapping[str, Array],
+    *, transfer: bool = False,
+) -> dict[str, tuple[Array, Array]]:  # fmt: skip
+    """Return the 90 percent interval of one output by row: in closed form, or from scenarios a chunk of rows at a time.
+
+    The value of a fitted law is the median of its scenarios, and is put in its place.
+    """
+    value, drawn = values[name], scenarios(law)
+    if not law.chosen and closed(law, name, transfer=transfer):
+        rows = {n: v[:, None] if is_column(v) else v for n, v in bound.items()}
         deviation = log_deviation(law, name, rows, wider, transfer=transfer)
         if deviation is None:
             return {}
         with np.errstate(all="ignore"):
             width = np.exp(NORMAL_QUANTILES[-1] * deviation)
         return {name: (value / width, value * width)}
-    drawn, size = scenarios(law), len(value)
-    low, high = np.empty(size), np.empty(size)
-    shift = drawn.discrepancy.get(name)
-    for start in range(0, size, _CHUNK):
-        part = slice(start, start + _CHUNK)
-        chunk: dict[str, Any] = {n: v[part] if is_column(v) else v for n, v in rows.items()}
-        environment = numpy_environment(law, {**drawn.values(transfer=transfer), **chunk})
-        with np.errstate(all="ignore"):
-            sample = np.broadcast_to(
-                law.program(numpy()).outputs[name](environment), (len(value[part]), drawn.size)
-            )
-            if shift is not None:
-                sample = sample * np.exp(wider[part, None] * shift)
-        levels = quantiles(sample)
-        low[part], high[part] = levels[:, 0], levels[:, -1]
-    bad = ~(np.isfinite(low) & np.isfinite(high) & np.isfinite(value))
-    low[bad] = high[bad] = np.nan
+    levels = np.full((len(value), 5), np.nan)
+    for part in chunks(len(value)):
+        run = Run(
+            law, rows_of(bound, part), stretch=wider[part, None], transfer=transfer,
+            lets={let: samples[part] for let, samples in lets.items()},
+        )  # fmt: skip
+        noise = 1.0 if transfer else run.noise(name)
+        levels[part] = quantiles(
+            np.broadcast_to(run.output(name) * noise, (len(value[part]), drawn.size))
+        )
+    if drawn.fitted and not transfer:
+        values[name] = value = levels[:, 2].copy()
+    low, high = levels[:, 0].copy(), levels[:, -1].copy()
+    low[~np.isfinite(low + high + value)] = np.nan
+    high[np.isnan(low)] = np.nan
     return {name: (low, high)}

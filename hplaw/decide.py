@@ -209,20 +209,22 @@ def _exact(problem: _Problem) -> Decision:
     }
     low, high = problem.low[:, 0], problem.high[:, 0]
     ridges = Ridges(_form(law), inputs, fixed)
-    best = ridges.least(problem.start()[:, 0], low, high)
+    best = ridges.least(problem.start().T, low, high)
     edges = ridges.plateau(best, PLATEAU, low, high)
-    strays = [problem.shift.get(name) for name in law.chosen]
+    strays = [problem.shift[name][None] if name in problem.shift else None for name in law.chosen]
     own, least = _own(problem, ridges, inputs, best, strays, transfer=False)
-    other = {}
+    other: dict[str, Array] = {}
     if problem.drawn.transfer:
-        there = Ridges(_form(law, transfer=True), inputs, fixed) if not problem.simple else ridges
+        there = ridges if problem.simple else Ridges(_form(law, transfer=True), inputs, fixed)
         other, _ = _own(problem, there, inputs, best, strays, transfer=True)
-    regret = ridges.mean(best, ridges.form.variance + ridges.stray_variance(strays)) - least
+    regret = (
+        float(ridges.mean(best, ridges.form.variance + ridges.stray_variance(strays))[0]) - least
+    )
     return Decision(
-        values={name: math.exp(best[i]) for i, name in enumerate(free)}, samples=own, transfer=other,
+        values={name: math.exp(best[0, i]) for i, name in enumerate(free)}, samples=own, transfer=other,
         plateau={name: (math.exp(edges[i][0]), math.exp(edges[i][1])) for i, name in enumerate(free)},
         regret=max(math.expm1(regret), 0.0),
-        lets={ridges.form.let: ridges.excess(best, strays)} if ridges.form.let else {},
+        lets={ridges.form.let: ridges.excess(best, strays)[0]} if ridges.form.let else {},
     )  # fmt: skip
 
 
@@ -255,7 +257,7 @@ def _own(
             n: v * np.exp(problem.shift[n]) if n in problem.shift else v for n, v in found.items()
         }, 0.0
     x, least = ridges.own(best, problem.low[:, 0], problem.high[:, 0], strays)
-    return {name: np.exp(x[i]) for i, name in enumerate(free)}, float(least.mean())
+    return {name: np.exp(x[0, i]) for i, name in enumerate(free)}, float(least.mean())
 
 
 def _least(problem: _Problem) -> Array:

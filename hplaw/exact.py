@@ -1,7 +1,8 @@
 """Decisions on sums of linex ridges: expectation over effects in closed form, Newton steps over the draws together.
 
 What is minimised is the expected logarithm of the objective, its excess over each scenario's best: for the losses of
-good settings the same as expected loss to first order in an excess of parts in a thousand.
+good settings the same as expected loss to first order in an excess of parts in a thousand. Many questions are
+decided at once, one row each.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ from hplaw.linex import Linex
 
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 _ROUNDS = 30
+"""Newton steps at most."""
 _TOLERANCE = 1e-5
 """Newton step, in e-folds, behind which the error is its square."""
 _REACH = 1.5
+"""Longest step, in e-folds."""
 _EDGE = 1e-2
 """Newton step, in e-folds, at which an edge of a plateau is known well enough."""
 _THIN = 16
@@ -28,16 +32,18 @@ _THIN = 16
 
 
 class Ridges:
-    """The ridges of a law at one question.
+    """The ridges of a law at one question or many.
 
     **Arguments:**
 
     - `form`: the law's ridges.
-    - `inputs`: the law's inputs, chosen quantities left out.
-    - `fixed`: logarithms of the chosen quantities that are given, by their place among the chosen.
+    - `inputs`: the law's inputs, chosen quantities left out: numbers, or `[row, 1]`.
+    - `fixed`: logarithms of the chosen quantities that are given, by their place among the chosen, likewise.
+
+    Arrays over ridges and scenarios are `[row, ridge x scenario]`; free quantities are logarithms, `[row, quantity]`.
     """
 
-    def __init__(self, form: Linex, inputs: Mapping[str, Any], fixed: Mapping[int, float]) -> None:
+    def __init__(self, form: Linex, inputs: Mapping[str, Any], fixed: Mapping[int, Any]) -> None:
         self.form, self.size = form, form.size
         self.c, offset = form.at(inputs)
         for place, value in fixed.items():
@@ -46,147 +52,148 @@ class Ridges:
         self.free = [i for i in range(len(form.slopes)) if i not in fixed]
         self.slopes = form.slopes[self.free]
 
-    def mean(self, x: Array, variance: Array) -> float:
-        """Return the expected excess at `x`, logarithms of the free quantities, for a variance of every t."""
+    @property
+    def ridges(self) -> int:
+        """Return the number of ridges."""
+        return self.c.shape[1] // self.size
+
+    def mean(self, x: Array, variance: Array) -> Array:
+        """Return the expected excess at `x` by row, for a variance of every t."""
         m = self.offset + x @ self.slopes
-        return float(self.c @ (np.exp(m + variance / 2) - 1 - m)) / self.size
+        return np.sum(self.c * (np.exp(m + variance / 2) - 1 - m), axis=1) / self.size
 
     def least(self, start: Array, low: Array, high: Array) -> Array:
-        """Return the free quantities' logarithms where the expected excess is least, inside bounds."""
+        """Return where the expected excess is least, inside bounds."""
         x = np.clip(start, low, high)
         half, slopes = self.offset + self.form.variance / 2, self.slopes
         for _ in range(_ROUNDS):
-            e = self.c * np.exp(half + x @ slopes)
-            gradient = slopes @ (e - self.c)
-            hessian = (slopes * e) @ slopes.T
-            stuck = ((x <= low) & (gradient > 0)) | ((x >= high) & (gradient < 0))
-            step = _step(gradient, hessian, stuck)
-            x_new = np.clip(x + step, low, high)
-            done = bool(np.abs(x_new - x).max() < _TOLERANCE)
-            x = x_new
+            e: Array = self.c * np.exp(half + x @ slopes)
+            gradient: Array = np.matmul(e - self.c, slopes.T)
+            hessian: Array = np.matmul(e[:, None, :] * slopes, slopes.T)
+            x, done = _newton(x, gradient, hessian, low, high)
             if done:
                 break
         return x
 
     def stray_variance(self, strays: Sequence[Array | None]) -> Array:
-        """Return the variance that shifts of the optimum, by chosen quantity, add to every t."""
-        total: Any = np.zeros(self.form.slopes.shape[1:])
-        present = [
-            (slope, stray)
-            for slope, stray in zip(self.form.slopes, strays, strict=True)
-            if stray is not None
-        ]
+        """Return the variance that shifts of the optimum, by chosen quantity `[row, scenario]`, add to every t."""
+        total: Any = 0.0
+        present = [(s, z) for s, z in zip(self.form.slopes, strays, strict=True) if z is not None]
         for slope, stray in present:
             for other, beside in present:
-                total = total + slope * other * float(np.mean(stray * beside))
+                total = total + slope * other * np.mean(stray * beside, axis=1, keepdims=True)
         return np.asarray(total)
 
     def moved(self, strays: Sequence[Array | None]) -> Array:
-        """Return by how much shifts of the optimum, by chosen quantity, lower t, `[ridge x scenario]`."""
-        ridges = len(self.c) // self.size
-        total: Any = np.zeros(len(self.c))
+        """Return by how much shifts of the optimum lower t."""
+        total: Any = 0.0
         for slope, stray in zip(self.form.slopes, strays, strict=True):
             if stray is not None:
-                total = total + slope * np.tile(stray, ridges)
+                total = total + slope * np.concatenate([stray] * self.ridges, axis=1)
         return np.asarray(total)
 
     def excess(self, x: Array, strays: Sequence[Array | None]) -> Array:
-        """Return each scenario's excess at `x`, effects of a new group and shifts of its optimum included."""
+        """Return each scenario's excess at `x`, `[row, scenario]`, effects of a new group and shifts included."""
         m = self.offset + self.form.groups + x @ self.slopes - self.moved(strays)
-        return (self.c * (np.exp(m) - 1 - m)).reshape(-1, self.size).sum(axis=0)
-
-    def curvature(self, x: Array) -> Array:
-        """Return the Hessian of the expected excess."""
-        e = self.c * np.exp(self.offset + self.form.variance / 2 + x @ self.slopes)
-        return (self.slopes * e) @ self.slopes.T / self.size
+        each: Array = self.c * (np.exp(m) - 1 - m)
+        return np.sum(each.reshape(len(each), self.ridges, self.size), axis=1)
 
     def own(
         self, start: Array, low: Array, high: Array, strays: Sequence[Array | None]
     ) -> tuple[Array, Array]:
-        """Return each scenario's own best free quantities `[quantity, scenario]`, and its least excess there.
+        """Return each scenario's own best free quantities `[row, quantity, scenario]`, and its least excess there.
 
         **Arguments:**
 
-        - `strays`: by chosen quantity, how far a scenario's optimum is moved by discrepancy.
+        - `strays`: by chosen quantity, how far a scenario's optimum is moved by discrepancy, `[row, scenario]`.
         """
-        ridges = len(self.c) // self.size
-        base = (self.offset + self.form.groups - self.moved(strays)).reshape(ridges, self.size)
-        c, slopes = (
-            self.c.reshape(ridges, self.size),
-            self.slopes.reshape(len(self.free), ridges, self.size),
-        )
-        x = np.repeat(np.clip(start, low, high)[:, None], self.size, axis=1)
-        lows, highs = low[:, None], high[:, None]
+        shape = (len(self.c), self.ridges, self.size)
+        base = (self.offset + self.form.groups - self.moved(strays)).reshape(shape)
+        c = self.c.reshape(shape)
+        slopes = self.slopes.reshape(len(self.free), *shape[1:])
+        # scenarios come before quantities, as the solver wants them last
+        x: Array = np.repeat(np.clip(start, low, high)[:, None, :], self.size, axis=1)
+
+        def value(x: Array) -> Array:
+            return base + sum(x[:, None, :, i] * slope for i, slope in enumerate(slopes))
+
         for _ in range(_ROUNDS):
-            m = base + (x[:, None] * slopes).sum(axis=0)
-            e = c * np.exp(m)
-            gradient = (slopes * (e - c)).sum(axis=1)
-            hessian = np.einsum("irs,jrs,rs->sij", slopes, slopes, e)
-            stuck = ((x <= lows) & (gradient > 0)) | ((x >= highs) & (gradient < 0))
-            x_new = np.clip(x + _steps(gradient, hessian, stuck), lows, highs)
-            done = bool(np.abs(x_new - x).max() < _TOLERANCE)
-            x = x_new
+            e: Array = c * np.exp(value(x))
+            gradient: Array = np.stack([((e - c) * slope).sum(axis=1) for slope in slopes], axis=-1)
+            rows = [[(e * a * b).sum(axis=1) for b in slopes] for a in slopes]
+            hessian: Array = np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+            x, done = _newton(x, gradient, hessian, low, high)
             if done:
                 break
-        m = base + (x[:, None] * slopes).sum(axis=0)
-        return x, (c * (np.exp(m) - 1 - m)).sum(axis=0)
+        m = value(x)
+        return np.moveaxis(x, 1, 2), np.sum(c * (np.exp(m) - 1 - m), axis=1)
 
     def plateau(self, x: Array, cost: float, low: Array, high: Array) -> list[tuple[float, float]]:
-        """Return for each free quantity the range whose expected excess is at most `cost` above the least, others re-chosen.
+        """Return for each free quantity of one question the range whose expected excess is at most `cost` above the
+        least, others re-chosen.
 
         An edge solves excess = limit with the other quantities at their best, from the curvature's first guess.
         """
-        thin = np.arange(len(self.c)).reshape(-1, self.size)[:, ::_THIN].reshape(-1)
-        c, slopes = self.c[thin], self.slopes[:, thin]
-        half = (self.offset + self.form.variance / 2)[thin]
-        m0 = self.offset[thin]
-        scale = len(thin) // (len(self.c) // self.size)
-        limit = float(c @ (np.exp(half + x @ slopes) - 1 - m0 - x @ slopes)) / scale + cost
-        inverse = np.linalg.inv(self.curvature(x))
-        count = len(x)
-        # one row per edge: below and above for every quantity
-        which = np.repeat(np.arange(count), 2)
-        sign = np.tile([-1.0, 1.0], count)
-        reach: Array = sign * np.sqrt(2 * cost / np.diag(inverse)[which])
-        edges: Array = x + reach[:, None] * inverse[which]
+        assert len(x) == 1
+        thin = [i * self.size + j for i in range(self.ridges) for j in range(0, self.size, _THIN)]
+        scale = len(thin) // self.ridges
+        c, slopes, m0 = self.c[0, thin], self.slopes[:, thin], self.offset[0, thin]
+        half = m0 + self.form.variance[thin] / 2
+        move: Array = x @ slopes
+        e: Array = c * np.exp(half + move)
+        limit = float(np.sum(e - c * (1 + m0 + move))) / scale + cost
+        inverse = np.asarray(
+            np.linalg.inv(np.matmul(slopes * e, slopes.T) / scale), dtype=np.float64
+        )
+        which = np.repeat(
+            np.arange(len(slopes)), 2
+        )  # one row per edge: below and above for every quantity
         rows = np.arange(len(which))
+        reach: Array = np.tile([-1.0, 1.0], len(slopes)) * np.sqrt(
+            2 * cost / np.diag(inverse)[which]
+        )
+        edges: Array = x + reach[:, None] * inverse[which]
         for _ in range(_ROUNDS):
-            move: Array = np.matmul(edges, slopes)
-            e: Array = c * np.exp(half + move)
+            move = np.matmul(edges, slopes)
+            e = c * np.exp(half + move)
             excess: Array = np.sum(e - c * (1 + m0 + move), axis=1) / scale
             gradient: Array = np.matmul(e - c, slopes.T) / scale
             system: Array = np.matmul(e[:, None, :] * slopes, slopes.T) / scale
             residual = -gradient
             system[rows, which] = gradient
             residual[rows, which] = limit - excess
-            step: Array = np.linalg.solve(system, residual[:, :, None])[:, :, 0]
+            step = np.asarray(np.linalg.solve(system, residual[:, :, None]), dtype=np.float64)[
+                :, :, 0
+            ]
             edges = edges + np.clip(step, -1.0, 1.0)
             if np.abs(step).max() < _EDGE:
                 break
-        at = np.clip(edges[rows, which], low[which], high[which])
-        return [(float(at[2 * i]), float(at[2 * i + 1])) for i in range(count)]
+        at = np.clip(edges[rows, which], low[which], high[which]).tolist()
+        return list(zip(at[::2], at[1::2], strict=True))
 
 
-def _step(gradient: Array, hessian: Array, stuck: NDArray[np.bool_]) -> Array:
-    """Return a Newton step of a convex problem, with quantities stuck at a bound left out, at most `_REACH` long."""
+def _newton(
+    x: Array, gradient: Array, hessian: Array, low: Array, high: Array
+) -> tuple[Array, bool]:
+    """Return `x[..., quantity]` after one step of convex problems inside bounds, and whether none moved."""
+    stuck: Mask = ((x <= low) & (gradient > 0)) | ((x >= high) & (gradient < 0))
     if stuck.any():
         gradient = np.where(stuck, 0.0, gradient)
-        hessian = np.where(stuck[:, None] | stuck[None], np.eye(len(stuck)), hessian)
-    if len(gradient) == 2:
-        (a, b), (_, d) = hessian
-        u, v = gradient
-        step = np.array([b * v - d * u, b * u - a * v]) / (a * d - b * b)
-    else:
-        step = -np.linalg.solve(hessian, gradient)
-    longest = max(float(np.abs(step).max()), _REACH)
-    return np.asarray(step * (_REACH / longest), dtype=np.float64)
+        held = stuck[..., :, None] | stuck[..., None, :]
+        hessian = np.where(held, np.eye(x.shape[-1]), hessian)
+    step = -_solve(hessian, gradient)
+    longest = np.abs(step).max(axis=-1, keepdims=True)
+    moved = np.clip(x + step * (_REACH / np.maximum(longest, _REACH)), low, high)
+    return moved, bool(np.abs(moved - x).max() < _TOLERANCE)
 
 
-def _steps(gradient: Array, hessian: Array, stuck: NDArray[np.bool_]) -> Array:
-    """Return the same for every scenario: `gradient[quantity, scenario]`, `hessian[scenario, quantity, quantity]`."""
-    gradient = np.where(stuck, 0.0, gradient)
-    held = stuck.T
-    hessian = np.where(held[:, :, None] | held[:, None], np.eye(len(gradient)), hessian)
-    step = -np.linalg.solve(hessian, gradient.T[:, :, None])[:, :, 0].T
-    longest = np.maximum(np.abs(step).max(axis=0), 1e-300)
-    return step * np.minimum(1.0, _REACH / longest)
+def _solve(hessian: Array, gradient: Array) -> Array:
+    """Return hessian^-1 gradient; one and two quantities, the usual ones, without a factorisation."""
+    size = gradient.shape[-1]
+    if size == 1:
+        return gradient / hessian[..., 0]
+    if size == 2:
+        a, b, d = hessian[..., 0, 0], hessian[..., 0, 1], hessian[..., 1, 1]
+        u, v = gradient[..., 0], gradient[..., 1]
+        return np.stack([d * u - b * v, a * v - b * u], axis=-1) / (a * d - b * b)[..., None]
+    return np.asarray(np.linalg.solve(hessian, gradient[..., None]), dtype=np.float64)[..., 0]

@@ -100,7 +100,7 @@ def intervals_of(
         numbers = _closed_spreads(law, known, numbers, spreads, transfers)
         if not numbers:
             return spreads, transfers, medians
-    run = Run(law, known, lets=decision.lets if decision else {})
+    run = run_at(law, known, lets=decision.lets if decision else {})
     plain = {name: run.output(name) for name in numbers}
     _collect(spreads, {name: values * run.noise(name) for name, values in plain.items()})
     if drawn.fitted:
@@ -108,7 +108,7 @@ def intervals_of(
     decided = law.spec.decision.minimise if law.spec.decision else None
     others = [name for name in numbers if name != decided]  # losses of other recipes say nothing
     if drawn.transfer and others:
-        there = Run(law, known, transfer=True)
+        there = run_at(law, known, transfer=True)
         _collect(transfers, {name: there.output(name) for name in others})
     return spreads, transfers, medians
 
@@ -146,29 +146,32 @@ def _collect(into: dict[str, Spread], found: Mapping[str, Array]) -> None:
 
 
 class Run:
-    """A law run over its scenarios at one point: parameters, effects of a new group and discrepancy together.
+    """A law run over its scenarios: parameters, effects of a new group and discrepancy together.
 
-    `lets` are names of the law that are known already, scenario by scenario.
+    **Arguments:**
+
+    - `values`: the law's inputs, chosen ones included: numbers, or `[row, 1]` for many points at once.
+    - `stretch`: by how much discrepancy is wider there, a number or `[row, 1]`.
+    - `lets`: names of the law that are known already, scenario by scenario.
     """
 
     def __init__(
         self,
         law: Law,
-        known: Mapping[str, Any],
+        values: Mapping[str, Any],
         *,
+        stretch: Any,
         transfer: bool = False,
         lets: Mapping[str, Array] | None = None,
     ) -> None:
-        self.law, self.drawn = law, scenarios(law)
-        self.factor = stretch(law, distance(law, known).total)
-        here = point(law, known).environment
-        values: dict[str, Any] = {name: here[name] for name in law.inputs}
-        values.update(_drawn_inputs(law, known))
-        for name in law.chosen:
-            if name in self.drawn.discrepancy:
-                values[name] = values[name] * np.exp(-self.factor * self.drawn.discrepancy[name])
+        self.law, self.drawn, self.stretch = law, scenarios(law), stretch
+        moved = {
+            name: values[name] * np.exp(-stretch * self.drawn.discrepancy[name])
+            for name in law.chosen
+            if name in self.drawn.discrepancy
+        }
         self.program = folded(law, transfer=transfer)
-        self.environment = self.program.environment({**values, **(lets or {})})
+        self.environment = self.program.environment({**values, **moved, **(lets or {})})
 
     def output(self, name: str) -> Array:
         """Return an output scenario by scenario, without the noise of a run."""
@@ -176,7 +179,7 @@ class Run:
             value = self.program.outputs[name](self.environment)
             shift = self.drawn.discrepancy.get(name) if name not in self.law.chosen else None
             if shift is not None:
-                return value * np.exp(self.factor * shift)
+                return value * np.exp(self.stretch * shift)
         return np.asarray(value) + np.zeros(max(self.drawn.size, 1))
 
     def noise(self, name: str) -> Any:
@@ -189,11 +192,26 @@ class Run:
             return np.exp(scale * _standard_noise(fit.likelihood, self.drawn.size))
 
 
+def run_at(
+    law: Law,
+    known: Mapping[str, Any],
+    *,
+    transfer: bool = False,
+    lets: Mapping[str, Array] | None = None,
+) -> Run:
+    """Return a law's run at one point, inputs that are not known drawn from their priors."""
+    here = point(law, known).environment
+    values: dict[str, Any] = {name: here[name] for name in law.inputs}
+    values.update(drawn_inputs(law, known))
+    wider = stretch(law, distance(law, known).total)
+    return Run(law, values, stretch=wider, transfer=transfer, lets=lets)
+
+
 def samples(
     law: Law, known: Mapping[str, Any], wanted: Sequence[str], *, transfer: bool = False
 ) -> dict[str, Array]:
     """Return outputs scenario by scenario."""
-    run = Run(law, known, transfer=transfer)
+    run = run_at(law, known, transfer=transfer)
     return {name: run.output(name) for name in wanted}
 
 
@@ -205,7 +223,7 @@ def _noise_scale(law: Law) -> Function:
     return unroll(law.namespace, formula, numpy(), ())
 
 
-def _drawn_inputs(law: Law, known: Mapping[str, Any]) -> dict[str, Array]:
+def drawn_inputs(law: Law, known: Mapping[str, Any]) -> dict[str, Array]:
     """Return draws of the inputs that are not known and have a prior."""
     names = [item for item in inputs(law) if item.prior and known.get(item.known) is None]
     size = scenarios(law).size

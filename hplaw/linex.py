@@ -20,6 +20,7 @@ from hplaw.expression.tree import Binary, Call, Name, Node, Number, Reduce, Unar
 from hplaw.folded import Folder
 from hplaw.law.law import Law
 from hplaw.law.program import Environment, Program, compile_program
+from hplaw.narrow import is_column
 from hplaw.posterior import effect_covariance, numpy, numpy_environment, scenarios
 
 
@@ -55,18 +56,19 @@ class Linex(msgspec.Struct, frozen=True, kw_only=True):
     let: str | None
 
     def at(self, inputs: Mapping[str, Any]) -> tuple[Array, Array]:
-        """Return c and the offset of t for every ridge and scenario at a law's inputs, `[ridge x scenario]` each."""
+        """Return c and the offset of t at a law's inputs, numbers or `[row, 1]`: `[row, ridge x scenario]` each."""
         environment = self.program.environment(inputs)
+        rows = max((len(value) for value in inputs.values() if is_column(value)), default=1)
         with np.errstate(all="ignore"):
             c = [f(environment) for f in self.coefficients]
             t = [f(environment) for f in self.offsets]
-        return self._flat(c), self._flat(t)
+        return self._flat(c, rows), self._flat(t, rows)
 
-    def _flat(self, parts: list[Any]) -> Array:
-        found = np.empty((len(parts), self.size))
-        for row, part in zip(found, parts, strict=True):
-            row[:] = part
-        return found.reshape(-1)
+    def _flat(self, parts: list[Any], rows: int) -> Array:
+        found = np.empty((rows, len(parts), self.size))
+        for i, part in enumerate(parts):
+            found[:, i] = part
+        return found.reshape(rows, -1)
 
 
 @ft.lru_cache(maxsize=256)

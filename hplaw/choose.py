@@ -1,0 +1,147 @@
+"""Decisions by row: what a law chooses for many questions at once, as exactly as for one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hplaw.exact import Ridges
+from hplaw.folded import folded
+from hplaw.interval import quantiles
+from hplaw.law import Law
+from hplaw.linex import linex
+from hplaw.narrow import is_column
+from hplaw.posterior import numpy, numpy_environment, scenarios
+
+
+Array = NDArray[np.float64]
+
+_CHUNK = 256
+"""Rows that are run over all scenarios at a time, so that they stay in the processor's cache."""
+
+
+class Chosen(msgspec.Struct, frozen=True):
+    """Chosen quantities by row with their intervals, and names of the law known by the way, `[row, scenario]`."""
+
+    values: dict[str, Array] = {}
+    intervals: dict[str, tuple[Array, Array]] = {}
+    transfers: dict[str, tuple[Array, Array]] = {}
+    lets: dict[str, Array] = {}
+
+
+def chunks(size: int) -> Iterator[slice]:
+    """Yield slices of rows that are worked on together.
+
+    >>> list(chunks(300))
+    [slice(0, 256, None), slice(256, 512, None)]
+    """
+    for start in range(0, size, _CHUNK):
+        yield slice(start, start + _CHUNK)
+
+
+def rows_of(values: Mapping[str, Any], part: slice) -> dict[str, Any]:
+    """Return some rows of columns as `[row, 1]`; what is no column stays."""
+    return {
+        name: value[part, None] if is_column(value) else value for name, value in values.items()
+    }
+
+
+def in_rows(law: Law) -> bool:
+    """Return whether a law's decision can be made by row: it has none, or a sum of ridges with a closed form."""
+    if not law.chosen:
+        return True
+    return bool(law.optimum) and scenarios(law).uncertain and linex(law) is not None
+
+
+def choose_rows(law: Law, bound: Mapping[str, Any], free: Sequence[str], wider: Array) -> Chosen:
+    """Return what a law chooses for each row.
+
+    **Arguments:**
+
+    - `bound`: its inputs, numbers `[row]` or categories; the chosen ones that are free are not looked at.
+    - `free`: chosen quantities that are not given.
+    - `wider`: by how much discrepancy is wider outside the domain, `[row]`.
+    """
+    if not free:
+        return Chosen()
+    size = len(wider)
+    levels = {name: np.empty((size, 5)) for name in free}
+    others = {name: np.empty((size, 5)) for name in free if scenarios(law).transfer}
+    values = {name: np.empty(size) for name in free}
+    lets: dict[str, Array] = {}
+    for part in chunks(size):
+        one = _Part(law, rows_of(bound, part), free, wider[part, None])
+        for name, x in one.best().items():
+            values[name][part] = x
+        for into, transfer in ((levels, False), (others, True)):
+            if into:
+                for name, samples in one.own(transfer=transfer).items():
+                    into[name][part] = quantiles(samples)
+        for let, samples in one.lets().items():
+            lets.setdefault(let, np.empty((size, scenarios(law).size)))[part] = samples
+    return Chosen(values, _outer(levels), _outer(others), lets)
+
+
+def _outer(levels: Mapping[str, Array]) -> dict[str, tuple[Array, Array]]:
+    return {name: (found[:, 0].copy(), found[:, -1].copy()) for name, found in levels.items()}
+
+
+class _Part:
+    """The decisions of some rows."""
+
+    def __init__(self, law: Law, bound: dict[str, Any], free: Sequence[str], wider: Array) -> None:
+        form = linex(law)
+        assert form is not None
+        self.law, self.free = law, free
+        self.inputs = {name: value for name, value in bound.items() if name not in law.chosen}
+        self.fixed = {
+            i: np.log(bound[name]) for i, name in enumerate(law.chosen) if name not in free
+        }
+        drawn = scenarios(law)
+        self.shift = {name: wider * z for name, z in drawn.discrepancy.items()}
+        self.strays = [self.shift.get(name) for name in law.chosen]
+        self.ridges = Ridges(form, self.inputs, self.fixed)
+        forms = law.program(numpy()).optimum
+        environment = numpy_environment(law, {**drawn.point, **self.inputs})
+        rows = len(wider)
+        start = np.stack(
+            [np.broadcast_to(np.log(forms[name](environment)), (rows, 1))[:, 0] for name in free],
+            axis=1,
+        )
+        self.low, self.high = np.full(len(free), -np.inf), np.full(len(free), np.inf)
+        self.x = self.ridges.least(start, self.low, self.high)
+
+    def best(self) -> dict[str, Array]:
+        """Return the chosen values by row."""
+        return {name: np.exp(self.x[:, i]) for i, name in enumerate(self.free)}
+
+    def own(self, *, transfer: bool) -> dict[str, Array]:
+        """Return where each scenario has its own best values, `[row, scenario]`."""
+        if len(self.free) == len(self.law.chosen):
+            program = folded(self.law, transfer=transfer)
+            environment = program.environment(self.inputs)
+            shape = (len(self.x), self.ridges.size)
+            with np.errstate(all="ignore"):
+                found = {
+                    name: np.broadcast_to(program.optimum[name](environment), shape)
+                    for name in self.free
+                }
+            return {
+                n: v * np.exp(self.shift[n]) if n in self.shift else v for n, v in found.items()
+            }
+        ridges = self.ridges
+        if transfer:
+            form = linex(self.law, transfer=True)
+            assert form is not None
+            ridges = Ridges(form, self.inputs, self.fixed)
+        x, _ = ridges.own(self.x, self.low, self.high, self.strays)
+        return {name: np.exp(x[:, i]) for i, name in enumerate(self.free)}
+
+    def lets(self) -> dict[str, Array]:
+        """Return the names of the law that the decision knows."""
+        let = self.ridges.form.let
+        return {let: self.ridges.excess(self.x, self.strays)} if let else {}

@@ -100,7 +100,9 @@ def components(catalogue: Catalogue) -> dict[str, Schema]:
     asked = found["Query"]["properties"]
     asked["given"] = reference("Given")
     asked["bounds"] = reference("Limits")
-    asked["model"] = {"anyOf": [*_models(words), {"type": "null"}], "default": None}
+    found["Shape"], found["Config"] = _shape(words), _config(words)
+    kinds = [reference("Shape"), reference("Config"), {"type": "null"}]
+    asked["model"] = {"anyOf": kinds, "default": None, "description": "a model's shape"}
     found["EvaluateRequest"]["properties"]["given"] = reference("Inputs")
     asked["want"] = {
         "type": "array",
@@ -160,25 +162,24 @@ def _limits(value: Schema) -> Schema:
     }
 
 
-def _models(words: Mapping[str, Quantity]) -> list[Schema]:
-    """Return the two ways to say a model's shape; a config.json has many keys more, which say nothing of size."""
-    shape = {name: _or_null(value_schema(words[name])) for name in SHAPE}
-    keys = {key: _or_null(value_schema(words[name])) for key, name in CONFIG_KEYS.items()}
-    marks = [{"required": [key]} for key in CONFIG_MARKS if key not in SHAPE]
-    return [
-        {
-            "type": "object",
-            "description": "a shape in the vocabulary's words",
-            "properties": shape,
-            "additionalProperties": False,
-        },
-        {
-            "type": "object",
-            "description": "a config.json as Hugging Face has them",
-            "properties": shape | keys,
-            "anyOf": marks,
-        },
-    ]
+def _shape(words: Mapping[str, Quantity]) -> Schema:
+    return {
+        "type": "object",
+        "description": "a model's shape in the vocabulary's words",
+        "properties": {name: _or_null(value_schema(words[name])) for name in SHAPE},
+        "additionalProperties": False,
+    }
+
+
+def _config(words: Mapping[str, Quantity]) -> Schema:
+    """Return the schema of a config.json, which has many keys more that say nothing of size."""
+    names = {name: name for name in SHAPE} | dict(CONFIG_KEYS)
+    return {
+        "type": "object",
+        "description": "a model's config.json as Hugging Face has them; other keys are passed over",
+        "properties": {key: _or_null(value_schema(words[name])) for key, name in names.items()},
+        "anyOf": [{"required": [key]} for key in CONFIG_MARKS if key not in SHAPE],
+    }
 
 
 def _or_null(value: Schema) -> Schema:

@@ -34,7 +34,7 @@ def listen(app: ASGIApp, *, host: str, port: int) -> None:
     import uvicorn
 
     uvicorn.run(
-        app,  # pyright: ignore[reportArgumentType]
+        app,
         host=host,
         port=port,
         access_log=False,

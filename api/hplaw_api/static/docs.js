@@ -21,7 +21,7 @@ const resolved = (api, item) =>
 const typed = (schema) => {
   if (!schema || Object.keys(schema).length === 0) return ["anything"];
   if (schema.$ref) return [made("a", { href: `#${named(schema.$ref)}` }, named(schema.$ref))];
-  if (schema.anyOf) return schema.anyOf.flatMap((one, index) => (index ? [" or ", ...typed(one)] : typed(one)));
+  if (schema.anyOf && schema.type !== "object") return schema.anyOf.flatMap((one, index) => (index ? [" or ", ...typed(one)] : typed(one)));
   if (schema.enum) return [schema.enum.length > 8 ? "one of many names" : `one of ${schema.enum.join(", ")}`];
   if (schema.type === "array") return ["list of ", ...typed(schema.items)];
   if (schema.type === "object" && schema.properties) return ["object"];
@@ -32,22 +32,24 @@ const typed = (schema) => {
   return [[].concat(schema.type).join(" or ")];
 };
 
-const limits = (schema) => {
-  const one = schema.anyOf?.find((part) => part.type !== "null") ?? schema;
+// 1e18, not 1000000000000000000
+const short = (number) => (Math.abs(number) >= 1e4 ? number.toExponential().replace("e+", "e") : String(number));
+
+const limits = (api, schema) => {
+  const one = resolved(api, schema.type === "object" ? schema : (schema.anyOf?.find((part) => part.type !== "null") ?? schema));
   const words = [];
-  if (one.exclusiveMinimum !== undefined) words.push(`> ${one.exclusiveMinimum}`);
-  if (one.minimum !== undefined) words.push(`≥ ${one.minimum}`);
-  if (one.maximum !== undefined) words.push(`≤ ${one.maximum}`);
-  if (one.maxItems !== undefined) words.push(`at most ${one.maxItems}`);
-  return { text: words.join(", "), description: one.description ?? schema.description ?? "" };
+  if (one.exclusiveMinimum !== undefined) words.push(`> ${short(one.exclusiveMinimum)}`);
+  if (one.minimum !== undefined) words.push(`≥ ${short(one.minimum)}`);
+  if (one.maximum !== undefined) words.push(`≤ ${short(one.maximum)}`);
+  return { text: words.join(", "), description: schema.description ?? one.description ?? "" };
 };
 
-const table = (rows) =>
+const table = (api, rows) =>
   made("div", { className: "scroll" },
     made("table", {},
       made("thead", {}, made("tr", {}, ...["name", "type", "meaning"].map((head) => made("th", {}, head)))),
       made("tbody", {}, ...rows.map(([name, schema, description, required]) => {
-        const limit = limits(schema);
+        const limit = limits(api, schema);
         const meaning = [...prose(description ?? limit.description)];
         if (limit.text) meaning.push(made("span", { className: "small" }, ` ${limit.text}`));
         if (required) meaning.push(made("span", { className: "small" }, " required"));
@@ -109,7 +111,7 @@ const operationView = (api, path, method, operation) => {
   const fill = () => {
     if (operation.parameters) {
       const rows = operation.parameters.map((one) => [one.name, one.schema, one.description, one.required]);
-      inside.append(made("h3", {}, "Parameters"), table(rows));
+      inside.append(made("h3", {}, "Parameters"), table(api, rows));
     }
     if (content) inside.append(made("h3", {}, "Body"), made("p", {}, ...typed(content.schema)));
     const replies = Object.entries(operation.responses).map(([status, one]) => {
@@ -131,14 +133,14 @@ const operationView = (api, path, method, operation) => {
     inside);
 };
 
-const recordView = (name, schema) => {
+const recordView = (api, name, schema) => {
   const required = new Set(schema.required ?? []);
   const rows = Object.entries(schema.properties ?? {}).map(([field, one]) => [field, one, undefined, required.has(field)]);
   return made("details", { className: "record", id: name },
     made("summary", {}, made("code", {}, name)),
     made("div", { className: "inside" },
       made("p", {}, ...prose(schema.description)),
-      rows.length ? table(rows) : made("pre", {}, (schema.enum ?? []).join("\n"))));
+      rows.length ? table(api, rows) : made("pre", {}, (schema.enum ?? []).join("\n"))));
 };
 
 const unfold = () => {
@@ -167,7 +169,7 @@ const start = async () => {
     const records = document.getElementById("records");
     records.hidden = false;
     const names = Object.keys(api.components.schemas).sort();
-    records.append(...names.map((name) => recordView(name, api.components.schemas[name])));
+    records.append(...names.map((name) => recordView(api, name, api.components.schemas[name])));
     addEventListener("hashchange", unfold);
     unfold();
   } catch (error) {

@@ -1,0 +1,68 @@
+"""What `make bench` prints and returns; the measuring itself is no test."""
+
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import benchmarks.__main__ as bench
+
+
+def row(*, ok: bool, limit: str | None = ">= 0.5", value: float = 0.61234) -> dict[str, Any]:
+    return {"name": "ratio", "value": value, "unit": "1", "limit": limit, "ok": ok}
+
+
+@pytest.fixture
+def install(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return a function that puts benchmarks in place of the real ones, by name and what they do."""
+
+    def put(**runs: Any) -> None:
+        for name, run in runs.items():
+            module = ModuleType(f"benchmarks.{name}")
+            module.run = run  # pyright: ignore[reportAttributeAccessIssue]
+            monkeypatch.setitem(sys.modules, module.__name__, module)
+        monkeypatch.setattr(bench, "BENCHMARKS", tuple(runs))
+
+    return put
+
+
+def fail() -> list[dict[str, Any]]:
+    message = "no port is free"
+    raise OSError(message)
+
+
+def test_a_table_says_what_was_measured_and_whether_it_is_enough() -> None:
+    rows = [
+        {"benchmark": "speed", **row(ok=True)},
+        {"benchmark": "speed", **row(ok=False, value=12345.6)},
+        {"benchmark": "speed", **row(ok=True, limit=None)},
+    ]
+    lines = [[cell.strip() for cell in line.split("|")] for line in bench.table(rows).splitlines()]
+    assert lines[0][1:-1] == ["benchmark", "what", "measured", "target", "met"]
+    assert lines[2][1:-1] == ["speed", "ratio", "0.612", ">= 0.5", "yes"]
+    assert lines[3][1:-1] == ["speed", "ratio", "12,346", ">= 0.5", "NO"]
+    assert lines[4][1:-1] == ["speed", "ratio", "0.612", "", ""]
+
+
+def test_a_missed_target_is_told_by_the_status(
+    install: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install(good=lambda: [row(ok=True)], bad=lambda: [row(ok=False)])
+    assert bench.main(["--only", "good"]) == 0
+    assert bench.main([]) == bench.MISSED
+    assert "1 missed: ratio" in capsys.readouterr().out
+
+
+def test_a_benchmark_that_cannot_be_run_stops_no_other(
+    install: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install(torn=fail, good=lambda: [row(ok=True)])
+    file = tmp_path / "rows.json"
+    assert bench.main(["--json", str(file)]) == bench.BROKEN
+    assert "OSError: no port is free" in capsys.readouterr().err
+    found = json.loads(file.read_text())
+    assert [(r["benchmark"], r["value"]) for r in found["rows"]] == [("good", 0.61234)]
+    assert found["machine"]["processors"] >= 1

@@ -1,0 +1,192 @@
+"""The documents keep their word: laws in them load and pass, commands and Python in the README print what it shows."""
+
+import doctest
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import pytest
+
+from hplaw import load_catalogue, read_law
+from hplaw.law import check_law, parse_law
+from hplaw.law.format import LawSpec
+from hplaw.law.write import write_law
+from tests.conftest import Service
+
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+LAW_FORMAT = ROOT / "docs" / "law-format.md"
+
+SERVICE = "http://127.0.0.1:8000"
+"""The address that documents give for a service."""
+
+
+class Block(NamedTuple):
+    """A fenced block: the words after the fence, its lines, and where it begins."""
+
+    kind: str
+    text: str
+    line: int
+
+
+def blocks(file: Path, kind: str) -> list[Block]:
+    """Return the fenced blocks of a document of one kind."""
+    fenced = re.compile(r"^```([^\n]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    text = file.read_text(encoding="utf-8")
+    return [
+        Block(found[1], found[2], text[: found.start()].count("\n") + 1)
+        for found in fenced.finditer(text)
+        if found[1] == kind
+    ]
+
+
+def named(found: list[Block]) -> list[Any]:
+    return [pytest.param(block.text, id=f"line {block.line}") for block in found]
+
+
+# The law format
+
+
+@pytest.mark.parametrize("text", named(blocks(LAW_FORMAT, "toml law")))
+def test_laws_in_the_format_load_and_pass(text: str, tmp_path: Path) -> None:
+    spec = tomllib.loads(text)
+    file = tmp_path / f"{spec['id']}.toml"
+    file.write_text(text, encoding="utf-8")
+    if "grid" in spec:
+        safe = np.array([[1.0, 1.0], [0.5, 0.5]])[:, :, None]
+        axes = {"peak_lr": np.array([1e-3, 3e-3]), "batch_tokens": np.array([1e5, 1e6])}
+        probabilities = np.concatenate([safe, 1 - safe], axis=2)
+        np.savez(tmp_path / spec["grid"]["values"], **axes, probabilities=probabilities)
+    law = read_law(file)
+    assert check_law(law, load_catalogue()) == []
+
+
+@pytest.mark.parametrize("text", named(blocks(LAW_FORMAT, "toml part")))
+def test_parts_in_the_format_make_laws_that_load(text: str) -> None:
+    smallest = tomllib.loads(blocks(LAW_FORMAT, "toml law")[0].text)
+    spec = msgspec.convert({**smallest, **tomllib.loads(text)}, LawSpec)
+    law = parse_law(write_law(spec).encode())
+    assert law.spec == spec
+
+
+def test_every_law_in_the_format_is_marked() -> None:
+    assert not blocks(LAW_FORMAT, "toml")
+
+
+def test_the_format_names_every_key() -> None:
+    """A key that is added to the format is explained, too."""
+    text = LAW_FORMAT.read_text(encoding="utf-8")
+    words = set(re.findall(r"\w+", text))
+    missing: set[str] = set()
+    pending: list[Any] = [LawSpec]
+    seen: set[Any] = set()
+    while pending:
+        kind = pending.pop()
+        if kind in seen:
+            continue
+        seen.add(kind)
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            for field in msgspec.structs.fields(kind):
+                missing |= {field.name} - words
+                pending.append(field.type)
+        else:
+            pending += getattr(kind, "__args__", ())
+    assert not missing
+
+
+# The README
+
+
+@pytest.fixture
+def shell(tmp_path: Path, service: Service) -> Any:
+    """Return a function that runs a line of a document as a shell would."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("HPLAW_")}
+    environ |= {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "COLUMNS": "100",
+        "XDG_DATA_HOME": str(tmp_path),
+        "no_proxy": "*",
+    }
+
+    def run(line: str) -> str:
+        done = subprocess.run(
+            ["bash", "-c", line.replace(SERVICE, service.url)],
+            cwd=tmp_path,
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        return done.stdout + done.stderr
+
+    return run
+
+
+def commands(text: str) -> Iterator[tuple[str, str]]:
+    """Yield each command of a console block with the output that is shown below it."""
+    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        lines = part.splitlines(keepends=True)
+        last = next(i for i, line in enumerate(lines) if not line.endswith("\\\n"))
+        yield "".join(lines[: last + 1]), "".join(lines[last + 1 :])
+
+
+def shown(want: str, got: str) -> bool:
+    """Return whether `got` is what a document shows, which leaves out lines by three dots."""
+    parts = re.split(r"^ *\.\.\.\n|\.\.\.", want, flags=re.MULTILINE)
+    return re.fullmatch(".*?".join(map(re.escape, parts)), got, re.DOTALL) is not None
+
+
+@pytest.mark.parametrize(
+    "text", named([b for b in blocks(README, "console") if "$ make" not in b.text])
+)
+def test_commands_in_the_readme_print_what_it_shows(text: str, shell: Any) -> None:
+    if "$ curl" in text and shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    for command, want in commands(text):
+        got = shell(command)
+        assert shown(want, got), f"$ {command}{got}"
+
+
+def test_python_in_the_readme_prints_what_it_shows(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    globs: dict[str, Any] = {}
+    found = blocks(README, "python")
+    assert found
+    for block in found:
+        text = block.text.replace(SERVICE, service.url)
+        test = doctest.DocTestParser().get_doctest(text, globs, README.name, None, block.line)
+        report: list[str] = []
+        runner.run(test, out=report.append, clear_globs=False)
+        globs.update(test.globs)
+        assert not runner.failures, "".join(report)
+
+
+def test_the_shelf_in_the_readme_is_the_shelf() -> None:
+    """`python docs/shelf.py` writes the table anew."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "docs" / "shelf.py"), "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("file", [README, LAW_FORMAT, ROOT / "CONTRIBUTING.md"])
+def test_links_between_documents_lead_somewhere(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", text) + re.findall(r'src="([^":]+)"', text)
+    assert not [link for link in links if not (file.parent / link).exists()]

@@ -20,7 +20,7 @@ from typing import Any
 
 Row = dict[str, Any]
 
-BENCHMARKS = ("startup", "serving")
+BENCHMARKS = ("startup", "serving", "bootstrap")
 """Modules of this package, in the order in which they run."""
 
 HEAD = ("benchmark", "what", "measured", "target", "met")

@@ -21,13 +21,13 @@ from hplaw_api.shelf import Shelf
 
 AnyRequest: TypeAlias = Request[Any, Any, Any]
 
-_PLACES = 16
+_PLACES = 32
 """Batches that may be in the house at once, each with its body; more are told to come back."""
 
 _WORKERS = 2
 """Batches worked on at once, in threads; the others wait."""
 
-_BODY_S = 60.0
+_BODY_S = 30.0
 """Seconds that a request's body may take to arrive."""
 
 

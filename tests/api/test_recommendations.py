@@ -1,6 +1,10 @@
 """Questions over a real socket: one by body, one by address, many at once."""
 
 import concurrent.futures as cf
+import contextlib
+import socket
+import time
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -111,3 +115,29 @@ def test_extremes_are_answered(http, n_params, tokens):
     assert http.post("/v1/recommendations", json=query).status_code == 200
     rows = http.post("/v1/recommendations/batch", json={"queries": [query] * 20})
     assert rows.status_code == 200
+
+
+def test_more_batches_than_there_is_room_for_are_told_to_come_back(http, service, problem):
+    place = urlsplit(service.url)
+    head = b"POST /v1/recommendations/batch HTTP/1.1\r\nhost: x\r\ncontent-length: 15\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        lines = [
+            stack.enter_context(socket.create_connection((place.hostname, place.port), timeout=20))
+            for _ in range(32)
+        ]
+        for line in lines:
+            line.sendall(head)
+        deadline = time.monotonic() + 10
+        while (reply := ask_nothing(http)).status_code == 200 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        problem(reply, 503)
+        assert reply.headers["retry-after"] == "1"
+        assert http.post("/v1/recommendations", json=LEAN).status_code == 200
+        for line in lines:
+            line.sendall(b'{"queries": []}')
+            assert line.recv(65_536).startswith(b"HTTP/1.1 200")
+    assert ask_nothing(http).status_code == 200
+
+
+def ask_nothing(http):
+    return http.post("/v1/recommendations/batch", json={"queries": []})

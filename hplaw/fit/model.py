@@ -1,0 +1,391 @@
+"""A law and a table of runs as a numpyro model: everything it needs stands in the law file.
+
+The formulas are those that the law is served with, compiled for JAX. Rows with equal categories are evaluated
+together, as a category picks entries of tables.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from hplaw.errors import FitError, LawError
+from hplaw.expression import Kind, Symbol, names_in
+from hplaw.expression.backends import jax_backend
+from hplaw.expression.compile import Function, compile_expression
+from hplaw.expression.tree import Call, Node
+from hplaw.fit.groups import Effect
+from hplaw.fit.libraries import dist, jnp, numpyro
+from hplaw.fit.priors import Prior, distribution, noise_of
+from hplaw.fit.pseudo import Pseudo, pseudo_observations
+from hplaw.fit.runs import condition
+from hplaw.law import Law
+from hplaw.law.format import LikelihoodSpec
+from hplaw.law.formulas import check_call
+from hplaw.law.priors import LIKELIHOODS
+from hplaw.point import inputs
+from hplaw.posterior import factor
+
+
+Rows = NDArray[np.int64]
+
+
+class Block(msgspec.Struct, frozen=True):
+    """Rows with the same categories: their places, categories by name, and numbers by name."""
+
+    rows: Rows
+    categories: Mapping[str, str]
+    numbers: Mapping[str, Any]
+
+
+class Likelihood:
+    """One observed quantity: its rows in blocks, its formula, and its noise."""
+
+    def __init__(
+        self, model: Model, spec: LikelihoodSpec, rows: NDArray[np.bool_], *, table: str
+    ) -> None:
+        law = model.law
+        self.spec = spec
+        self.quantity = spec.observed
+        self.blocks = list(model.blocks(rows))
+        self.rows: Rows = np.concatenate(
+            [block.rows for block in self.blocks] or [np.zeros(0, dtype=np.int64)]
+        )
+        self.observed: NDArray[np.float64] = model.frame[spec.observed].to_numpy()[self.rows]
+        self.log = spec.transform == "log"
+        if self.log:
+            self.observed = np.log(self.observed)
+        self.mean: Function = (
+            _logarithm(law, law.outputs[spec.observed][0].tree)
+            if self.log
+            else model.compile(law.outputs[spec.observed][0].tree)
+        )
+        scope = law.namespace.scope.with_symbol("scale", Symbol(Kind.INPUT))
+        self.call: Call = check_call(
+            law.namespace, spec.likelihood, LIKELIHOODS, table, "likelihood",
+            over={"scale": Symbol(Kind.INPUT)},
+        )  # fmt: skip
+        self.arguments = [compile_expression(a, scope, model.backend) for a in self.call.arguments]
+        self.scale: Function | None = None
+        if spec.scale:
+            formula = law.namespace.formula(spec.scale, table=table, key="scale")
+            self.scale = model.compile(formula.tree)
+
+    def at(self, environment: Any, size: int) -> tuple[Any, Any]:
+        """Return mean and distribution of one block."""
+        mean = jnp.broadcast_to(self.mean(environment), (size,))
+        if self.scale is not None:
+            environment["scale"] = self.scale(environment)
+        arguments = [f(environment) for f in self.arguments]
+        return mean, noise_of(self.call, arguments, mean)
+
+
+def _logarithm(law: Law, tree: Node) -> Function:
+    """Return the logarithm of a formula; that of an exponential without the detour, which could overflow."""
+    backend = jax_backend()
+    if isinstance(tree, Call) and tree.function == "exp":
+        return compile_expression(tree.arguments[0], law.namespace.scope, backend)
+    inner = compile_expression(tree, law.namespace.scope, backend)
+    return lambda environment: jnp.log(inner(environment))
+
+
+class Model:
+    """A law's numpyro model over a table of runs; calling it within numpyro draws and scores everything once.
+
+    **Arguments:**
+
+    - `law`: a law with `[fit]`.
+    - `frame`: its runs, as `read_runs` returns them, those that `keep` refuses left out.
+    - `catalogue`: where the laws of `[[fit.pseudo]]` are found.
+
+    **Raises:** `FitError` where the rows have nothing that the law speaks of.
+    """
+
+    def __init__(self, law: Law, frame: pl.DataFrame, catalogue: Any = None) -> None:
+        fit = law.spec.fit
+        if fit is None:
+            message = f"{law.id} has no [fit]; give a law that says how it is fitted"
+            raise FitError(message)
+        self.law, self.frame = law, frame
+        self.backend = jax_backend()
+        self.program = law.program(self.backend)
+        self.effects = {name: Effect(law, name, frame, self.backend) for name in law.spec.effects}
+        self.parameters = _ordered(law, {
+            name: Prior(law, item.prior, name, item.over, self.backend)
+            for name, item in law.spec.parameters.items()
+            if item.prior is not None
+        })  # fmt: skip
+        self.constants = {
+            name: tuple(item.value) if isinstance(item.value, list) else item.value
+            for name, item in law.spec.parameters.items()
+            if item.prior is None
+        }
+        self.factors = [
+            (Prior(law, item.density, "factor", None, self.backend), self.compile(law.namespace.formula(item.of, table="fit.factors", key="of").tree))
+            for item in fit.factors
+        ]  # fmt: skip
+        self._words = _categories_used(law)
+        self.latents = self._find_latents()
+        self.likelihoods = list(self._find_likelihoods())
+        self.found = self._find_best_settings()
+        self.pseudo: list[Pseudo] = pseudo_observations(law, frame, catalogue)
+        if (
+            not any(len(item.rows) for item in self.likelihoods)
+            and not self.found
+            and not self.pseudo
+        ):
+            message = f"no row tells of {', '.join(item.quantity for item in self.likelihoods)}; {law.id} has nothing to be fitted to"
+            raise FitError(message)
+
+    def compile(self, tree: Node) -> Function:
+        """Return a formula of the law as a function of an environment over JAX."""
+        return compile_expression(tree, self.law.namespace.scope, self.backend)
+
+    def blocks(self, rows: NDArray[np.bool_]) -> Iterator[Block]:
+        """Yield the rows chosen, those with equal categories together."""
+        places = np.flatnonzero(rows)
+        names = [name for name in self._words if name in self.frame.columns]
+        numbers = {
+            name: self.frame[name].to_numpy()
+            for name in self.law.inputs
+            if name in self.frame.columns and not self.law.quantity(name).categorical
+        }
+        words = self.frame.select(names).rows() if names else [()] * len(self.frame)
+        for combination in dict.fromkeys(words[i] for i in places):
+            here = np.array([i for i in places if words[i] == combination], dtype=np.int64)
+            yield Block(
+                rows=here,
+                categories=dict(zip(names, combination, strict=True)),
+                numbers={name: jnp.asarray(column[here]) for name, column in numbers.items()},
+            )
+
+    def _find_latents(self) -> dict[str, tuple[Prior, Rows]]:
+        """Return the inputs with a prior that some rows do not know, and those rows."""
+        found: dict[str, tuple[Prior, Rows]] = {}
+        for item in inputs(self.law):
+            if item.prior is None:
+                continue
+            known = item.name in self.frame.columns
+            empty = (
+                self.frame[item.name].is_null().to_numpy()
+                if known
+                else np.ones(len(self.frame), dtype=bool)
+            )
+            if empty.any():
+                prior = Prior(self.law, item.prior, item.name, None, self.backend)
+                found[item.name] = prior, np.flatnonzero(empty)
+        return found
+
+    def _find_likelihoods(self) -> Iterator[Likelihood]:
+        fit = self.law.spec.fit
+        assert fit is not None
+        if fit.observed:
+            spec = LikelihoodSpec(
+                observed=fit.observed,
+                likelihood=fit.likelihood,
+                scale=fit.scale,
+                transform=fit.transform,
+            )
+            yield Likelihood(self, spec, self._present(fit.observed), table="fit")
+        for spec in fit.likelihoods:
+            rows = self._present(spec.observed)
+            if spec.when:
+                rows &= condition(
+                    self.frame, self.law, spec.when, table="fit.likelihoods", key="when"
+                )
+            if rows.any():
+                yield Likelihood(self, spec, rows, table="fit.likelihoods")
+
+    def _present(self, name: str) -> NDArray[np.bool_]:
+        if name not in self.frame.columns:
+            return np.zeros(len(self.frame), dtype=bool)
+        return self.frame[name].is_not_null().to_numpy().copy()
+
+    def _find_best_settings(self) -> list[tuple[list[str], list[Block], Any]]:
+        """Return best settings that somebody found: which chosen quantities, the rows, and a factor of their covariance."""
+        observed = {item.quantity for item in self.likelihoods}
+        fit = self.law.spec.fit
+        assert fit is not None
+        observed |= {
+            name for name in (fit.observed, *(item.observed for item in fit.likelihoods)) if name
+        }
+        rest = np.ones(len(self.frame), dtype=bool)
+        for name in observed:
+            rest &= ~self._present(name)
+        if not rest.any():
+            return []
+        discrepancy = self.law.spec.predict.discrepancy
+        if discrepancy is None or not self.law.optimum:
+            message = f"row {int(np.argmax(rest)) + 1} has no {' or '.join(sorted(observed))}; {self.law.id} says nothing of how well a best setting is found"
+            raise FitError(message)
+        names = [name for name in self.law.chosen if name in discrepancy.of]
+        present = {name: self._present(name) for name in names}
+        found: list[tuple[list[str], list[Block], Any]] = []
+        for pattern in dict.fromkeys(
+            tuple(bool(present[n][i]) for n in names) for i in np.flatnonzero(rest)
+        ):
+            rows = rest.copy()
+            for name, told in zip(names, pattern, strict=True):
+                rows &= present[name] == told
+            told = [name for name, is_told in zip(names, pattern, strict=True) if is_told]
+            places = [discrepancy.of.index(name) for name in told]
+            covariance = np.asarray(discrepancy.covariance)[np.ix_(places, places)]
+            found.append((told, list(self.blocks(rows)), factor(covariance) + 0.0))
+        return found
+
+    # Drawing and scoring
+
+    def sample(self) -> dict[str, Any]:
+        """Draw all parameters, effects and latent inputs as sites; return them by name, effects as `[member, name]`."""
+        environment = self.program.environment(self.constants)
+        for name, prior in self.parameters.items():
+            value = prior.sample(name, environment)
+            environment[name] = _entries(value, self.law.spec.parameters[name].over)
+        members = {
+            name: effect.sample(environment)
+            for name, effect in self.effects.items()
+            if effect.active
+        }
+        for name, (prior, rows) in self.latents.items():
+            entry = prior.arguments(environment)
+            site = _latent(prior, entry, len(rows), name)
+            environment[name] = site
+        values = dict(environment)
+        return {**values, **members}
+
+    def environment(self, values: Mapping[str, Any], block: Block) -> Any:
+        """Return the law's names at one block's rows."""
+        environment = self.program.environment(
+            {n: v for n, v in values.items() if n not in self.effects and n not in self.latents}
+        )
+        environment.update(block.numbers)
+        environment.update(block.categories)
+        for name, (_, rows) in self.latents.items():
+            place = np.searchsorted(rows, block.rows)
+            unknown = np.isin(block.rows, rows)
+            drawn = values[name][np.clip(place, 0, len(rows) - 1)]
+            given = block.numbers.get(name)
+            environment[name] = (
+                drawn
+                if given is None
+                else jnp.where(jnp.asarray(unknown), drawn, jnp.nan_to_num(given))
+            )
+        for name, effect in self.effects.items():
+            if effect.active:
+                environment.update(effect.rows(values[name], block.rows))
+            else:
+                environment.update(dict.fromkeys(effect.spec.of, 0.0))
+        return environment
+
+    def predictions(self, values: Mapping[str, Any]) -> list[tuple[Any, list[Any]]]:
+        """Return mean `[row]` and the blocks' distributions, for each likelihood."""
+        found: list[tuple[Any, list[Any]]] = []
+        for item in self.likelihoods:
+            parts = [
+                item.at(self.environment(values, block), len(block.rows)) for block in item.blocks
+            ]
+            means = [mean for mean, _ in parts]
+            found.append(
+                (jnp.concatenate(means) if means else jnp.zeros(0), [noise for _, noise in parts])
+            )
+        return found
+
+    def log_likelihood(self, values: Mapping[str, Any]) -> list[Any]:
+        """Return the log density of every observation `[row]`, for each likelihood."""
+        found: list[Any] = []
+        for item, (_, noises) in zip(self.likelihoods, self.predictions(values), strict=True):
+            parts: list[Any] = []
+            start = 0
+            for block, noise in zip(item.blocks, noises, strict=True):
+                here = jnp.asarray(item.observed[start : start + len(block.rows)])
+                parts.append(noise.log_prob(here))
+                start += len(block.rows)
+            found.append(jnp.concatenate(parts) if parts else jnp.zeros(0))
+        return found
+
+    def __call__(self, weights: Any) -> None:
+        """Draw everything and score the runs, each with its weight `[row]`: zero leaves a run out."""
+        values = self.sample()
+        plain = self.program.environment(
+            {n: v for n, v in values.items() if n not in self.effects and n not in self.latents}
+        )
+        plain.update(dict.fromkeys((n for e in self.effects.values() for n in e.spec.of), 0.0))
+        for i, (prior, of) in enumerate(self.factors):
+            numpyro.factor(f"factor_{i}", prior.log_density(of(plain), plain))
+        for i, (item, scores) in enumerate(
+            zip(self.likelihoods, self.log_likelihood(values), strict=True)
+        ):
+            numpyro.factor(f"runs_{i}", (weights[item.rows] * scores).sum())
+        for i, (names, blocks, root) in enumerate(self.found):
+            for j, block in enumerate(blocks):
+                environment = self.environment(values, block)
+                strays = jnp.stack([
+                    jnp.log(jnp.asarray(self.frame[name].to_numpy()[block.rows])) - _logarithm(self.law, self.law.optimum[name].tree)(environment)
+                    for name in names
+                ], axis=-1)  # fmt: skip
+                noise = dist.MultivariateNormal(
+                    jnp.zeros(len(names)), covariance_matrix=jnp.asarray(root @ root.T)
+                )
+                numpyro.factor(
+                    f"best_{i}_{j}", (weights[block.rows] * noise.log_prob(strays)).sum()
+                )
+        for i, item in enumerate(self.pseudo):
+            numpyro.factor(f"pseudo_{i}", self._pseudo(item, plain))
+
+    def _pseudo(self, item: Pseudo, plain: Any) -> Any:
+        """Return the log density of another law's values as observations of this one, effects at zero."""
+        total: Any = 0.0
+        for point in item.points:
+            environment = self.program.environment(dict(plain))
+            for name in point.known:
+                environment[name] = point.known[name]
+            for name, value in point.values.items():
+                formula = self.law.optimum.get(name) or self.law.outputs[name][0]
+                mean = _logarithm(self.law, formula.tree)(environment)
+                total = total + dist.Normal(mean, item.sd[name]).log_prob(math.log(value))
+        return total
+
+
+def _latent(prior: Prior, arguments: list[Any], size: int, name: str) -> Any:
+    found = distribution(prior.call, arguments)
+    return numpyro.sample(name, found.expand((size,)).to_event(1))
+
+
+def _entries(value: Any, over: str | None) -> Any:
+    """Return a parameter as formulas want it: an indexed one as a tuple."""
+    return tuple(value[i] for i in range(value.shape[0])) if over else value
+
+
+def _ordered(law: Law, priors: Mapping[str, Prior]) -> dict[str, Prior]:
+    """Return the priors in an order in which each speaks only of parameters before it."""
+    found: dict[str, Prior] = {}
+    pending = dict(priors)
+    while pending:
+        ready = [
+            name
+            for name, prior in pending.items()
+            if not any(
+                word in pending and word != name
+                for a in prior.call.arguments
+                for word in names_in(a)
+            )
+        ]
+        if not ready:
+            message = (
+                f"the priors of {', '.join(pending)} speak of each other in a circle; break it"
+            )
+            raise LawError(message, table="parameters", key=next(iter(pending)))
+        for name in ready:
+            found[name] = pending.pop(name)
+    return found
+
+
+def _categories_used(law: Law) -> list[str]:
+    """Return the inputs that are categories."""
+    return [name for name in law.inputs if law.quantity(name).categorical]

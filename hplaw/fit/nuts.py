@@ -1,0 +1,148 @@
+"""The no-U-turn sampler over a flat density, in coordinates in which the normal around the mode is standard.
+
+That is a dense metric from the Hessian, and it is not adapted again. Where it fails, as it does with few runs, a dense
+metric is adapted instead. Chains run on threads, in blocks of iterations, so that progress is seen and Ctrl-C is heard.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hplaw.fit.density import Density
+from hplaw.fit.laplace import Normal
+from hplaw.fit.libraries import double_precision, jax, jnp, jr, numpyro
+
+
+Array = NDArray[np.float64]
+Progress = Callable[[float, str], None]
+
+WARMUP = 150
+"""Iterations before the draws, where the metric is known: the step size settles, and the scales find their place."""
+ADAPTED_WARMUP = 450
+"""Iterations before the draws, where the metric is adapted."""
+THREADS = 2
+_BLOCK = 25
+_ACCEPT = 0.85
+"""Mean acceptance that the step size is set for."""
+_DEPTH = 9
+"""Doublings of a trajectory at most."""
+
+
+class Chains(msgspec.Struct, frozen=True):
+    """Draws `[chain, draw, number]`, divergent transitions, mean leapfrog steps of an iteration, and how they were made."""
+
+    draws: Array
+    divergences: int
+    steps: float
+    sampler: str
+
+
+def silent(share: float, words: str) -> None:
+    """Report nothing."""
+
+
+def sample(
+    density: Density, normal: Normal, weights: Array, *, chains: int = 4, draws: int = 500, warmup: int | None = None,
+    seed: int = 0, adapt: bool = False, progress: Progress = silent,
+) -> Chains:  # fmt: skip
+    """Return chains of draws.
+
+    **Arguments:**
+
+    - `normal`: the normal around the mode, whose factor is the metric.
+    - `weights`: of each run.
+    - `warmup`: iterations before the draws; chosen when left out.
+    - `adapt`: whether a dense metric is adapted during the warm-up.
+    - `progress`: told the share done and a word, from this thread.
+    """
+    before = warmup if warmup is not None else (ADAPTED_WARMUP if adapt else WARMUP)
+    total = before + draws
+    mode, root, runs = jnp.asarray(normal.mode), jnp.asarray(normal.root), jnp.asarray(weights)
+
+    def potential(x: Any) -> Any:
+        return density.potential(mode + root @ x, runs)
+
+    start, advance = numpyro.infer.hmc.hmc(potential, algo="NUTS")
+    gradient = jax.jit(jax.value_and_grad(potential))
+
+    def block(state: Any) -> Any:
+        def one(state: Any, _: Any) -> Any:
+            state = advance(state, (), {})
+            return state, (state.z, state.diverging, state.num_steps)
+
+        return jax.lax.scan(one, state, None, length=_BLOCK)
+
+    step = jax.jit(block)
+
+    def begin(chain: int) -> Any:
+        key = jr.key(seed * 1000 + chain)
+        place, inner = jr.split(key)
+        x = 0.7 * jr.normal(place, (density.size,))
+        for _ in range(20):  # nearer to the mode, until there is something to stand on
+            value, slope = gradient(x)
+            if np.isfinite(value) and np.isfinite(slope).all():
+                break
+            x = 0.5 * x
+        known = numpyro.infer.util.ParamInfo(x, value, slope)
+        return start(
+            known, before, step_size=0.4, adapt_mass_matrix=adapt, dense_mass=adapt,
+            target_accept_prob=_ACCEPT, max_tree_depth=_DEPTH, rng_key=inner,
+        )  # fmt: skip
+
+    stop, done = threading.Event(), np.zeros(chains)
+
+    def run(chain: int) -> tuple[Array, int, float]:
+        with double_precision():
+            state = begin(chain)
+            found: list[Array] = []
+            diverged, steps = 0, 0.0
+            for first in range(0, total, _BLOCK):
+                if stop.is_set():
+                    break
+                state, (z, diverging, count) = step(state)
+                found.append(np.asarray(z))
+                late = np.arange(first, first + _BLOCK) >= before
+                late &= np.arange(first, first + _BLOCK) < total
+                diverged += int(np.asarray(diverging)[late].sum())
+                steps += float(np.asarray(count)[late].sum())
+                done[chain] = min(first + _BLOCK, total)
+            return np.concatenate(found), diverged, steps
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(min(THREADS, chains)) as pool:
+        jobs = [pool.submit(run, chain) for chain in range(chains)]
+        try:
+            while wait(jobs, timeout=0.5).not_done:
+                share = float(done.sum()) / (total * chains)
+                progress(share, _time_left(share, time.monotonic() - began))
+        except BaseException:
+            stop.set()
+            raise
+    results = [job.result() for job in jobs]
+    x = np.stack([found[before:total] for found, _, _ in results])
+    steps = sum(count for _, _, count in results) / (chains * draws)
+    word = (
+        "a dense metric adapted over the warm-up"
+        if adapt
+        else "a dense metric from the Hessian at the mode"
+    )
+    return Chains(
+        draws=normal.mode + x @ normal.root.T,
+        divergences=sum(diverged for _, diverged, _ in results),
+        steps=steps,
+        sampler=f"NUTS, {chains} chains of {draws} draws after {before}, {word}, seed {seed}",
+    )
+
+
+def _time_left(share: float, elapsed: float) -> str:
+    if share <= 0:
+        return "sampling"
+    return f"sampling, {elapsed * (1 - share) / share:.0f} s left"

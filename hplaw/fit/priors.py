@@ -1,0 +1,110 @@
+"""Priors and likelihoods of a law file as distributions of numpyro."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from hplaw.errors import FitError
+from hplaw.expression.compile import Function, compile_expression
+from hplaw.expression.tree import Call
+from hplaw.fit.libraries import dist, jnp, numpyro
+from hplaw.law import Law
+from hplaw.law.formulas import check_call
+from hplaw.law.priors import CORRELATIONS, LIKELIHOODS, PRIORS
+from hplaw.law.scope import index_symbol
+
+
+_DISTRIBUTIONS: Mapping[str, Callable[..., Any]] = {
+    "normal": lambda mean, sd: dist.Normal(mean, sd),
+    "lognormal": lambda mean, sd: dist.LogNormal(mean, sd),
+    "halfnormal": lambda scale: dist.HalfNormal(scale),
+    "uniform": lambda low, high: dist.Uniform(low, high),
+    "beta": lambda a, b: dist.Beta(a, b),
+    "gamma": lambda shape, rate: dist.Gamma(shape, rate),
+    "student_t": lambda freedom, mean, scale: dist.StudentT(freedom, mean, scale),
+    "exponential": lambda rate: dist.Exponential(rate),
+    "truncnormal": lambda mean, sd, low, high: dist.TruncatedNormal(mean, sd, low=low, high=high),
+}  # fmt: skip
+
+
+class Prior:
+    """A prior of a law file, compiled: a name and functions of an environment, one row of them per entry of an index."""
+
+    def __init__(self, law: Law, text: str, key: str, over: str | None, backend: Any) -> None:
+        self.text, self.key = text, key
+        scope = law.namespace.scope
+        extra = {over: index_symbol(over)} if over else {}
+        for name, symbol in extra.items():
+            scope = scope.with_symbol(name, symbol)
+        self.call: Call = check_call(
+            law.namespace, text, PRIORS | CORRELATIONS, "parameters", key, over=extra
+        )
+        places: list[dict[str, int]] = (
+            [{over: i} for i in range(len(scope.indices[over]))] if over else [{}]
+        )
+        self.over = over
+        self.entries: list[list[Function]] = [
+            [compile_expression(a, scope, backend, place) for a in self.call.arguments]
+            for place in places
+        ]
+
+    def arguments(self, environment: Any) -> list[Any]:
+        """Return the arguments' values: numbers, or arrays over the index."""
+        rows = [[f(environment) for f in functions] for functions in self.entries]
+        if self.over is None:
+            return [jnp.asarray(value, dtype=float) for value in rows[0]]
+        return [jnp.stack([jnp.asarray(v, dtype=float) for v in column]) for column in zip(*rows, strict=True)]  # fmt: skip
+
+    def sample(self, name: str, environment: Any) -> Any:
+        """Return the site of a parameter: a number, or an array over its index."""
+        arguments = self.arguments(environment)
+        match self.call.function:
+            case "fixed":
+                return numpyro.deterministic(name, arguments[0])
+            case "atanh_normal":
+                flat = numpyro.sample(f"{name}_atanh", _sized(dist.Normal(*arguments)))
+                return numpyro.deterministic(name, jnp.tanh(flat))
+            case "lkj":
+                beta = dist.Beta(arguments[0], arguments[0])
+                return numpyro.deterministic(
+                    name, 2.0 * numpyro.sample(f"{name}_share", beta) - 1.0
+                )
+            case _:
+                return numpyro.sample(name, _sized(distribution(self.call, arguments)))
+
+    def log_density(self, value: Any, environment: Any) -> Any:
+        """Return the logarithm of the density at a value."""
+        return distribution(self.call, self.arguments(environment)).log_prob(value).sum()
+
+
+def distribution(call: Call, arguments: Sequence[Any]) -> Any:
+    """Return the distribution of a prior with these arguments.
+
+    **Raises:** `FitError` for a prior that has no density.
+    """
+    if call.function not in _DISTRIBUTIONS:
+        message = (
+            f"{call.function} cannot stand here; use normal, lognormal or another with a density"
+        )
+        raise FitError(message)
+    return _DISTRIBUTIONS[call.function](*arguments)
+
+
+def _sized(distribution: Any) -> Any:
+    return distribution.to_event(1) if distribution.batch_shape else distribution
+
+
+def noise_of(call: Call, arguments: Sequence[Any], mean: Any) -> Any:
+    """Return the distribution of observations around `mean`, in the scale that the likelihood is written in."""
+    match call.function:
+        case "normal":
+            return dist.Normal(mean, arguments[0])
+        case "student_t":
+            return dist.StudentT(arguments[0], mean, arguments[1])
+        case "lognormal":
+            return dist.LogNormal(jnp.log(mean), arguments[0])
+        case "bernoulli_logits":
+            return dist.Bernoulli(logits=mean)
+        case _:
+            raise AssertionError(LIKELIHOODS)

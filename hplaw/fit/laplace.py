@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hplaw.errors import FitError
 from hplaw.fit.density import Density
+from hplaw.fit.libraries import minimize
 from hplaw.posterior import standard_normals
 
 
@@ -98,8 +99,6 @@ def _descend(
     density: Density, weights: Array, start: Array, free: NDArray[np.bool_]
 ) -> tuple[float, Array]:
     """Return the least potential over the free numbers, and where."""
-    from scipy.optimize import minimize  # pyright: ignore
-
     def objective(x: Array) -> tuple[float, Array]:
         z = start.copy()
         z[free] = x
@@ -134,9 +133,7 @@ def _root(density: Density, weights: Array, mode: Array, variance: Array) -> Arr
 
 def _move_scales(density: Density, weights: Array, mode: Array, root: Array) -> tuple[Array, Array]:
     """Return the mode with its scales where the rest's distribution makes them likeliest, and their variances."""
-    from scipy.optimize import minimize  # pyright: ignore
-
-    free, scales = ~density.scales, density.scales
+    scales = density.scales
     z = standard_normals(density.size, _EXPECT).T.copy()
     z[:, scales] = 0.0
     cloud = mode + z @ root.T

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections.abc import Iterator
 from typing import Any
 
-import jax as _jax
-import jax.numpy as _jnp
-import jax.random as _jr
-import numpyro as _numpyro  # pyright: ignore[reportMissingTypeStubs]
-import numpyro.distributions as _dist  # pyright: ignore[reportMissingTypeStubs]
 
-
-jax: Any = _jax
-jnp: Any = _jnp
-jr: Any = _jr
-numpyro: Any = _numpyro
-dist: Any = _dist
+jax: Any = importlib.import_module("jax")
+jnp: Any = importlib.import_module("jax.numpy")
+jr: Any = importlib.import_module("jax.random")
+numpyro: Any = importlib.import_module("numpyro")
+dist: Any = importlib.import_module("numpyro.distributions")
+minimize: Any = importlib.import_module("scipy.optimize").minimize
+RBFInterpolator: Any = importlib.import_module("scipy.interpolate").RBFInterpolator
 
 
 @contextlib.contextmanager

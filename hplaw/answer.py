@@ -155,10 +155,15 @@ def plain_outputs(
 
     **Raises:** `QueryError` for inputs that do not fit the law; `Undefined` where a wanted output has no value.
     """
-    members_given = dict(given) if law.spec.mixture is not None else read_given(law, given)
+    if law.spec.mixture is not None:
+        from hplaw.mixture import read_mixed
+
+        known = read_mixed(law, given, catalogue)
+    else:
+        known = read_given(law, given)
     found = answer(
         law,
-        members_given,
+        known,
         want=list(want) or None,
         catalogue=catalogue,
         intervals=bool(law.arrays or law.spec.mixture),

@@ -12,7 +12,6 @@ from hplaw.law import Law
 from hplaw.listing import known_quantities
 from hplaw.messages import Estimate, Evaluation
 from hplaw.point import distance, read_given
-from hplaw.quantities import vocabulary
 
 
 def evaluate(law: Law, given: Mapping[str, Any], catalogue: Any = None) -> Evaluation:
@@ -24,12 +23,19 @@ def evaluate(law: Law, given: Mapping[str, Any], catalogue: Any = None) -> Evalu
 
     **Raises:** `QueryError` naming the input that is missing, unknown or out of bounds.
     """
-    words = vocabulary() if catalogue is None else known_quantities(catalogue)
+    words = dict(law.namespace.quantities)
+    if catalogue is not None:
+        words |= known_quantities(catalogue)
     for name in given:
         if name not in words:
             message = f"'{name[:80]}' is not a quantity{nearest(name[:80], words)}; 'hplaw quantities' lists them"
             raise QueryError(message, field=name)
-    known = dict(given) if law.spec.mixture is not None else read_given(law, given)
+    if law.spec.mixture is not None:
+        from hplaw.mixture import read_mixed
+
+        known = read_mixed(law, given, catalogue)
+    else:
+        known = read_given(law, given)
     found = answer(law, known, catalogue=catalogue)
     away = distance(law, {**known, **found.values})
     outputs: dict[str, Estimate] = {}

@@ -11,8 +11,38 @@ from hplaw.answer import Answer, Bounds, answer
 from hplaw.errors import QueryError
 from hplaw.interval import samples, spread
 from hplaw.law.law import Law
-from hplaw.point import SILENT
+from hplaw.point import SILENT, inputs, read_given
 from hplaw.posterior import DRAWS
+
+
+def members_of(law: Law, catalogue: Any) -> list[Law]:
+    """Return the laws that a mixture is made of.
+
+    **Raises:** `QueryError` where no catalogue is at hand to find them in.
+    """
+    assert law.spec.mixture is not None
+    if catalogue is None:
+        message = f"{law.id} is a mixture; its members {', '.join(law.spec.mixture.members)} must be at hand"
+        raise QueryError(message, field="law")
+    return [catalogue.get(address) for address in law.spec.mixture.members]
+
+
+def read_mixed(law: Law, given: Mapping[str, Any], catalogue: Any) -> dict[str, Any]:
+    """Return `given` as the inputs of a mixture's members.
+
+    **Raises:** `QueryError` naming the field at fault.
+    """
+    found: dict[str, Any] = {}
+    taken: set[str] = set()
+    for member in members_of(law, catalogue):
+        names = {name for item in inputs(member) for name in (item.known, item.name)}
+        found |= read_given(member, {name: given[name] for name in given if name in names})
+        taken |= names
+    for name in given:
+        if name not in taken:
+            message = f"'{name[:80]}' is not an input of {law.id}; its members take {', '.join(sorted(taken))}"
+            raise QueryError(message, field=name)
+    return found
 
 
 def mixed_answer(
@@ -29,10 +59,7 @@ def mixed_answer(
     """
     spec = law.spec.mixture
     assert spec is not None
-    if catalogue is None:
-        message = f"{law.id} is a mixture; its members {', '.join(spec.members)} must be at hand"
-        raise QueryError(message, field="law")
-    members = [catalogue.get(address) for address in spec.members]
+    members = members_of(law, catalogue)
     parts = [answer(member, known, want=want, bounds=bounds) for member in members]
     silent = next((part for part in parts if part.status in SILENT), None)
     drawn: dict[str, list[Any]] = {}

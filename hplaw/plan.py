@@ -103,6 +103,8 @@ class _Search:
         self.slots: list[Slot] = []
         self.reasons: dict[str, str] = {}
         self.found: dict[str, bool] = {}
+        self.blocked: dict[str, set[str]] = {}
+        """Quantities that could not be had, with those under way that stood in their way."""
 
     def visit(self, quantity: str, path: tuple[str, ...]) -> bool:
         """Return whether a quantity can be had, appending its slot after those it needs."""
@@ -114,12 +116,14 @@ class _Search:
         candidates: list[Candidate] = []
         lacking: dict[str, list[str]] = {}
         circles: list[str] = []
+        blocks: set[str] = set()
         givers = [*self.catalogue.givers.get(quantity, ()), *self._shadowed(quantity)]
         for law in givers:
             needs = _needs(self.catalogue, law, self.known, quantity)
             back = next((need for need in needs if need in path), None)
             if back is not None:
                 circles.append(" -> ".join([*path[path.index(back) :], back]))
+                blocks.add(back)
                 continue
             missing = [
                 need
@@ -129,6 +133,7 @@ class _Search:
             ]
             if missing:
                 lacking[law.id] = missing
+                blocks.update(*(self.blocked.get(need, ()) for need in missing))
             else:
                 candidates.append(self._candidate(law, needs))
         soft = {
@@ -152,7 +157,19 @@ class _Search:
             self.slots.append(Slot(quantity, tuple(candidates)))
         else:
             self.reasons[quantity] = self._reason(quantity, lacking, circles)
+        self._unblock(quantity, blocks - {quantity})
         return bool(candidates)
+
+    def _unblock(self, quantity: str, blocks: set[str]) -> None:
+        """Let what failed only while `quantity` was under way be tried again, now that it is had."""
+        behind = [name for name, others in self.blocked.items() if quantity in others]
+        if self.found[quantity]:
+            for name in behind:
+                del self.blocked[name], self.found[name], self.reasons[name]
+            return
+        for name in behind:
+            self.blocked[name] = (self.blocked[name] - {quantity}) | blocks
+        self.blocked[quantity] = blocks
 
     def _counted(self, quantity: str) -> bool:
         """Return whether a quantity is counted rather than estimated, so that it may place a question in a domain."""

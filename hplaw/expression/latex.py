@@ -63,6 +63,8 @@ _FUNCTION = {
     "tanh": r"\tanh",
 }
 _ATOM = 10
+_LOGARITHM = 5.5
+"""Of a name that is set as a logarithm: a term of a sum, no factor."""
 
 
 def latex(node: Node, symbols: Mapping[str, str] | None = None) -> str:
@@ -80,13 +82,14 @@ def latex(node: Node, symbols: Mapping[str, str] | None = None) -> str:
     return _render(node, symbols or {})[0]
 
 
-def _render(node: Node, symbols: Mapping[str, str]) -> tuple[str, int]:
+def _render(node: Node, symbols: Mapping[str, str]) -> tuple[str, float]:
     """Return the text of a node and how strongly it holds together."""
     match node:
         case Number(text=text):
             return _number(text)
         case Name(name=name):
-            return symbols.get(name) or latex_name(name), _ATOM
+            text = symbols.get(name) or latex_name(name)
+            return text, _LOGARITHM if text.startswith(r"\ln ") else _ATOM
         case Item(name=name, keys=keys):
             below = ",".join(latex_name(key.name) for key in keys)
             return f"{{{symbols.get(name) or latex_name(name)}}}_{{{below}}}", _ATOM
@@ -107,25 +110,25 @@ def _render(node: Node, symbols: Mapping[str, str]) -> tuple[str, int]:
             raise AssertionError(node)
 
 
-def _held(node: Node, symbols: Mapping[str, str], strength: int) -> str:
+def _held(node: Node, symbols: Mapping[str, str], strength: float) -> str:
     text, own = _render(node, symbols)
     return text if own >= strength else rf"\left({text}\right)"
 
 
-def _binary(node: Binary, symbols: Mapping[str, str]) -> tuple[str, int]:
+def _binary(node: Binary, symbols: Mapping[str, str]) -> tuple[str, float]:
     operator, strength = node.operator, _STRENGTH[node.operator]
     if operator == "/":
         return rf"\frac{{{_render(node.left, symbols)[0]}}}{{{_render(node.right, symbols)[0]}}}", 9
     if operator == "**":
         return f"{_held(node.left, symbols, _ATOM)}^{{{_render(node.right, symbols)[0]}}}", 8
-    right = _held(node.right, symbols, strength + 1)
+    right = _held(node.right, symbols, strength + 0.5)
     return (
         f"{_held(node.left, symbols, strength)}{_SIGN.get(operator, f' {operator} ')}{right}",
         strength,
     )
 
 
-def _call(node: Call, symbols: Mapping[str, str]) -> tuple[str, int]:
+def _call(node: Call, symbols: Mapping[str, str]) -> tuple[str, float]:
     inner = [_render(argument, symbols)[0] for argument in node.arguments]
     if node.function == "where":
         return (

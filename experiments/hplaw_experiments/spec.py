@@ -8,7 +8,7 @@ A classifier's example counts as one token: `tokens` are examples seen, `batch_t
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -130,6 +130,16 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     curve_losses: tuple[float, ...] = ()
     n_params: float | None = None
     training_flop: float | None = None
+
+
+class Progress(Protocol):
+    """What a trainer tells while it trains; who meters a pack takes its window from this.
+
+    Called with `step=0` when all is compiled and the device is idle, just before the first step; then now and
+    then; and with `step=steps` when the device has finished and been waited for.
+    """
+
+    def __call__(self, step: int, steps: int, /) -> None: ...
 
 
 class Walker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

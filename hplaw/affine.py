@@ -5,7 +5,7 @@ Gaussian names that enter a logarithm linearly make an output exactly log-normal
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from hplaw.expression.tree import Binary, Call, Item, Name, Node, Number, Unary, walk
 from hplaw.law.law import Law
@@ -88,8 +88,14 @@ def _most(a: int | None, b: int | None) -> int | None:
     return None if a is None or b is None else max(a, b)
 
 
-def monomial(law: Law, output: str) -> dict[str, float] | None:
+def monomial(
+    law: Law, output: str, moved: Mapping[str, float] | None = None
+) -> dict[str, float] | None:
     """Return the exponents of an output by input where it is a constant times powers of inputs, or None for any other.
+
+    **Arguments:**
+
+    - `moved`: parameters that are not at their best single values.
 
     >>> from hplaw.catalogue import load_catalogue
     >>> monomial(load_catalogue().get("step-law-2025"), "peak_lr")
@@ -102,14 +108,15 @@ def monomial(law: Law, output: str) -> dict[str, float] | None:
         or any(isinstance(item.missing, str) for item in law.inputs.values())
     ):
         return None
-    return _Powers(law).of(formula.tree)
+    return _Powers(law, moved or {}).of(formula.tree)
 
 
 class _Powers:
-    """The exponents of formulas in a law's inputs, at the best single values of its parameters."""
+    """The exponents of formulas in a law's inputs, at given values of its parameters."""
 
-    def __init__(self, law: Law) -> None:
+    def __init__(self, law: Law, moved: Mapping[str, float]) -> None:
         self.law, self.lets, self.inputs = law, law.namespace.lets, frozenset(law.inputs)
+        self.moved = moved
 
     def constant(self, node: Node) -> float | None:
         """Return the value of a formula that speaks of no input, or None where it does."""
@@ -120,7 +127,9 @@ class _Powers:
             return None
         try:
             function = compile_expression(node, self.law.namespace.scope, self.law.point.backend)
-            return float(function(standing(self.law)))
+            environment = standing(self.law)
+            environment.update(self.moved)
+            return float(function(environment))
         except (Undefined, KeyError, TypeError):
             return None
 

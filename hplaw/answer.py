@@ -110,7 +110,7 @@ def answer(
         from hplaw.interval import intervals_of
 
         spreads, transfers, medians = intervals_of(
-            law, known, [n for n in wanted if n in values], decision
+            here, known, [n for n in wanted if n in values], decision
         )
         values.update(medians)
     return Answer(

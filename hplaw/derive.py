@@ -14,6 +14,7 @@ from hplaw.law import Law
 from hplaw.listing import known_quantities
 from hplaw.plan import Candidate, Route, Slot, check_want, choose, find_route
 from hplaw.point import SILENT, Distance, Point, closed_form, point
+from hplaw.power import power_law
 from hplaw.question import Question
 
 
@@ -170,7 +171,8 @@ class Derivation:
                 if candidate.needs
                 else known
             )
-            value = self.value(law, name, needed, self._points)
+            power = power_law(law, name)
+            value = power.value(needed) if power else self.value(law, name, needed, self._points)
             if value is not None:
                 yield law, value
 

@@ -6,15 +6,14 @@ others are taken by differences at the point.
 
 from __future__ import annotations
 
-import functools as ft
 import math
 from collections.abc import Mapping
 from typing import Any
 
-from hplaw.affine import monomial
 from hplaw.derive import Derivation
 from hplaw.law import Law
 from hplaw.point import inputs
+from hplaw.power import power_law
 from hplaw.question import Question
 
 
@@ -53,10 +52,9 @@ def _partials(
     found: Derivation, name: str, law: Law, own: Mapping[str, None], slopes: Mapping[str, Any]
 ) -> Mapping[str, float]:
     """Return d ln(output) / d ln(input) of one law, by those of its inputs that move."""
-    if not own and name in law.outputs:
-        exponents = _exponents(law, name)
-        if exponents is not None:
-            return {source: exponent for source, exponent in exponents.items() if source in slopes}
+    power = None if own else power_law(law, name)
+    if power is not None:
+        return {source: exponent for source, exponent in power.exponents if source in slopes}
     known = {**found.known, **own}
     partials: dict[str, float] = {}
     for item in inputs(law):
@@ -71,12 +69,3 @@ def _partials(
         if isinstance(high, float) and isinstance(low, float) and high > 0 and low > 0:
             partials[source] = (math.log(high) - math.log(low)) / (2 * _STEP)
     return partials
-
-
-@ft.lru_cache(maxsize=2048)
-def _exponents(law: Law, output: str) -> Mapping[str, float] | None:
-    """Return the exponents of an output that is a power law of all its inputs, or None for any other."""
-    found = monomial(law, output)
-    return (
-        None if found is None else {item.known: found.get(item.name, 0.0) for item in inputs(law)}
-    )

@@ -158,8 +158,15 @@ def log_deviation(
             )
         if value.ndim:
             variance = np.square(value[..., 1:] - value[..., :1]).sum(axis=-1)
-    discrepancy = law.spec.predict.discrepancy
-    if discrepancy is not None and output in discrepancy.of:
-        i = discrepancy.of.index(output)
-        variance = variance + discrepancy.covariance[i][i] * np.square(stretch)
+    variance = variance + stray_variance(law, output) * np.square(stretch)
     return np.sqrt(variance) if np.any(variance) else None
+
+
+@ft.lru_cache(maxsize=2048)
+def stray_variance(law: Law, output: str) -> float:
+    """Return the variance of ln(output) by the law's discrepancy inside its domain."""
+    discrepancy = law.spec.predict.discrepancy
+    if discrepancy is None or output not in discrepancy.of:
+        return 0.0
+    i = discrepancy.of.index(output)
+    return discrepancy.covariance[i][i]

@@ -14,10 +14,10 @@ from hplaw.answer import Spread
 from hplaw.decide import Decision
 from hplaw.expression.compile import Function
 from hplaw.folded import folded
-from hplaw.gaussian import NORMAL_QUANTILES, closed, log_deviation
+from hplaw.gaussian import NORMAL_QUANTILES, closed, log_deviation, stray_variance
 from hplaw.law.law import Law
 from hplaw.law.program import unroll
-from hplaw.point import distance, inputs, point
+from hplaw.point import Point, distance, inputs, point
 from hplaw.posterior import (
     growth,
     numpy,
@@ -25,10 +25,12 @@ from hplaw.posterior import (
     scenarios,
     standard_normals,
 )
+from hplaw.power import power_law
 
 
 Array = NDArray[np.float64]
 
+_NORMAL: list[float] = NORMAL_QUANTILES.tolist()
 _LEVELS = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
 
 
@@ -71,16 +73,17 @@ def stretch_of(law: Law, outside: Array) -> Array:
 
 
 def intervals_of(
-    law: Law, known: Mapping[str, Any], wanted: Sequence[str], decision: Decision | None
+    here: Point, known: Mapping[str, Any], wanted: Sequence[str], decision: Decision | None
 ) -> tuple[dict[str, Spread], dict[str, Spread], dict[str, float]]:
     """Return intervals, those for another recipe, and the medians that are the values of a fitted law.
 
     **Arguments:**
 
-    - `known`: values by quantity, chosen ones included.
+    - `here`: the law at the point `known`, values by quantity, chosen ones included.
     - `wanted`: outputs to look at.
     - `decision`: what was chosen, with its scatter.
     """
+    law = here.law
     drawn = scenarios(law)
     spreads: dict[str, Spread] = {}
     transfers: dict[str, Spread] = {}
@@ -97,7 +100,7 @@ def intervals_of(
         if law.outputs[name][1] is None and not law.quantity(name).categorical
     ]
     if decision is None:
-        numbers = _closed_spreads(law, known, numbers, spreads, transfers)
+        numbers = _closed_spreads(here, known, numbers, spreads, transfers)
         if not numbers:
             return spreads, transfers, medians
     run = run_at(law, known, lets=decision.lets if decision else {})
@@ -114,14 +117,14 @@ def intervals_of(
 
 
 def _closed_spreads(
-    law: Law,
+    here: Point,
     known: Mapping[str, Any],
     names: Sequence[str],
     spreads: dict[str, Spread],
     transfers: dict[str, Spread],
 ) -> list[str]:
     """Fill in the intervals that have a closed form; return the names of the rest."""
-    here = point(law, known)
+    law = here.law
     values = {name: here.environment[name] for name in law.inputs}
     wider = stretch(law, distance(law, known).total)
     rest: list[str] = []
@@ -133,9 +136,16 @@ def _closed_spreads(
         for into, transfer in ((spreads, False), (transfers, True)):
             if transfer and not scenarios(law).transfer:
                 continue
-            deviation = log_deviation(law, name, values, wider, transfer=transfer)
-            if deviation is not None and value > 0:
-                into[name] = Spread(*(value * np.exp(NORMAL_QUANTILES * float(deviation))).tolist())
+            power = None if transfer else power_law(law, name)
+            if power is not None:
+                deviation = math.sqrt(
+                    power.log_variance(known) + stray_variance(law, name) * wider**2
+                )
+            else:
+                found = log_deviation(law, name, values, wider, transfer=transfer)
+                deviation = 0.0 if found is None else float(found)
+            if deviation > 0 and value > 0:
+                into[name] = Spread(*[value * math.exp(z * deviation) for z in _NORMAL])
     return rest
 
 

@@ -1,0 +1,107 @@
+"""Power laws read off their formulas: a constant, an exponent per input, and how both move with what is uncertain.
+
+Most published laws are of this form. Their values, slopes and log-normal widths then take a few multiplications.
+"""
+
+from __future__ import annotations
+
+import functools as ft
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from hplaw.affine import monomial
+from hplaw.expression import Undefined
+from hplaw.law import Law
+from hplaw.point import inputs, standing
+
+
+class PowerLaw(msgspec.Struct, frozen=True):
+    """ln(output) = constant + sum of exponent times ln(input), by the name under which an input is known.
+
+    - `directions`: by how much constant and exponents move along each direction of uncertainty, one deviation each.
+    """
+
+    constant: float
+    exponents: tuple[tuple[str, float], ...]
+    directions: tuple[tuple[float, tuple[float, ...]], ...]
+
+    def value(self, known: Mapping[str, Any]) -> float:
+        """Return the output at known inputs, all positive.
+
+        >>> round(PowerLaw(0.0, (("tokens", 2.0),), ()).value({"tokens": 3.0}), 9)
+        9.0
+        """
+        return math.exp(
+            self.constant + sum([e * math.log(known[name]) for name, e in self.exponents])
+        )
+
+    def log_variance(self, known: Mapping[str, Any]) -> float:
+        """Return the variance of ln(output) at known inputs."""
+        logs = [math.log(known[name]) for name, _ in self.exponents]
+        total = 0.0
+        for constant, moves in self.directions:
+            shift = constant
+            for move, log in zip(moves, logs, strict=True):
+                shift += move * log
+            total += shift * shift
+        return total
+
+
+@ft.lru_cache(maxsize=2048)
+def power_law(law: Law, output: str) -> PowerLaw | None:
+    """Return an output as a power law of all its inputs, or None where it has another form, cases, or stand-ins."""
+    if law.cases or output not in law.outputs or any(not item.required for item in inputs(law)):
+        return None
+    found = _read(law, output, {})
+    if found is None:
+        return None
+    constant, exponents = found
+    directions: list[tuple[float, tuple[float, ...]]] = []
+    for moved in _directions(law, output):
+        there = _read(law, output, moved)
+        if there is None:
+            return None
+        moves = tuple(there[1].get(name, 0.0) - exponent for name, exponent in exponents.items())
+        directions.append((there[0] - constant, moves))
+    known = {item.name: item.known for item in inputs(law)}
+    return PowerLaw(
+        constant, tuple((known[name], e) for name, e in exponents.items()), tuple(directions)
+    )
+
+
+def _read(
+    law: Law, output: str, moved: Mapping[str, float]
+) -> tuple[float, dict[str, float]] | None:
+    """Return the logarithm of the constant and the exponents, with some parameters elsewhere."""
+    exponents = monomial(law, output, moved)
+    if exponents is None:
+        return None
+    environment = standing(law)
+    environment.update(moved)
+    environment.update(dict.fromkeys(law.inputs, 1.0))
+    try:
+        value = float(law.point.outputs[output](environment))
+    except Undefined:
+        return None
+    return (math.log(value), exponents) if 0 < value < math.inf else None
+
+
+def _directions(law: Law, output: str) -> list[dict[str, float]]:
+    """Return the parameters along each direction of uncertainty, none where the law states none."""
+    spec = law.spec
+    if not (
+        spec.covariance or spec.effects or any(p.sd is not None for p in spec.parameters.values())
+    ):
+        return []
+    from hplaw.gaussian import closed, directions
+
+    found = directions(law)
+    if found is None or not closed(law, output):
+        return []
+    return [
+        {name: float(values[j]) for name, values in found.own.items()}
+        for j in range(1, found.own_size + 1)
+    ]

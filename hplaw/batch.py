@@ -119,6 +119,7 @@ def _plain(law: Law) -> bool:
         and not law.exact
         and in_rows(law)
         and all(over is None for _, over in law.outputs.values())
+        and all(item.over is None for item in law.inputs.values())
     )
 
 

@@ -161,7 +161,7 @@ def point(law: Law, known: Mapping[str, Any]) -> Point:
     for item in inputs(law):
         value = known.get(item.known)
         if value is not None:
-            environment[item.name] = value
+            environment[item.name] = _bound(law, item, value)
         elif item.default is not None:
             environment[item.name] = (item.default,) * len(item.over) if item.over else item.default
         elif item.formula is not None:
@@ -172,7 +172,8 @@ def point(law: Law, known: Mapping[str, Any]) -> Point:
     try:
         for item in late:
             assert item.formula is not None
-            environment[item.name] = item.formula(environment)
+            value = item.formula(environment)
+            environment[item.name] = (value,) * len(item.over) if item.over else value
         for case in law.point.cases:
             if case.holds(environment):
                 return Point(law, case.status, case.say, environment)
@@ -193,6 +194,19 @@ def closed_form(law: Law, known: Mapping[str, Any]) -> dict[str, float] | None:
     except (Undefined, KeyError):
         return None
     return found if all(math.isfinite(value) and value > 0 for value in found.values()) else None
+
+
+def _bound(law: Law, item: Input, value: Any) -> Any:
+    """Return a known value in the law's own arithmetic.
+
+    **Raises:** `QueryError` where one value is known and the law needs a table of them.
+    """
+    if is_tuple(value) != (item.over != ()):
+        message = (
+            f"{law.id} needs {item.known} for each of {', '.join(item.over)}; ask it with evaluate"
+        )
+        raise QueryError(message, field=item.known, conflict=True)
+    return exact_number(repr(value)) if law.exact and isinstance(value, float) else value
 
 
 def read_given(law: Law, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools as ft
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -80,8 +81,7 @@ def _domain(law: Law, found: Derivation) -> list[Warning]:
     warnings: list[Warning] = []
     away = found.away[law]
     for name, efolds in away.efolds:
-        low, high = (number(float(edge)) for edge in law.spec.domain[name])
-        seen = low if low == high else f"{low} to {high}"
+        seen = _range(law, name)
         far = f"{efolds:.1f} e-folds" if efolds >= 0.05 else "just"
         text = f"{name}={number(found.known[name])} is {far} outside the {seen} that {law.id} was seen in"
         warnings.append(
@@ -98,6 +98,13 @@ def _domain(law: Law, found: Derivation) -> list[Warning]:
         text = f"{name} is {value}, and {law.id} was seen with {seen}"
         warnings.append(Warning(code="recipe-differs", law=law.address, quantity=name, text=text))
     return warnings
+
+
+@ft.lru_cache(maxsize=4096)
+def _range(law: Law, name: str) -> str:
+    """Return the range of a quantity that a law was seen in, for people."""
+    low, high = (number(float(edge)) for edge in law.spec.domain[name])
+    return low if low == high else f"{low} to {high}"
 
 
 TELLING = 0.02

@@ -28,7 +28,7 @@ def on_exception(request: Request[Any, Any, Any], error: Exception) -> Response[
             headers.update(error.headers or {})
         case _:
             problem = plain_problem(500)
-    if problem.status >= 500:
+    if problem.status == 500:
         _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return Response(
         encode(problem), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers

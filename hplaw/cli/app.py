@@ -32,6 +32,8 @@ COMMANDS = (
     ("laws cite", "laws:cite", "Print the BibTeX entry of a law's source.", "step-law-2025"),
     ("laws diff", "diff_laws:diff", "Say what differs between two laws.", "step-law-2025@1 my-law.toml"),
     ("laws new", "new_law:new", "Write a law file to start from.", "my-law --to my-law.toml"),
+    ("data list", "data:list_data", "List the public runs that shipped laws were fitted to.", ""),
+    ("data fetch", "data:fetch_data", "Download a set of public runs as a table to fit to.", "chinchilla --to runs"),
     ("quantities", "quantities:quantities", "List the vocabulary, or explain one quantity.", "n_params"),
     ("doctor", "doctor:doctor", "Say what is installed, found and missing.", ""),
     ("serve", "serve:serve", "Answer over HTTP.", "--port 8000"),
@@ -67,10 +69,13 @@ def create_app() -> App:
         result_action="return_value",
     )
     laws = App(name="laws", help="List, show, check, cite, compare and write laws.", sort_key=2)
+    data = App(name="data", help="List and fetch the public runs behind shipped laws.", sort_key=7)
     app.command(laws)
+    app.command(data)
+    groups = {"laws": laws, "data": data}
     for place, (words, path, help, example) in enumerate(COMMANDS):
         *parents, name = words.split()
-        parent = laws if parents else app
+        parent = groups[parents[0]] if parents else app
         help = f"{help}\n\nExample: hplaw {words} {example}".rstrip()
         parent.command(f"hplaw.cli.{path}", name=name, help=help, sort_key=place)
     return app

@@ -11,7 +11,7 @@ import hashlib
 import io
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -213,7 +213,8 @@ def find_data_set(name: str, among: Sequence[DataSet] = DATA_SETS) -> DataSet:
         if found.name == name:
             return found
     names = [item.name for item in among]
-    message = f"no data set is called '{name[:80]}'{nearest(name[:80], names)}; there is {', '.join(names)}"
+    near = nearest(name[:80], names) or f"; there is {', '.join(names)}"
+    message = f"no data set is called '{name[:80]}'{near}"
     raise LawNotFound(message)
 
 
@@ -257,7 +258,11 @@ def _retrieve(source: Source, folder: Path, *, progress: bool) -> Path:
                 source.url, known, fname=source.name, path=folder, downloader=downloader
             )
         except failures as error:
-            status = getattr(getattr(error, "response", None), "status_code", None)
+            response = getattr(error, "response", None)
+            status: int | None = None
+            if response is not None:
+                status = response.status_code
+                response.close()  # the downloader leaves it open
             why = f"answered {status}" if status else "cannot be reached"
             message = f"{source.url} {why}; try again where there is a network, or put the file into {folder} and run this again"
             raise DataError(message) from None
@@ -271,7 +276,7 @@ def _retrieve(source: Source, folder: Path, *, progress: bool) -> Path:
 
 def _pooch() -> tuple[Any, tuple[type[Exception], ...]]:
     try:
-        import pooch
+        import pooch  # pyright: ignore[reportMissingTypeStubs]
         import requests
     except ModuleNotFoundError as error:
         message = f'fetching data needs {error.name}; pip install "hplaw[fit]"'
@@ -280,7 +285,7 @@ def _pooch() -> tuple[Any, tuple[type[Exception], ...]]:
 
 
 @contextlib.contextmanager
-def _quiet(pooch: Any) -> Iterator[None]:
+def _quiet(pooch: Any) -> Generator[None]:
     """Keep what the downloader logs from standard error while it works."""
     logger: logging.Logger = pooch.get_logger()
     level = logger.level

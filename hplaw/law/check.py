@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from fractions import Fraction
 from typing import Any
 
@@ -68,4 +69,6 @@ def _equal(have: Any, want: Any, rtol: float, *, exact: bool) -> bool:
             return have == exact_number(want if isinstance(want, str) else repr(want))
         except ValueError:
             return False
-    return isinstance(want, int | float) and abs(have - want) <= rtol * max(abs(want), 1e-300)
+    if not isinstance(want, int | float) or not abs(want) <= sys.float_info.max:
+        return False
+    return abs(have - want) <= rtol * max(abs(want), 1e-300)

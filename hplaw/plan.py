@@ -81,6 +81,9 @@ def find_route(
     search = _Search(catalogue, known, [catalogue.get(address) for address in prefer])
     for quantity in want:
         search.visit(quantity, ())
+    if any(slot.quantity in COHERENT for slot in search.slots):
+        for quantity in COHERENT:  # a rate is one for a batch: what is asked for does not change who answers
+            search.visit(quantity, ())
     for law in search.preferred:
         if not any(candidate.law is law for slot in search.slots for candidate in slot.candidates):
             message = f"{law.id} can give none of {', '.join(want)} from {', '.join(sorted(known)) or 'nothing'}; it takes {', '.join(law.inputs)} and gives {', '.join(catalogue.gives(law))}"

@@ -1,0 +1,91 @@
+"""`hplaw data`: the public runs that shipped laws were fitted to."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from hplaw.cli.page import Page, write, write_json
+from hplaw.cli.statuses import OK
+from hplaw.errors import DataError
+from hplaw.human import plural
+
+
+UNKNOWN = "checksum not known: the fetched file's is printed"
+"""What is said of a file whose checksum nobody has published."""
+
+
+def list_data(
+    *,
+    json: Annotated[
+        bool, Parameter(name="--json", negative=(), show_default=False, help="Print JSON.")
+    ] = False,
+) -> int:
+    """List the sets of runs: what was measured, where it lies, under what licence."""
+    sets: Any = _library().DATA_SETS
+    if json:
+        import msgspec
+
+        records = [
+            {
+                "name": item.name, "what": item.what, "origin": item.origin, "licence": item.licence, "cite": item.cite,
+                "where": item.where, "files": [{"url": f.url, "sha256": f.sha256} for f in item.files],
+            }
+            for item in sets
+        ]  # fmt: skip
+        write_json(msgspec.json.encode(records))
+        return OK
+    page = Page()
+    for item in sets:
+        page.heading(item.name)
+        page.text(item.what)
+        rows = [("origin", item.origin), ("licence", item.licence), ("cite", item.cite)]
+        rows += [("sha256", source.sha256 or UNKNOWN) for source in item.files]
+        if item.where:
+            rows.append(("where", item.where))
+        page.table(rows)
+    page.line()
+    page.line(f"{plural(len(sets), 'data set')}; `hplaw data fetch NAME` downloads one")
+    write(str(page))
+    return OK
+
+
+def fetch_data(
+    name: Annotated[str, Parameter(name="NAME", help="The set, as `hplaw data list` names it.")],
+    /,
+    *,
+    to: Annotated[
+        Path, Parameter(help="The folder for the table and the original files.")
+    ] = Path(),
+) -> int:
+    """Download a set from its origin and write it as a table that `hplaw fit` reads."""
+    library = _library()
+    fetched = library.fetch(library.find_data_set(name), to, progress=sys.stderr.isatty())
+    page = Page()
+    page.line(f"{plural(fetched.rows, 'run')} in {fetched.table}")
+    rows = [
+        (str(path), f"sha256 {digest}" + ("" if known else " (not known before)"))
+        for path, digest, known in fetched.files
+    ]
+    rows += [("origin", fetched.data_set.origin), ("licence", fetched.data_set.licence)]
+    rows.append(("cite", fetched.data_set.cite))
+    if fetched.data_set.where:
+        rows.append(("where", fetched.data_set.where))
+    page.table(rows)
+    write(str(page))
+    return OK
+
+
+def _library() -> Any:
+    """Return the module that knows the sets; it needs polars."""
+    try:
+        from hplaw.fit import data_sets
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("hplaw."):
+            raise
+        message = f'reading runs needs {error.name}; pip install "hplaw[fit]"'
+        raise DataError(message) from None
+    return data_sets

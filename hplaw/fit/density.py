@@ -38,6 +38,8 @@ class Density:
         self.rows = len(model.frame)
         self._one = jax.jit(self.potential)
         self._gradient = jax.jit(jax.value_and_grad(self.potential))
+        self._predictor: Any = None
+        self._optimum: Any = None
         self._constrain = jax.jit(jax.vmap(self.constrain_one, in_axes=(0, None)))
 
     def _trace_shapes(self) -> None:
@@ -135,6 +137,59 @@ class Density:
             return jnp.concatenate(parts)
 
         return np.asarray(jax.jit(jax.vmap(draw))(jr.split(jr.key(0), _PRIOR_DRAWS)))
+
+    def values_one(self, z: Any) -> dict[str, Any]:
+        """Return what the model draws at one vector: parameters, effects `[member, name]`; to be traced."""
+        sites = self.constrain_one(z, jnp.ones(self.rows))
+        found = numpyro.handlers.substitute(numpyro.handlers.seed(self.model.sample, jr.key(0)), data=sites)
+        return found()
+
+    def predict(self, draws: Array, *, seed: int = 0) -> list[tuple[Array, Array]]:
+        """Return means and replicates of the observations `[draw, row]`, for each likelihood, noise included in the latter."""
+
+        def one(z: Any, key: Any) -> list[tuple[Any, Any]]:
+            predicted = self.model.predictions(self.values_one(z))
+            found: list[tuple[Any, Any]] = []
+            for mean, noises in predicted:
+                keys = jr.split(key, max(len(noises), 1))
+                parts = [noise.sample(k) for noise, k in zip(noises, keys, strict=False)]
+                found.append((mean, jnp.concatenate(parts) if parts else mean))
+            return found
+
+        found: Any = self._predict(one, draws, seed)
+        return [(np.asarray(mean), np.asarray(replicate)) for mean, replicate in found]
+
+    def _predict(self, one: Any, draws: Array, seed: int) -> Any:
+        if self._predictor is None:
+            self._predictor = jax.jit(jax.vmap(one))
+        return self._predictor(jnp.asarray(draws), jr.split(jr.key(seed), len(draws)))
+
+    def best(self, draws: Array, rows: NDArray[np.int64]) -> tuple[Array, Array]:
+        """Return the logarithms of the law's optimum `[draw, row, quantity]`: with the rows' own effects, and with none."""
+        if self._optimum is None:
+            self._optimum = jax.jit(jax.vmap(self._best_one))
+        with_effects, without = self._optimum(jnp.asarray(draws))
+        return np.asarray(with_effects)[:, rows], np.asarray(without)[:, rows]
+
+    def _best_one(self, z: Any) -> tuple[Any, Any]:
+        model = self.model
+        values = self.values_one(z)
+        none = {n: jnp.zeros_like(v) if n in model.effects else v for n, v in values.items()}
+        found: list[Any] = []
+        for names in (values, none):
+            parts: list[Any] = []
+            places: list[Any] = []
+            for block in model.blocks(np.ones(self.rows, dtype=bool)):
+                environment = model.environment(names, block)
+                optimum = [
+                    jnp.broadcast_to(model.compile(model.law.optimum[name].tree)(environment), (len(block.rows),))
+                    for name in model.law.chosen
+                ]
+                parts.append(jnp.log(jnp.stack(optimum, axis=-1)))
+                places.append(block.rows)
+            order = np.argsort(np.concatenate(places))
+            found.append(jnp.concatenate(parts)[order])
+        return found[0], found[1]
 
     def constrain(self, draws: Array) -> dict[str, Array]:
         """Return draws `[draw, number]` as arrays by name, first axis draws; those of parameters, effects and inputs."""

@@ -19,7 +19,7 @@ from hplaw.posterior import standard_normals
 
 Array = NDArray[np.float64]
 
-STARTS = 3
+STARTS = 8
 """Starts of the search for the mode."""
 _LEAST_CURVATURE = 0.05
 """Least curvature that is believed, in units of the prior: where the posterior is much wider than its prior, it is not."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hplaw.catalogue import Catalogue
-from hplaw.choose import in_rows
+from hplaw.choose import NeedsSearch, in_rows
 from hplaw.columns import Column, Columns, ask_column
 from hplaw.derive import route_of
 from hplaw.errors import HplawError
@@ -109,7 +109,10 @@ def _columns(
         for name, value in question.known.items()
     }
     walk = _Walk(route, [q for _, q in rows], known)
-    walk.run()
+    try:
+        walk.run()
+    except NeedsSearch:
+        return None
     return walk.results(catalogue)
 
 

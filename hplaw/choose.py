@@ -24,6 +24,10 @@ _CHUNK = 256
 """Rows that are run over all scenarios at a time, so that they stay in the processor's cache."""
 
 
+class NeedsSearch(Exception):
+    """Some row has ridges that are not convex or leave a direction flat: rows must be asked one by one."""
+
+
 class Chosen(msgspec.Struct, frozen=True):
     """Chosen quantities by row with their intervals, and names of the law known by the way, `[row, scenario]`."""
 
@@ -65,6 +69,8 @@ def choose_rows(law: Law, bound: Mapping[str, Any], free: Sequence[str], wider: 
     - `bound`: its inputs, numbers `[row]` or categories; the chosen ones that are free are not looked at.
     - `free`: chosen quantities that are not given.
     - `wider`: by how much discrepancy is wider outside the domain, `[row]`.
+
+    **Raises:** `NeedsSearch`.
     """
     if not free:
         return Chosen()
@@ -113,7 +119,10 @@ class _Part:
             axis=1,
         )
         self.low, self.high = np.full(len(free), -np.inf), np.full(len(free), np.inf)
-        self.x = self.ridges.least(start, self.low, self.high)
+        with np.errstate(all="ignore"):
+            self.x = self.ridges.least(start, self.low, self.high)
+        if not self.ridges.convex or not np.isfinite(self.x).all():
+            raise NeedsSearch
 
     def best(self) -> dict[str, Array]:
         """Return the chosen values by row."""

@@ -30,6 +30,10 @@ PLATEAU = 1e-3
 """Share of expected loss that a value on the plateau may cost."""
 _FAR = 30.0
 """E-folds from its start at which a quantity without bounds counts as having no best value."""
+_ASIDE = 3.0
+"""E-folds aside of a best value where the objective must be greater, so that it is one."""
+_LARGEST = 690.0
+"""Logarithm that a value may have, so that it can be written down."""
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,9 +67,9 @@ class _Problem:
         self.free = [name for name in law.chosen if known.get(name) is None]
         self.drawn: Scenarios = scenarios(law)
         self.bounded = any(name in bounds for name in self.free)
-        limits = [bounds.get(name, (None, None)) for name in self.free]
-        self.low = np.array([[math.log(low) if low else -math.inf] for low, _ in limits])
-        self.high = np.array([[math.log(high) if high else math.inf] for _, high in limits])
+        limits = self.limits = [bounds.get(name, (None, None)) for name in self.free]
+        self.low = np.array([[-math.inf if low is None else _log(low)] for low, _ in limits])
+        self.high = np.array([[math.inf if high is None else _log(high)] for _, high in limits])
         grows = growth(law)
         stretch = (
             math.sqrt(
@@ -85,6 +89,15 @@ class _Problem:
     def closed(self) -> bool:
         """Return whether the closed form applies as it stands."""
         return bool(self.law.optimum) and len(self.free) == len(self.law.chosen)
+
+    def values(self, x: Array) -> dict[str, float]:
+        """Return the free quantities from their logarithms, no digit outside the bounds."""
+        found: dict[str, float] = {}
+        for name, (low, high), log in zip(self.free, self.limits, x.tolist(), strict=True):
+            value = math.exp(log)
+            value = value if low is None else max(value, low)
+            found[name] = value if high is None else min(value, high)
+        return found
 
     def environment(
         self,
@@ -148,6 +161,10 @@ class _Problem:
         return max(low, float(self.low[i, 0])), min(high, float(self.high[i, 0]))
 
 
+def _log(limit: float) -> float:
+    return math.log(limit) if limit > 0 else -math.inf
+
+
 def point_inputs(law: Law, known: Mapping[str, Any]) -> dict[str, Any]:
     """Return the inputs of a law that are known or have a stand-in, the chosen ones left out unless they are known."""
     filled = {name: 1.0 for name in law.chosen if known.get(name) is None}
@@ -174,15 +191,21 @@ def decide(
         message = f"{', '.join(law.chosen)} are all fixed; leave one of them out to have it chosen"
         raise QueryError(message, field=law.chosen[0])
     for name, low, high in zip(problem.free, problem.low[:, 0], problem.high[:, 0], strict=True):
+        if high == -math.inf:
+            message = f"the bounds of {name} leave nothing above zero"
+            raise QueryError(message, field=f"bounds.{name}")
         if low > high:
             message = (
                 f"the bounds of {name} leave nothing: {math.exp(low):g} is above {math.exp(high):g}"
             )
             raise QueryError(message, field=f"bounds.{name}")
     if problem.drawn.uncertain and linex(law) is not None:
-        return _exact(problem)
+        with np.errstate(all="ignore"):
+            exactly = _exact(problem)
+        if exactly is not None:
+            return exactly
     best = _least(problem)
-    values = {name: math.exp(best[i, 0]) for i, name in enumerate(problem.free)}
+    values = problem.values(best[:, 0])
     plateau = {name: _plateau(problem, best, i) for i, name in enumerate(problem.free)}
     if not problem.drawn.uncertain:
         return Decision(values=values, samples={}, transfer={}, plateau=plateau, regret=None)
@@ -196,8 +219,11 @@ def decide(
     )
 
 
-def _exact(problem: _Problem) -> Decision:
-    """Return the decision of a law whose objective is a sum of linex ridges, effects integrated in closed form."""
+def _exact(problem: _Problem) -> Decision | None:
+    """Return the decision of a law whose objective is a sum of linex ridges, effects integrated in closed form.
+
+    None where the ridges are not convex or leave a direction flat: then a search must do.
+    """
     law, free = problem.law, problem.free
     inputs = {
         name: value
@@ -209,21 +235,25 @@ def _exact(problem: _Problem) -> Decision:
     }
     low, high = problem.low[:, 0], problem.high[:, 0]
     ridges = Ridges(_form(law), inputs, fixed)
-    best = ridges.least(problem.start().T, low, high)
-    edges = ridges.plateau(best, PLATEAU, low, high)
+    try:
+        best = ridges.least(problem.start().T, low, high)
+        edges = ridges.plateau(best, PLATEAU, low, high)
+    except np.linalg.LinAlgError:
+        return None
+    if not ridges.convex or not (np.abs([best[0], *np.transpose(edges)]) < _LARGEST).all():
+        return None
     strays = [problem.shift[name][None] if name in problem.shift else None for name in law.chosen]
     own, least = _own(problem, ridges, inputs, best, strays, transfer=False)
     other: dict[str, Array] = {}
     if problem.drawn.transfer:
         there = ridges if problem.simple else Ridges(_form(law, transfer=True), inputs, fixed)
         other, _ = _own(problem, there, inputs, best, strays, transfer=True)
-    regret = (
-        float(ridges.mean(best, ridges.form.variance + ridges.stray_variance(strays))[0]) - least
-    )
+    variance = ridges.form.variance + ridges.stray_variance(strays)
+    regret = float(ridges.mean(best, variance)[0]) - least
     return Decision(
-        values={name: math.exp(best[0, i]) for i, name in enumerate(free)}, samples=own, transfer=other,
+        values=problem.values(best[0]), samples=own, transfer=other,
         plateau={name: (math.exp(edges[i][0]), math.exp(edges[i][1])) for i, name in enumerate(free)},
-        regret=max(math.expm1(regret), 0.0),
+        regret=max(math.expm1(regret), 0.0) if abs(regret) < 1 else None,
         lets={ridges.form.let: ridges.excess(best, strays)[0]} if ridges.form.let else {},
     )  # fmt: skip
 
@@ -267,14 +297,28 @@ def _least(problem: _Problem) -> Array:
         return start
     low, high = np.maximum(problem.low, start - _FAR), np.minimum(problem.high, start + _FAR)
     found = minimise(problem.mean, start, low, high)
-    lost = (np.abs(found.x - start) >= _FAR - 1e-6) & np.isinf(
-        np.where(found.x > start, problem.high, problem.low)
-    )
-    if not np.isfinite(found.value).all() or lost.any():
-        name = problem.free[int(np.argmax(lost[:, 0]))] if lost.any() else problem.free[0]
+    name = _without_best(problem, found.x, start)
+    if name is not None or not np.isfinite(found.value).all():
+        name = name or problem.free[0]
         message = f"{problem.law.id} has no best {name} under what is given; fix it or bound it"
         raise QueryError(message, field=name, conflict=True)
     return found.x
+
+
+def _without_best(problem: _Problem, x: Array, start: Array) -> str | None:
+    """Return the quantity that runs away where nothing bounds it, or whose change aside costs nothing."""
+    here = float(problem.mean(x[None])[0, 0])
+    for i, name in enumerate(problem.free):
+        for sign, limit in ((-1.0, problem.low[i, 0]), (1.0, problem.high[i, 0])):
+            if math.isfinite(limit):
+                continue
+            aside = x.copy()
+            aside[i] += sign * _ASIDE
+            there = float(problem.mean(aside[None])[0, 0])
+            away = sign * float(x[i, 0] - start[i, 0]) >= _FAR - 1e-6
+            if away or there <= here + 1e-12 * abs(here):
+                return name
+    return None
 
 
 def _scatter(problem: _Problem, best: Array, *, transfer: bool) -> tuple[dict[str, Array], Array]:

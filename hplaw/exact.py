@@ -57,6 +57,11 @@ class Ridges:
         """Return the number of ridges."""
         return self.c.shape[1] // self.size
 
+    @property
+    def convex(self) -> bool:
+        """Return whether every ridge rises to both sides, so that a least point is the only one."""
+        return bool((self.c > 0).all() and np.isfinite(self.c).all())
+
     def mean(self, x: Array, variance: Array) -> Array:
         """Return the expected excess at `x` by row, for a variance of every t."""
         m = self.offset + x @ self.slopes

@@ -45,7 +45,8 @@ def quantiles(samples: Array) -> Array:
     below = place.astype(int)
     above = np.minimum(below + 1, samples.shape[-1] - 1)
     low, high = ordered[..., below], ordered[..., above]
-    return low + (place - below) * (high - low)
+    with np.errstate(invalid="ignore"):  # infinite samples have no quantile
+        return low + (place - below) * (high - low)
 
 
 def spread(samples: Array) -> Spread | None:

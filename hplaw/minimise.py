@@ -48,6 +48,11 @@ def minimise(objective: Objective, start: Array, low: Array, high: Array) -> Min
     >>> float(minimise(bowl, np.zeros((1, 1)), np.array([[-9.0]]), np.array([[9.0]])).x[0, 0].round(6))
     1.0
     """
+    with np.errstate(all="ignore"):  # an objective may be infinite, and so are its differences then
+        return _minimise(objective, start, low, high)
+
+
+def _minimise(objective: Objective, start: Array, low: Array, high: Array) -> Minimum:
     x = np.clip(start, low, high)
     size, problems = x.shape
     offsets, pairs = _stencil(size)

@@ -1,0 +1,122 @@
+"""Sweep files, trials and their keys, packs and costs."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, strategies as st
+
+from hplaw.errors import DataError
+from hplaw_experiments.plan import cost_of, make_packs, make_trials, read_spec, space_of
+from hplaw_experiments.space import enumerate_points
+from hplaw_experiments.spec import TRACED, SweepSpec, Trial, key, shape_key, steps
+
+
+SPECS = Path(__file__).resolve().parents[2] / "experiments" / "specs"
+SMALL = """
+name = "small"
+seeds = [0, 1]
+[model]
+family = "mlp"
+width = 16
+[data]
+source = "digits"
+[training]
+steps = 20
+[space]
+peak_lr = { log_grid = [1e-3, 1e-1, 3] }
+batch_tokens = [16, 64]
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    file = folder / "sweep.toml"
+    file.write_text(text)
+    return file
+
+
+def trials_of(spec: SweepSpec) -> list[Trial]:
+    return make_trials(spec, enumerate_points(space_of(spec)))
+
+
+def test_a_sweep_file_becomes_trials(tmp_path: Path) -> None:
+    trials = trials_of(read_spec(write(tmp_path, SMALL)))
+    assert len(trials) == 12
+    assert {steps(trial) for trial in trials} == {20}
+    assert [trial.seed for trial in trials] == [0] * 6 + [1] * 6
+
+
+def test_changing_a_seed_adds_trials(tmp_path: Path) -> None:
+    first = {key(t) for t in trials_of(read_spec(write(tmp_path, SMALL)))}
+    more = {
+        key(t) for t in trials_of(read_spec(write(tmp_path, SMALL.replace("[0, 1]", "[0, 2]"))))
+    }
+    assert len(first) == len(more) == 12
+    assert len(first & more) == 6
+
+
+@given(st.sampled_from(sorted(set(Trial.__struct_fields__) - {"curve_points"})))
+def test_every_field_that_matters_enters_the_key(name: str) -> None:
+    trial = Trial(tokens=1e4, batch_tokens=32, peak_lr=1e-3)
+    other = {"family": "convnet", "precision": "bf16", "data_options": {"a": 1}, "activation": "gelu",
+             "parametrization": "mup", "data": "bytes", "optimizer": "sgd", "schedule": "wsd",
+             "schedule_law": "uba"}  # fmt: skip
+    value = getattr(trial, name)
+    changed = msgspec.structs.replace(trial, **{name: other.get(name, (not value) if isinstance(value, bool) else value * 2 + 1 if name not in other else None)})  # fmt: skip
+    assert key(changed) != key(trial)
+    assert (shape_key(changed) == shape_key(trial)) is (name in TRACED)
+
+
+def test_the_key_stays_what_it_was() -> None:
+    # stored runs are found by it: change KEY_VERSION when this must change
+    trial = Trial(tokens=1e4, batch_tokens=32, peak_lr=1e-3)
+    assert key(trial) == key(msgspec.json.decode(msgspec.json.encode(trial), type=Trial))
+    assert key(trial)[:16] == "c2fff317c8baebb0"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("peak_lr =", "peek_lr ="), "peak_lr"),
+        (("steps = 20", ""), "exactly one of tokens"),
+        (("steps = 20", "steps = 20\ntokens = 5"), "tokens and steps"),
+        (("width = 16", 'width = "wide"'), "width"),
+        (("[0, 1]", "[]"), "seeds"),
+        (("name =", "nam ="), "no sweep file"),
+        (("[16, 64]", "[0, 64]"), "positive"),
+        (("[16, 64]", "{ choise = [1] }"), "choice"),
+        (('name = "small"', "name = "), "no sweep file"),
+    ],
+)
+def test_a_bad_sweep_file_is_refused_by_name(
+    tmp_path: Path, change: tuple[str, str], says: str
+) -> None:
+    with pytest.raises(DataError, match=says) as caught:
+        read_spec(write(tmp_path, SMALL.replace(*change)))
+    assert "sweep.toml" in str(caught.value)
+
+
+def test_packs_hold_one_shape_and_like_lengths(tmp_path: Path) -> None:
+    text = SMALL.replace("steps = 20", "").replace("[16, 64]", "[16, 64]\nsteps = [20, 30, 90]")
+    trials = trials_of(read_spec(write(tmp_path, text)))
+    packs = make_packs(trials, width=4)
+    assert sorted(key(t) for pack in packs for t in pack) == sorted(key(t) for t in trials)
+    for pack in packs:
+        assert len(pack) <= 4
+        assert len({shape_key(t) for t in pack}) == 1
+        assert max(map(steps, pack)) <= 2 * min(map(steps, pack))
+
+
+def test_a_cost_adds_up(tmp_path: Path) -> None:
+    trials = trials_of(read_spec(write(tmp_path, SMALL)))
+    packs = make_packs(trials)
+    cost = cost_of(packs, flop=lambda t: t.tokens, rate=lambda t: 100.0, power_w=3.0)
+    assert cost.trials == 12
+    assert cost.training_flop == sum(t.tokens for t in trials)
+    assert cost.energy_j == pytest.approx(3 * cost.seconds)
+    assert cost_of(packs, flop=lambda t: t.tokens).seconds is None
+
+
+@pytest.mark.parametrize("file", sorted(SPECS.glob("*.toml")), ids=lambda file: file.stem)
+def test_shipped_sweeps_read(file: Path) -> None:
+    assert read_spec(file).name == file.stem

@@ -36,6 +36,7 @@ COMMANDS = (
     ("data fetch", "data:fetch_data", "Download a set of public runs as a table to fit to.", "chinchilla --to runs"),
     ("quantities", "quantities:quantities", "List the vocabulary, or explain one quantity.", "n_params"),
     ("doctor", "doctor:doctor", "Say what is installed, found and missing.", ""),
+    ("fit", "fit:fit", "Fit a law to runs.", "pretrain-surface --data runs.csv --to my-law"),
     ("serve", "serve:serve", "Answer over HTTP.", "--port 8000"),
 )  # fmt: skip
 """The subcommands: words, the function that does it, what it does, and an example."""

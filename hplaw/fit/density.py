@@ -141,7 +141,9 @@ class Density:
     def values_one(self, z: Any) -> dict[str, Any]:
         """Return what the model draws at one vector: parameters, effects `[member, name]`; to be traced."""
         sites = self.constrain_one(z, jnp.ones(self.rows))
-        found = numpyro.handlers.substitute(numpyro.handlers.seed(self.model.sample, jr.key(0)), data=sites)
+        found = numpyro.handlers.substitute(
+            numpyro.handlers.seed(self.model.sample, jr.key(0)), data=sites
+        )
         return found()
 
     def predict(self, draws: Array, *, seed: int = 0) -> list[tuple[Array, Array]]:
@@ -182,7 +184,9 @@ class Density:
             for block in model.blocks(np.ones(self.rows, dtype=bool)):
                 environment = model.environment(names, block)
                 optimum = [
-                    jnp.broadcast_to(model.compile(model.law.optimum[name].tree)(environment), (len(block.rows),))
+                    jnp.broadcast_to(
+                        model.compile(model.law.optimum[name].tree)(environment), (len(block.rows),)
+                    )
                     for name in model.law.chosen
                 ]
                 parts.append(jnp.log(jnp.stack(optimum, axis=-1)))

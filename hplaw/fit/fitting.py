@@ -77,12 +77,19 @@ class Fitted(msgspec.Struct, frozen=True, kw_only=True):
     def parameters(self) -> dict[str, Array]:
         """Return the draws that serving needs: parameters, and scales and correlations with priors of their own."""
         effects = self.density.model.effects.values()
-        hypers = {h.name for e in effects for h in (*e.scales, *([e.correlation] if e.correlation else []))}
-        found = {n: v for n, v in self.draws.items() if n in self.law.spec.parameters or n in hypers}
+        hypers = {
+            h.name
+            for e in effects
+            for h in (*e.scales, *([e.correlation] if e.correlation else []))
+        }
+        found = {
+            n: v for n, v in self.draws.items() if n in self.law.spec.parameters or n in hypers
+        }
         size = len(self.flat)
         for name, value in self.density.model.constants.items():
             found[name] = np.broadcast_to(np.asarray(value, dtype=float), (size, *np.shape(value)))
-        return found
+        order = {name: place for place, name in enumerate(self.law.spec.parameters)}
+        return {name: found[name] for name in sorted(found, key=lambda n: order.get(n, len(order)))}
 
 
 def fit_law(
@@ -103,7 +110,9 @@ def fit_law(
     began = time.monotonic()
     kept = keep_runs(runs, law)
     if len(kept) < MIN_RUNS:
-        message = f"{len(kept)} runs are left of {len(runs)}; {law.id} is fitted to {MIN_RUNS} or more"
+        message = (
+            f"{len(kept)} runs are left of {len(runs)}; {law.id} is fitted to {MIN_RUNS} or more"
+        )
         raise FitError(message)
     with double_precision():
         progress(0.0, "building the model")
@@ -116,9 +125,14 @@ def fit_law(
         normal = fit_normal(density, weights, seed=seed)
         if method == "map":
             flat = normal.draws(_normals(density.size, chains * draws))
-            diagnostics, sampler = Diagnostics(), f"mode and the normal around it, {chains * draws} draws, seed {seed}"
+            diagnostics, sampler = (
+                Diagnostics(),
+                f"mode and the normal around it, {chains * draws} draws, seed {seed}",
+            )
         else:
-            found, diagnostics = _sample(density, normal, weights, chains, draws, warmup, seed, progress)
+            found, diagnostics = _sample(
+                density, normal, weights, chains, draws, warmup, seed, progress
+            )
             flat, sampler = found.draws.reshape(-1, density.size), found.sampler
         named = density.constrain(flat)
     return Fitted(
@@ -167,4 +181,6 @@ def diagnose(density: Density, chains: Chains) -> Diagnostics:
         moving = by_chain[:, :, np.ptp(by_chain, axis=(0, 1)) > 0]
         worst = max(worst, float(np.max(summary.split_gelman_rubin(moving))))
         least = min(least, float(np.min(summary.effective_sample_size(moving))))
-    return Diagnostics(worst, least if np.isfinite(least) else float(count * size), chains.divergences)
+    return Diagnostics(
+        worst, least if np.isfinite(least) else float(count * size), chains.divergences
+    )

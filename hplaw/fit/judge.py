@@ -72,7 +72,9 @@ def judge(fitted: Fitted, *, progress: Progress = silent) -> Judgement:
         grouping = _grouping(fitted)
         if grouping is None:
             few = f"fewer than {MIN_GROUPS} groups, so that leaving one out says nothing"
-            return Judgement(verdict=Verdict(failed=[*failed, few], checks=checks), left=[], surfaces={})
+            return Judgement(
+                verdict=Verdict(failed=[*failed, few], checks=checks), left=[], surfaces={}
+            )
         surfaces = _surfaces(fitted, grouping)
         left = [
             _leave_out(fitted, grouping, member, surfaces.get(member), progress)
@@ -105,7 +107,9 @@ def predictive_checks(fitted: Fitted) -> tuple[dict[str, float], list[str]]:
     failed: list[str] = []
     found = density.predict(fitted.flat[places])
     several = len(found) > 1
-    for number, (item, (mean, replicate)) in enumerate(zip(density.model.likelihoods, found, strict=True), 1):
+    for number, (item, (mean, replicate)) in enumerate(
+        zip(density.model.likelihoods, found, strict=True), 1
+    ):
         if len(item.rows) < 5:
             continue
         ids = grouping.ids[item.rows] if grouping else np.zeros(len(item.rows), dtype=np.int64)
@@ -115,17 +119,25 @@ def predictive_checks(fitted: Fitted) -> tuple[dict[str, float], list[str]]:
             share = float(np.mean(made[name] > a) + 0.5 * np.mean(made[name] == a))
             checks[f"check_{name}{ending}"] = share
             if not UNLIKELY <= share <= 1 - UNLIKELY:
-                failed.append(f"the data are unlike what the law makes in {_WORDS[name]} (p {share:.3f})")
+                failed.append(
+                    f"the data are unlike what the law makes in {_WORDS[name]} (p {share:.3f})"
+                )
     return checks, failed
 
 
-_WORDS = {"noise": "the size of the noise", "tail": "the tail of the noise", "bias": "the bias of groups"}
+_WORDS = {
+    "noise": "the size of the noise",
+    "tail": "the tail of the noise",
+    "bias": "the bias of groups",
+}
 
 
 def _statistics(residual: Array, ids: NDArray[np.int64]) -> dict[str, Array]:
     size = np.abs(residual)
     typical = np.median(size, axis=1)
-    biases = np.stack([np.abs(np.median(residual[:, ids == g], axis=1)) for g in np.unique(ids)], axis=1)
+    biases = np.stack(
+        [np.abs(np.median(residual[:, ids == g], axis=1)) for g in np.unique(ids)], axis=1
+    )
     return {
         "noise": typical,
         "tail": np.quantile(size, 0.99, axis=1) / typical,
@@ -138,7 +150,11 @@ def _statistics(residual: Array, ids: NDArray[np.int64]) -> dict[str, Array]:
 
 def _grouping(fitted: Fitted) -> Effect | None:
     """Return the effect that tells most groups apart, if there are enough of them."""
-    active = [e for e in fitted.density.model.effects.values() if e.active and e.spec.predict == "integrate"]
+    active = [
+        e
+        for e in fitted.density.model.effects.values()
+        if e.active and e.spec.predict == "integrate"
+    ]
     found = max(active, key=lambda e: e.size, default=None)
     return found if found is not None and found.size >= MIN_GROUPS else None
 
@@ -164,7 +180,9 @@ def _surfaces(fitted: Fitted, grouping: Effect) -> dict[int, Surface]:
     return found
 
 
-def _leave_out(fitted: Fitted, grouping: Effect, member: int, surface: Surface | None, progress: Progress) -> Left:
+def _leave_out(
+    fitted: Fitted, grouping: Effect, member: int, surface: Surface | None, progress: Progress
+) -> Left:
     density, law = fitted.density, fitted.law
     progress(member / grouping.size, f"leaving out group {member + 1} of {grouping.size}")
     inside = grouping.ids == member
@@ -173,7 +191,9 @@ def _leave_out(fitted: Fitted, grouping: Effect, member: int, surface: Surface |
     draws = normal.draws(standard_normals(density.size, LEFT_OUT).T)
     errors: list[Array] = []
     hits: list[Array] = []
-    for item, (mean, replicate) in zip(density.model.likelihoods, density.predict(draws), strict=True):
+    for item, (mean, replicate) in zip(
+        density.model.likelihoods, density.predict(draws), strict=True
+    ):
         here = np.isin(item.rows, np.flatnonzero(inside))
         if not here.any():
             continue
@@ -182,7 +202,10 @@ def _leave_out(fitted: Fitted, grouping: Effect, member: int, surface: Surface |
         hits.append((item.observed[here] >= low) & (item.observed[here] <= high))
     error = float(np.mean(np.concatenate(errors))) if errors else float("nan")
     covered = float(np.mean(np.concatenate(hits))) if hits else float("nan")
-    name = ", ".join(f"{c} {_show(v)}" for c, v in zip(grouping.columns, grouping.members.row(member), strict=True))
+    name = ", ".join(
+        f"{c} {_show(v)}"
+        for c, v in zip(grouping.columns, grouping.members.row(member), strict=True)
+    )
     if not law.optimum:
         return Left(name=name, runs=int(inside.sum()), error=error, covered=covered)
     rows = np.flatnonzero(inside)[:1]
@@ -216,7 +239,9 @@ def estimate_discrepancy(left: list[Left]) -> Array | None:
     return (vectors * np.maximum(values, 1e-6)) @ vectors.T
 
 
-def _scores(left: list[Left], discrepancy: Array | None, chosen: tuple[str, ...]) -> dict[str, float]:
+def _scores(
+    left: list[Left], discrepancy: Array | None, chosen: tuple[str, ...]
+) -> dict[str, float]:
     """Return the scores of what was left out; each group's discrepancy for its coverage is that of the others."""
     found = {"groups": float(len(left))}
     errors = np.array([item.error for item in left])
@@ -224,7 +249,10 @@ def _scores(left: list[Left], discrepancy: Array | None, chosen: tuple[str, ...]
     found["coverage_runs"] = float(np.nanmean([item.covered for item in left]))
     regrets = [100 * item.regret for item in left if item.regret is not None]
     if regrets:
-        found |= {"regret_percent_mean": float(np.mean(regrets)), "regret_percent_max": max(regrets)}
+        found |= {
+            "regret_percent_mean": float(np.mean(regrets)),
+            "regret_percent_max": max(regrets),
+        }
     if discrepancy is None:
         return found
     hits: list[Array] = []
@@ -236,4 +264,6 @@ def _scores(left: list[Left], discrepancy: Array | None, chosen: tuple[str, ...]
         width = _SURE * np.sqrt(np.diag(item.covariance + extra))
         hits.append(np.abs(item.measured - item.predicted) <= width)
     shares = np.mean(hits, axis=0)
-    return found | {f"coverage_{name}": float(share) for name, share in zip(chosen, shares, strict=True)}
+    return found | {
+        f"coverage_{name}": float(share) for name, share in zip(chosen, shares, strict=True)
+    }

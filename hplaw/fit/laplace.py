@@ -99,6 +99,7 @@ def _descend(
     density: Density, weights: Array, start: Array, free: NDArray[np.bool_]
 ) -> tuple[float, Array]:
     """Return the least potential over the free numbers, and where."""
+
     def objective(x: Array) -> tuple[float, Array]:
         z = start.copy()
         z[free] = x

@@ -66,7 +66,7 @@ def read_runs(
     path = Path(path)
     table = read_table(path)
     if where.strip():
-        table = _where(table, where, path)
+        table = filtered(table, where, path)
     quantities = law.namespace.quantities
     columns: dict[str, pl.Series] = {}
     for name in table.columns:
@@ -76,7 +76,7 @@ def read_runs(
         if name not in quantities:
             message = f"--map {name}: '{name}' is not a quantity{nearest(name, quantities)}; 'hplaw quantities' lists them"
             raise QueryError(message, field=name)
-        columns[name] = _mapped(table, name, text, path)
+        columns[name] = mapped(table, name, text, path)
     wanted = words_of(law)
     if "n_active_params" in wanted and "n_active_params" not in columns and "n_params" in columns:
         columns["n_active_params"] = columns["n_params"]
@@ -86,7 +86,7 @@ def read_runs(
         message = f"{path}: no column '{missing[0]}', which {law.id} needs{nearest(missing[0], table.columns)}; name it by --map {missing[0]}=COLUMN"
         raise DataError(message)
     frame = pl.DataFrame(
-        [_checked(columns[name], quantities[name], path) for name in wanted if name in columns]
+        [checked(columns[name], quantities[name], path) for name in wanted if name in columns]
     )
     if not len(frame):
         message = f"{path}: no rows{' that --where lets through' if where.strip() else ''}; give runs to fit to"
@@ -114,7 +114,7 @@ def read_table(path: Path) -> pl.DataFrame:
         raise DataError(message) from None
 
 
-def _where(table: pl.DataFrame, where: str, path: Path) -> pl.DataFrame:
+def filtered(table: pl.DataFrame, where: str, path: Path) -> pl.DataFrame:
     try:
         return table.filter(pl.sql_expr(where))
     except (pl.exceptions.PolarsError, ValueError) as error:
@@ -123,7 +123,7 @@ def _where(table: pl.DataFrame, where: str, path: Path) -> pl.DataFrame:
         raise QueryError(message, field="where") from None
 
 
-def _mapped(table: pl.DataFrame, name: str, text: str, path: Path) -> pl.Series:
+def mapped(table: pl.DataFrame, name: str, text: str, path: Path) -> pl.Series:
     """Return one quantity as its formula over the file's columns says."""
     symbols: dict[str, Symbol] = {}
     environment: dict[str, Any] = {}
@@ -194,7 +194,7 @@ def _optional(law: Law) -> set[str]:
     }
 
 
-def _checked(series: pl.Series, quantity: Quantity, path: Path) -> pl.Series:
+def checked(series: pl.Series, quantity: Quantity, path: Path) -> pl.Series:
     """Return a column as float64 or text, every entry allowed or empty."""
     name = quantity.name
     if quantity.categorical:

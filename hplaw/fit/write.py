@@ -24,7 +24,14 @@ from hplaw.errors import DataError, HplawError
 from hplaw.expression import Undefined
 from hplaw.fit.fitting import Fitted
 from hplaw.law import Law
-from hplaw.law.format import CovarianceSpec, DiscrepancySpec, EvidenceSpec, ExampleSpec, LawSpec, PredictSpec
+from hplaw.law.format import (
+    CovarianceSpec,
+    DiscrepancySpec,
+    EvidenceSpec,
+    ExampleSpec,
+    LawSpec,
+    PredictSpec,
+)
 from hplaw.law.read import ARRAYS, parse_law
 from hplaw.law.write import write_law
 
@@ -62,7 +69,13 @@ def thin(arrays: Mapping[str, Array], size: int) -> dict[str, Array]:
 
 
 def fitted_spec(
-    fitted: Fitted, served: Mapping[str, Array], verdict: Verdict, *, data: str, sha256: str, accept: bool
+    fitted: Fitted,
+    served: Mapping[str, Array],
+    verdict: Verdict,
+    *,
+    data: str,
+    sha256: str,
+    accept: bool,
 ) -> LawSpec:
     """Return the tables of the fitted law: medians as values, the domain seen, evidence; examples still as they were."""
     spec = fitted.law.spec
@@ -112,10 +125,18 @@ def _effects(fitted: Fitted) -> dict[str, Any]:
         if effect.concentration is None or not effect.active:
             continue
         lower = fitted.draws[f"{name}_cholesky"]
-        scales = np.stack([fitted.draws[s.name] if s.name in fitted.draws else np.ones(len(lower)) for s in effect.scales], axis=1)
+        scales = np.stack(
+            [
+                fitted.draws[s.name] if s.name in fitted.draws else np.ones(len(lower))
+                for s in effect.scales
+            ],
+            axis=1,
+        )
         root = scales[:, :, None] * lower
         covariance = np.einsum("dij,dkj->ik", root, root) / len(root)
-        found[name] = msgspec.structs.replace(effect.spec, scale={}, correlation=None, covariance=covariance.tolist())
+        found[name] = msgspec.structs.replace(
+            effect.spec, scale={}, correlation=None, covariance=covariance.tolist()
+        )
     return found
 
 
@@ -128,7 +149,10 @@ def domain_seen(law: Law, frame: pl.DataFrame) -> dict[str, list[float | str]]:
         if law.quantity(name).categorical:
             found[name] = sorted(frame[name].drop_nulls().unique().to_list())
         else:
-            low, high = float(np.min(frame[name].drop_nulls().to_numpy())), float(np.max(frame[name].drop_nulls().to_numpy()))
+            low, high = (
+                float(np.min(frame[name].drop_nulls().to_numpy())),
+                float(np.max(frame[name].drop_nulls().to_numpy())),
+            )
             found[name] = [float(f"{low * (1 - 5e-4):.4g}"), float(f"{high * (1 + 5e-4):.4g}")]
     return found
 
@@ -142,11 +166,22 @@ def with_examples(spec: LawSpec, law: Law) -> LawSpec:
         except (HplawError, Undefined):
             continue
         expect = {name: values[name] for name in example.expect or values if name in values}
-        plain = {name: value for name, value in expect.items() if isinstance(value, float | int | str)}
+        plain = {
+            name: value for name, value in expect.items() if isinstance(value, float | int | str)
+        }
         if plain and len(kept) < max(len(spec.examples), 1):
-            kept.append(ExampleSpec(given=example.given, expect=plain, rtol=EXAMPLE_RTOL, status=None if status == "ok" else status))  # pyright: ignore[reportArgumentType]
+            kept.append(
+                ExampleSpec(
+                    given=example.given,
+                    expect=plain,
+                    rtol=EXAMPLE_RTOL,
+                    status=None if status == "ok" else status,
+                )
+            )  # pyright: ignore[reportArgumentType]
     if not kept:
-        message = f"{law.id} gives no number in the middle of its domain; the fit is not worth keeping"
+        message = (
+            f"{law.id} gives no number in the middle of its domain; the fit is not worth keeping"
+        )
         raise DataError(message)
     return msgspec.structs.replace(spec, examples=kept)
 
@@ -188,7 +223,9 @@ def write_folder(
         _save(folder / "moments.npz", _moments(fitted.parameters()))
         if all_draws:
             _save(folder / "draws.npz", fitted.draws)
-        first = parse_law(write_law(spec).encode(), path=folder / "law.toml", arrays=folder / ARRAYS)
+        first = parse_law(
+            write_law(spec).encode(), path=folder / "law.toml", arrays=folder / ARRAYS
+        )
         text = write_law(with_examples(spec, first)).encode()
         (folder / "law.toml").write_bytes(text)
         law = parse_law(text, path=folder / "law.toml", arrays=folder / ARRAYS)
@@ -253,7 +290,11 @@ def _moments(parameters: Mapping[str, Array]) -> dict[str, Array]:
     columns: list[Array] = []
     for name, array in parameters.items():
         flat = array.reshape(len(array), -1)
-        names += [name] if flat.shape[1] == 1 and array.ndim == 1 else [f"{name}[{i}]" for i in range(flat.shape[1])]
+        names += (
+            [name]
+            if flat.shape[1] == 1 and array.ndim == 1
+            else [f"{name}[{i}]" for i in range(flat.shape[1])]
+        )
         columns.append(flat)
     table = np.concatenate(columns, axis=1)
     found: dict[str, Any] = {
@@ -263,4 +304,3 @@ def _moments(parameters: Mapping[str, Array]) -> dict[str, Array]:
 
 
 __all__ = ["SERVED", "Verdict", "check_folder", "domain_seen", "thin", "write_folder"]
-

@@ -1,0 +1,163 @@
+"""`hplaw fit`: a law and a table of runs in, a fitted law out."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from hplaw.cli.laws import find_law
+from hplaw.cli.options import LawFolders
+from hplaw.cli.reading import open_catalogue, parse_pairs
+from hplaw.cli.statuses import FAILED, OK
+from hplaw.errors import DataError, FitError, QueryError
+
+
+if TYPE_CHECKING:
+    from hplaw.catalogue import Catalogue
+    from hplaw.law import Law
+
+
+def fit(
+    law: Annotated[str, Parameter(name="LAW", help="A law with [fit], by its id or file; a fitted one is fitted anew.")],
+    /,
+    *,
+    data: Annotated[Path, Parameter(help="The runs: CSV with # comments, or parquet.")],
+    to: Annotated[Path, Parameter(help="The folder of the fitted law.")],
+    map_: Annotated[list[str] | None, Parameter(name="--map", negative=(), help="A quantity as a formula over the file's columns: loss=smooth_loss; may be repeated.")] = None,
+    where: Annotated[str, Parameter(help="Only rows for which this holds, in SQL: \"family = 'dense'\".")] = "",
+    method: Annotated[Literal["nuts", "map", "huber"], Parameter(help="nuts samples the posterior, map draws around its mode, huber is what papers do.")] = "nuts",
+    chains: Annotated[int, Parameter(help="Chains of the sampler.")] = 4,
+    draws: Annotated[int, Parameter(help="Draws of each chain.")] = 500,
+    warmup: Annotated[int | None, Parameter(help="Iterations before the draws; chosen when left out.")] = None,
+    bootstrap: Annotated[int, Parameter(help="Refits on resampled runs, for huber.")] = 4000,
+    seed: Annotated[int, Parameter(help="The seed of everything random.")] = 0,
+    accept: Annotated[bool, Parameter(negative=(), help="Serve the law although a check failed; recorded in it.")] = False,
+    all_draws: Annotated[bool, Parameter(negative=(), help="Write every draw of everything beside those served.")] = False,
+    laws: LawFolders = None,
+) -> int:  # fmt: skip
+    """Fit a law to runs, judge the fit, and write the fitted law with its posterior and its card."""
+    if not (
+        1 <= chains <= 64 and 25 <= draws <= 100_000 and (warmup is None or 0 <= warmup <= 100_000)
+    ):
+        message = f"--chains {chains} --draws {draws}: give 1 to 64 chains of 25 to 100000 draws"
+        raise QueryError(message)
+    if not data.is_file():
+        message = f"--data {data}: there is no such file; give a table of runs"
+        raise DataError(message)
+    catalogue = open_catalogue(laws)
+    found = find_law(law, catalogue)
+    if found.spec.fit is None:
+        message = f"{found.id} has no [fit], so it cannot be fitted; give a law that has"
+        raise QueryError(message, field="LAW")
+    maps = parse_pairs(map_, "--map")
+    _prepare()
+    try:
+        if method == "huber":
+            return _huber(found, data, maps, where, to, bootstrap, seed)
+        return _posterior(
+            found,
+            data,
+            maps,
+            where,
+            to,
+            method,
+            chains,
+            draws,
+            warmup,
+            seed,
+            accept,
+            all_draws,
+            catalogue,
+        )
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "hplaw":
+            raise
+        message = f'a fit needs {error.name}; pip install "hplaw[fit]"'
+        raise FitError(message) from None
+
+
+def _prepare() -> None:
+    """Tell the compiler behind JAX to be quick rather than thorough: programs here run for seconds."""
+    flags = "--xla_llvm_disable_expensive_passes=true --xla_cpu_multi_thread_eigen=false"
+    os.environ["XLA_FLAGS"] = f"{flags} {os.environ.get('XLA_FLAGS', '')}".strip()
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+
+def _posterior(
+    law: Law, data: Path, maps: dict[str, str], where: str, to: Path, method: Literal["nuts", "map"], chains: int, draws: int,
+    warmup: int | None, seed: int, accept: bool, all_draws: bool, catalogue: Catalogue,
+) -> int:  # fmt: skip
+    from hplaw.fit.card import Provenance, write_card
+    from hplaw.fit.fitting import fit_law
+    from hplaw.fit.judge import judge
+    from hplaw.fit.runs import read_runs, sha256_of
+    from hplaw.fit.write import check_folder, write_folder
+
+    check_folder(to)
+    began = time.monotonic()
+    progress, finish = _progress()
+    try:
+        runs = read_runs(data, law=law, maps=maps, where=where)
+        fitted = fit_law(
+            law, runs, method=method, chains=chains, draws=draws, warmup=warmup, seed=seed, catalogue=catalogue, progress=progress
+        )  # fmt: skip
+        judgement = judge(fitted, progress=progress)
+        progress(0.99, "writing")
+        provenance = Provenance(
+            law=law.id, data=data.name, maps=maps, where=where, method=method, seed=seed
+        )
+        written = write_folder(
+            to, fitted, judgement.verdict, data=data.name, sha256=sha256_of(data), accept=accept, all_draws=all_draws,
+            card=lambda new, folder: write_card(new, folder, fitted, judgement, provenance),
+        )  # fmt: skip
+    finally:
+        finish()
+    evidence = written.spec.evidence
+    assert evidence is not None
+    print(
+        f"wrote {to}: {written.address}, {evidence.runs} of {len(runs)} runs in {evidence.groups} groups, {time.monotonic() - began:.0f} s"
+    )
+    if evidence.r_hat is not None:
+        print(
+            f"  R-hat {evidence.r_hat:.3f}, effective sample size {evidence.ess:.0f}, {evidence.divergences} divergences"
+        )
+    for name, value in evidence.held_out.items():
+        print(f"  {name} {value:g}")
+    for problem in evidence.failed:
+        print(f"hplaw: failed a check: {problem}", file=sys.stderr)
+    if evidence.failed and not accept:
+        print(
+            "hplaw: the law is written but will not be served; look at its card, and fit with --accept to serve it anyway",
+            file=sys.stderr,
+        )
+        return FAILED
+    print(f"next: hplaw recommend --laws {to} ...")
+    return OK
+
+
+def _huber(
+    law: Law, data: Path, maps: dict[str, str], where: str, to: Path, bootstrap: int, seed: int
+) -> int:
+    message = "the huber method is not there yet"
+    raise FitError(message)
+
+
+def _progress() -> tuple[Callable[[float, str], None], Callable[[], None]]:
+    """Return what shows progress on a terminal, and what ends it; elsewhere both do nothing."""
+    if not sys.stderr.isatty():
+        return lambda share, words: None, lambda: None
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True), transient=True
+    )  # fmt: skip
+    task = bar.add_task("fit", total=1.0)
+    bar.start()
+    return lambda share, words: bar.update(task, completed=share, description=words), bar.stop

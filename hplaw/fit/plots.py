@@ -1,0 +1,351 @@
+"""The plots of a fitted law's card, as SVG: Vega-Lite drawn without a browser."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hplaw.fit.fitting import Fitted
+from hplaw.fit.judge import Judgement
+from hplaw.fit.libraries import double_precision
+from hplaw.law import Law
+
+
+alt: Any = importlib.import_module("altair")
+vl_convert: Any = importlib.import_module("vl_convert")
+
+Array = NDArray[np.float64]
+
+_INK, _PALE, _ACCENT = "#22577a", "#b8c4cc", "#d1495b"
+_SHOWN = 0.05
+"""Excess of the loss at which the colours of a bowl end."""
+_SURE = 1.6448536269514722
+
+
+def draw_plots(
+    law: Law, folder: Path, fitted: Fitted, judgement: Judgement
+) -> list[tuple[str, str]]:
+    """Write the plots that this law and its runs allow; return each file's name and what it shows."""
+    with double_precision():
+        charts = [
+            ("data", "Observed against fitted; the line is equality.", _data(fitted)),
+            ("bowls", "The runs of each group by excess loss in percent; cross: where the law puts the best setting without having seen the group; ring: where the group's own runs put it.", _bowls(law, fitted, judgement)),
+            ("residuals", "Residuals in percent against the fitted value.", _residuals(fitted)),
+            ("optimum", "Best setting of each group as its runs measure it, against what the law says without them, with 90 percent intervals; the line is equality.", _optimum(law, judgement)),
+            ("priors", "Prior (grey) and posterior (blue): 90 percent intervals and medians.", _priors(fitted)),
+            ("domain", "Where the runs lie; the frame is the law's domain.", _domain(law, fitted)),
+        ]  # fmt: skip
+    written: list[tuple[str, str]] = []
+    for name, caption, chart in charts:
+        if chart is None:
+            continue
+        (folder / "plots").mkdir(exist_ok=True)
+        svg: str = vl_convert.vegalite_to_svg(_styled(chart).to_dict())
+        (folder / "plots" / f"{name}.svg").write_text(svg, encoding="utf-8")
+        written.append((name, caption))
+    return written
+
+
+def _styled(chart: Any) -> Any:
+    return chart.configure_view(stroke="#dddddd").configure_axis(
+        gridColor="#eeeeee", labelFontSize=10, titleFontSize=11
+    )
+
+
+def _rows(**columns: Any) -> Any:
+    names = list(columns)
+    values = [list(column) for column in columns.values()]
+    return alt.Data(
+        values=[dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
+    )
+
+
+def _log(field: str, title: str, **more: Any) -> Any:
+    scale = alt.Scale(type="log", nice=False, padding=8, **more)
+    return {
+        "field": field,
+        "type": "quantitative",
+        "title": title,
+        "scale": scale,
+        "axis": alt.Axis(format="~s" if "rate" not in title else "~g", tickCount=5),
+    }
+
+
+def _predicted(fitted: Fitted) -> list[tuple[str, bool, Array, Array]]:
+    places = np.linspace(0, len(fitted.flat) - 1, min(200, len(fitted.flat))).astype(int)
+    found = fitted.density.predict(fitted.flat[places])
+    return [
+        (item.quantity, item.log, item.observed, np.median(mean, axis=0))
+        for item, (mean, _) in zip(fitted.density.model.likelihoods, found, strict=True)
+    ]
+
+
+def _data(fitted: Fitted) -> Any:
+    charts: list[Any] = []
+    for name, log, observed, mean in _predicted(fitted):
+        back = np.exp if log else np.asarray
+        data = _rows(fitted=back(mean).tolist(), observed=back(observed).tolist())
+        scale = alt.Scale(type="log" if log else "linear", zero=False, nice=False, padding=8)
+        points = alt.Chart(data).mark_circle(size=14, color=_INK, opacity=0.45).encode(
+            x=alt.X("fitted:Q", scale=scale, title=f"fitted {name}"), y=alt.Y("observed:Q", scale=scale, title=f"observed {name}")
+        )  # fmt: skip
+        ends = [
+            float(back(min(mean.min(), observed.min()))),
+            float(back(max(mean.max(), observed.max()))),
+        ]
+        line = (
+            alt.Chart(_rows(x=ends, y=ends))
+            .mark_line(color=_PALE)
+            .encode(x=alt.X("x:Q", scale=scale), y=alt.Y("y:Q", scale=scale))
+        )
+        charts.append((line + points).properties(width=320, height=320))
+    return alt.hconcat(*charts)
+
+
+def _residuals(fitted: Fitted) -> Any:
+    charts: list[Any] = []
+    for name, log, observed, mean in _predicted(fitted):
+        residual = 100 * (observed - mean) if log else observed - mean
+        limit = float(np.quantile(np.abs(residual), 0.995)) * 1.2 + 1e-12
+        data = _rows(
+            fitted=(np.exp(mean) if log else mean).tolist(),
+            residual=np.clip(residual, -limit, limit).tolist(),
+        )
+        base = alt.Chart(data)
+        points = base.mark_circle(size=14, color=_INK, opacity=0.45).encode(
+            x=alt.X("fitted:Q", scale=alt.Scale(zero=False, nice=False, padding=8), title=f"fitted {name}"),
+            y=alt.Y("residual:Q", title="residual in percent" if log else "residual"),
+        ).properties(width=320, height=220)  # fmt: skip
+        bars = base.mark_bar(color=_INK, opacity=0.7).encode(
+            y=alt.Y("residual:Q", bin=alt.Bin(maxbins=60), title=None), x=alt.X("count()", title="runs")
+        ).properties(width=120, height=220)  # fmt: skip
+        charts.append(points | bars)
+    return alt.vconcat(*charts)
+
+
+def _bowls(law: Law, fitted: Fitted, judgement: Judgement) -> Any:
+    decision = law.spec.decision
+    if decision is None or len(law.chosen) != 2 or not judgement.surfaces:
+        return None
+    model = fitted.density.model
+    grouping = max((e for e in model.effects.values() if e.active), key=lambda e: e.size)
+    a, b = law.chosen
+    points: list[dict[str, Any]] = []
+    marks: list[dict[str, Any]] = []
+    frame = fitted.runs.drop_nulls([a, b, decision.minimise])
+    members = grouping.members.rows()
+    columns = [frame[name].to_list() for name in grouping.columns]
+    titles = [item.name for item in judgement.left]
+    for row, key in enumerate(zip(*columns, strict=True)):
+        place = members.index(key) if key in members else None
+        surface = judgement.surfaces.get(place) if place is not None else None
+        if place is None or surface is None:
+            continue
+        excess = frame[decision.minimise][row] / np.exp(surface.least) - 1
+        points.append(
+            {
+                "group": _short(titles[place]),
+                a: frame[a][row],
+                b: frame[b][row],
+                "excess": 100 * float(np.clip(excess, 0, _SHOWN)),
+            }
+        )
+    for place, surface in judgement.surfaces.items():
+        item = judgement.left[place]
+        name = _short(titles[place])
+        if item.predicted is not None:
+            marks.append(
+                {
+                    "group": name,
+                    a: float(np.exp(item.predicted[0])),
+                    b: float(np.exp(item.predicted[1])),
+                    "what": "law, group unseen",
+                }
+            )
+        marks.append(
+            {
+                "group": name,
+                a: float(np.exp(surface.best[0])),
+                b: float(np.exp(surface.best[1])),
+                "what": "measured",
+            }
+        )
+    x = alt.X(
+        f"{a}:Q",
+        scale=alt.Scale(type="log", nice=False, padding=8),
+        axis=alt.Axis(format="~g", tickCount=4),
+        title=a,
+    )
+    y = alt.Y(
+        f"{b}:Q",
+        scale=alt.Scale(type="log", nice=False, padding=8),
+        axis=alt.Axis(format="~s", tickCount=4),
+        title=b,
+    )
+    base = alt.Chart().mark_square(size=46).encode(
+        x=x, y=y, color=alt.Color("excess:Q", scale=alt.Scale(scheme="viridis", reverse=True, domain=[0, 100 * _SHOWN]), title="excess, %")
+    )  # fmt: skip
+    shape = alt.Shape(
+        "what:N",
+        scale=alt.Scale(domain=["law, group unseen", "measured"], range=["cross", "circle"]),
+        title=None,
+    )
+    over = (
+        alt.Chart()
+        .mark_point(size=90, color=_ACCENT, strokeWidth=2.2)
+        .encode(x=x, y=y, shape=shape)
+    )
+    both = [{**point, "layer": 0} for point in points] + [{**mark, "layer": 1} for mark in marks]
+    layers = alt.layer(
+        base.transform_filter("datum.layer == 0"), over.transform_filter("datum.layer == 1"), data=alt.Data(values=both)
+    ).properties(width=190, height=170)  # fmt: skip
+    return layers.facet(
+        facet=alt.Facet("group:N", title=None, sort=[_short(t) for t in titles]), columns=3
+    )
+
+
+def _short(name: str) -> str:
+    """Return a group's name with numbers as people write them."""
+    parts: list[str] = []
+    for part in name.split(", "):
+        word, _, value = part.rpartition(" ")
+        try:
+            number = float(value)
+        except ValueError:
+            parts.append(part)
+            continue
+        for letter, size in (("T", 1e12), ("B", 1e9), ("M", 1e6)):
+            if number >= size:
+                value = f"{number / size:.3g}{letter}"
+                break
+        parts.append(f"{word} {value}")
+    return ", ".join(dict.fromkeys(parts))
+
+
+def _optimum(law: Law, judgement: Judgement) -> Any:
+    charts: list[Any] = []
+    discrepancy = (
+        np.asarray(judgement.verdict.discrepancy)
+        if judgement.verdict.discrepancy is not None
+        else 0.0
+    )
+    for i, name in enumerate(law.chosen):
+        rows: list[dict[str, Any]] = []
+        for item in judgement.left:
+            if item.predicted is None or item.measured is None or item.covariance is None:
+                continue
+            width = _SURE * float(np.sqrt(np.diag(item.covariance + discrepancy)[i]))
+            centre = float(item.predicted[i])
+            rows.append(
+                {
+                    "law": np.exp(centre),
+                    "low": np.exp(centre - width),
+                    "high": np.exp(centre + width),
+                    "measured": float(np.exp(item.measured[i])),
+                    "group": _short(item.name),
+                }
+            )
+        if not rows:
+            return None
+        values = alt.Data(values=rows)
+        scale = alt.Scale(type="log", nice=False, padding=10)
+        axis = alt.Axis(format="~s" if rows[0]["law"] > 10 else "~g", tickCount=5)
+        x = alt.X("law:Q", scale=scale, axis=axis, title=f"{name}, law")
+        bars = (
+            alt.Chart(values)
+            .mark_rule(color=_PALE, strokeWidth=3)
+            .encode(y=x.copy(), x=alt.X("measured:Q", scale=scale))
+        )
+        points = (
+            alt.Chart(values)
+            .mark_circle(size=60, color=_INK)
+            .encode(
+                x=x,
+                y=alt.Y("measured:Q", scale=scale, axis=axis, title=f"{name}, measured"),
+                tooltip="group:N",
+            )
+        )
+        bars = (
+            alt.Chart(values)
+            .mark_rule(color=_PALE, strokeWidth=3)
+            .encode(x=alt.X("low:Q", scale=scale), x2="high:Q", y=alt.Y("measured:Q", scale=scale))
+        )
+        ends = [min(r["low"] for r in rows), max(r["high"] for r in rows)]
+        line = (
+            alt.Chart(_rows(x=ends, y=ends))
+            .mark_line(color=_ACCENT, strokeDash=[4, 3])
+            .encode(x=alt.X("x:Q", scale=scale), y=alt.Y("y:Q", scale=scale))
+        )
+        charts.append((bars + line + points).properties(width=280, height=280))
+    return alt.hconcat(*charts) if charts else None
+
+
+def _priors(fitted: Fitted) -> Any:
+    prior = fitted.density.constrain(fitted.density.prior_draws)
+    rows: list[dict[str, Any]] = []
+    for name, array in fitted.parameters().items():
+        if name not in prior:
+            continue
+        before, after = prior[name].reshape(len(prior[name]), -1), array.reshape(len(array), -1)
+        for i in range(after.shape[1]):
+            label = name if array.ndim == 1 else f"{name}[{i}]"
+            for kind, draws in (("prior", before[:, i]), ("posterior", after[:, i])):
+                low, middle, high = np.quantile(draws, [0.05, 0.5, 0.95])
+                rows.append(
+                    {
+                        "name": label,
+                        "kind": kind,
+                        "low": float(low),
+                        "middle": float(middle),
+                        "high": float(high),
+                    }
+                )
+    if not rows:
+        return None
+    base = alt.Chart().encode(
+        y=alt.Y("kind:N", sort=["prior", "posterior"], title=None, axis=None),
+        color=alt.Color(
+            "kind:N",
+            scale=alt.Scale(domain=["prior", "posterior"], range=[_PALE, _INK]),
+            title=None,
+        ),
+    )
+    bars = base.mark_rule(strokeWidth=4).encode(
+        x=alt.X("low:Q", title=None, axis=alt.Axis(tickCount=4), scale=alt.Scale(zero=False)),
+        x2="high:Q",
+    )
+    ticks = base.mark_tick(thickness=2, size=14).encode(
+        x=alt.X("middle:Q", scale=alt.Scale(zero=False))
+    )
+    return alt.layer(bars, ticks, data=alt.Data(values=rows)).properties(width=130, height=34).facet(
+        facet=alt.Facet("name:N", title=None, sort=None), columns=5
+    ).resolve_scale(x="independent")  # fmt: skip
+
+
+def _domain(law: Law, fitted: Fitted) -> Any:
+    names = [
+        n for n in law.spec.domain
+        if n in fitted.kept.columns and not law.quantity(n).categorical and fitted.kept[n].n_unique() > 1
+    ]  # fmt: skip
+    if len(names) < 2:
+        return None
+    a, b = (
+        next((n for n in names if n == "n_params"), names[0]),
+        next((n for n in names if n == "tokens"), names[1]),
+    )
+    counts = fitted.kept.group_by([a, b], maintain_order=True).len()
+    scale = alt.Scale(type="log", nice=False, padding=20)
+    axis = alt.Axis(format="~s", tickCount=5)
+    points = alt.Chart(_rows(a=counts[a], b=counts[b], runs=counts["len"])).mark_circle(color=_INK, opacity=0.8).encode(
+        x=alt.X("a:Q", scale=scale, axis=axis, title=a), y=alt.Y("b:Q", scale=scale, axis=axis, title=b),
+        size=alt.Size("runs:Q", title="runs"),
+    )  # fmt: skip
+    (low_a, high_a), (low_b, high_b) = law.spec.domain[a], law.spec.domain[b]
+    frame = alt.Chart(_rows(x=[low_a], x2=[high_a], y=[low_b], y2=[high_b])).mark_rect(
+        fillOpacity=0.06, fill=_INK, stroke=_PALE
+    ).encode(x=alt.X("x:Q", scale=scale), x2="x2:Q", y=alt.Y("y:Q", scale=scale), y2="y2:Q")  # fmt: skip
+    return (frame + points).properties(width=320, height=260)

@@ -173,6 +173,8 @@ def _check_head(spec: LawSpec) -> None:
             )
     if spec.grid and not _NPZ.match(spec.grid.values):
         fail("grid", "values must be the name of an npz file beside the law")
+    if spec.grid and not set(spec.grid.axes) <= {item.quantity for item in spec.input_specs()}:
+        fail("grid", "every axis of a map is an input of the law; name it in inputs")
     if spec.grid and spec.decision:
         fail("decision", "a map chooses nothing; leave this table out")
 

@@ -18,6 +18,8 @@ from hplaw.affine import log_affine
 from hplaw.law.format import EffectSpec
 from hplaw.law.law import Law
 from hplaw.law.priors import CORRELATIONS, PRIORS
+from hplaw.law.settled import spoken
+from hplaw.point import inputs
 from hplaw.posterior import factor, numpy, numpy_environment, scenarios
 
 
@@ -85,7 +87,7 @@ def _effect_columns(law: Law, effect: EffectSpec) -> list[dict[str, float]] | No
     }
     formulas = [law.namespace.formula(text, table="effects", key="scale") for text in texts]
     if len(effect.of) > 2 or any(
-        name in formula.text for formula in formulas for name in uncertain
+        spoken(law.namespace, formula.tree) & uncertain for formula in formulas
     ):
         return None
     from hplaw.posterior import hyperparameter
@@ -121,12 +123,10 @@ def closed(law: Law, output: str, *, transfer: bool = False) -> bool:
     found = directions(law)
     discrepancy = law.spec.predict.discrepancy
     strays = discrepancy is not None and any(name in law.chosen for name in discrepancy.of)
-    if (
-        found is None
-        or law.exact
-        or strays
-        or any(isinstance(i.missing, str) and "(" in i.missing for i in law.inputs.values())
-    ):
+    if found is None or law.exact or strays:
+        return False
+    spoken_of = spoken(law.namespace, law.outputs[output][0].tree)
+    if any(item.prior and item.name in spoken_of for item in inputs(law)):
         return False
     fit = law.spec.fit
     if fit is not None and fit.observed == output:

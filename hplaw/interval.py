@@ -20,10 +20,10 @@ from hplaw.law.program import unroll
 from hplaw.point import Point, distance, inputs, point
 from hplaw.posterior import (
     growth,
+    input_normals,
     numpy,
     prior_arguments,
     scenarios,
-    standard_normals,
 )
 from hplaw.power import power_law
 
@@ -237,10 +237,9 @@ def _noise_scale(law: Law) -> Function:
 def drawn_inputs(law: Law, known: Mapping[str, Any]) -> dict[str, Array]:
     """Return draws of the inputs that are not known and have a prior."""
     names = [item for item in inputs(law) if item.prior and known.get(item.known) is None]
-    size = scenarios(law).size
-    z = standard_normals(len(names) + 1, size if size > 1 else 256) if names else np.zeros((1, 1))
+    z = input_normals(law, len(names))
     found: dict[str, Array] = {}
-    for row, item in zip(z[1:], names, strict=True):
+    for row, item in zip(z, names, strict=True):
         assert item.prior is not None
         word, arguments = prior_arguments(law, item.prior)
         found[item.name] = _draw(word, arguments, row)

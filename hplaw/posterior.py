@@ -41,6 +41,7 @@ class Scenarios(msgspec.Struct, frozen=True, kw_only=True):
     - `effects`: arrays of the effects of a new group of the law's own recipe; `transfer` those of another recipe.
     - `discrepancy`: logarithmic shifts `[scenario]` by quantity inside the domain.
     - `fitted`: whether the draws are a posterior rather than a published covariance.
+    - `rows`: rows of standard normals that all this took.
     """
 
     size: int
@@ -51,6 +52,7 @@ class Scenarios(msgspec.Struct, frozen=True, kw_only=True):
     zeros: Mapping[str, float]
     discrepancy: Mapping[str, Array]
     fitted: bool
+    rows: int
 
     @property
     def uncertain(self) -> bool:
@@ -68,14 +70,16 @@ class Scenarios(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @ft.lru_cache(maxsize=64)
-def standard_normals(rows: int, size: int = DRAWS) -> Array:
+def standard_normals(rows: int, size: int = DRAWS, stream: int = 0) -> Array:
     """Return fixed standard normals `[row, scenario]`: in pairs of opposite sign, of unit covariance exactly.
+
+    More rows of the same size and stream begin with the same ones, so that each use takes the rows after the last.
 
     >>> z = standard_normals(2)
     >>> bool(np.allclose(z @ z.T / z.shape[1], np.eye(2)))
     True
     """
-    half = np.random.default_rng(2503_04715).standard_normal((rows, (size + 1) // 2))
+    half = np.random.default_rng(2503_04715 + stream).standard_normal((rows, (size + 1) // 2))
     z = np.asarray(np.concatenate([half, -half], axis=1)[:, :size], dtype=np.float64)
     if rows < half.shape[1] and size % 2 == 0:
         z = np.asarray(np.linalg.solve(np.linalg.cholesky(z @ z.T / size), z), dtype=np.float64)
@@ -122,7 +126,8 @@ def scenarios(law: Law) -> Scenarios:
     needed = sum(len(effect.of) for effect in groups.values()) + (
         len(discrepancy.of) if discrepancy else 0
     )
-    z = standard_normals(needed + 1, size)[1:] if needed else np.zeros((0, size))
+    used = 0 if fitted else _published_rows(law)
+    z = standard_normals(used + needed, size, _stream(fitted=fitted))[used:]
     effects: dict[str, Array] = {}
     transfer: dict[str, Array] = {}
     row = 0
@@ -137,8 +142,20 @@ def scenarios(law: Law) -> Scenarios:
         )
     return Scenarios(
         size=size, point={**zeros, **point}, parameters=everything, effects=effects, transfer=transfer, zeros=zeros,
-        discrepancy=strays, fitted=fitted,
+        discrepancy=strays, fitted=fitted, rows=used + needed,
     )  # fmt: skip
+
+
+def _stream(*, fitted: bool) -> int:
+    """Return the stream of normals that goes with a law's draws: a fit may have made its own from the first."""
+    return 1 if fitted else 0
+
+
+def input_normals(law: Law, count: int) -> Array:
+    """Return fixed standard normals for uncertain inputs, `[input, scenario]`, apart from those of everything else."""
+    drawn = scenarios(law)
+    size = drawn.size if drawn.uncertain else DRAWS
+    return standard_normals(drawn.rows + count, size, _stream(fitted=drawn.fitted))[drawn.rows :]
 
 
 def _flat(draws: Mapping[str, Any]) -> list[Array]:
@@ -228,16 +245,26 @@ def prior_centre(law: Law, prior: str, at: Mapping[str, int] | None = None) -> f
     return 0.0 if name == "lkj" else centre(name, *arguments)
 
 
+def _single_deviations(law: Law) -> dict[str, float | list[float]]:
+    """Return the standard deviations of parameters that no covariance speaks of."""
+    correlated = {name for block in law.spec.covariance for name in block.of}
+    return {
+        n: p.sd for n, p in law.spec.parameters.items() if p.sd is not None and n not in correlated
+    }
+
+
+def _published_rows(law: Law) -> int:
+    """Return how many standard normals the published uncertainty of a law takes."""
+    return sum(len(block.of) for block in law.spec.covariance) + sum(
+        len(sd) if isinstance(sd, list) else 1 for sd in _single_deviations(law).values()
+    )
+
+
 def _published_draws(law: Law, point: Mapping[str, Any]) -> dict[str, Any]:
     """Return draws from the covariances and standard deviations that a law states."""
     blocks = [(block.of, np.asarray(block.matrix)) for block in law.spec.covariance]
-    correlated = {name for names, _ in blocks for name in names}
-    single = {
-        n: p.sd for n, p in law.spec.parameters.items() if p.sd is not None and n not in correlated
-    }
-    rows = sum(len(names) for names, _ in blocks) + sum(
-        len(sd) if isinstance(sd, list) else 1 for sd in single.values()
-    )
+    single = _single_deviations(law)
+    rows = _published_rows(law)
     if not rows:
         return {}
     z = standard_normals(rows)

@@ -170,11 +170,8 @@ def _semidefinite(matrix: list[list[float]]) -> bool:
     for row, own in zip(matrix, deviations, strict=True):
         if own == 0 and any(row):
             return False
-        rest.append(
-            [v / own / other if v else 0.0 for v, other in zip(row, deviations, strict=True)]
-            if own
-            else row
-        )
+        pairs = zip(row, deviations, strict=True)
+        rest.append([v / own / other if own and other else 0.0 for v, other in pairs])
     left = [i for i, deviation in enumerate(deviations) if deviation]
     while left:
         top = max(left, key=lambda i: rest[i][i])

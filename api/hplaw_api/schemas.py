@@ -101,7 +101,8 @@ def components(catalogue: Catalogue) -> dict[str, Schema]:
     asked["given"] = reference("Given")
     asked["bounds"] = reference("Limits")
     found["Shape"], found["Config"] = _shape(words), _config(words)
-    kinds = [reference("Shape"), reference("Config"), {"type": "null"}]
+    # written out, as schemathesis 4.32 cannot generate from references here ("not supported in canonical form")
+    kinds = [found["Shape"], found["Config"], {"type": "null"}]
     asked["model"] = {"anyOf": kinds, "default": None, "description": "a model's shape"}
     found["EvaluateRequest"]["properties"]["given"] = reference("Inputs")
     asked["want"] = {
@@ -164,6 +165,7 @@ def _limits(value: Schema) -> Schema:
 
 def _shape(words: Mapping[str, Quantity]) -> Schema:
     return {
+        "title": "Shape",
         "type": "object",
         "description": "a model's shape in the vocabulary's words",
         "properties": {name: _or_null(value_schema(words[name])) for name in SHAPE},
@@ -175,6 +177,7 @@ def _config(words: Mapping[str, Quantity]) -> Schema:
     """Return the schema of a config.json, which has many keys more that say nothing of size."""
     names = {name: name for name in SHAPE} | dict(CONFIG_KEYS)
     return {
+        "title": "Config",
         "type": "object",
         "description": "a model's config.json as Hugging Face has them; other keys are passed over",
         "properties": {key: _or_null(value_schema(words[name])) for key, name in names.items()},

@@ -20,7 +20,8 @@ const resolved = (api, item) =>
 
 const typed = (schema) => {
   if (!schema || Object.keys(schema).length === 0) return ["anything"];
-  if (schema.$ref) return [made("a", { href: `#${named(schema.$ref)}` }, named(schema.$ref))];
+  const name = schema.$ref ? named(schema.$ref) : schema.title;
+  if (name) return [made("a", { href: `#${name}` }, name)];
   if (schema.anyOf && schema.type !== "object") return schema.anyOf.flatMap((one, index) => (index ? [" or ", ...typed(one)] : typed(one)));
   if (schema.enum) return [schema.enum.length > 8 ? "one of many names" : `one of ${schema.enum.join(", ")}`];
   if (schema.type === "array") return ["list of ", ...typed(schema.items)];

@@ -1,0 +1,119 @@
+"""The tables of parametrisations against their golden values, and against the theory's exponents."""
+
+import itertools as it
+
+import pytest
+
+from hplaw.errors import QueryError
+from hplaw.parametrization import (
+    KINDS,
+    PARAMETRIZATIONS,
+    LayerRule,
+    attention_factor,
+    branch_factor,
+    layer_rule,
+    layer_rules,
+    residual_coefficients,
+    unit_rate,
+)
+
+
+OPTIMIZERS = ("sgd", "momentum", "adam", "adamw", "muon")
+
+
+@pytest.mark.parametrize(
+    ("parametrization", "optimizer"), list(it.product(PARAMETRIZATIONS, OPTIMIZERS))
+)
+def test_at_the_base_every_factor_is_one_exactly(parametrization: str, optimizer: str) -> None:
+    assert set(layer_rules(parametrization, optimizer).values()) == {LayerRule()}
+    assert branch_factor(parametrization, depth=1.0) == 1.0
+    assert attention_factor(parametrization, head=1.0) == 1.0
+
+
+def test_mup_is_that_of_the_package() -> None:
+    adam = layer_rules("mup", "adamw", width=8.0)
+    assert 1e-3 * adam["hidden"].rate == 1.25e-4
+    assert 0.02 * adam["hidden"].init == pytest.approx(0.00707107, rel=1e-6)
+    assert adam["hidden"].decay == 8.0
+    assert (adam["input"].rate, adam["input"].init, adam["input"].decay) == (1.0, 1.0, 1.0)
+    assert (adam["output"].rate, adam["output"].init, adam["output"].multiplier) == (1.0, 1.0, 0.125)  # fmt: skip
+    sgd = layer_rules("mup", "sgd", width=8.0)
+    assert 0.1 * sgd["hidden"].rate == 0.1
+    assert 0.1 * sgd["input"].rate == pytest.approx(0.8)
+    assert 0.1 * sgd["output"].rate == pytest.approx(0.8)
+    assert sgd["vector"].decay == 1 / 8
+
+
+def test_a_hidden_layer_that_is_not_square_has_its_own_rate_under_sgd() -> None:
+    rule = layer_rule("hidden", parametrization="mup", optimizer="sgd", width=8.0, fan_out=4.0)
+    assert rule.rate == 0.5
+    assert rule.decay == 2.0
+
+
+@pytest.mark.parametrize(
+    ("name", "branch", "rate", "epsilon", "vector"),
+    [("completep", 0.25, 0.25, 0.0625, 1.0), ("depth_mup", 0.5, 0.125, 0.125, 0.5)],
+)
+def test_depth(name: str, branch: float, rate: float, epsilon: float, vector: float) -> None:
+    table = layer_rules(name, "adamw", width=4.0, depth=4.0)
+    assert branch_factor(name, depth=4.0) == branch
+    assert table["hidden"].rate == rate
+    assert table["hidden"].decay == 4.0
+    assert table["hidden"].epsilon == epsilon
+    assert table["hidden"].init == 0.5
+    assert table["embedding"].epsilon == 0.25
+    assert table["output"].epsilon == 0.25
+    assert table["block_vector"].rate == vector
+    assert table["vector"].rate == 1.0
+    assert table["embedding"].rate == table["output"].rate == 1.0
+    assert table["output"].multiplier == 0.25
+
+
+def test_u_mup_is_that_of_the_package() -> None:
+    taus = [0.7071068, 0.5773503, 0.5, 0.4472136]
+    assert residual_coefficients(4) == pytest.approx(taus, rel=1e-7)
+    assert unit_rate("hidden", "adam", fan_in=1024, depth=8) == pytest.approx(0.011048543456039806)
+    assert unit_rate("embedding", "adam", fan_in=50_000, fan_out=256) == 1 / 16
+    assert unit_rate("output", "adam", fan_in=1024) == 1.0
+    assert unit_rate("hidden", "sgd", fan_in=256) == 16.0
+    assert unit_rate("vector", "sgd", fan_in=1, fan_out=256) == 256.0
+    assert unit_rate("output", "sgd", fan_in=256) == 1.0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_u_mup_goes_with_width_as_unit_rate_does(kind: str) -> None:
+    at = {n: unit_rate(kind, "adam", fan_in=n, fan_out=n) for n in (64, 512)}
+    if kind == "input":  # reads a number of features that stays the same
+        at = dict.fromkeys(at, 1.0)
+    rule = layer_rule(kind, parametrization="u_mup", optimizer="adam", width=8.0)
+    assert rule.rate == pytest.approx(at[512] / at[64])
+
+
+@pytest.mark.parametrize("kind", ["input", "hidden", "output", "vector"])
+def test_u_mup_is_mup_by_another_gauge(kind: str) -> None:
+    # multiplier n^t, deviation n^-t: SGD's rate goes with n^(2 t), Adam's with n^t, and the function stays the same
+    for optimizer, power in (("sgd", 2), ("adam", 1)):
+        u, mu = (layer_rules(name, optimizer, width=16.0)[kind] for name in ("u_mup", "mup"))
+        shift = mu.multiplier / u.multiplier
+        assert u.init * u.multiplier == pytest.approx(mu.init * mu.multiplier)
+        assert u.rate == pytest.approx(mu.rate * shift**power)
+
+
+@pytest.mark.parametrize("name", ["ntk", "mean_field", "mup", "completep"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_rate_times_decay_does_not_go_with_width(name: str, optimizer: str) -> None:
+    for rule in layer_rules(name, optimizer, width=8.0).values():
+        assert rule.rate * rule.decay == pytest.approx(1.0)
+
+
+def test_hidden_layers_keep_their_size_in_every_table() -> None:
+    for name in PARAMETRIZATIONS:
+        rule = layer_rules(name, "adam", width=16.0)["hidden"]
+        assert rule.init * rule.multiplier == pytest.approx(0.25)
+
+
+def test_unknown_names_are_refused_with_the_nearest() -> None:
+    with pytest.raises(QueryError, match="mup"):
+        layer_rules("mupp", "adam")
+    with pytest.raises(QueryError, match="give one of sgd"):
+        layer_rules("mup", "lion")

@@ -115,6 +115,7 @@ def read_table(path: Path) -> pl.DataFrame:
 
 
 def filtered(table: pl.DataFrame, where: str, path: Path) -> pl.DataFrame:
+    """Return the rows for which a condition in the SQL of polars holds."""
     try:
         return table.filter(pl.sql_expr(where))
     except (pl.exceptions.PolarsError, ValueError) as error:

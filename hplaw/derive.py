@@ -172,7 +172,12 @@ class Derivation:
                 else known
             )
             power = power_law(law, name)
-            value = power.value(needed) if power else self.value(law, name, needed, self._points)
+            try:
+                value = (
+                    power.value(needed) if power else self.value(law, name, needed, self._points)
+                )
+            except Undefined:
+                continue
             if value is not None:
                 yield law, value
 

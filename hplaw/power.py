@@ -31,12 +31,18 @@ class PowerLaw(msgspec.Struct, frozen=True):
     def value(self, known: Mapping[str, Any]) -> float:
         """Return the output at known inputs, all positive.
 
+        **Raises:** `Undefined` where an input is not, or the result overflows.
+
         >>> round(PowerLaw(0.0, (("tokens", 2.0),), ()).value({"tokens": 3.0}), 9)
         9.0
         """
-        return math.exp(
-            self.constant + sum([e * math.log(known[name]) for name, e in self.exponents])
-        )
+        try:
+            return math.exp(
+                self.constant + sum([e * math.log(known[name]) for name, e in self.exponents])
+            )
+        except (ValueError, OverflowError):
+            message = "an input is zero, or the result too large to write down"
+            raise Undefined(message) from None
 
     def log_variance(self, known: Mapping[str, Any]) -> float:
         """Return the variance of ln(output) at known inputs."""

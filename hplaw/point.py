@@ -277,6 +277,8 @@ def distance(law: Law, known: Mapping[str, Any]) -> Distance:
     differs: list[tuple[str, str]] = []
     efolds: list[tuple[str, float]] = []
     ranges, categories = _domain(law)
+    if any(known.get(item.name) is None for item in _follows(law)):
+        known = _followed(law, known)
     for name, seen in categories:
         word = known.get(name)
         if word is not None and word not in seen:
@@ -294,6 +296,28 @@ def distance(law: Law, known: Mapping[str, Any]) -> Distance:
     if not differs and not efolds:
         return _INSIDE
     return Distance(tuple(differs), tuple(efolds), sum([apart for _, apart in efolds]))
+
+
+@ft.lru_cache(maxsize=1024)
+def _follows(law: Law) -> tuple[Input, ...]:
+    """Return the inputs in a law's domain that follow from the others when they are not known."""
+    return tuple(i for i in inputs(law) if i.formula is not None and i.name in law.spec.domain)
+
+
+def _followed(law: Law, known: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what is known and what follows from it by the law's own stand-ins, as far as it does."""
+    environment = standing(law)
+    for item in inputs(law):
+        if (value := known.get(item.known, item.default)) is not None:
+            environment[item.name] = value
+    found: dict[str, Any] = dict(known)
+    for item in _follows(law):
+        if item.formula is not None and found.get(item.name) is None:
+            try:
+                found[item.name] = item.formula(environment)
+            except (KeyError, Undefined):
+                continue
+    return found
 
 
 @ft.lru_cache(maxsize=1024)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hplaw.fit.fitting import Fitted
 from hplaw.fit.groups import Effect
+from hplaw.fit.ladder import leave_ranges_out, scores
 from hplaw.fit.laplace import fit_normal
 from hplaw.fit.libraries import double_precision
 from hplaw.fit.nuts import Progress, silent
@@ -71,10 +72,17 @@ def judge(fitted: Fitted, *, progress: Progress = silent) -> Judgement:
         checks, failed = predictive_checks(fitted)
         grouping = _grouping(fitted)
         if grouping is None:
-            few = f"fewer than {MIN_GROUPS} groups, so that leaving one out says nothing"
-            return Judgement(
-                verdict=Verdict(failed=[*failed, few], checks=checks), left=[], surfaces={}
-            )
+            ranges = leave_ranges_out(fitted, progress=progress)
+            held_out = scores(ranges)
+            failed += _too_narrow(held_out)
+            if not ranges:
+                few = f"fewer than {MIN_GROUPS} groups, so that leaving one out says nothing"
+                failed.append(few)
+            left = [
+                Left(name=r.name, runs=r.runs, error=r.error, covered=r.covered) for r in ranges
+            ]
+            verdict = Verdict(failed=failed, held_out=held_out, checks=checks)
+            return Judgement(verdict=verdict, left=left, surfaces={})
         surfaces = _surfaces(fitted, grouping)
         left = [
             _leave_out(fitted, grouping, member, surfaces.get(member), progress)
@@ -82,14 +90,19 @@ def judge(fitted: Fitted, *, progress: Progress = silent) -> Judgement:
         ]
     discrepancy = estimate_discrepancy(left)
     held_out = _scores(left, discrepancy, fitted.law.chosen)
-    failed += [
+    failed += _too_narrow(held_out)
+    rows = None if discrepancy is None else [[float(v) for v in row] for row in discrepancy]
+    verdict = Verdict(failed=failed, held_out=held_out, checks=checks, discrepancy=rows)
+    return Judgement(verdict=verdict, left=left, surfaces=surfaces)
+
+
+def _too_narrow(held_out: Mapping[str, float]) -> list[str]:
+    """Return what was left out and is held by too few intervals."""
+    return [
         f"90 percent intervals hold {share:.0%} of what was left out ({name.removeprefix('coverage_')})"
         for name, share in held_out.items()
         if name.startswith("coverage_") and share < LEAST_COVERAGE
     ]
-    rows = None if discrepancy is None else [[float(v) for v in row] for row in discrepancy]
-    verdict = Verdict(failed=failed, held_out=held_out, checks=checks, discrepancy=rows)
-    return Judgement(verdict=verdict, left=left, surfaces=surfaces)
 
 
 # Replicates
@@ -236,7 +249,7 @@ def estimate_discrepancy(left: list[Left]) -> Array | None:
     if len(parts) < MIN_GROUPS:
         return None
     values, vectors = np.linalg.eigh(np.mean(parts, axis=0))
-    return (vectors * np.maximum(values, 1e-6)) @ vectors.T
+    return (vectors * np.maximum(values, 1e-5)) @ vectors.T
 
 
 def _scores(

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -35,6 +35,7 @@ def fit(
     chains: Annotated[int, Parameter(help="Chains of the sampler.")] = 4,
     draws: Annotated[int, Parameter(help="Draws of each chain.")] = 500,
     warmup: Annotated[int | None, Parameter(help="Iterations before the draws; chosen when left out.")] = None,
+    objective: Annotated[Literal["huber", "l1"], Parameter(help="What huber makes least: Huber's function of 0.001, or absolute residuals.")] = "huber",
     bootstrap: Annotated[int, Parameter(help="Refits on resampled runs, for huber.")] = 4000,
     seed: Annotated[int, Parameter(help="The seed of everything random.")] = 0,
     accept: Annotated[bool, Parameter(negative=(), help="Serve the law although a check failed; recorded in it.")] = False,
@@ -50,6 +51,9 @@ def fit(
     if not data.is_file():
         message = f"--data {data}: there is no such file; give a table of runs"
         raise DataError(message)
+    if not 0 <= bootstrap <= 1_000_000:
+        message = f"--bootstrap {bootstrap}: give how many refits, 0 to 1000000"
+        raise QueryError(message, field="bootstrap")
     catalogue = open_catalogue(laws)
     found = find_law(law, catalogue)
     if found.spec.fit is None:
@@ -58,8 +62,9 @@ def fit(
     maps = parse_pairs(map_, "--map")
     _prepare()
     try:
+        _say_stand_ins(found, data, maps)
         if method == "huber":
-            return _huber(found, data, maps, where, to, bootstrap, seed)
+            return _huber(found, data, maps, where, to, objective, bootstrap, seed)
         return _posterior(
             found,
             data,
@@ -142,10 +147,46 @@ def _posterior(
 
 
 def _huber(
-    law: Law, data: Path, maps: dict[str, str], where: str, to: Path, bootstrap: int, seed: int
-) -> int:
-    message = "the huber method is not there yet"
-    raise FitError(message)
+    law: Law, data: Path, maps: dict[str, str], where: str, to: Path, objective: Literal["huber", "l1"], bootstrap: int, seed: int
+) -> int:  # fmt: skip
+    import numpy as np
+
+    from hplaw.fit.huber import fit_huber
+    from hplaw.fit.robust_folder import write_robust
+    from hplaw.fit.runs import keep_runs, read_runs, sha256_of
+    from hplaw.fit.write import check_folder
+
+    check_folder(to)
+    runs = read_runs(data, law=law, maps=maps, where=where)
+    fitted = fit_huber(
+        law, keep_runs(runs, law), objective=objective, bootstrap=bootstrap, seed=seed
+    )
+    written = write_robust(to, law, runs, fitted, data=data.name, sha256=sha256_of(data), seed=seed)
+    print(
+        f"wrote {to}: {written.address}, {fitted.runs} of {len(runs)} runs, {sum(fitted.seconds):.0f} s"
+    )
+    print(f"  {fitted.words}; {fitted.agreeing:.0%} of the starts found the best")
+    errors = fitted.errors
+    constants: dict[str, Any] = {**fitted.best, **fitted.derived}
+    for name, value in constants.items():
+        numbers: list[float] = np.ravel(value).tolist()
+        error = f", standard error {float(errors[name]):.4g}" if name in errors and len(numbers) == 1 else ""  # fmt: skip
+        print(f"  {name} {', '.join(f'{number:.6g}' for number in numbers)}{error}")
+    print(f"next: hplaw recommend --laws {to} ...")
+    return OK
+
+
+def _say_stand_ins(law: Law, data: Path, maps: dict[str, str]) -> None:
+    """Say where one count of parameters stands for another, as the table has no other."""
+    from hplaw.fit.runs import STAND_INS, read_table
+
+    have = {*read_table(data).columns, *maps}
+    for name, other in STAND_INS[1:]:
+        if name in law.inputs and name not in have and other in have:
+            print(
+                f"hplaw: {other} of {data.name} stands for {name}; --map {name}=... says otherwise",
+                file=sys.stderr,
+            )
 
 
 def _progress() -> tuple[Callable[[float, str], None], Callable[[], None]]:

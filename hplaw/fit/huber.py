@@ -70,9 +70,18 @@ class HuberFit(msgspec.Struct, frozen=True, kw_only=True):
     seconds: tuple[float, float]
 
     @property
+    def words(self) -> str:
+        """Return how it was fitted, in words."""
+        least = "absolute residuals" if self.objective == "l1" else f"Huber's function of residuals at {self.delta:g}"  # fmt: skip
+        size = next((len(values) for values in self.draws.values()), 0)
+        return f"least sum of {least}, {size} bootstraps"
+
+    @property
     def errors(self) -> dict[str, Any]:
         """Return the standard deviation of each constant over the bootstraps."""
         everything = {**self.draws, **self.derived_draws}
+        if any(len(values) < 2 for values in everything.values()):
+            return {}
         return {name: np.std(values, axis=0, ddof=1) for name, values in everything.items()}
 
 
@@ -209,6 +218,9 @@ class _Problem:
             message = f"no start of {self.law.id} leads to a finite sum of residuals; give values near the truth in [parameters]"
             raise FitError(message)
         best = ends[int(np.nanargmin(values))]
+        # what only the noise speaks of stays where its prior puts it
+        slope = np.asarray(jax.jit(jax.jacfwd(self.residuals))(jnp.asarray(best)))
+        best = np.where(np.any(slope, axis=0), best, first)
         least = float(np.nanmin(values))
         agreeing = float(np.mean(values <= least * (1 + 1e-6) + 1e-300))
         middle = time.perf_counter()

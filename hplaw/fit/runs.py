@@ -30,6 +30,13 @@ from hplaw.quantities import Quantity, check_value, vocabulary
 
 Mask = NDArray[np.bool_]
 
+STAND_INS = (
+    ("n_active_params", "n_params"),
+    ("n_params_with_embedding", "n_params"),
+    ("n_params", "n_params_with_embedding"),
+)
+"""Counts of parameters that another stands for where a table has no other, as for a question."""
+
 _GROUPING = re.compile(rf"\b({'|'.join(GROUPINGS)})\s*\(\s*(\w+)\s*,\s*(\w+)\s*\)")
 _SUMMARIES = {"min_by": pl.Expr.min, "max_by": pl.Expr.max, "mean_by": pl.Expr.mean, "count_by": pl.Expr.count}  # fmt: skip
 
@@ -78,8 +85,9 @@ def read_runs(
             raise QueryError(message, field=name)
         columns[name] = mapped(table, name, text, path)
     wanted = words_of(law)
-    if "n_active_params" in wanted and "n_active_params" not in columns and "n_params" in columns:
-        columns["n_active_params"] = columns["n_params"]
+    for name, other in STAND_INS:
+        if name in wanted and name not in columns and other in columns:
+            columns[name] = columns[other]
     optional = _optional(law)
     missing = [n for n in wanted if n not in columns and n not in optional]
     if missing:

@@ -111,7 +111,7 @@ def _predict(spec: LawSpec, verdict: Verdict) -> PredictSpec:
     if verdict.discrepancy is None or spec.decision is None:
         return spec.predict
     before = spec.predict.discrepancy
-    rows = [[float(f"{value:.4g}") for value in row] for row in verdict.discrepancy]
+    rows = [[float(f"{value:.8g}") for value in row] for row in verdict.discrepancy]
     grows = before.grows if before is not None else "1 + 0.1 * outside ** 2"
     return PredictSpec(
         discrepancy=DiscrepancySpec(of=list(spec.decision.choose), covariance=rows, grows=grows)
@@ -236,6 +236,25 @@ def write_folder(
     return read_law(to)
 
 
+def write_served(to: Path, spec: LawSpec, served: Mapping[str, Array], card: str) -> Law:
+    """Write a folder from tables, the draws to serve (there may be none) and a card; return the law as it reads back.
+
+    **Raises:** `DataError` where the folder holds other things.
+    """
+    check_folder(to)
+    with _whole(to) as folder:
+        arrays = folder / ARRAYS if served else None
+        if arrays is not None:
+            _save(arrays, served)
+            _save(folder / "moments.npz", _moments(served))
+        first = parse_law(write_law(spec).encode(), path=folder / "law.toml", arrays=arrays)
+        (folder / "law.toml").write_bytes(write_law(with_examples(spec, first)).encode())
+        (folder / "card.md").write_text(card, encoding="utf-8")
+    from hplaw.law import read_law
+
+    return read_law(to)
+
+
 def check_folder(to: Path) -> None:
     """Refuse a folder that holds anything but a fitted law.
 
@@ -303,4 +322,4 @@ def _moments(parameters: Mapping[str, Array]) -> dict[str, Array]:
     return found
 
 
-__all__ = ["SERVED", "Verdict", "check_folder", "domain_seen", "thin", "write_folder"]
+__all__ = ["SERVED", "Verdict", "check_folder", "domain_seen", "thin", "write_folder", "write_served"]

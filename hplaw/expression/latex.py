@@ -26,6 +26,7 @@ _GREEK = frozenset(
         "sigma",
         "tau",
         "phi",
+        "pi",
         "chi",
         "psi",
         "omega",
@@ -95,7 +96,7 @@ def _render(node: Node, symbols: Mapping[str, str]) -> tuple[str, float]:
             return f"{{{symbols.get(name) or latex_name(name)}}}_{{{below}}}", _ATOM
         case Unary(operator=operator, x=x):
             return (
-                (rf"\lnot {_held(x, symbols, 4)}", 3)
+                (rf"\lnot {_held(x, symbols, 4.5)}", 3)
                 if operator == "not"
                 else (f"-{_held(x, symbols, 6)}", 5)
             )
@@ -161,10 +162,12 @@ def latex_name(name: str) -> str:
     >>> latex_name("p0")
     'p_{\\\\mathrm{0}}'
     """
-    if name.startswith("log_"):
+    if name.startswith("log_") and len(name) > 4:
         return rf"\ln {latex_name(name.removeprefix('log_'))}"
     head, _, tail = name.partition("_")
     stem = head.rstrip("0123456789")
+    if not stem:
+        return rf"\mathrm{{{_escape(name)}}}"
     below = ",".join(part for part in (head[len(stem) :], _escape(tail)) if part)
     if stem in _GREEK:
         letter = rf"\{stem}"

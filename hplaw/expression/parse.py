@@ -20,6 +20,8 @@ _TOKEN = re.compile(
     r"|(?P<operator>\*\*|<=|>=|==|[-+*/<>(),\[\]]))"
 )
 
+_NUMBER_LIKE = re.compile(r"\.?[0-9][A-Za-z0-9_.]{0,30}")
+
 _COMPARISONS = ("<", "<=", ">", ">=", "==")
 _LEFT = {"+": 5, "-": 5, "*": 6, "/": 6}
 _NEGATE, _POWER = 7, 8
@@ -116,6 +118,8 @@ class _Parser:
             return
         rest = self.text[self.end :].lstrip()
         self.kind, self.token, self.column = "", "", len(self.text) - len(rest) + 1
+        if number := _NUMBER_LIKE.match(rest):
+            self.fail(f"'{number[0]}' is not a number")
         if rest:
             self.fail(
                 f"{rest[0]!r} is not allowed; a formula has numbers, names, + - * / **, comparisons, and, or, not and calls"

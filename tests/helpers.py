@@ -1,0 +1,90 @@
+"""What the tests of the core share: the fixtures, laws written in a few lines, and catalogues of given laws."""
+
+import functools as ft
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hplaw.catalogue import Catalogue, load_catalogue
+from hplaw.errors import HplawError
+from hplaw.law import Law, parse_law, read_law
+
+
+FIXTURES = Path(__file__).parent / "law" / "fixtures"
+FIXTURE_NAMES = tuple(sorted(file.stem for file in FIXTURES.glob("*.toml")))
+
+
+@ft.cache
+def fixture_law(name: str) -> Law:
+    """Return one of the six fixtures."""
+    return read_law(FIXTURES / f"{name}.toml")
+
+
+@ft.cache
+def shipped() -> Catalogue:
+    """Return the laws that are shipped, and no others."""
+    return load_catalogue(environ={})
+
+
+def fixture_text(name: str) -> str:
+    return (FIXTURES / f"{name}.toml").read_text()
+
+
+def replaced(text: str, *pairs: tuple[str, str]) -> str:
+    """Return a text with parts replaced, each of which must be there."""
+    for old, new in pairs:
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
+def law_text(
+    body: str = '[outputs]\nsteps = "tokens / batch_tokens"',
+    *,
+    name: str = "test-law",
+    inputs: str = '["tokens", "batch_tokens"]',
+    head: str = "",
+    status: str = "theory",
+    checked: str = "derived",
+    examples: str = "[[examples]]\ngiven = { tokens = 8, batch_tokens = 2 }\nexpect = { steps = 4 }",
+) -> str:
+    """Return a small law file; the parts that a test is about are given."""
+    return f"""schema = 1
+id = "{name}"
+version = 1
+title = "A law of the tests"
+status = "{status}"
+checked = "{checked}"
+inputs = {inputs}
+{head}
+[source]
+title = "The tests"
+
+{body}
+
+{examples}
+"""
+
+
+def make_law(*arguments: str, **parts: str) -> Law:
+    """Return a small law; see `law_text`."""
+    return parse_law(law_text(*arguments, **parts).encode())
+
+
+def catalogue_of(*laws: Law) -> Catalogue:
+    return Catalogue([(law, "test") for law in laws])
+
+
+def write_arrays(path: Path, **arrays: Any) -> Path:
+    """Write an npz beside a law, numbers as float64."""
+    np.savez(path, **arrays)
+    return path
+
+
+def is_one_sentence(error: HplawError | str) -> bool:
+    """Return whether a message is a line for a person: no traceback, no type of Python's, not too long."""
+    text = str(error)
+    leaks: Iterable[str] = ("Traceback", "<class", "object at 0x", "NoneType", "msgspec", "Error(")
+    return 0 < len(text) < 700 and "\n" not in text and not any(leak in text for leak in leaks)

@@ -1,0 +1,236 @@
+"""How good fitted surfaces recommend: fitted to small dense cells, scored on larger ones, beside Step Law's constants.
+
+Regret is the excess loss at the recommended setting on a thin-plate spline through the cell's own runs. The runs are
+others' measurements and lie where HPLAW_DATA says; without them there is nothing to measure.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+FILE = "steplaw_runs.csv"
+LARGEST = 4
+"""Dense cells of most compute, that are left out of the fit and scored."""
+SUBSETS = {60: (0.06, 0.08), 30: (0.10, math.inf)}
+"""Runs of a random subset, and what the mean and the worst mean of its draws may be."""
+DRAWS = 4
+WARPS = ((1.7, 0.15, -0.1, 0.6, -0.1, 0.15), (0.5, -0.2, 0.1, 2.0, 0.1, -0.2))
+"""Hidden changes of the data: rate and batch each times c n^a d^b, n and d relative to 4e8 and 3e10."""
+_CAP, _STEPS = 0.25, (math.log(2) / 2, 0.75 * math.log(2))
+
+Settings = Mapping[str, tuple[float, float]]
+
+
+class Cell(NamedTuple):
+    """One cell's runs: logarithms of rate and batch, and of the loss; with its spline, least value and place."""
+
+    known: dict[str, float]
+    x: Any
+    z: Any
+    spline: Any
+    least: float
+    best: Any
+
+    def regret(self, peak_lr: float, batch_tokens: float) -> float:
+        """Return the excess loss in percent, at most 25."""
+        place = np.clip(np.log([peak_lr, batch_tokens]), self.x.min(axis=0), self.x.max(axis=0))
+        value = float(self.spline((place / _STEPS)[None])[0])
+        return 100 * min(math.expm1(max(value - self.least, 0.0)), _CAP)
+
+
+def surface(known: dict[str, float], x: Any, z: Any) -> Cell:
+    """Return a cell with the spline that its runs are scored by."""
+    from scipy.interpolate import RBFInterpolator
+    from scipy.optimize import minimize
+
+    floor = z.min()
+    capped = np.minimum(z - floor, math.log1p(_CAP))
+    spline = RBFInterpolator(x / _STEPS, capped, kernel="thin_plate_spline", smoothing=0.5)
+    low, high = x.min(axis=0), x.max(axis=0)
+    axes = [np.linspace(a, b, 60) for a, b in zip(low, high, strict=True)]
+    grid = np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")], axis=1)
+    values = spline(grid / _STEPS)
+    start = grid[int(values.argmin())]
+
+    def objective(place: Any) -> float:
+        return float(spline((np.clip(place, low, high) / _STEPS)[None])[0])
+
+    found = minimize(objective, start, method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-7})
+    return Cell(known, x, z, spline, min(float(found.fun), float(values.min())), found.x)
+
+
+def split(frame: Any, largest: int = LARGEST) -> tuple[Any, list[Cell]]:
+    """Return the runs of all but the largest cells, and the largest cells."""
+    import polars as pl
+
+    names = ["n_params", "n_active_params", "tokens"]
+    cells = frame.select(names).unique(maintain_order=True).with_columns(
+        (pl.col("n_active_params") * pl.col("tokens")).alias("compute")
+    ).sort("compute")  # fmt: skip
+    rest = frame.join(cells.head(len(cells) - largest), on=names, how="semi", maintain_order="left")
+    left: list[Cell] = []
+    for known in cells.tail(largest).select(names).rows(named=True):
+        here = frame.filter(*(pl.col(name) == value for name, value in known.items()))
+        x = np.log(here.select("peak_lr", "batch_tokens").to_numpy())
+        left.append(surface(known, x, np.log(here["loss"].to_numpy())))
+    return rest, left
+
+
+def warped(frame: Any, warp: Sequence[float]) -> Any:
+    """Return the runs with rate and batch changed by powers of the model's and the data's size."""
+    import polars as pl
+
+    n, d = pl.col("n_params") / 4e8, pl.col("tokens") / 3e10
+    rate, a, b, batch, e, f = warp
+    return frame.with_columns(
+        (pl.col("peak_lr") * rate * n**a * d**b).alias("peak_lr"),
+        (pl.col("batch_tokens") * batch * n**e * d**f).alias("batch_tokens"),
+    )
+
+
+def recommend(law: Any, frame: Any, cells: Sequence[Cell], *, judge: bool = False) -> list[Any]:
+    """Return what the law says for the cells after a quick fit to the runs."""
+    from hplaw.answer import answer
+    from hplaw.fit.fitting import fit_law
+    from hplaw.fit.judge import judge as judged
+    from hplaw.fit.write import Verdict, write_folder
+
+    fitted = fit_law(law, frame, method="map")
+    verdict = judged(fitted).verdict if judge else Verdict()
+    with tempfile.TemporaryDirectory() as folder:
+        to = Path(folder) / "law"
+        written = write_folder(to, fitted, verdict, data=FILE, sha256="", accept=True)
+        return [answer(written, {**cell.known, "optimizer": "adamw"}) for cell in cells]
+
+
+def regrets(answers: Sequence[Any], cells: Sequence[Cell]) -> list[float]:
+    """Return each cell's regret at what was recommended."""
+    return [
+        cell.regret(found.values["peak_lr"], found.values["batch_tokens"])
+        for found, cell in zip(answers, cells, strict=True)
+    ]
+
+
+def step_law(cells: Sequence[Cell]) -> list[float]:
+    """Return the regret of Step Law's published constants."""
+    found: list[float] = []
+    for cell in cells:
+        n, d = cell.known["n_params"], cell.known["tokens"]
+        found.append(cell.regret(1.79 * n**-0.713 * d**0.307, 0.58 * d**0.571))
+    return found
+
+
+def paired(
+    ours: Sequence[float], theirs: Sequence[float], *, size: int = 10_000
+) -> tuple[float, float, float]:
+    """Return the mean difference and its 90 percent interval by a bootstrap over cells."""
+    difference = np.subtract(ours, theirs)
+    draws = np.random.default_rng(0).integers(len(difference), size=(size, len(difference)))
+    low, high = np.quantile(difference[draws].mean(axis=1), [0.05, 0.95])
+    return float(difference.mean()), float(low), float(high)
+
+
+def row(
+    name: str,
+    value: float,
+    unit: str = "%",
+    *,
+    most: float | None = None,
+    least: float | None = None,
+) -> dict[str, Any]:
+    """Return one line of the benchmark."""
+    limit = f"<= {most:g}" if most is not None else f">= {least:g}" if least is not None else None
+    ok = (most is None or value <= most) and (least is None or value >= least)
+    return {"name": name, "value": value, "unit": unit, "limit": limit, "ok": ok if limit else None}
+
+
+def run(law: Any = None, note: Callable[[str], None] = lambda text: None) -> list[dict[str, Any]]:
+    """Measure; see `benchmarks.__main__`."""
+    folder = os.environ.get("HPLAW_DATA", "")
+    path = Path(folder) / FILE
+    if not folder or not path.is_file():
+        message = f"HPLAW_DATA names no folder with {FILE}"
+        raise FileNotFoundError(message)
+    os.environ.setdefault("XLA_FLAGS", "--xla_llvm_disable_expensive_passes=true")
+    from hplaw.catalogue import load_catalogue
+    from hplaw.fit.runs import read_runs
+
+    law = law or load_catalogue().get("pretrain-surface")
+    frame = read_runs(path, law=law, maps={"loss": "smooth_loss"}, where="family = 'dense'")
+    rest, cells = split(frame)
+    theirs = step_law(cells)
+    found = recommend(law, rest, cells, judge=True)
+    ours = regrets(found, cells)
+    note(f"ours {np.round(ours, 3)} step law {np.round(theirs, 3)}")
+    mean, low, high = paired(ours, theirs)
+    rows = [
+        row("mean regret, largest dense cells left out", float(np.mean(ours))),
+        row("largest regret there", max(ours)),
+        row("mean regret of Step Law there", float(np.mean(theirs))),
+        row("difference to Step Law, mean", mean),
+        row("difference, 5 percent of a bootstrap over cells", low),
+        row("difference, 95 percent", high),
+    ]
+    rows += _intervals(found, cells, ours)
+    rows += _warps(law, frame, float(np.mean(ours)), note)
+    rows += _subsets(law, rest, cells, note)
+    return rows
+
+
+def _intervals(
+    found: Sequence[Any], cells: Sequence[Cell], ours: Sequence[float]
+) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for i, name in enumerate(("peak_lr", "batch_tokens")):
+        inside = [
+            a.spreads[name].low <= math.exp(c.best[i]) <= a.spreads[name].high
+            for a, c in zip(found, cells, strict=True)
+        ]
+        width = max(math.sqrt(a.spreads[name].high / a.spreads[name].low) for a in found)
+        rows.append(row(f"share of measured {name} inside 90 percent", float(np.mean(inside)), "1"))
+        rows.append(row(f"widest interval of {name}, factor each way", width, "1", most=2.0))
+    errors = [
+        100 * abs(a.values["loss"] / math.exp(c.z.min() + math.log1p(r / 100)) - 1)
+        for a, c, r in zip(found, cells, ours, strict=True)
+    ]
+    rows.append(row("mean error of the loss", float(np.mean(errors)), most=0.6))
+    foretold = 100 * float(np.mean([a.regret for a in found]))
+    rows.append(row("predicted over measured mean regret", foretold / float(np.mean(ours)), "1"))
+    return rows
+
+
+def _warps(law: Any, frame: Any, plain: float, note: Callable[[str], None]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for number, warp in enumerate(WARPS, 1):
+        rest, cells = split(warped(frame, warp))
+        here = regrets(recommend(law, rest, cells), cells)
+        note(f"warp {number} {np.round(here, 3)}")
+        change = abs(float(np.mean(here)) - plain)
+        rows.append(row(f"change of the mean regret under hidden warp {number}", change, most=0.02))
+    return rows
+
+
+def _subsets(
+    law: Any, rest: Any, cells: Sequence[Cell], note: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for size, (most_mean, most_worst) in SUBSETS.items():
+        means: list[float] = []
+        for seed in range(DRAWS):
+            some = rest.sample(size, seed=seed)
+            means.append(float(np.mean(regrets(recommend(law, some, cells), cells))))
+        note(f"{size} runs {np.round(means, 3)}")
+        rows.append(
+            row(f"mean regret from {size} random runs", float(np.mean(means)), most=most_mean)
+        )
+        worst = None if math.isinf(most_worst) else most_worst
+        rows.append(row(f"worst of {DRAWS} draws of {size} runs", max(means), most=worst))
+    return rows

@@ -1,0 +1,27 @@
+"""What launches jobs: the interface of all launchers."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator, Sequence
+
+from hplaw_experiments.launch.job import Job
+
+
+TRIES = 3
+"""How often a pack is begun before a worker that dies of it is taken for its fault."""
+
+
+class AbstractLauncher(abc.ABC):
+    """Runs jobs somewhere; results go to the jobs' store, not through the launcher."""
+
+    @abc.abstractmethod
+    def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, list[str]]]:
+        """Yield each job when its runs are stored, with the keys that are new.
+
+        **Raises:** the error of a job; `DeviceError` where a job was lost `TRIES` times.
+        """
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """End the workers."""

@@ -1,0 +1,171 @@
+"""One pack as a job: what a worker is told, and what it does."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import importlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hplaw.errors import DataError, DeviceError
+from hplaw.runs.store import Store, sync_folder
+from hplaw_experiments.energy_devices import find_meter
+from hplaw_experiments.meter import AbstractMeter, Energy
+from hplaw_experiments.record import Provenance, make_record, provenance
+from hplaw_experiments.spec import Outcome, Trial, key
+
+
+TRAINER = "hplaw_experiments.train:train_pack"
+"""The function that trains a pack, by module and name."""
+
+BEGUN = ".begun"
+"""The folder in a store that holds the packs that were begun: what is cut off is run again in the same company,
+since the last digits of a result may depend on the pack that a trial ran in."""
+
+IDLE_S = 1.0
+"""Seconds over which idle power is read before a metered sweep."""
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A pack to be trained.
+
+    **Arguments:**
+
+    - `store`: the folder of runs; `sweep` the name of the sweep.
+    - `trials`: the pack.
+    - `trainer`: the function that trains it, as `module:function`.
+    - `metered`: refuse to run without a meter.
+    """
+
+    store: str
+    sweep: str
+    trials: tuple[Trial, ...]
+    trainer: str = TRAINER
+    metered: bool = False
+
+    @property
+    def name(self) -> str:
+        """Return a hash of the pack."""
+        return hashlib.sha256("".join(map(key, self.trials)).encode()).hexdigest()[:16]
+
+
+class Place:
+    """What a worker keeps from one pack to the next: its meter and where it computes."""
+
+    def __init__(self, *, meter: AbstractMeter, where: Provenance) -> None:
+        self.meter, self.where = meter, where
+
+    @classmethod
+    def here(cls, *, metered: bool = False) -> Place:
+        """Return the place of this process.
+
+        **Raises:** `DeviceError` where a meter is wanted and there is none.
+        """
+        where = provenance()
+        meter = find_meter(where.platform)
+        if metered:
+            meter.start()
+            found = meter.stop()
+            if found.basis == "none":
+                message = f"the sweep is to be metered, and nothing can be read here: {found.note}"
+                raise DeviceError(message)
+            meter.idle(IDLE_S)
+        return cls(meter=meter, where=where)
+
+
+def run_job(job: Job, place: Place, *, now: Callable[[], dt.datetime] | None = None) -> list[str]:
+    """Train a pack and store those of its runs that are not stored yet; return the keys of these.
+
+    The pack is noted as begun until all its runs are stored.
+    """
+    store = Store(job.store)
+    note = _note_begun(job, store.folder)
+    started = dt.datetime.now(dt.UTC) if now is None else now()
+    outcomes, energy = train_metered(job.trials, load_trainer(job.trainer), place.meter)
+    fresh = [
+        key(trial)
+        for trial, outcome, share in zip(job.trials, outcomes, shares_of(outcomes, energy), strict=True)
+        if store.put(
+            make_record(trial, outcome, sweep=job.sweep, where=place.where, energy=share, started=started)
+        )
+    ]  # fmt: skip
+    note.unlink(missing_ok=True)
+    return fresh
+
+
+def train_metered(
+    trials: Sequence[Trial], train: Callable[..., list[Outcome]], meter: AbstractMeter
+) -> tuple[list[Outcome], Energy]:
+    """Return the outcomes of a pack, and the energy of its steps without compilation where the trainer tells."""
+    found: list[Energy] = []
+
+    def progress(step: int, steps: int) -> None:
+        if step == 0:
+            meter.start()
+        elif step >= steps and not found:
+            found.append(meter.stop())
+
+    meter.start()
+    outcomes = train(trials, progress=progress)
+    if not found:
+        found.append(meter.stop())
+    if len(outcomes) != len(trials):
+        message = f"the trainer returned {len(outcomes)} outcomes of {len(trials)} trials"
+        raise DataError(message)
+    return outcomes, found[0]
+
+
+def shares_of(outcomes: Sequence[Outcome], energy: Energy) -> list[Energy]:
+    """Return each trial's share of a pack's energy, by compute; what every step costs, a diverged trial pays too."""
+    weights = [outcome.training_flop or 1.0 for outcome in outcomes]
+    total = sum(weights)
+
+    def part(whole: float | None, weight: float) -> float | None:
+        return None if whole is None else whole * weight / total
+
+    return [
+        msgspec.structs.replace(
+            energy, energy_j=part(energy.energy_j, w), check_j=part(energy.check_j, w)
+        )
+        for w in weights
+    ]
+
+
+def begun(folder: Path) -> list[tuple[Trial, ...]]:
+    """Return the packs of a store that were begun and not ended, in a fixed order; broken notes are passed over."""
+    found: list[tuple[Trial, ...]] = []
+    for path in sorted((folder / BEGUN).glob("*.json")):
+        try:
+            found.append(msgspec.json.decode(path.read_bytes(), type=tuple[Trial, ...]))
+        except (msgspec.DecodeError, OSError):
+            continue
+    return found
+
+
+def forget_begun(folder: Path) -> None:
+    """Remove the notes of packs that were begun."""
+    for path in (folder / BEGUN).glob("*.json"):
+        path.unlink(missing_ok=True)
+
+
+def load_trainer(name: str) -> Callable[..., list[Outcome]]:
+    """Return a function by `module:function`."""
+    module, _, function = name.partition(":")
+    found: Any = getattr(importlib.import_module(module), function)
+    return found
+
+
+def _note_begun(job: Job, folder: Path) -> Path:
+    """Write down that a pack was begun, whole or not at all."""
+    place = folder / BEGUN
+    place.mkdir(parents=True, exist_ok=True)
+    path = place / f"{job.name}.json"
+    temporary = path.with_suffix(".part")
+    temporary.write_bytes(msgspec.json.encode(job.trials))
+    temporary.replace(path)
+    sync_folder(place)
+    return path

@@ -1,0 +1,164 @@
+"""Running a sweep: what is still to be trained is packed and launched, round by round, until nothing is left."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from hplaw.errors import DataError, QueryError
+from hplaw.runs.store import Problem, Store, sync_folder
+from hplaw_experiments.launch.abstract import AbstractLauncher
+from hplaw_experiments.launch.job import TRAINER, Job, begun, forget_begun
+from hplaw_experiments.plan import PACK_WIDTH, make_packs
+from hplaw_experiments.spec import SweepSpec, Trial, key
+from hplaw_experiments.walk import next_trials
+
+
+SWEEPS = ".sweeps"
+"""The folder in a store that holds the sweeps that were run into it."""
+
+Report = Callable[[int, int], None]
+"""Told how many trials are done, of how many asked for so far."""
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a sweep is.
+
+    **Arguments:**
+
+    - `asked`: trials asked for so far; later rounds of a walker may ask for more.
+    - `done`, `diverged`: of these, stored, and among those stored diverged.
+    - `begun`: packs that were begun and not ended, by a run that still goes on or was cut off.
+    - `problems`: files of the store that are left out.
+    """
+
+    asked: int
+    done: int
+    diverged: int
+    begun: int
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Return whether nothing is left to train."""
+        return self.done == self.asked
+
+
+def losses_of(store: Store) -> dict[str, float | None]:
+    """Return the loss of every stored run by its key, None where it diverged."""
+    return _losses(store)[0]
+
+
+def standing(spec: SweepSpec, store: Store) -> Standing:
+    """Return how far a sweep is."""
+    losses, problems = _losses(store)
+    asked = [key(trial) for trial in next_trials(spec, losses)]
+    done = [name for name in asked if name in losses]
+    return Standing(
+        asked=len(asked), done=len(done), diverged=sum(losses[name] is None for name in done),
+        begun=len(begun(store.folder)), problems=problems,
+    )  # fmt: skip
+
+
+def run_sweep(
+    spec: SweepSpec, store: Store, *, launcher: AbstractLauncher, width: int | Callable[[Trial], int] = PACK_WIDTH,
+    trainer: str = TRAINER, report: Report | None = None, within: Callable[[], bool] | None = None,
+) -> Standing:  # fmt: skip
+    """Train what a sweep asks for and is not stored yet, and return how far it came.
+
+    **Arguments:**
+
+    - `width`: most trials of a pack, or what says it for a trial; 1 for a metered sweep.
+    - `within`: false ends the sweep before the next pack: a budget that is spent.
+    - `report`: told after each pack.
+
+    Killed at any moment and run again, it ends with the same table: packs that were begun are run again in the
+    same company, and runs that are stored stay as they are.
+    """
+    save_spec(spec, store)
+    while True:
+        losses = losses_of(store)
+        asked = next_trials(spec, losses)
+        missing = {key(trial) for trial in asked} - set(losses)
+        if not missing:
+            forget_begun(store.folder)
+            return standing(spec, store)
+        jobs = [
+            Job(store=str(store.folder), sweep=spec.name, trials=tuple(pack), trainer=trainer, metered=spec.metered)
+            for pack in packs_of(asked, missing, begun(store.folder), width=1 if spec.metered else width)
+        ]  # fmt: skip
+        done = len(asked) - len(missing)
+        if report is not None:
+            report(done, len(asked))
+        for _, keys in launcher.run(jobs):
+            done += len(keys)
+            if report is not None:
+                report(done, len(asked))
+            if within is not None and not within():
+                return standing(spec, store)
+
+
+def packs_of(
+    asked: Sequence[Trial], missing: set[str], started: Sequence[tuple[Trial, ...]], *,
+    width: int | Callable[[Trial], int],
+) -> list[list[Trial]]:  # fmt: skip
+    """Return the packs that are to be run: those begun before as they were, then the rest in new ones."""
+    left = set(missing)
+    again: list[list[Trial]] = []
+    for pack in started:
+        if left & {key(trial) for trial in pack}:
+            again.append(list(pack))
+            left -= {key(trial) for trial in pack}
+    return again + make_packs([trial for trial in asked if key(trial) in left], width=width)
+
+
+# Sweeps kept beside their runs
+
+
+def save_spec(spec: SweepSpec, store: Store) -> Path:
+    """Write a sweep into its store, so that it can be resumed from there."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", spec.name):
+        message = f"name = '{spec.name}' cannot name a file; give letters, digits, - and _"
+        raise QueryError(message, field="name")
+    folder = store.folder / SWEEPS
+    path = folder / f"{spec.name}.json"
+    body = msgspec.json.format(msgspec.json.encode(spec))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not path.exists() or path.read_bytes() != body:
+            temporary = path.with_suffix(".part")
+            temporary.write_bytes(body)
+            temporary.replace(path)
+            sync_folder(folder)
+    except OSError as error:
+        message = f"{path}: {error.strerror or error}; give a folder that can be written"
+        raise DataError(message) from None
+    return path
+
+
+def saved_specs(store: Store) -> list[SweepSpec]:
+    """Return the sweeps that were run into a store.
+
+    **Raises:** `DataError` for one that cannot be read.
+    """
+    found: list[SweepSpec] = []
+    for path in sorted((store.folder / SWEEPS).glob("*.json")):
+        try:
+            found.append(msgspec.json.decode(path.read_bytes(), type=SweepSpec))
+        except (msgspec.DecodeError, OSError) as error:
+            message = f"{path} is no sweep: {error}; run the sweep from its file"
+            raise DataError(message) from None
+    return found
+
+
+def _losses(store: Store) -> tuple[dict[str, float | None], tuple[Problem, ...]]:
+    good, problems = store.tables()
+    losses: dict[str, float | None] = {}
+    for _, table in good:
+        found = table["loss"] if "loss" in table.columns else [None] * len(table)
+        for name, loss in zip(table["key"], found, strict=True):
+            losses.setdefault(name, loss)
+    return losses, tuple(problems)

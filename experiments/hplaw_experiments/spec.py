@@ -133,13 +133,13 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Progress(Protocol):
-    """What a trainer tells while it trains; who meters a pack takes its window from this.
+    """What a trainer tells while it trains: the share of a pack's steps that is done, from 0 to 1.
 
-    Called with `step=0` when all is compiled and the device is idle, just before the first step; then now and
-    then; and with `step=steps` when the device has finished and been waited for.
+    Called with 0 when all is compiled and the device is idle, just before the first step, and with 1 when the
+    device has finished and been waited for: who meters a pack takes its window from this.
     """
 
-    def __call__(self, step: int, steps: int, /) -> None: ...
+    def __call__(self, share: float, /) -> object: ...
 
 
 class Walker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

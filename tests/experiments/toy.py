@@ -27,7 +27,7 @@ WHERE = Provenance(
 
 def train_pack(trials: Sequence[Trial], *, progress: Progress | None = None) -> list[Outcome]:
     if progress is not None:
-        progress(0, 1)
+        progress(0.0)
     time.sleep(float(trials[0].data_options.get("pause_s", 0.0)))
     marker = trials[0].data_options.get("die_once", "")
     if marker and any(trial.seed == 1 for trial in trials):
@@ -43,7 +43,7 @@ def train_pack(trials: Sequence[Trial], *, progress: Progress | None = None) -> 
         message = "the toy is broken"
         raise ValueError(message)
     if progress is not None:
-        progress(1, 1)
+        progress(1.0)
     company = len(trials) + sum(math.log(trial.peak_lr) for trial in trials)
     return [_outcome(trial, company * 1e-12, len(trials)) for trial in trials]
 

@@ -53,6 +53,13 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return hashlib.sha256("".join(map(key, self.trials)).encode()).hexdigest()[:16]
 
 
+class Reply(msgspec.Struct, frozen=True):
+    """What a worker answers: the keys that are new, or what went wrong."""
+
+    keys: list[str] = []
+    error: str = ""
+
+
 class Place:
     """What a worker keeps from one pack to the next: its meter and where it computes."""
 
@@ -103,10 +110,10 @@ def train_metered(
     """Return the outcomes of a pack, and the energy of its steps without compilation where the trainer tells."""
     found: list[Energy] = []
 
-    def progress(step: int, steps: int) -> None:
-        if step == 0:
+    def progress(share: float) -> None:
+        if share <= 0:
             meter.start()
-        elif step >= steps and not found:
+        elif share >= 1 and not found:
             found.append(meter.stop())
 
     meter.start()

@@ -14,8 +14,7 @@ import msgspec
 
 from hplaw.errors import DeviceError
 from hplaw_experiments.launch.abstract import TRIES, AbstractLauncher
-from hplaw_experiments.launch.job import Job
-from hplaw_experiments.launch.worker import Reply
+from hplaw_experiments.launch.job import Job, Reply
 
 
 WORKER = (sys.executable, "-m", "hplaw_experiments.launch.worker")
@@ -97,13 +96,7 @@ class Local(AbstractLauncher):
     def close(self) -> None:
         self._closed = True
         for worker in self._workers.values():
-            if worker.stdin is not None:
-                with contextlib.suppress(OSError):
-                    worker.stdin.close()
-            worker.kill()
-            worker.wait()
-            if worker.stdout is not None:
-                worker.stdout.close()
+            _end(worker)
         self._workers.clear()
 
     def _serve(
@@ -129,6 +122,8 @@ class Local(AbstractLauncher):
         """Return a worker's reply, or None where it died."""
         worker = self._workers.get(number)
         if worker is None or worker.poll() is not None:
+            if worker is not None:
+                _end(worker)
             worker = self._workers[number] = self._start(self._pins[number])
         assert worker.stdin is not None
         assert worker.stdout is not None
@@ -139,8 +134,7 @@ class Local(AbstractLauncher):
         except OSError:
             line = b""
         if not line.endswith(b"\n"):
-            worker.kill()
-            worker.wait()
+            _end(worker)
             return None
         return msgspec.json.decode(line, type=Reply)
 
@@ -153,3 +147,13 @@ class Local(AbstractLauncher):
             with contextlib.suppress(OSError):
                 os.sched_setaffinity(worker.pid, pin.cores)
         return worker
+
+
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    """End a worker, which writes nothing that is not whole, and close its pipes."""
+    worker.kill()
+    worker.wait()
+    for pipe in (worker.stdin, worker.stdout):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()

@@ -8,14 +8,7 @@ import sys
 import msgspec
 
 from hplaw.errors import HplawError
-from hplaw_experiments.launch.job import Job, Place, run_job
-
-
-class Reply(msgspec.Struct, frozen=True):
-    """What a worker answers: the keys that are new, or what went wrong."""
-
-    keys: list[str] = []
-    error: str = ""
+from hplaw_experiments.launch.job import Job, Place, Reply, run_job
 
 
 def main() -> None:

@@ -33,7 +33,7 @@ def recommend(
     0.001632
     """
     from hplaw.client.calls import query_body
-    from hplaw.messages import decode
+    from hplaw.decoding import decode
     from hplaw.recommendation import recommend as answer
 
     return answer(decode(query_body(query, fields), Query), _catalogue(tuple(map(str, folders))))

@@ -8,6 +8,7 @@ from typing import Any, final
 
 from hplaw.client import calls
 from hplaw.client.abstract import AbstractClient
+from hplaw.decoding import decode
 from hplaw.listing import health, known_quantities, law_record, list_laws
 from hplaw.messages import (
     BatchRequest,
@@ -20,7 +21,6 @@ from hplaw.messages import (
     QuantityRecord,
     Query,
     Recommendation,
-    decode,
     quantity_records,
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import msgspec
 
@@ -118,7 +119,7 @@ def decode_spec(text: bytes) -> LawSpec:
         return msgspec.toml.decode(text, type=LawSpec)
     except msgspec.ValidationError as error:
         problem, _, path = str(error).partition(" - at `")
-        table, _, key = path.rstrip("`").removeprefix("$").lstrip(".").partition(".")
+        table, _, key = _place(path.rstrip("`").removeprefix("$").lstrip("."), text).partition(".")
         raise LawError(problem[0].lower() + problem[1:], table=table, key=key) from None
     except RecursionError:
         message = "the tables nest too deep; a law file has a few levels"
@@ -126,6 +127,23 @@ def decode_spec(text: bytes) -> LawSpec:
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
         message = f"is not TOML: {error}"
         raise LawError(message) from None
+
+
+def _place(path: str, text: bytes) -> str:
+    """Return where msgspec found a fault in a file's words: entries of lists counted from one, keys by name."""
+    path = re.sub(r"\[(\d+)\]", lambda found: f".{int(found[1]) + 1}", path)
+    table, some_key, rest = path.partition("[...]")
+    if not some_key or table not in LawSpec.__struct_fields__:
+        return path
+    import tomllib  # only when something is wrong
+
+    kind = get_args(get_type_hints(LawSpec)[table])[1]
+    for key, value in tomllib.loads(text.decode())[table].items():
+        try:
+            msgspec.convert(value, kind)
+        except msgspec.ValidationError:
+            return f"{table}.{key}{rest}"
+    return path
 
 
 def _check_head(spec: LawSpec) -> None:

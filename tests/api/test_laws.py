@@ -2,7 +2,8 @@
 
 import pytest
 
-from hplaw.messages import Evaluation, LawRecord, LawSummary, QuantityRecord, decode
+from hplaw.decoding import decode
+from hplaw.messages import Evaluation, LawRecord, LawSummary, QuantityRecord
 from hplaw.quantities import vocabulary
 
 

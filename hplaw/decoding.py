@@ -1,0 +1,134 @@
+"""JSON -> wire types, with every refusal a sentence that names the field."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, cast
+
+import msgspec
+
+from hplaw.errors import QueryError, nearest
+
+
+def decode(body: bytes, kind: type[Any]) -> Any:
+    """Return the record of type `kind` that the JSON `body` holds.
+
+    **Raises:** `QueryError` naming the field: malformed JSON, unknown or repeated fields, a string for a number,
+    NaN and infinities, values out of bounds.
+    """
+    try:
+        record = _decoder(kind).decode(body)
+        _refuse_repeated(body)
+    except msgspec.ValidationError as error:
+        raise _at_fault(str(error), body, kind) from None
+    except QueryError:
+        raise
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        message = f"the body is not JSON: {error}; give one JSON object"
+        raise QueryError(message, malformed=True) from None
+    return record
+
+
+def _at_fault(text: str, body: bytes, kind: type[Any]) -> QueryError:
+    """Return the error for what msgspec says of a body, naming the field."""
+    problem, _, path = text.partition(" - at `")
+    field = path.rstrip("`").removeprefix("$").lstrip(".")
+    if "[...]" in field:
+        field = _with_key(field, body, kind)
+    unknown = problem.partition("unknown field `")[2].rstrip("`")
+    if unknown:
+        fields: tuple[str, ...] = getattr(kind, "__struct_fields__", ())
+        offer = "" if field else nearest(unknown[:80], fields)
+        field = f"{field}.{unknown}" if field else unknown
+        return QueryError(f"{field[:200]}: unknown field{offer}", field=field, malformed=True)
+    return QueryError(f"{field or 'the body'}: {_in_words(problem)}", field=field, malformed=True)
+
+
+_TYPES = {
+    "float": "a number",
+    "int": "a whole number",
+    "str": "a text",
+    "object": "an object",
+    "array": "a list",
+    "bool": "true or false",
+    "null": "null",
+}
+"""What JSON's types are called to people."""
+
+_EXPECTED = re.compile(
+    r"Expected `(?P<type>[^`]+)`(?:, got `(?P<got>[^`]+)`| (?P<bound>[<>]=? \S+))?\Z"
+)
+
+
+def _in_words(problem: str) -> str:
+    """Return what msgspec says of a value in the words of a person: what is needed, and what was given.
+
+    >>> _in_words("Expected `float | null`, got `str`")
+    'a number is needed here, not a text'
+    >>> _in_words("Expected `float` > 0.0")
+    'a number is needed here that is > 0'
+    """
+    match = _EXPECTED.match(problem)
+    if not match:
+        return f"{problem[0].lower()}{problem[1:]}"
+    kinds = [_TYPES.get(kind, kind) for kind in match["type"].split(" | ") if kind != "null"]
+    needed = " or ".join(kinds)
+    if match["bound"]:
+        return f"{needed} is needed here that is {match['bound'].removesuffix('.0')}"
+    return f"{needed} is needed here" + (
+        f", not {_TYPES.get(match['got'], match['got'])}" if match["got"] else ""
+    )
+
+
+_LONG_BODY = 65_536
+"""Bytes of a body beyond which no key is looked for."""
+
+
+def _with_key(path: str, body: bytes, kind: type[Any]) -> str:
+    """Return a path with the key at fault in place of the dots that msgspec writes for any key of a mapping."""
+    head, _, tail = path.partition("[...]")
+    try:
+        whole: Any = msgspec.json.decode(body) if len(body) <= _LONG_BODY else None
+    except msgspec.MsgspecError:  # an integer too long for any type
+        whole = None
+    node: Any = whole
+    for part in re.findall(r"[^.\[\]]+", head):
+        node = node and node[int(part) if part.isdigit() else part]
+    if not isinstance(node, dict):
+        return path
+    mapping = cast("dict[str, Any]", node)
+    items = list(mapping.items())
+    for key, value in items:
+        mapping.clear()
+        mapping[key] = value
+        try:
+            msgspec.convert(whole, kind)
+        except msgspec.ValidationError:
+            return f"{head}.{key[:80]}{tail}"
+    return path
+
+
+_decoders: dict[type[Any], msgspec.json.Decoder[Any]] = {}
+
+
+def _decoder(kind: type[Any]) -> msgspec.json.Decoder[Any]:
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        decoder = _decoders.setdefault(kind, msgspec.json.Decoder(kind))
+    return decoder
+
+
+def _refuse_repeated(body: bytes) -> None:
+    """Refuse an object with a key twice: msgspec keeps the last, the standard decoder can be asked."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> None:
+        if len({key for key, _ in pairs}) < len(pairs):
+            seen: set[str] = set()
+            for key, _ in pairs:
+                if key in seen:
+                    message = f"{key}: given twice; give each field once"
+                    raise QueryError(message, field=key, malformed=True)
+                seen.add(key)
+
+    json.loads(body, object_pairs_hook=unique)

@@ -1,0 +1,587 @@
+"""Every rule of the law file has a file that keeps it and one that breaks it, refused with file, table and key."""
+
+from pathlib import Path
+
+import pytest
+
+from hplaw.answer import plain_outputs
+from hplaw.errors import LawError
+from hplaw.law import check_law, parse_law, read_law
+from hplaw.law.read import MAX_FILE
+from tests.helpers import fixture_text, is_one_sentence, law_text, make_law, replaced
+
+
+OUT = '[outputs]\nsteps = "tokens / batch_tokens"\n'
+
+
+def refused(text: str) -> LawError:
+    with pytest.raises(LawError) as caught:
+        parse_law(text.encode())
+    assert is_one_sentence(caught.value)
+    return caught.value
+
+
+def check(text: str, place: str, says: str) -> None:
+    error = refused(text)
+    assert ".".join(part for part in (error.table, error.key) if part) == place, error
+    assert says in error.problem, error
+
+
+# What the file is
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b"", "missing required field"),
+        (b"a = ", "is not TOML"),
+        (b"\xff\xfe", "is not TOML"),
+        (b"\x00", "is not TOML"),
+        (b"schema = 1\nschema = 1", "is not TOML"),
+        (b"a = " + b"[" * 5_000, "nest"),
+        (b"a = " + b"{b = " * 3_000 + b"1", "nest"),
+        (b"a = 1" + b"0" * 6_000, "is not TOML"),
+        (b"\xef\xbb\xbfschema = 1", "is not TOML"),
+    ],
+)
+def test_what_is_no_toml_is_refused(text: bytes, says: str) -> None:
+    with pytest.raises(LawError, match=says) as caught:
+        parse_law(text)
+    assert is_one_sentence(str(caught.value)[:600])
+
+
+def test_the_file_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "broken.toml"
+    file.write_text(law_text('[outputs]\nsteps = "tokns"'))
+    with pytest.raises(LawError) as caught:
+        read_law(file)
+    error = caught.value
+    assert (error.file, error.table, error.key) == (str(file), "outputs", "steps")
+    assert str(error) == f"{file}: outputs.steps: column 1: 'tokns' is not a name of this law; did you mean 'tokens'?"  # fmt: skip
+
+
+def test_a_folder_stands_for_the_law_in_it(tmp_path: Path) -> None:
+    (tmp_path / "law.toml").write_text(law_text())
+    assert read_law(tmp_path).id == "test-law"
+
+
+def test_a_file_that_is_not_there_or_too_large_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LawError, match=r"absent\.toml: cannot be read: No such file"):
+        read_law(tmp_path / "absent.toml")
+    with pytest.raises(LawError, match="cannot be read"):
+        read_law(tmp_path)
+    large = tmp_path / "large.toml"
+    large.write_bytes(b"#" * (MAX_FILE + 1))
+    with pytest.raises(LawError, match="larger than 1,000,000 bytes"):
+        read_law(large)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "says"),
+    [
+        ("schema = 1", "schema = 2", "schema", "invalid enum value 2"),
+        ("schema = 1\n", "", "", "missing required field `schema`"),
+        ('id = "test-law"', 'id = "Test_Law"', "id", "'Test_Law' is not kebab-case"),
+        ('id = "test-law"', 'id = "a--b"', "id", "kebab-case"),
+        ('id = "test-law"', 'id = "-a"', "id", "kebab-case"),
+        ('id = "test-law"', 'id = ""', "id", "kebab-case"),
+        ('id = "test-law"', f'id = "{"a" * 81}"', "id", "kebab-case"),
+        ('id = "test-law"', "id = 7", "id", "expected `str`"),
+        ("version = 1", "version = 0", "version", "count from 1"),
+        ("version = 1", "version = 1.5", "version", "expected `int`"),
+        ("version = 1", "version = true", "version", "expected `int`"),
+        ('title = "A law of the tests"\n', "", "", "missing required field `title`"),
+        ('status = "theory"', 'status = "guessed"', "status", "invalid enum value 'guessed'"),
+        ('checked = "derived"', 'checked = "maybe"', "checked", "invalid enum value 'maybe'"),
+        ('[source]\ntitle = "The tests"', "", "", "missing required field `source`"),
+        ('title = "The tests"', 'author = "x"', "source", "unknown field `author`"),
+        ("[source]", "tittle = 1\n[source]", "", "unknown field `tittle`"),
+        ("[source]", 'kind = "formulas"\n[source]', "kind", "invalid enum value"),
+        ("[source]", "exact = 1\n[source]", "exact", "expected `bool`"),
+        ('["tokens", "batch_tokens"]', '"tokens"', "inputs", "expected `array`"),
+        ('["tokens", "batch_tokens"]', '["tokns"]', "inputs", "'tokns' is not a quantity; did you mean 'tokens'?"),
+        ('["tokens", "batch_tokens"]', '["tokens", "batch_tokens", "tokens"]', "inputs.tokens", "is a name of [inputs] already"),
+        ('"batch_tokens"]', '{ quantity = "batch_tokens", roll = "target" }]', "inputs", "unknown field `roll`"),
+        ('"batch_tokens"]', '{ quantity = "batch_tokens", role = "aim" }]', "inputs", "invalid enum value 'aim'"),
+        ('"batch_tokens"]', '{ quantity = "batch_tokens", over = "kind" }]', "inputs.batch_tokens", "'kind' is not an index"),
+        ("[[examples]]\ngiven = { tokens = 8, batch_tokens = 2 }\nexpect = { steps = 4 }", "", "examples", "at least one worked example"),
+        ("expect = { steps = 4 }", "expect = 4", "examples", "expected `object`"),
+        ("expect = { steps = 4 }", "rtol = -1", "examples", "rtol is a relative tolerance"),
+        ("expect = { steps = 4 }", "rtol = nan", "examples", "rtol is a relative tolerance"),
+        ("expect = { steps = 4 }", "rtol = 2", "examples", "rtol is a relative tolerance"),
+        ("expect = { steps = 4 }", 'status = "ok"', "examples", "invalid enum value 'ok'"),
+    ],
+)  # fmt: skip
+def test_the_head_is_checked(old: str, new: str, place: str, says: str) -> None:
+    error = refused(replaced(law_text(), (old, new)))
+    assert says in error.problem
+    found = ".".join(part for part in (error.table, error.key) if part)
+    assert found.split("[")[0].split(".")[0] == place.split(".")[0]
+
+
+# Outputs, names
+
+
+@pytest.mark.parametrize(
+    ("body", "place", "says"),
+    [
+        ("", "outputs", "a law gives at least one quantity"),
+        ("[outputs]", "outputs", "a law gives at least one quantity"),
+        ('[outputs]\nstesp = "tokens"', "outputs.stesp", "'stesp' is not a quantity; did you mean 'step'?"),
+        ('[outputs]\nsteps = "tokens <"', "outputs.steps", "column 9: the formula ends too soon"),
+        ('[outputs]\nsteps = "tokens < 1"', "outputs.steps", "steps is a number, the formula gives a condition"),
+        ('[outputs]\nschedule = "tokens"', "outputs.schedule", "schedule is a category, the formula gives a number"),
+        ('[outputs]\nsteps = { formul = "tokens" }', "outputs.steps", "unknown"),
+        ('[outputs]\nsteps = { formula = "tokens", over = "kind" }', "outputs.steps", "'kind' is not an index"),
+        ("[outputs]\nsteps = 3", "outputs.steps", "expected `str | object`"),
+        (OUT + '[index]\nk = 2\n[parameters]\nw = { value = [1, 2], over = "k" }\n[let]\na = "w"\n[[cases]]\nwhen = "a > 1"\nstatus = "refused"\nsay = ""', "cases.1.when", "it speaks of every k at once"),
+        (replaced(OUT, ("tokens /", "w * tokens /")) + '[index]\nk = 2\n[parameters]\nw = { value = [1, 2], over = "k" }', "outputs.steps", "use sum(k, ...)"),
+    ],
+)  # fmt: skip
+def test_outputs_are_formulas_of_quantities(body: str, place: str, says: str) -> None:
+    error = refused(law_text(body))
+    assert says in error.problem
+    assert ".".join(p for p in (error.table, error.key) if p).startswith(place.split(".")[0])
+
+
+@pytest.mark.parametrize(
+    ("body", "place", "other"),
+    [
+        ("[parameters]\ntokens = { value = 1 }", "parameters.tokens", "inputs"),
+        ("[parameters]\na = { value = 1 }\n[constants]\na = 1", "constants.a", "parameters"),
+        ("[constants]\na = 1\n[index]\na = 2", "index.a", "constants"),
+        ("[index]\na = 2\n[tables.a]\nx = 1", "tables.a", "index"),
+        ('[constants]\na = 1\n[let]\na = "1"', "let.a", "constants"),
+        ('[let]\ntokens = "1"', "let.tokens", "inputs"),
+        ('[constants]\nu = 1\n[effects.g]\nby = ["run"]\nof = ["u"]\nscale = { u = "1" }', "effects.u", "constants"),
+        ('[effects.g]\nby = ["run"]\nof = ["u"]\nscale = { u = "1" }\n[effects.h]\nby = ["run"]\nof = ["u"]\nscale = { u = "1" }', "effects.u", "effects"),
+        ('[effects.g]\nby = ["run"]\nof = ["u", "u"]\nscale = { u = "1" }', "effects.u", "effects"),
+    ],
+)  # fmt: skip
+def test_a_clash_of_names_tells_both_places(body: str, place: str, other: str) -> None:
+    check(law_text(OUT + body), place, f"is a name of [{other}] already; choose another")
+
+
+@pytest.mark.parametrize(
+    ("table", "name"),
+    [("constants", "log"), ("let", "where"), ("parameters", "pi"), ("constants", "and"), ("index", "sum"), ("let", "expm2")],
+)  # fmt: skip
+def test_the_words_of_formulas_are_no_names(table: str, name: str) -> None:
+    value = {"constants": "1", "let": '"1"', "parameters": "{ value = 1 }", "index": "2"}[table]
+    check(
+        law_text(OUT + f"[{table}]\n{name} = {value}"), f"{table}.{name}", "is a word of formulas"
+    )
+
+
+@pytest.mark.parametrize("name", ["a-b", "2a", "a b", "é", "", "a.b"])
+def test_a_name_has_letters_digits_and_underscores(name: str) -> None:
+    check(
+        law_text(OUT + f'[constants]\n"{name}" = 1'),
+        f"constants.{name}".rstrip("."),
+        "is not a name of letters",
+    )
+
+
+def test_a_law_has_a_thousand_names_at_most() -> None:
+    lets = "\n".join(f'a{i} = "1"' for i in range(1_100))
+    assert "at most 1,000 names" in refused(law_text(f"{OUT}[let]\n{lets}")).problem
+    own = "\n".join(f'[quantities.q{i}]\nunit = "1"\nmeaning = ""' for i in range(1_100))
+    assert "at most 1,000 quantities" in refused(law_text(f"{OUT}{own}")).problem
+
+
+@pytest.mark.parametrize(
+    ("body", "place", "says"),
+    [
+        ('[quantities.tokens]\nunit = "1"\nmeaning = "mine"', "quantities.tokens", "is a quantity of the vocabulary already"),
+        ('[quantities.log]\nunit = "1"\nmeaning = "mine"', "quantities.log", "choose another"),
+        ('[quantities."a-b"]\nunit = "1"\nmeaning = "mine"', "quantities.a-b", "choose another"),
+        ('[quantities.mine]\nunit = "1"', "quantities.mine", "missing required field `meaning`"),
+        ('[quantities.mine]\nmeaning = "x"\nunits = "1"', "quantities.mine", "unknown field `units`"),
+    ],
+)  # fmt: skip
+def test_own_quantities_are_checked(body: str, place: str, says: str) -> None:
+    check(law_text(OUT + body), place, says)
+
+
+def test_own_quantities_serve_as_inputs_and_outputs() -> None:
+    own = '[quantities.speed]\nunit = "token/s"\nmeaning = "tokens per second"\nlow = 0\n[quantities.mood]\nmeaning = "m"\ncategories = ["good", "bad"]\n'  # fmt: skip
+    body = own + '[outputs]\nduration_s = "tokens / speed"\nmood = "where(speed > 1e6, good, bad)"'
+    law = make_law(body, inputs='["tokens", "speed"]', examples="[[examples]]\ngiven = { tokens = 8, speed = 2 }\nexpect = { duration_s = 4, mood = 'bad' }")  # fmt: skip
+    assert check_law(law) == []
+    assert law.quantity("mood").categorical
+    assert "speed=-1 is below 0" in check_law(make_law(body, inputs='["tokens", "speed"]', examples="[[examples]]\ngiven = { tokens = 8, speed = -1 }"))[0]  # fmt: skip
+
+
+# Lets
+
+
+def test_lets_may_stand_in_any_order() -> None:
+    body = '[let]\nc = "b * 2"\nb = "a + 1"\na = "tokens"\n[outputs]\nsteps = "c / batch_tokens"'
+    assert check_law(make_law(body, examples="[[examples]]\ngiven = { tokens = 8, batch_tokens = 2 }\nexpect = { steps = 9 }")) == []  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("lets", "path"),
+    [
+        ('a = "a + 1"', "a -> a"),
+        ('a = "b"\nb = "a"', "a -> b -> a"),
+        ('x = "1"\na = "b + x"\nb = "c * 2"\nc = "log(a)"', "a -> b -> c -> a"),
+        ('z = "a"\na = "b"\nb = "a"', "a -> b -> a"),
+    ],
+)
+def test_lets_that_need_one_another_are_refused_with_their_path(lets: str, path: str) -> None:
+    error = refused(law_text(f"{OUT}[let]\n{lets}"))
+    assert error.table == "let"
+    assert f"in a circle: {path}; break it" in error.problem
+
+
+def test_a_wrong_let_is_refused_though_nothing_uses_it() -> None:
+    check(law_text(OUT + '[let]\na = "tokens +"'), "let.a", "column 9: the formula ends too soon")
+    check(
+        law_text(OUT + '[let]\na = "tokens + nothing"'),
+        "let.a",
+        "column 10: 'nothing' is not a name",
+    )
+    check(law_text(OUT + '[let]\na = "steps * 2"'), "let.a", "'steps' is not a name of this law")
+
+
+def test_lets_may_nest_256_levels_and_take_20000_operations() -> None:
+    def chain(count: int) -> str:
+        lets = '[let]\na0 = "tokens"\n' + "\n".join(f'a{i} = "-a{i - 1}"' for i in range(1, count))
+        return law_text(f'{lets}\n[outputs]\nsteps = "a{count - 1} / batch_tokens"')
+
+    law = parse_law(chain(126).encode())
+    assert plain_outputs(law, {"tokens": 8.0, "batch_tokens": 2.0})[1]["steps"] == -4.0
+    assert "nests deeper than 256 levels" in refused(chain(300)).problem
+    wide = '[index]\ni = 40\nj = 40\nk = 40\n[outputs]\nsteps = "sum(i, sum(j, sum(k, tokens)))"'
+    assert "more than 20,000 operations" in refused(law_text(wide)).problem
+    twice = "\n".join(f'a{i} = "a{i - 1} + a{i - 1}"' for i in range(1, 120))
+    body = f'[let]\na0 = "tokens"\n{twice}\n[outputs]\nsteps = "a119"'
+    law = make_law(body)
+    assert plain_outputs(law, {"tokens": 1.0, "batch_tokens": 1.0})[1]["steps"] == 2.0**119
+
+
+# Index, tables
+
+
+@pytest.mark.parametrize(
+    ("index", "says"),
+    [
+        ("k = 0", "1 to 64 different entries, 0 given"),
+        ("k = -3", "1 to 64 different entries, -3 given"),
+        ("k = 65", "1 to 64 different entries, 65 given"),
+        ("k = 999999999999", "1 to 64 different entries"),
+        ("k = []", "1 to 64 different entries, 0 given"),
+        ('k = ["a", "a"]', "different entries"),
+        ("k = [1, 2]", "expected `str`"),
+        ("k = 1.5", "expected"),
+    ],
+)
+def test_an_index_has_1_to_64_entries(index: str, says: str) -> None:
+    error = refused(law_text(OUT + f"[index]\n{index}"))
+    assert error.table == "index"
+    assert error.key in ("k", "k.1")
+    assert says in error.problem
+
+
+TABLES = """
+[index]
+layer = ["input", "hidden", "output"]
+[tables.by_word]
+bf16 = 2.0
+fp8 = 1
+[tables.nested]
+a100 = { bf16 = 312e12, fp16 = 312e12 }
+h100 = { bf16 = 989e12, fp8 = 1979e12 }
+[tables.by_number]
+x = [1, 2, 4]
+y = [10, 20, 0]
+[tables.by_log]
+x = [1, 100]
+y = [0, 2]
+in = "log"
+[tables.over_index]
+over = "layer"
+values = [1, 2, 3]
+[outputs]
+"""
+
+
+@pytest.mark.parametrize(
+    ("formula", "value"),
+    [
+        ("by_word[precision] * tokens", 16.0),
+        ("by_word[fp8]", 1.0),
+        ("nested[hardware, precision] / 1e12", 989.0),
+        ("nested[a100, fp16] / 1e12", 312.0),
+        ("interp(3, by_number)", 10.0),
+        ("interp(0, by_number) + interp(9, by_number)", 10.0),
+        ("interp(10, by_log)", 1.0),
+        ("sum(layer, over_index * tokens)", 48.0),
+        ("over_index[hidden]", 2.0),
+        ("prod(layer, over_index + 1)", 24.0),
+    ],
+)
+def test_tables_come_in_four_forms(formula: str, value: float) -> None:
+    law = make_law(
+        TABLES + f'steps = "{formula}"',
+        inputs='["tokens", "precision", "hardware"]',
+        examples=f'[[examples]]\ngiven = {{ tokens = 8, precision = "bf16", hardware = "h100" }}\nexpect = {{ steps = {value} }}',
+    )
+    assert check_law(law) == []
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ("", "one number per category"),
+        ('a = "x"', "one number per category"),
+        ("a = true", "one number per category"),
+        ("a = nan", "one number per category"),
+        ("a = 1\nb = { c = 1 }", "all equally deep"),
+        ("a = [1, 2]", "one number per category"),
+        ("x = [1, 2]\ny = [1]", "equal length"),
+        ("x = [1]\ny = [1]", "two or more numbers"),
+        ("x = [2, 1]\ny = [1, 2]", "x must rise"),
+        ("x = [1, 1]\ny = [1, 2]", "x must rise"),
+        ('x = [0, 1]\ny = [1, 2]\nin = "log"', "x must rise and be positive"),
+        ('x = [1, 2]\ny = [1, 2]\nin = "sqrt"', "in = 'log' or 'linear'"),
+        ("x = [1, 2]\ny = [1, 2]\nz = 1", "a table by number has x, y"),
+        ("x = [1, inf]\ny = [1, 2]", "two or more numbers"),
+        (f"x = [1, 1{'0' * 400}]\ny = [1, 2]", "two or more numbers"),
+        ('over = "layer"\nvalues = [1]', "values must be 2 numbers"),
+        ('over = "layers"\nvalues = [1, 2]', "'over' (an index of this law)"),
+        ('over = "layer"\nvalues = [1, "a"]', "values must be 2 numbers"),
+        ('over = "layer"\nvalues = 3', "values must be 2 numbers"),
+        ('over = "layer"\nvalues = [1, 2]\nunit = "1"', "nothing else"),
+    ],
+)
+def test_a_table_of_no_known_form_is_refused(table: str, says: str) -> None:
+    check(law_text(OUT + f"[index]\nlayer = 2\n[tables.t]\n{table}"), "tables.t", says)
+
+
+def test_an_index_may_be_an_input_too() -> None:
+    body = '[index]\nprecision = ["bf16", "fp8"]\n[parameters]\nw = { value = [1, 2], over = "precision" }\n[outputs]\nsteps = "tokens * w[precision]"'  # fmt: skip
+    law = make_law(body, inputs='["tokens", "precision"]', examples="[[examples]]\ngiven = { tokens = 3, precision = 'fp8' }\nexpect = { steps = 6 }")  # fmt: skip
+    assert check_law(law) == []
+    problems = check_law(make_law(body, inputs='["tokens", "precision"]', examples="[[examples]]\ngiven = { tokens = 3, precision = 'fp16' }\nexpect = { steps = 6 }"))  # fmt: skip
+    assert "precision=fp16 is not known to this law; it has bf16, fp8" in problems[0]
+
+
+# Inputs over an index, targets, stand-ins
+
+
+def test_an_input_may_be_a_table() -> None:
+    body = '[index]\nk = ["a", "b"]\n[outputs]\nsteps = "sum(k, tokens) / batch_tokens"'
+    inputs = '[{ quantity = "tokens", over = "k" }, "batch_tokens"]'
+    law = make_law(body, inputs=inputs, examples="[[examples]]\ngiven = { tokens = { a = 1, b = 5 }, batch_tokens = 2 }\nexpect = { steps = 3 }")  # fmt: skip
+    assert check_law(law) == []
+    for given, says in [
+        ("{ a = 1 }", "tokens needs one value for each of a, b"),
+        ("{ a = 1, b = 2, c = 3 }", "tokens needs one value for each of a, b"),
+        ("3", "tokens is a table: give one value for each of a, b"),
+        ("{ a = 1, b = -2 }", "tokens=-2 is not positive"),
+        ("{ a = 1, b = 'x' }", "tokens='x' is not a number"),
+        ("{ a = 1, b = { c = 1 } }", "is not a number"),
+    ]:
+        examples = f"[[examples]]\ngiven = {{ tokens = {given}, batch_tokens = 2 }}"
+        (problem,) = check_law(make_law(body, inputs=inputs, examples=examples))
+        assert says in problem
+
+
+def test_a_target_is_another_quantity_than_the_outcome() -> None:
+    law = make_law(
+        '[outputs]\nsteps = "1e6 / loss"', inputs='[{ quantity = "loss", role = "target" }]', examples="[[examples]]\ngiven = { target_loss = 2 }\nexpect = { steps = 5e5 }"
+    )  # fmt: skip
+    assert check_law(law) == []
+    assert law.inputs["loss"].role == "target"
+
+
+STAND_INS = '["tokens", "d_model", { quantity = "batch_tokens", missing = %s }]'
+
+
+@pytest.mark.parametrize(
+    ("missing", "value"),
+    [("2", 4.0), ("4.0", 2.0), ('"d_model / 2"', 1.0), ('"half"', 1.0), ('"lognormal(log(base), 0.1)"', 2.0), ('"fixed(8)"', 1.0)],
+)  # fmt: skip
+def test_a_missing_input_has_a_stand_in(missing: str, value: float) -> None:
+    law = make_law(
+        '[constants]\nbase = 4\n[let]\nhalf = "d_model / 2"\n' + OUT,
+        inputs=STAND_INS % missing,
+        examples=f"[[examples]]\ngiven = {{ tokens = 8, d_model = 16 }}\nexpect = {{ steps = {value} }}",
+    )
+    assert check_law(law) == []
+
+
+@pytest.mark.parametrize(
+    ("missing", "says"),
+    [
+        ('"nothing"', "'nothing' is not a name of this law"),
+        ('"log("', "column 5"),
+        ('"d_model <  2"', "a number is needed here"),
+        ('"batch_tokens"', "'batch_tokens' is not known by then"),
+        ('"late"', "'batch_tokens' is not known by then"),
+        ('"normal(0)"', "normal takes 2 arguments"),
+        ('"normal(0, -1)"', "normal needs a positive scale, not -1"),
+        ('"normal(d_model, 1)"', "'d_model' is not known when a prior is worked out"),
+        ('"normal(log(0), 1)"', "has no value: log of 0"),
+        ("-3", "batch_tokens=-3 is not positive"),
+        ("inf", "batch_tokens=inf is not finite"),
+        ("true", "expected"),
+    ],
+)
+def test_a_stand_in_that_cannot_serve_is_refused(missing: str, says: str) -> None:
+    error = refused(
+        law_text('[let]\nlate = "batch_tokens * 2"\n' + OUT, inputs=STAND_INS % missing)
+    )
+    assert says in error.problem
+    if says != "expected":
+        assert (error.table, error.key) == ("inputs", "batch_tokens")
+
+
+def test_a_category_stands_in_by_name() -> None:
+    inputs = '["tokens", "batch_tokens", { quantity = "optimizer", missing = %s }]'
+    assert check_law(make_law(inputs=inputs % '"sgd"')) == []
+    check(law_text(inputs=inputs % '"sgdd"'), "inputs.optimizer", "optimizer='sgdd' is not known")
+    check(law_text(inputs=inputs % "3"), "inputs.optimizer", "is not a name")
+
+
+# Cases
+
+
+def test_cases_are_looked_at_in_order_before_the_outputs() -> None:
+    body = (
+        OUT
+        + """
+    [[cases]]
+    when = "tokens > 100"
+    status = "refused"
+    say = "Too many."
+    [[cases]]
+    when = "tokens > 10"
+    status = "saturated"
+    say = "Many."
+    [[cases]]
+    when = "log(tokens - 1) < 0"
+    status = "undefined"
+    say = "Few."
+    """
+    )
+    law = make_law(body)
+    for tokens, status, steps in ((1000.0, "refused", None), (50.0, "saturated", 25.0), (1.5, "undefined", None), (8.0, "ok", 4.0)):  # fmt: skip
+        found = plain_outputs(law, {"tokens": tokens, "batch_tokens": 2.0})
+        assert (found[0], found[1].get("steps")) == (status, steps)
+    status, found = plain_outputs(law, {"tokens": 0.5, "batch_tokens": 2.0})
+    assert (status, found) == ("undefined", {})
+
+
+@pytest.mark.parametrize(
+    ("case", "place", "says"),
+    [
+        ('when = "tokens"\nstatus = "refused"\nsay = ""', "cases.1.when", "a condition is needed here, not a number"),
+        ('when = "tokens >"\nstatus = "refused"\nsay = ""', "cases.1.when", "column 9"),
+        ('when = "steps > 1"\nstatus = "refused"\nsay = ""', "cases.1.when", "'steps' is not a name"),
+        ('when = "tokens > 1"\nstatus = "wrong"\nsay = ""', "cases", "invalid enum value 'wrong'"),
+        ('when = "tokens > 1"\nstatus = "refused"', "cases", "missing required field `say`"),
+    ],
+)  # fmt: skip
+def test_a_case_is_a_condition_a_status_and_words(case: str, place: str, says: str) -> None:
+    error = refused(law_text(OUT + f"[[cases]]\n{case}"))
+    assert says in error.problem
+    assert error.table == "cases" or error.key.startswith("cases") or place in str(error)
+
+
+# Exact laws
+
+
+def test_an_exact_law_reads_decimals_and_fractions_as_written() -> None:
+    law = make_law(
+        '[constants]\na = 0.1\n[tables.t]\nbf16 = 0.7\n[outputs]\nsteps = "tokens * a + 1 / 3 - batch_tokens + t[bf16]"', head="exact = true",
+        examples='[[examples]]\ngiven = { tokens = 3, batch_tokens = "1/3" }\nexpect = { steps = 1 }\n[[examples]]\ngiven = { tokens = 0.2, batch_tokens = 0.05 }\nexpect = { steps = "301/300" }',
+    )  # fmt: skip
+    assert check_law(law) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "table", "says"),
+    [
+        ('[outputs]\nsteps = "log(tokens)"', "outputs", "log has no exact value"),
+        ('[let]\na = "sqrt(tokens)"\n[outputs]\nsteps = "tokens"', "let", "sqrt has no exact value"),
+        ('[outputs]\nsteps = "tokens * pi"', "outputs", "pi has no exact value"),
+        ('[outputs]\nsteps = "tokens"\n[[cases]]\nwhen = "exp(tokens) > 1"\nstatus = "refused"\nsay = ""', "cases", "exp has no exact value"),
+        ('[outputs]\nsteps = "interp(tokens, t)"\n[tables.t]\nx = [1, 2]\ny = [1, 2]', "outputs", "interp has no exact value"),
+        ('[outputs]\nsteps = "tokens * 1e-99999999"', "outputs", "too large or small for exact arithmetic"),
+        ('[outputs]\nsteps = "tokens * 1.' + "1" * 500 + '"', "outputs", "too large or small for exact arithmetic"),
+    ],
+)  # fmt: skip
+def test_an_exact_law_has_rational_formulas(body: str, table: str, says: str) -> None:
+    error = refused(law_text(body, head="exact = true"))
+    assert error.table == table
+    assert says in error.problem
+
+
+@pytest.mark.parametrize(
+    "value", ["1e99999999", "1/0", "x", "1" * 5_000, "nan", "1e999", "", "1e-1000000000"]
+)
+def test_an_exact_law_refuses_what_is_no_plain_number(value: str) -> None:
+    law = make_law('[outputs]\nsteps = "tokens"', head="exact = true", inputs='["tokens"]', examples=f'[[examples]]\ngiven = {{ tokens = "{value}" }}')  # fmt: skip
+    (problem,) = check_law(law)
+    assert "is not a number or a fraction such as 1/2" in problem
+    assert is_one_sentence(problem)
+
+
+def test_an_exact_result_too_large_to_write_down_has_no_value() -> None:
+    law = make_law('[outputs]\nsteps = "tokens ** 40"', head="exact = true", inputs='["tokens"]', examples="[[examples]]\ngiven = { tokens = 1e20 }\nexpect = { steps = 1 }")  # fmt: skip
+    assert "too large to write down" in check_law(law)[0]
+
+
+# Examples
+
+
+@pytest.mark.parametrize(
+    ("example", "says"),
+    [
+        ("given = { tokens = 8, batch_tokens = 2 }\nexpect = { steps = 5 }", "steps is 4.0, not 5"),
+        ("given = { tokens = 8, batch_tokens = 2 }\nexpect = { steps = '4' }", "steps is 4.0, not 4"),
+        ("given = { tokens = 8, batch_tokens = 2 }\nexpect = { steps = true }", "steps is 4.0, not True"),
+        ("given = { tokens = 8, batch_tokens = 2 }\nexpect = { steps = [4] }", "steps is 4.0, not [4]"),
+        ("given = { tokens = 8, batch_tokens = 2 }\nexpect = { steps = { a = 4 } }", "steps is not a table"),
+        ("given = { tokens = 8, batch_tokens = 2 }\nexpect = { steps = nan }", "steps is 4.0, not nan"),
+        ("given = { tokens = 8, batch_tokens = 2 }\nexpect = { loss = 4 }", "loss is None, not 4"),
+        (f"given = {{ tokens = 8, batch_tokens = 2 }}\nexpect = {{ steps = 1{'0' * 400} }}", "steps is 4.0"),
+        ("given = { tokens = 8, batch_tokens = 2 }\nstatus = 'refused'", "the status is ok, not refused"),
+        ("given = { tokens = 8 }", "test-law needs batch_tokens; give it"),
+        ("given = { tokens = 8, batch_token = 2 }", "'batch_token' is not an input of test-law"),
+        ("given = { tokens = 0, batch_tokens = 2 }", "tokens=0 is not positive"),
+        ("given = { tokens = inf, batch_tokens = 2 }", "tokens=inf is not finite"),
+        ("given = { tokens = '8', batch_tokens = 2 }", "tokens='8' is not a number"),
+        ("given = { tokens = 2020-01-01, batch_tokens = 2 }", "is not a number"),
+        ("given = { tokens = [8], batch_tokens = 2 }", "is not a number"),
+        ("given = { tokens = { a = 8 }, batch_tokens = 2 }", "tokens is one value, not a table"),
+    ],
+)  # fmt: skip
+def test_an_example_that_does_not_hold_says_how(example: str, says: str) -> None:
+    (problem,) = check_law(make_law(examples=f"[[examples]]\n{example}"))
+    assert problem.startswith("examples 1: ")
+    assert says in problem
+    assert len(problem) < 700
+
+
+def test_an_example_holds_within_its_tolerance() -> None:
+    example = "[[examples]]\ngiven = {{ tokens = 8, batch_tokens = 2 }}\nexpect = {{ steps = {0} }}\nrtol = {1}"
+    assert check_law(make_law(examples=example.format(4.0004, 1.1e-4))) == []
+    assert check_law(make_law(examples=example.format(4.0004, 0.9e-4))) != []
+    assert check_law(make_law(examples=example.format(4, 0))) == []
+
+
+def test_the_smallest_law_is_small() -> None:
+    assert check_law(make_law()) == []
+
+
+def test_unknown_keys_are_refused_at_every_level() -> None:
+    text = fixture_text("dense-surface")
+    for head in ("[effects.cell]", "[predict.discrepancy]", "[decision]", "[fit]", "[[fit.factors]]", "[evidence]", "[[examples]]", "[source]"):  # fmt: skip
+        error = refused(
+            replaced(text, (head, f"{head}\nsurprise = 1")).replace("surprise = 1", "", 0)
+        )
+        assert "unknown field `surprise`" in error.problem

@@ -21,6 +21,9 @@ from hplaw.point import Distance, distance, inputs
 COHERENT = ("peak_lr", "batch_tokens", "loss")
 """Quantities that come from one law where one gives them all: losses of different tokenizers are never mixed."""
 
+SIZES = ("n_params", "n_params_with_embedding", "tokens")
+"""Quantities that belong together: a law that would choose all, though one is settled, is asked for the rest last."""
+
 ASKABLE = (
     "n_params",
     "tokens",
@@ -191,8 +194,12 @@ class _Search:
         place = self.preferred.index(law) if law in self.preferred else len(self.preferred)
         evidence = law.spec.evidence
         used = sum(item.known in self.known for item in inputs(law))
+        apart = any(
+            n in self.known and n not in law.inputs for n in self.catalogue.gives(law) if n in SIZES
+        )
         tail = (_CHECKED[law.spec.checked], -(evidence.runs if evidence else 0), -used, law.id)
-        return Candidate(law, needs, place, _STATUS[law.spec.status], tail)
+        status = _STATUS[law.spec.status] + (len(_STATUS) if apart else 0)
+        return Candidate(law, needs, place, status, tail)
 
     def _reason(
         self, quantity: str, lacking: Mapping[str, Sequence[str]], circles: Sequence[str]

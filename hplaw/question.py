@@ -31,6 +31,22 @@ DEFAULT_WANT = (
 """What is answered when nothing is asked for by name, as far as laws are at hand."""
 
 
+BUDGETS = (frozenset({"compute_flop"}), frozenset({"devices", "duration_s"}))
+"""What says how much may be trained, where size and data are not settled."""
+
+
+def default_want(known: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what is answered when nothing is asked for: size and data first, where a budget is given in their place.
+
+    >>> default_want({"compute_flop": 1e21})[:2]
+    ('n_params', 'tokens')
+    """
+    open_sizes = tuple(name for name in ("n_params", "tokens") if name not in known)
+    if open_sizes and any(budget <= known.keys() for budget in BUDGETS):
+        return (*open_sizes, *DEFAULT_WANT)
+    return DEFAULT_WANT
+
+
 class Question(msgspec.Struct, frozen=True):
     """A query understood.
 
@@ -86,7 +102,7 @@ def understand(query: Query, catalogue: Catalogue) -> Question:
     stand_in = _stand_in(known)
     filled = _fill(known)
     bounds = _bounds(query, words, known)
-    want = tuple(dict.fromkeys(query.want)) or DEFAULT_WANT
+    want = tuple(dict.fromkeys(query.want)) or default_want(known)
     return Question(
         known, given, tuple(name for name in want if name not in given), tuple(dict.fromkeys(query.laws)),
         bounds, (*filled, *stand_in[1]), stand_in[0], tuple(warnings), bool(query.want),

@@ -32,6 +32,9 @@ NUMBERS = {
 }
 """The quantities that have an option of their own and are numbers, by option."""
 
+SECONDS_A_DAY = 86400.0
+"""What one of --days is in duration_s."""
+
 NAMES = ("optimizer", "precision", "hardware")
 """Those that are names."""
 
@@ -48,6 +51,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     precision: str | None = None
     hardware: str | None = None
     devices: str | None = None
+    days: str | None = None
     model: str | None = None
     given: Sequence[str] = ()
     bound: Sequence[str] = ()
@@ -59,7 +63,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     json: bool = False
 
 
-SHORT = {f"--{name.replace('_', '-')}": name for name in (*NUMBERS, *NAMES, "model")}
+SHORT = {f"--{name.replace('_', '-')}": name for name in (*NUMBERS, *NAMES, "days", "model")}
 """The options that the short cut reads, each with one value."""
 
 
@@ -116,8 +120,10 @@ def query_of(asked: Asked) -> Query:
             fields[name] = read_number(f"--{option.replace('_', '-')}", text)
     fields |= {name: getattr(asked, name) for name in NAMES if getattr(asked, name) is not None}
     others: dict[str, float | str] = {}
+    if asked.days is not None:
+        others["duration_s"] = read_number("--days", asked.days) * SECONDS_A_DAY
     for name, text in parse_pairs(asked.given, "--given").items():
-        if name in fields:
+        if name in fields or name in others:
             message = f"{name} is given twice; give it once"
             raise QueryError(message, field=name)
         into = fields if name in NUMBERS.values() or name in NAMES else others

@@ -27,7 +27,7 @@ def fit(
     law: Annotated[str, Parameter(name="LAW", help="A law with [fit], by its id or file; a fitted one is fitted anew.")],
     /,
     *,
-    data: Annotated[Path, Parameter(help="The runs: CSV with # comments, or parquet.")],
+    data: Annotated[Path, Parameter(help="The runs: CSV with # comments, or parquet; or the folder of a fitted law that LAW follows from.")],
     to: Annotated[Path, Parameter(help="The folder of the fitted law.")],
     map_: Annotated[list[str] | None, Parameter(name="--map", negative=(), help="A quantity as a formula over the file's columns: loss=smooth_loss; may be repeated.")] = None,
     where: Annotated[str, Parameter(help="Only rows for which this holds, in SQL: \"family = 'dense'\".")] = "",
@@ -48,6 +48,8 @@ def fit(
     ):
         message = f"--chains {chains} --draws {draws}: give 1 to 64 chains of 25 to 100000 draws"
         raise QueryError(message)
+    if (data / "law.toml").is_file():
+        return _derived(law, data, to, laws)
     if not data.is_file():
         message = f"--data {data}: there is no such file; give a table of runs"
         raise DataError(message)
@@ -173,6 +175,21 @@ def _huber(
         error = f", standard error {float(errors[name]):.4g}" if name in errors and len(numbers) == 1 else ""  # fmt: skip
         print(f"  {name} {', '.join(f'{number:.6g}' for number in numbers)}{error}")
     print(f"next: hplaw recommend --laws {to} ...")
+    return OK
+
+
+def _derived(law: str, data: Path, to: Path, laws: list[Path] | None) -> int:
+    """Write a law that follows from a fitted one."""
+    from hplaw.law import read_law
+
+    found = find_law(law, open_catalogue(laws))
+    try:
+        from hplaw.fit.derived import write_derived
+    except ModuleNotFoundError as error:
+        message = f'a fit needs {error.name}; pip install "hplaw[fit]"'
+        raise FitError(message) from None
+    written = write_derived(to, found, read_law(data))
+    print(f"wrote {to}: {written.address}, from the draws of {data}")
     return OK
 
 

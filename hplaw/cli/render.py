@@ -14,6 +14,8 @@ from hplaw.quantities import vocabulary
 
 
 SETTINGS = (
+    "n_params",
+    "tokens",
     "peak_lr",
     "learning_rate",
     "batch_tokens",
@@ -31,9 +33,7 @@ SETTINGS = (
     "optimizer",
     "parametrization",
     "precision",
-    "n_params",
     "n_active_params",
-    "tokens",
 )
 """The quantities that somebody sets, in the order in which they are shown; all others are to be expected."""
 

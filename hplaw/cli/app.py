@@ -37,6 +37,16 @@ COMMANDS = (
     ("quantities", "quantities:quantities", "List the vocabulary, or explain one quantity.", "n_params"),
     ("doctor", "doctor:doctor", "Say what is installed, found and missing.", ""),
     ("fit", "fit:fit", "Fit a law to runs.", "pretrain-surface --data runs.csv --to my-law"),
+    ("sweep plan", "sweep:plan", "Say what a sweep would cost.", "sweep.toml"),
+    ("sweep run", "sweep:run", "Train what a sweep asks for.", "sweep.toml --to runs"),
+    ("sweep resume", "sweep:resume", "Go on with a sweep that was cut off.", "runs"),
+    ("sweep status", "sweep:status", "Say how far sweeps are.", "runs"),
+    ("sweep export", "sweep:export", "Write a sweep's runs as a table.", "sweep.toml --runs runs --to runs.csv"),
+    ("runs list", "runs:list_runs", "List what a folder of runs holds.", "runs"),
+    ("runs query", "runs:query", "Ask a folder of runs in SQL.", "runs \"diverged = false\""),
+    ("runs import", "runs:import_", "Put runs of other makers into a folder.", "wandb.csv --map loss=val_loss --to runs"),
+    ("runs compact", "runs:compact", "Put a folder's runs into one file.", "runs"),
+    ("runs verify", "runs:verify", "Look at every stored row.", "runs"),
     ("serve", "serve:serve", "Answer over HTTP.", "--port 8000"),
 )  # fmt: skip
 """The subcommands: words, the function that does it, what it does, and an example."""
@@ -73,7 +83,11 @@ def create_app() -> App:
     data = App(name="data", help="List and fetch the public runs behind shipped laws.", sort_key=7)
     app.command(laws)
     app.command(data)
-    groups = {"laws": laws, "data": data}
+    sweep = App(name="sweep", help="Plan, run and resume sweeps of training runs.", sort_key=13)
+    runs = App(name="runs", help="List, query, import and verify stored runs.", sort_key=18)
+    app.command(sweep)
+    app.command(runs)
+    groups = {"laws": laws, "data": data, "sweep": sweep, "runs": runs}
     for place, (words, path, help, example) in enumerate(COMMANDS):
         *parents, name = words.split()
         parent = groups[parents[0]] if parents else app

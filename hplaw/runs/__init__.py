@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hplaw.runs.compact import Compacted, Verified, compact, verify
 from hplaw.runs.importing import Imported, import_runs
-from hplaw.runs.query import export, query, summary
+from hplaw.runs.query import export, known, query, summary
 from hplaw.runs.schema import columns, frame_of, make_row
 from hplaw.runs.store import Problem, Runs, Store
 
@@ -21,6 +21,7 @@ __all__ = [
     "export",
     "frame_of",
     "import_runs",
+    "known",
     "make_row",
     "query",
     "summary",

@@ -7,12 +7,11 @@ from pathlib import Path
 import polars as pl
 
 from hplaw.errors import DataError, QueryError
-from hplaw.runs.store import Runs
 
 
-def summary(runs: Runs) -> pl.DataFrame:
+def summary(runs: pl.DataFrame) -> pl.DataFrame:
     """Return one row per sweep: its runs, how many diverged, the least loss, seconds and joules in all."""
-    counted = runs.table.with_columns(pl.coalesce("sweep", "source", pl.lit("")).alias("sweep"))
+    counted = runs.with_columns(pl.coalesce("sweep", "source", pl.lit("")).alias("sweep"))
     return (
         counted.group_by("sweep", "family", "optimizer")
         .agg(
@@ -28,7 +27,7 @@ def summary(runs: Runs) -> pl.DataFrame:
     )
 
 
-def query(runs: Runs, sql: str) -> pl.DataFrame:
+def query(runs: pl.DataFrame, sql: str) -> pl.DataFrame:
     """Return what an SQL question finds in the table `runs`.
 
     **Raises:** `QueryError` for a question that polars' SQL does not take.
@@ -37,7 +36,7 @@ def query(runs: Runs, sql: str) -> pl.DataFrame:
     if not text.lower().startswith(("select", "with")):
         text = f"SELECT * FROM runs WHERE {text}"
     try:
-        with pl.SQLContext({"runs": runs.table}, eager=True) as context:
+        with pl.SQLContext({"runs": runs}, eager=True) as context:
             return context.execute(text)
     except (pl.exceptions.PolarsError, ValueError) as error:
         first = str(error).partition("\n")[0]

@@ -69,7 +69,7 @@ def test_a_wrong_map_is_named(file: Path, tmp_path: Path, maps: dict[str, str], 
 def test_sql_over_runs(file: Path, tmp_path: Path) -> None:
     store = Store(tmp_path / "runs")
     import_runs(file, store, maps=MAPS, sweep="mine")
-    runs = store.read()
+    runs = store.read().table
     assert query(runs, "select loss from runs order by loss limit 1").rows() == [(3.25,)]
     assert len(query(runs, "peak_lr > 0.0015")) == 1
     assert summary(runs)["runs"].to_list() == [2]

@@ -1,0 +1,56 @@
+"""How fast this device multiplies matrices of a model's shape: what an estimate of a sweep's time rests on."""
+
+from __future__ import annotations
+
+import functools as ft
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+import jax
+import jax.numpy as jnp
+
+from hplaw_experiments.spec import Trial
+
+
+PROBE_S = 0.3
+"""Seconds spent on one shape."""
+
+LARGEST = 4096
+"""Rows and columns at which a shape is probed at most."""
+
+REACHED = 0.15
+"""Share of that rate which training is taken to reach: an assumption, since small steps cost more than products."""
+
+
+def rate_here() -> Callable[[Trial], float]:
+    """Return what says the FLOP/s that training a trial is taken to reach here; each shape is probed once."""
+    return lambda trial: REACHED * matmul_rate(_rounded(trial.batch_tokens), _rounded(trial.width))
+
+
+@ft.cache
+def matmul_rate(rows: int, width: int) -> float:
+    """Return FLOP/s of products `[rows, width] x [width, width]` in fp32, measured over `PROBE_S`."""
+    a = jnp.asarray(np.ones((rows, width), np.float32))
+    b = jnp.asarray(np.eye(width, dtype=np.float32))
+    inner = max(1, int(2e7 / (rows * width)))
+
+    @jax.jit
+    def products(x: jax.Array) -> jax.Array:
+        return jax.lax.fori_loop(0, inner, lambda _, y: y @ b, x)
+
+    products(a).block_until_ready()
+    began, calls = time.perf_counter(), 0
+    while time.perf_counter() - began < PROBE_S:
+        a = products(a).block_until_ready()
+        calls += 1
+    return 2.0 * rows * width * width * inner * calls / (time.perf_counter() - began)
+
+
+def _rounded(size: int) -> int:
+    """Return the next power of four, so that a sweep over sizes is probed a few times."""
+    found = 4
+    while found < size and found < LARGEST:
+        found *= 4
+    return found

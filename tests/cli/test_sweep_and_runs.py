@@ -1,0 +1,83 @@
+"""`hplaw sweep` and `hplaw runs`: from a sweep file to a table, and what is said of mistakes."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+SWEEP = """
+name = "small"
+[model]
+family = "mlp"
+width = 8
+n_layers = 1
+[data]
+source = "digits"
+[training]
+steps = 8
+batch_tokens = 16
+[space]
+peak_lr = [1e-3, 1e-2]
+"""
+CSV = "lr,bs,val_loss\n0.001,64,3.5\n0.002,64,3.25\n"
+
+
+@pytest.fixture
+def runs(run: Any, tmp_path: Path) -> Path:
+    """Return a folder of two imported runs."""
+    (tmp_path / "mine.csv").write_text(CSV)
+    maps = ("--map", "peak_lr=lr", "--map", "loss=val_loss", "--map", "batch_tokens=bs*1024")
+    done = run(
+        "runs", "import", tmp_path / "mine.csv", "--to", tmp_path / "runs", *maps, "--name", "mine"
+    )
+    assert done.status == 0
+    assert "added 2 of 2 runs" in done.out
+    return tmp_path / "runs"
+
+
+def test_runs_are_imported_listed_asked_compacted_and_verified(run: Any, runs: Path) -> None:
+    assert "mine" in run("runs", "list", runs).out
+    asked = run("runs", "query", runs, "select peak_lr, loss from runs order by loss")
+    assert asked.out.splitlines()[1].split() == ["0.002", "3.25"]
+    assert run("runs", "query", runs, "loss < 3.3", "--to", runs / "out.csv").status == 0
+    assert "batch_tokens" in (runs / "out.csv").read_text()
+    assert "2 runs in" in run("runs", "compact", runs).out
+    assert "2 runs in 1 file are in order" in run("runs", "verify", runs).out
+    (runs / "torn.parquet").write_bytes(b"PAR1")
+    done = run("runs", "verify", runs)
+    assert done.status == 1
+    assert "torn.parquet" in done.err
+    done = run("runs", "list", runs)
+    assert done.status == 0
+    assert "left out" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "says"),
+    [
+        ("sweep run none.toml", 1, "none.toml: No such file"),
+        ("sweep resume nowhere", 1, "nowhere is no folder"),
+        ("sweep status nowhere", 1, "nowhere is no folder"),
+        ("runs list nowhere", 1, "nowhere is no folder"),
+        ("runs verify nowhere", 1, "nowhere is no folder"),
+        ("runs import none.csv", 1, "none.csv"),
+        ("sweep run SPEC --workers 2", 2, "--launch local"),
+        ("sweep run SPEC --address auto", 2, "--launch ray"),
+        ("sweep run SPEC --pack 0", 2, "one trial or more"),
+        ("sweep rn SPEC", 2, "did you mean 'run'?"),
+    ],
+)
+def test_mistakes_are_one_sentence(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, status: int, says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "SPEC").write_text(SWEEP)
+    done = run(*words.split())
+    assert done.status == status
+    assert says in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_a_folder_without_sweeps_says_how_to_start_one(run: Any, runs: Path) -> None:
+    assert "hplaw sweep run" in run("sweep", "status", runs).err

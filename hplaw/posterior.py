@@ -95,9 +95,10 @@ def read_arrays(law: Law) -> dict[str, Array]:
     if law.arrays is None:
         return {}
     try:
-        with np.load(law.arrays, allow_pickle=False) as file:
-            found = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        # opened here, as numpy leaves a torn file open
+        with law.arrays.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            found = {name: np.asarray(file[name]) for name in file.files}
+    except (OSError, ValueError, EOFError, KeyError, MemoryError, TypeError, AttributeError, zipfile.BadZipFile) as error:  # fmt: skip
         message = f"{law.arrays.name} cannot be read as arrays: {error}"
         raise LawError(message, file=str(law.path or "")) from None
     for name, array in found.items():
@@ -195,7 +196,7 @@ def _fitted_draws(law: Law, arrays: Mapping[str, Array]) -> dict[str, Any]:
         over = parameter.over if parameter else None
         shape = (len(law.namespace.scope.indices[over]),) if over else ()
         if parameter and array.shape[1:] != shape:
-            message = f"draws of '{name}' have shape {array.shape}; the law wants (draws{', ' + str(shape[0]) if shape else ''})"
+            message = f"{law.arrays.name if law.arrays else 'posterior'}: draws of '{name}' have shape {array.shape}; the law wants (draws{', ' + str(shape[0]) if shape else ''})"
             raise LawError(message, file=str(law.path or ""))
         draws[name] = tuple(np.ascontiguousarray(column) for column in array.T) if over else array
     return draws

@@ -1,0 +1,126 @@
+"""What all models are made of: weights that know their kind and rule, and the few operations on them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from hplaw.parametrization import (
+    LayerKind,
+    LayerRule,
+    attention_factor,
+    branch_factor,
+    layer_rule,
+)
+from hplaw_experiments.precision import Policy
+
+
+class Weight(eqx.Module):
+    """One array of parameters, the kind of its layer, and the factors that its parametrization gives it."""
+
+    value: Float[Array, ...]
+    kind: LayerKind = eqx.field(static=True)
+    rule: LayerRule = eqx.field(static=True)
+
+    @property
+    def vector(self) -> bool:
+        """Return whether it is a bias or gain, which is not decayed."""
+        return self.kind in {"vector", "block_vector"}
+
+
+def is_weight(leaf: Any) -> bool:
+    """Return whether a node of a model is a `Weight`."""
+    return isinstance(leaf, Weight)
+
+
+class Scaling(eqx.Module):
+    """A parametrization at a size: how often the base model's width and depth go into this one's."""
+
+    parametrization: str = eqx.field(static=True)
+    optimizer: str = eqx.field(static=True)
+    width: float = eqx.field(static=True, default=1.0)
+    depth: float = eqx.field(static=True, default=1.0)
+
+    def rule(self, kind: LayerKind, width: float | None = None) -> LayerRule:
+        """Return the factors of a kind of layer; `width` where its fan-in grows otherwise than the model's width."""
+        return layer_rule(
+            kind,
+            parametrization=self.parametrization,
+            optimizer=self.optimizer,
+            width=self.width if width is None else width,
+            depth=self.depth,
+            fan_out=None if width is None else self.width,
+        )
+
+    def matrix(
+        self,
+        kind: LayerKind,
+        shape: tuple[int, ...],
+        *,
+        fan_in: int,
+        gain: float = 1.0,
+        width: float | None = None,
+        key: PRNGKeyArray,
+    ) -> Weight:
+        """Return normal weights whose deviation at the base shape is gain / sqrt(fan-in there)."""
+        rule = self.rule(kind, width)
+        grows = kind in {"hidden", "output"}
+        base_fan_in = fan_in / (self.width if width is None else width) if grows else fan_in
+        deviation = gain / math.sqrt(base_fan_in) * rule.init
+        value = jr.normal(key, shape, jnp.float32) * jnp.asarray(deviation, jnp.float32)
+        return Weight(value, kind, rule)
+
+    def constant(self, kind: LayerKind, shape: tuple[int, ...], value: float) -> Weight:
+        """Return a gain or bias."""
+        return Weight(jnp.full(shape, value, jnp.float32), kind, self.rule(kind))
+
+    @property
+    def branch(self) -> float:
+        """Return the factor of a residual branch."""
+        return branch_factor(self.parametrization, depth=self.depth)
+
+    def attention(self, d_head: int, base_d_head: int) -> float:
+        """Return the factor of attention's logits, 1 / sqrt(d_head) at the base shape."""
+        return attention_factor(self.parametrization, head=d_head / base_d_head) / math.sqrt(d_head)
+
+
+def times(x: Float[Array, ...], factor: float) -> Float[Array, ...]:
+    """Return x times a factor of the parametrization; x itself where that is 1, to the bit."""
+    return x if factor == 1.0 else x * factor
+
+
+def linear(
+    x: Float[Array, "*batch fan_in"], weight: Weight, policy: Policy
+) -> Float[Array, "*batch fan_out"]:
+    """Return the layer's output in fp32, the product done in the policy's format."""
+    w = weight.value
+    y = jax.lax.dot_general(
+        policy.cast(x), policy.cast(w), (((x.ndim - 1,), (0,)), ((), ())), preferred_element_type=jnp.float32
+    )  # fmt: skip
+    return times(y, weight.rule.multiplier)
+
+
+def rms_norm(x: Float[Array, "*batch d"], gain: Weight) -> Float[Array, "*batch d"]:
+    """Return x over its root mean square, times the gain."""
+    scaled = x * jax.lax.rsqrt(jnp.mean(jnp.square(x), axis=-1, keepdims=True) + 1e-6)
+    g = times(gain.value, gain.rule.multiplier)
+    return scaled * jax.lax.broadcast_in_dim(g, x.shape, (x.ndim - 1,))
+
+
+def cross_entropy(logits: Float[Array, "*batch classes"], labels: Any) -> Float[Array, ""]:
+    """Return the mean negative log-likelihood of the labels, nat."""
+    picked = jnp.take_along_axis(logits, labels[..., None], axis=-1)[..., 0]
+    return jnp.mean(jax.nn.logsumexp(logits, axis=-1) - picked)
+
+
+ACTIVATIONS = {"relu": jax.nn.relu, "gelu": jax.nn.gelu, "tanh": jnp.tanh, "silu": jax.nn.silu}
+"""Nonlinearities by name."""
+
+GAINS = {"relu": math.sqrt(2.0), "gelu": math.sqrt(2.0), "tanh": 1.0, "silu": math.sqrt(2.0)}
+"""What keeps the size of activations over layers, by nonlinearity."""

@@ -152,7 +152,8 @@ def _closed_spreads(
 
 def _collect(into: dict[str, Spread], found: Mapping[str, Array]) -> None:
     for name, values in found.items():
-        if (levels := spread(values)) is not None:
+        levels = spread(values)
+        if levels is not None and levels.low < levels.high:  # what no scenario moves has no interval
             into[name] = levels
 
 

@@ -127,13 +127,31 @@ def load_catalogue(
         for file in law_files(folder):
             try:
                 law = read_law(file)
+                _refuse_failed(law)
                 if law.arrays is not None:
                     _check_arrays(law)
+                _check_evidence(law)
                 found.append((law, shelf))
             except LawError as error:
                 problems.append(error.within(file=str(file)))
     catalogue = Catalogue(found, problems=problems, folders=[folder for folder, _ in places])
     return _without_orphans(catalogue, found)
+
+
+def _check_evidence(law: Law) -> None:
+    """Refuse a fit that failed a check and was not accepted."""
+    evidence = law.spec.evidence
+    if evidence is not None and evidence.failed and not evidence.accepted_with:
+        message = f"the fit failed a check ({'; '.join(evidence.failed)}); fit it with --accept to serve it all the same"
+        raise LawError(message, table="evidence", key="failed")
+
+
+def _refuse_failed(law: Law) -> None:
+    """Refuse a fit that failed its own checks and was not accepted all the same."""
+    evidence = law.spec.evidence
+    if evidence and evidence.failed and not evidence.accepted_with:
+        message = f"the fit failed its checks ({'; '.join(evidence.failed)}); fit again, or take it as it is with --accept"
+        raise LawError(message, table="evidence", key="failed")
 
 
 def _check_arrays(law: Law) -> None:

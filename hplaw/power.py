@@ -59,7 +59,8 @@ class PowerLaw(msgspec.Struct, frozen=True):
 @ft.lru_cache(maxsize=2048)
 def power_law(law: Law, output: str) -> PowerLaw | None:
     """Return an output as a power law of all its inputs, or None where it has another form, cases, or stand-ins."""
-    if law.cases or output not in law.outputs or any(not item.required for item in inputs(law)):
+    plain = law.spec.kind == "formula" and not law.exact and output in law.outputs
+    if not plain or law.cases or any(not item.required for item in inputs(law)):
         return None
     found = _read(law, output, {})
     if found is None:

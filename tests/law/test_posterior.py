@@ -118,7 +118,9 @@ def test_a_pickle_is_never_read(tmp_path: Path) -> None:
     assert not mark.exists()
 
 
-@pytest.mark.parametrize("how", ["torn", "empty", "text", "not npy", "one array", "too large", "folder"])
+@pytest.mark.parametrize(
+    "how", ["torn", "empty", "text", "not npy", "one array", "too large", "folder"]
+)
 def test_a_torn_file_is_refused(tmp_path: Path, how: str) -> None:
     (tmp_path / "law.toml").write_text(TEXT)
     path = write_arrays(tmp_path / "posterior.npz", c=C, w=W)

@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
+
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Float
 
 from hplaw.errors import QueryError
@@ -125,6 +126,7 @@ def _on_cores(trials: Sequence[Trial], program: Program, data: Data, told: _Told
     # trials are kept in step with one another only where they are compared
     together = len(trials) if any(trial.forecast for trial in trials) else 1
     packs = [range(i, min(i + together, len(trials))) for i in range(0, len(trials), together)]
+    told(0)  # compiled: who meters begins here
     begun = time.perf_counter()
     with ThreadPoolExecutor(_cores()) as pool:
         each = pool.map if together == 1 else map
@@ -205,6 +207,7 @@ def _vmapped(trials: Sequence[Trial], program: Program, data: Data, told: _Told)
     hypers = [hyper_of(trial) for trial in trials]
     idle = _stacked([hyper_of(trial, total=0) for trial in trials])
     jax.block_until_ready(program.pack_advance(program.pack_init(idle), idle, data, jnp.int32(0)))
+    told(0)  # compiled: who meters begins here
     begun = time.perf_counter()
     curves = _lockstep(trials, _Packed(program, hypers, data), told)
     return _outcomes(trials, curves, time.perf_counter() - begun)

@@ -83,7 +83,9 @@ def _domain(law: Law, found: Derivation) -> list[Warning]:
     for name, efolds in away.efolds:
         seen = _range(law, name)
         far = f"{efolds:.1f} e-folds" if efolds >= 0.05 else "just"
-        text = f"{name}={number(found.known[name])} is {far} outside the {seen} that {law.id} was seen in"
+        value = found.known.get(name, found.answers[law].at.get(name))
+        said = name if value is None else f"{name}={number(value)}"
+        text = f"{said} is {far} outside the {seen} that {law.id} was seen in"
         warnings.append(
             Warning(
                 code="outside-domain",

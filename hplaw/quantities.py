@@ -178,8 +178,8 @@ def parse_number(text: str) -> float:
         value = float(body[:-1]) * scale if scale else float(body)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value) or "_" in body:
-        message = f"'{text}' is not a number; give digits with an optional suffix k, M, B or T, for example 1.4T"
+    if not math.isfinite(value) or "_" in body or not body.isascii():
+        message = f"{text[:40]!r} is not a number; give digits with an optional suffix k, M, B or T, for example 1.4T"
         raise QueryError(message)
     return value
 

@@ -150,7 +150,7 @@ class _Walk:
             if slot.quantity in self.known:
                 continue
             lead = None
-            if any(slot.quantity in group for group in self.route.together):
+            if any(slot.quantity in group.names for group in self.route.together):
                 leaders = self._leaders() if leaders is None else leaders
                 lead = leaders.get(slot.quantity)
             self._fill(slot.quantity, slot.candidates, lead)
@@ -201,16 +201,11 @@ class _Walk:
 
     def _leaders(self) -> dict[str, tuple[list[Law], NDArray[np.int64]]]:
         """Return for each coherent quantity the law that gives all of its group, by row."""
-        slots = {slot.quantity: slot for slot in self.route.slots}
         for group in self.route.together:
-            shared = [
-                c for c in slots[group[0]].candidates
-                if all(any(o.law is c.law for o in slots[name].candidates) for name in group[1:]) and self._ready(c).all()
-            ]  # fmt: skip
-            least = min(c.preferred for name in group for c in slots[name].candidates)
-            if shared and min(c.preferred for c in shared) == least:
+            shared = [c for c in group.shared.candidates if self._ready(c).all()]
+            if shared and group.best in (None, min(c.preferred for c in shared)):
                 first = self._ranks(shared)[0]
-                return dict.fromkeys(group, ([c.law for c in shared], first))
+                return dict.fromkeys(group.names, ([c.law for c in shared], first))
         return {}
 
     def _fill(

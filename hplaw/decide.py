@@ -14,13 +14,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hplaw.domain import distance
 from hplaw.errors import QueryError
 from hplaw.exact import Ridges
 from hplaw.folded import folded
 from hplaw.law.law import Law
 from hplaw.linex import Linex, linex
 from hplaw.minimise import Minimum, minimise
-from hplaw.point import closed_form, distance, point
+from hplaw.point import closed_form, point
 from hplaw.posterior import Scenarios, growth, numpy, numpy_environment, scenarios
 
 

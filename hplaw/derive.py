@@ -8,12 +8,13 @@ from typing import Any
 
 from hplaw.answer import Answer, answer
 from hplaw.catalogue import Catalogue
+from hplaw.domain import Distance
 from hplaw.errors import QueryError
 from hplaw.expression.backends import Undefined
 from hplaw.law import Law
 from hplaw.listing import known_quantities
 from hplaw.plan import Candidate, Route, Slot, check_want, choose, find_route
-from hplaw.point import SILENT, Distance, Point, closed_form, point
+from hplaw.point import SILENT, Point, closed_form, point
 from hplaw.power import power_law
 from hplaw.question import Question
 
@@ -34,7 +35,6 @@ class Derivation:
         self.away: dict[Law, Distance] = {}
         self.reasons: dict[str, str] = dict(route.reasons)
         self.passed: list[tuple[Law, str, str]] = []
-        self._slots = {slot.quantity: slot for slot in route.slots}
         self._ranked: dict[str, list[Candidate]] = {}
         self._points: dict[Law, Point] = {}
 
@@ -45,31 +45,23 @@ class Derivation:
             if slot.quantity in self.known:
                 continue
             ranked = choose(slot, self.known, self.away)
-            if any(slot.quantity in group for group in self.route.together):
+            if any(slot.quantity in group.names for group in self.route.together):
                 if leaders is None:
                     leaders = self._pick_leaders()
                 lead = leaders.get(slot.quantity)
-                ranked.sort(key=lambda candidate: candidate.law is not lead)
+                if lead is not None and lead is not ranked[0].law:
+                    ranked.sort(key=lambda candidate: candidate.law is not lead)
             self._ranked[slot.quantity] = ranked
             self._fill(slot, ranked)
 
     def _pick_leaders(self) -> dict[str, Law]:
         """Return the law that gives each coherent quantity: one for all where one can, else one for rate and batch."""
         for group in self.route.together:
-            slots = [self._slots[name] for name in group]
-            shared = [
-                c
-                for c in slots[0].candidates
-                if all(any(o.law is c.law for o in s.candidates) for s in slots[1:])
-            ]
-            speaking = [
-                c
-                for c in choose(Slot(group[0], tuple(shared)), self.known, self.away)
-                if self._ready(c)
-            ]
-            preferred = {c.preferred for slot in slots for c in slot.candidates}
-            if speaking and (speaking[0].preferred == min(preferred) or len(preferred) == 1):
-                return dict.fromkeys(group, speaking[0].law)
+            for candidate in choose(group.shared, self.known, self.away):
+                if self._ready(candidate):
+                    if group.best is None or candidate.preferred == group.best:
+                        return dict.fromkeys(group.names, candidate.law)
+                    break
         return {}
 
     def _ready(self, candidate: Candidate) -> bool:

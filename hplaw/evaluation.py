@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from hplaw.answer import answer, by_category
+from hplaw.domain import distance
 from hplaw.errors import QueryError, nearest
 from hplaw.estimate import estimate_of
 from hplaw.law import Law
 from hplaw.listing import known_quantities
 from hplaw.messages import Estimate, Evaluation
-from hplaw.point import distance, read_given
+from hplaw.point import read_given
 
 
 def evaluate(law: Law, given: Mapping[str, Any], catalogue: Any = None) -> Evaluation:

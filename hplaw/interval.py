@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from hplaw.answer import Spread
 from hplaw.decide import Decision
+from hplaw.domain import distance
 from hplaw.expression.compile import Function
 from hplaw.folded import folded
 from hplaw.gaussian import NORMAL_QUANTILES, closed, log_deviation, stray_variance
 from hplaw.law.law import Law
 from hplaw.law.program import unroll
-from hplaw.point import Point, distance, inputs, point
+from hplaw.point import Point, inputs, point
 from hplaw.posterior import (
     growth,
     input_normals,
@@ -153,7 +154,8 @@ def _closed_spreads(
 def _collect(into: dict[str, Spread], found: Mapping[str, Array]) -> None:
     for name, values in found.items():
         levels = spread(values)
-        if levels is not None and levels.low < levels.high:  # what no scenario moves has no interval
+        # what no scenario moves has no interval
+        if levels is not None and levels.low < levels.high:
             into[name] = levels
 
 

@@ -12,10 +12,11 @@ from typing import Any
 import msgspec
 
 from hplaw.catalogue import Catalogue
+from hplaw.domain import Distance, Domain, domain
 from hplaw.errors import QueryError, nearest
 from hplaw.law import Law
 from hplaw.listing import known_quantities
-from hplaw.point import Distance, distance, inputs
+from hplaw.point import inputs
 
 
 COHERENT = ("peak_lr", "batch_tokens", "loss")
@@ -41,24 +42,36 @@ _CHECKED = {"primary": 0, "derived": 1, "secondary": 2, "recalled": 3}
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """A law that can give a quantity, the inputs to be derived first, and its rank before any number is known."""
+    """A law that can give a quantity, the inputs to be derived first, and its rank before any number is known.
+
+    Before the distance to its `domain` come `preferred` and `status`, behind it comes `tail`.
+    """
 
     law: Law
     needs: tuple[str, ...]
     preferred: int
     status: int
     tail: tuple[Any, ...]
-
-    def rank(self, away: Distance) -> tuple[Any, ...]:
-        """Return the order of preference at a distance from the domain: least first."""
-        return (self.preferred, self.status, len(away.differs), away.total, self.tail)
+    domain: Domain
 
 
 class Slot(msgspec.Struct, frozen=True):
-    """A quantity to be derived: the laws that can, those in other slots that must come first already done."""
+    """A quantity to be derived: the laws that can, ordered by `tail`; what they need stands in slots before."""
 
     quantity: str
     candidates: tuple[Candidate, ...]
+
+
+class Group(msgspec.Struct, frozen=True):
+    """Quantities to take from one law.
+
+    - `shared`: the slot of those laws that give them all.
+    - `best`: the preference that such a law must have to come before others; None where all have the same.
+    """
+
+    names: tuple[str, ...]
+    shared: Slot
+    best: int | None
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -66,7 +79,7 @@ class Route(msgspec.Struct, frozen=True):
 
     slots: tuple[Slot, ...]
     reasons: Mapping[str, str]
-    together: tuple[tuple[str, ...], ...]
+    together: tuple[Group, ...]
 
 
 def find_route(
@@ -85,7 +98,9 @@ def find_route(
     for quantity in want:
         search.visit(quantity, ())
     if any(slot.quantity in COHERENT for slot in search.slots):
-        for quantity in COHERENT:  # a rate is one for a batch: what is asked for does not change who answers
+        for (
+            quantity
+        ) in COHERENT:  # a rate is one for a batch: what is asked for does not change who answers
             search.visit(quantity, ())
     for law in search.preferred:
         if not any(candidate.law is law for slot in search.slots for candidate in slot.candidates):
@@ -94,11 +109,29 @@ def find_route(
     return Route(tuple(search.slots), search.reasons, _together(search.slots))
 
 
-def _together(slots: Sequence[Slot]) -> tuple[tuple[str, ...], ...]:
+def _together(slots: Sequence[Slot]) -> tuple[Group, ...]:
     """Return the groups of quantities to take from one law, largest first: all coherent ones, else rate and batch."""
-    here = [slot.quantity for slot in slots]
+    here = {slot.quantity: slot for slot in slots}
     groups = [tuple(q for q in COHERENT if q in here), tuple(q for q in COHERENT[:2] if q in here)]
-    return tuple(dict.fromkeys(group for group in groups if len(group) > 1))
+    return tuple(
+        _group([here[name] for name in names]) for names in dict.fromkeys(groups) if len(names) > 1
+    )
+
+
+def _group(slots: Sequence[Slot]) -> Group:
+    """Return the group that some slots make."""
+    first, *others = slots
+    shared = tuple(
+        c
+        for c in first.candidates
+        if all(any(o.law is c.law for o in slot.candidates) for slot in others)
+    )
+    preferred = {c.preferred for slot in slots for c in slot.candidates}
+    return Group(
+        tuple(slot.quantity for slot in slots),
+        Slot(first.quantity, shared),
+        min(preferred) if len(preferred) > 1 else None,
+    )
 
 
 class _Search:
@@ -160,7 +193,8 @@ class _Search:
                 self.visit(name, path)
         self.found[quantity] = bool(candidates)
         if candidates:
-            self.slots.append(Slot(quantity, tuple(candidates)))
+            ordered = sorted(candidates, key=lambda candidate: candidate.tail)
+            self.slots.append(Slot(quantity, tuple(ordered)))
         else:
             self.reasons[quantity] = self._reason(quantity, lacking, circles)
         self._unblock(quantity, blocks - {quantity})
@@ -199,7 +233,7 @@ class _Search:
         )
         tail = (_CHECKED[law.spec.checked], -(evidence.runs if evidence else 0), -used, law.id)
         status = _STATUS[law.spec.status] + (len(_STATUS) if apart else 0)
-        return Candidate(law, needs, place, status, tail)
+        return Candidate(law, needs, place, status, tail, domain(law))
 
     def _reason(
         self, quantity: str, lacking: Mapping[str, Sequence[str]], circles: Sequence[str]
@@ -251,16 +285,14 @@ def check_want(catalogue: Catalogue, want: Sequence[str]) -> None:
 
 def choose(slot: Slot, known: Mapping[str, Any], away: dict[Law, Distance]) -> list[Candidate]:
     """Return a slot's laws, best first, at the numbers known; `away` collects their distances."""
-    ranked: list[tuple[tuple[Any, ...], Candidate]] = []
-    for candidate in slot.candidates:
+    ranked: list[tuple[int, int, int, float, int]] = []
+    for place, candidate in enumerate(slot.candidates):
         law = candidate.law
         where = away.get(law)
         if where is None:
-            where = away[law] = distance(law, known)
-        ranked.append((candidate.rank(where), candidate))
-    ranked.sort(key=_first)
-    return [candidate for _, candidate in ranked]
-
-
-def _first(pair: tuple[tuple[Any, ...], Candidate]) -> tuple[Any, ...]:
-    return pair[0]
+            where = away[law] = candidate.domain.distance(known)
+        ranked.append(
+            (candidate.preferred, candidate.status, len(where.differs), where.total, place)
+        )
+    ranked.sort()
+    return [slot.candidates[place] for *_, place in ranked]

@@ -11,6 +11,7 @@ from typing import Any
 from hplaw.answer import Answer
 from hplaw.catalogue import Catalogue
 from hplaw.derive import Derivation, derive
+from hplaw.domain import Distance
 from hplaw.elasticity import elasticities
 from hplaw.estimate import estimate_of
 from hplaw.law import Law
@@ -25,7 +26,7 @@ from hplaw.messages import (
     to_builtins,
 )
 from hplaw.narrow import is_tuple
-from hplaw.point import Distance, standing
+from hplaw.point import standing
 from hplaw.question import understand
 from hplaw.warn import warnings_of
 

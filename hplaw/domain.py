@@ -1,0 +1,111 @@
+"""How far a point is from what a law was seen with: categories that differ, and e-folds outside its ranges."""
+
+from __future__ import annotations
+
+import functools as ft
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from hplaw.expression.backends import Undefined
+from hplaw.law.law import Law
+from hplaw.point import Input, inputs, standing
+
+
+class Distance(msgspec.Struct, frozen=True):
+    """How far a point is outside a law's domain: categories that differ, and e-folds by quantity; `total` their sum."""
+
+    differs: tuple[tuple[str, str], ...] = ()
+    efolds: tuple[tuple[str, float], ...] = ()
+    total: float = 0.0
+
+
+INSIDE = Distance()
+"""The distance of every point inside a domain."""
+
+
+class Domain(msgspec.Struct, frozen=True):
+    """What a law was seen with, ready to be measured from; inputs over an index are left out.
+
+    - `ranges`: names with their least and greatest value.
+    - `categories`: names with the words seen.
+    - `follows`: inputs among them that follow from the others when they are not known.
+    """
+
+    law: Law
+    ranges: tuple[tuple[str, float, float], ...]
+    categories: tuple[tuple[str, frozenset[Any]], ...]
+    follows: tuple[Input, ...]
+
+    def distance(self, known: Mapping[str, Any]) -> Distance:
+        """Return how far `known` lies outside; what is not known does not count."""
+        differs: list[tuple[str, str]] = []
+        efolds: list[tuple[str, float]] = []
+        if self.follows and any(known.get(item.name) is None for item in self.follows):
+            known = self._followed(known)
+        get = known.get
+        for name, seen in self.categories:
+            word = get(name)
+            if word is not None and word not in seen:
+                differs.append((name, word))
+        for name, low, high in self.ranges:
+            value = get(name)
+            if value is not None and not low <= value <= high:
+                efolds.append((name, _apart(value, low, high)))
+        if not differs and not efolds:
+            return INSIDE
+        return Distance(tuple(differs), tuple(efolds), sum([apart for _, apart in efolds]))
+
+    def _followed(self, known: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what is known and what follows from it by the law's own stand-ins, as far as it does."""
+        environment = standing(self.law)
+        for item in inputs(self.law):
+            if (value := known.get(item.known, item.default)) is not None:
+                environment[item.name] = value
+        found: dict[str, Any] = dict(known)
+        for item in self.follows:
+            if item.formula is not None and found.get(item.name) is None:
+                try:
+                    value = item.formula(environment)
+                except (KeyError, Undefined):
+                    continue
+                if math.isfinite(value):
+                    found[item.name] = value
+        return found
+
+
+def _apart(value: float, low: float, high: float) -> float:
+    """Return the e-folds from a value outside a range to its edge; shares of the range where logarithms do not exist."""
+    edge = high if value > high else low
+    if edge > 0 and value > 0:
+        return abs(math.log(value) - math.log(edge))  # the quotient may underflow
+    return abs(value - edge) / ((high - low) or abs(edge) or 1.0)
+
+
+@ft.lru_cache(maxsize=1024)
+def domain(law: Law) -> Domain:
+    """Return the domain of a law."""
+    ranges: list[tuple[str, float, float]] = []
+    categories: list[tuple[str, frozenset[Any]]] = []
+    for name, seen in law.spec.domain.items():
+        if name in law.inputs and law.inputs[name].over:
+            continue
+        if law.quantity(name).categorical:
+            categories.append((name, frozenset(seen)))
+        else:
+            ranges.append((name, float(seen[0]), float(seen[1])))
+    follows = tuple(i for i in inputs(law) if i.formula is not None and i.name in law.spec.domain)
+    return Domain(law, tuple(ranges), tuple(categories), follows)
+
+
+def distance(law: Law, known: Mapping[str, Any]) -> Distance:
+    """Return how far `known` lies outside the law's domain; what is not known does not count.
+
+    >>> from hplaw.catalogue import load_catalogue
+    >>> step_law = load_catalogue().get("step-law-2025")
+    >>> round(distance(step_law, {"n_params": 7e9, "tokens": 1e10}).total, 2)
+    1.85
+    """
+    return domain(law).distance(known)

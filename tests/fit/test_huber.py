@@ -107,6 +107,7 @@ def test_constants_of_simulated_runs_are_recovered_although_some_are_far_off():
     assert found.derived["A"] == pytest.approx(0.06 * 2.5 / 0.33, rel=5e-3)
 
 
+@pytest.mark.slow
 def test_bootstraps_scatter_as_the_noise_says_and_repeat_with_their_seed():
     law = parse_law(LAW.encode())
     found = fit_huber(law, _simulated(3e-3), starts=4, bootstrap=250, seed=3)
@@ -118,6 +119,7 @@ def test_bootstraps_scatter_as_the_noise_says_and_repeat_with_their_seed():
     np.testing.assert_array_equal(found.draws["al"], again.draws["al"])
 
 
+@pytest.mark.slow
 def test_one_constant_per_category_is_fitted_as_a_vector():
     text = LAW.replace(
         "[parameters]", "[index]\nterm = 2\n[parameters]\nh = { value = [0.1, 0.2], over = 'term' }"

@@ -6,13 +6,17 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
+import hplaw_experiments
 from hplaw.errors import DataError
 from hplaw_experiments.plan import cost_of, make_packs, make_trials, read_spec, space_of
 from hplaw_experiments.space import enumerate_points
 from hplaw_experiments.spec import TRACED, SweepSpec, Trial, key, shape_key, steps
 
 
-SPECS = Path(__file__).resolve().parents[2] / "experiments" / "specs"
+SPECS = [
+    *(Path(__file__).resolve().parents[2] / "experiments" / "specs").glob("*.toml"),
+    *(Path(hplaw_experiments.__file__).parent / "presets").glob("*.toml"),
+]
 SMALL = """
 name = "small"
 seeds = [0, 1]
@@ -117,6 +121,6 @@ def test_a_cost_adds_up(tmp_path: Path) -> None:
     assert cost_of(packs, flop=lambda t: t.tokens).seconds is None
 
 
-@pytest.mark.parametrize("file", sorted(SPECS.glob("*.toml")), ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", sorted(SPECS), ids=lambda file: file.stem)
 def test_shipped_sweeps_read(file: Path) -> None:
     assert read_spec(file).name == file.stem

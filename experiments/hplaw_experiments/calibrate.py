@@ -1,0 +1,202 @@
+"""From a sweep to a law of one's own: train, store, fit, and say what changed against the laws at hand."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import polars as pl
+
+from hplaw.catalogue import Catalogue, load_catalogue
+from hplaw.errors import FitError, HplawError, QueryError
+from hplaw.evaluation import evaluate
+from hplaw.law import Law
+from hplaw.law.read import decode_spec, parse_law
+from hplaw.law.write import write_law
+from hplaw.runs.store import Store
+from hplaw_experiments.plan import read_spec
+from hplaw_experiments.run import losses_of
+from hplaw_experiments.spec import SweepSpec, key
+from hplaw_experiments.walk import next_trials
+
+
+Preset = Literal["quick", "standard", "full"]
+
+LAW = "own-surface"
+"""The id of the law that a sweep over rate, batch, size and data is fitted to."""
+
+TABLE = "runs.parquet"
+"""The table of runs beside the law's folder, to which the law was fitted."""
+
+KWH = 3.6e6
+"""Joules of a kilowatt hour."""
+
+
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
+    """What a calibration may cost: seconds or joules, one of them None."""
+
+    seconds: float | None = None
+    joules: float | None = None
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What another law would have said: the law, the quantity, its value there and that of the law made here."""
+
+    law: str
+    quantity: str
+    theirs: float
+    ours: float
+
+    @property
+    def factor(self) -> float:
+        """Return ours over theirs."""
+        return self.ours / self.theirs
+
+
+def read_budget(text: str) -> Budget:
+    """Return the budget that a text says: 90s, 10m, 2h or 5kWh.
+
+    **Raises:** `QueryError` for anything else.
+
+    >>> read_budget("10m").seconds, read_budget("5kWh").joules
+    (600.0, 18000000.0)
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|min|h|d|kWh|Wh)\s*", text)
+    if not found or not float(found[1]) > 0:
+        message = f"--budget {text}: give a time or an energy, for example 10m, 2h or 5kWh"
+        raise QueryError(message, field="budget")
+    scale = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "kWh": KWH, "Wh": KWH / 1000}
+    value = float(found[1]) * scale[found[2]]
+    return Budget(joules=value) if found[2].endswith("Wh") else Budget(seconds=value)
+
+
+def preset(name: Preset) -> SweepSpec:
+    """Return one of the sweeps that come with hplaw.
+
+    >>> preset("quick").name
+    'quick'
+    """
+    return read_spec(Path(str(files("hplaw_experiments") / "presets" / f"{name}.toml")))
+
+
+def sweep_table(spec: SweepSpec, store: Store) -> pl.DataFrame:
+    """Return the stored runs of a sweep that came to an end, in the order of the sweep.
+
+    **Raises:** `FitError` where there is none.
+    """
+    asked = next_trials(spec, losses_of(store))
+    order = pl.DataFrame({"key": [key(trial) for trial in asked]})
+    table = order.join(store.read().table, on="key", how="inner", maintain_order="left")
+    ended = table.filter(pl.col("loss").is_not_null() & ~pl.col("stopped_early").fill_null(value=False))  # fmt: skip
+    if not len(ended):
+        message = f"no run of {spec.name} came to an end; give a greater budget, or smaller models"
+        raise FitError(message)
+    return ended
+
+
+def law_for(table: pl.DataFrame, *, title: str) -> Law:
+    """Return the law to be fitted, its priors placed where the runs lie.
+
+    The reference size, data and loss are geometric means over cells, rate and batch those of the cells' best runs:
+    this places priors that are wide, and uses the runs for no more.
+    """
+    cells = ["n_params", "tokens"]
+    best = table.sort("loss").group_by(cells, maintain_order=True).first()
+    middle = {
+        name: math.exp(float(best[column].log().mean() or 0.0))  # type: ignore[arg-type]
+        for name, column in (
+            ("n_ref", "n_params"), ("d_ref", "tokens"), ("lr_ref", "peak_lr"),
+            ("batch_ref", "batch_tokens"), ("loss_ref", "loss"),
+        )
+    }  # fmt: skip
+    middle = {name: float(f"{value:.3g}") for name, value in middle.items()}
+    text = (files("hplaw_experiments") / "templates" / "surface.toml").read_bytes()
+    spec = decode_spec(text)
+    parameters: dict[str, Any] = dict(spec.parameters)
+    for name, ref in (("p0", "lr_ref"), ("q0", "batch_ref"), ("b0", "loss_ref")):
+        parameters[name] = msgspec.structs.replace(parameters[name], value=math.log(middle[ref]))
+    centre = {
+        "n_params": middle["n_ref"], "tokens": middle["d_ref"], "peak_lr": middle["lr_ref"],
+        "batch_tokens": middle["batch_ref"],
+    }  # fmt: skip
+    example = msgspec.structs.replace(
+        spec.examples[0], given=centre, expect={"loss": middle["loss_ref"]}, rtol=0.5
+    )
+    own = msgspec.structs.replace(
+        spec, title=title, constants=middle, parameters=parameters, examples=[example]
+    )
+    return parse_law(write_law(own).encode())
+
+
+def fit_table(
+    table: pl.DataFrame, to: Path, *, title: str, method: Literal["nuts", "map"] = "nuts", accept: bool = False,
+    seed: int = 0, progress: Callable[[float, str], None] | None = None,
+) -> Law:  # fmt: skip
+    """Fit the surface to runs and write the law's folder `to/own-surface`, the table of runs beside it.
+
+    **Raises:** `FitError` where the runs do not say enough.
+    """
+    from hplaw.fit.card import Provenance, write_card
+    from hplaw.fit.fitting import fit_law
+    from hplaw.fit.judge import judge
+    from hplaw.fit.runs import read_runs, sha256_of
+    from hplaw.fit.write import write_folder
+
+    told = progress or (lambda share, words: None)
+    law = law_for(table, title=title)
+    to.mkdir(parents=True, exist_ok=True)
+    data = to / TABLE
+    known = [name for name in table.columns if table[name].null_count() < len(table)]
+    partial = data.with_suffix(".part")
+    table.select(known).write_parquet(partial)
+    partial.replace(data)
+    runs = read_runs(data, law=law)
+    fitted = fit_law(law, runs, method=method, seed=seed, progress=told)
+    judgement = judge(fitted, progress=told)
+    where = Provenance(law=law.id, data=data.name, maps={}, where="", method=method, seed=seed)
+    return write_folder(
+        to / LAW, fitted, judgement.verdict, data=data.name, sha256=sha256_of(data), accept=accept,
+        card=lambda new, folder: write_card(new, folder, fitted, judgement, where),
+    )  # fmt: skip
+
+
+def changes(
+    law: Law, *, catalogue: Catalogue | None = None, wanted: Sequence[str] = ("peak_lr", "batch_tokens")
+) -> list[Change]:  # fmt: skip
+    """Return what the laws at hand would have said in the middle of the new law's domain, each as far as it speaks.
+
+    Laws are asked outside their domains here: what they are off by is what a calibration is for.
+    """
+    laws = load_catalogue() if catalogue is None else catalogue
+    point = {name: law.spec.constants[ref] for name, ref in (("n_params", "n_ref"), ("tokens", "d_ref"))}  # fmt: skip
+    ours = _said(law, point, laws)
+    found: list[Change] = []
+    for other in laws.laws:
+        if other.id == law.id or other.spec.status == "theory":
+            continue
+        said = _said(other, point, laws)
+        found += [
+            Change(law=other.address, quantity=name, theirs=said[name], ours=ours[name])
+            for name in wanted
+            if said.get(name) and ours.get(name)
+        ]
+    return found
+
+
+def _said(law: Law, point: dict[str, float], laws: Catalogue) -> dict[str, float]:
+    """Return the numbers that a law gives at a point; nothing where it wants to know more."""
+    given = {name: value for name, value in point.items() if name in law.inputs}
+    try:
+        found = evaluate(law, given, laws)
+    except HplawError:
+        return {}
+    return {
+        name: float(estimate.value)
+        for name, estimate in found.outputs.items()
+        if isinstance(estimate.value, int | float)
+    }

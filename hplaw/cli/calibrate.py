@@ -1,0 +1,122 @@
+"""`hplaw calibrate`: from nothing, or from runs of your own, to a law folder that can be served."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from hplaw.cli.page import Page, write
+from hplaw.cli.statuses import FAILED, OK
+from hplaw.cli.sweep import Address, Launch, Workers, launcher_of, needing, progress_line
+from hplaw.human import number, plural
+
+
+if TYPE_CHECKING:
+    from hplaw.law import Law
+    from hplaw.runs import Store
+    from hplaw_experiments.calibrate import Budget
+
+
+STORE = "runs"
+"""The folder of runs inside the folder of a calibration."""
+
+
+def calibrate(
+    *,
+    to: Annotated[Path, Parameter(help="The folder for the law, its table of runs, and the runs.")],
+    preset: Annotated[Literal["quick", "standard", "full"], Parameter(help="Which sweep: quick takes minutes on two cores, full a GPU.")] = "quick",
+    spec: Annotated[Path | None, Parameter(help="A sweep of your own over peak_lr and batch_tokens, in place of a preset.")] = None,
+    budget: Annotated[str | None, Parameter(help="Train no longer than this: 10m, 2h or 5kWh; the law is fitted to what is there.")] = None,
+    method: Annotated[Literal["nuts", "map"], Parameter(help="nuts samples the posterior, map draws around its mode.")] = "nuts",
+    accept: Annotated[bool, Parameter(negative=(), help="Serve the law although a check failed; recorded in it.")] = False,
+    launch: Launch = "here", workers: Workers = 1, address: Address = None,
+) -> int:  # fmt: skip
+    """Train a sweep on this machine, fit a law to it, and say what changed; cut off, it goes on where it was."""
+    with needing("a calibration"):
+        from hplaw.runs import Store
+        from hplaw_experiments.calibrate import (
+            fit_table,
+            preset as preset_of,
+            read_budget,
+            sweep_table,
+        )
+        from hplaw_experiments.plan import read_spec
+        from hplaw_experiments.run import run_sweep
+
+        limit = None if budget is None else read_budget(budget)
+        sweep = read_spec(spec) if spec is not None else preset_of(preset)
+        store = Store(to / STORE)
+        began = time.monotonic()
+        launcher = launcher_of(launch, workers, address)
+        try:
+            found = run_sweep(
+                sweep, store, launcher=launcher, report=progress_line(sweep.name),
+                within=lambda: _within(limit, store, time.monotonic() - began),
+            )  # fmt: skip
+        finally:
+            launcher.close()
+        trained = time.monotonic() - began
+        print(f"{sweep.name}: {found.done} of {found.asked} trials in {trained:.0f} s")
+        table = sweep_table(sweep, store)
+        law = fit_table(
+            table, to, title=f"Best learning rate and batch size, and the loss: sweep {sweep.name}", method=method,
+            accept=accept, progress=_share,
+        )  # fmt: skip
+    return _say(law, to, time.monotonic() - began)
+
+
+def _say(law: Law, to: Path, seconds: float) -> int:
+    from hplaw_experiments.calibrate import changes
+
+    if sys.stderr.isatty():
+        print(file=sys.stderr)
+    evidence = law.spec.evidence
+    assert evidence is not None
+    page = Page()
+    page.line(
+        f"wrote {to}: {law.address}, {evidence.runs} runs in {evidence.groups} cells, {seconds:.0f} s"
+    )
+    if evidence.r_hat is not None:
+        page.text(f"R-hat {evidence.r_hat:.3f}, effective sample size {evidence.ess:.0f}, {plural(evidence.divergences or 0, 'divergence')}")  # fmt: skip
+    held_out = [f"{name} {value:.3g}" for name, value in evidence.held_out.items()]
+    if held_out:
+        page.text("cells left out: " + ", ".join(held_out))
+    for problem in evidence.failed:
+        print(f"hplaw: failed a check: {problem}", file=sys.stderr)
+    served = not evidence.failed or bool(evidence.accepted_with)
+    rows = [
+        (c.quantity, number(c.ours), c.law, number(c.theirs), f"{c.factor:.3g} times")
+        for c in (changes(law) if served else [])
+    ]
+    if rows:
+        n, d = law.spec.constants["n_ref"], law.spec.constants["d_ref"]
+        page.heading(f"What changed, at n_params={number(n)} and tokens={number(d)}")
+        page.table(rows, head=("quantity", "here", "law", "says", "here is"))
+    page.line()
+    if served:
+        page.line(f"next: hplaw recommend --laws {to} --given n_params={law.spec.constants['n_ref']:g} --tokens {law.spec.constants['d_ref']:g}")  # fmt: skip
+    write(str(page))
+    if not served:
+        print("hplaw: the law is written but will not be served; look at its card, and calibrate with --accept to serve it anyway", file=sys.stderr)  # fmt: skip
+        return FAILED
+    return OK
+
+
+def _share(share: float, words: str) -> None:
+    """Show on a terminal how far the fit is."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[Kfit: {words}, {share:.0%}", end="", file=sys.stderr, flush=True)
+
+
+def _within(limit: Budget | None, store: Store, seconds: float) -> bool:
+    """Return whether a budget is not spent: the time of this call, or the energy of all runs stored."""
+    if limit is None:
+        return True
+    if limit.seconds is not None:
+        return seconds < limit.seconds
+    spent = store.scan().select("energy_j").sum().collect().item()
+    return float(spent or 0.0) < (limit.joules or 0.0)

@@ -1,0 +1,78 @@
+"""From runs to a law of one's own."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from hplaw.errors import FitError, QueryError
+from hplaw.runs import Store
+from hplaw_experiments.calibrate import (
+    changes,
+    fit_table,
+    law_for,
+    preset,
+    read_budget,
+    sweep_table,
+)
+from hplaw_experiments.plan import make_trials, space_of
+from hplaw_experiments.space import enumerate_points
+
+
+def simulated(seed: int = 0) -> pl.DataFrame:
+    """Return runs of a hidden law: best rate 0.02 (N / 1e4)^-0.5, best batch 400 (D / 1e5)^0.5."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for n in (2e3, 8e3, 3e4):
+        for d in (4e4, 1e5, 2.5e5):
+            base = math.log(2.2 + 0.35 * (n / 1e4) ** -0.35 + 0.35 * (d / 1e5) ** -0.35)
+            x, y = math.log(0.02) - 0.5 * math.log(n / 1e4), math.log(400) + 0.5 * math.log(d / 1e5)
+            x, y = x + 0.05 * random.normal(), y + 0.05 * random.normal()
+            for u in (-1.6, -0.8, 0.0, 0.8, 1.6):
+                for v in (-1.2, 0.0, 1.2):
+                    bowl = 0.012 * (u - 0.4 * v) ** 2 + 0.006 * v**2
+                    loss = math.exp(base + bowl + 0.002 * random.normal())
+                    rows.append(
+                        {"n_params": n, "tokens": d, "peak_lr": math.exp(x + u),
+                         "batch_tokens": math.exp(y + v), "loss": loss}
+                    )  # fmt: skip
+    return pl.DataFrame(rows)
+
+
+@pytest.mark.parametrize("text", ["10", "m", "0m", "-1h", "10 parsecs", "5 kwh"])
+def test_a_budget_has_a_unit(text: str) -> None:
+    with pytest.raises(QueryError, match="10m"):
+        read_budget(text)
+
+
+def test_priors_lie_where_the_runs_do() -> None:
+    law = law_for(simulated(), title="mine")
+    assert law.spec.constants["n_ref"] == pytest.approx(7830, rel=0.01)
+    assert law.spec.constants["lr_ref"] == pytest.approx(0.0226, rel=0.2)
+
+
+def test_cells_of_the_quick_sweep_have_one_amount_of_data_each() -> None:
+    spec = preset("quick")
+    trials = make_trials(spec, enumerate_points(space_of(spec)))
+    assert len(trials) == 135
+    assert len({trial.tokens for trial in trials}) == 3
+
+
+def test_a_sweep_that_has_not_run_has_no_table(tmp_path: Path) -> None:
+    with pytest.raises(FitError, match="no run of quick"):
+        sweep_table(preset("quick"), Store(tmp_path))
+
+
+@pytest.mark.slow
+def test_a_law_of_ones_own_is_recovered_and_compared(tmp_path: Path) -> None:
+    law = fit_table(simulated(), tmp_path, title="mine", method="map", accept=True)
+    assert law.id == "own-surface"
+    assert law.spec.evidence is not None
+    assert law.spec.evidence.groups == 9
+    told = {change.quantity: change for change in changes(law)}
+    n, d = law.spec.constants["n_ref"], law.spec.constants["d_ref"]
+    assert told["peak_lr"].ours == pytest.approx(0.02 * (n / 1e4) ** -0.5, rel=0.25)
+    assert told["batch_tokens"].ours == pytest.approx(400 * (d / 1e5) ** 0.5, rel=0.4)
+    assert any(change.law.startswith("step-law-2025") for change in changes(law))

@@ -33,7 +33,7 @@ def fit(
     where: Annotated[str, Parameter(help="Only rows for which this holds, in SQL: \"family = 'dense'\".")] = "",
     method: Annotated[Literal["nuts", "map", "huber"], Parameter(help="nuts samples the posterior, map draws around its mode, huber is what papers do.")] = "nuts",
     chains: Annotated[int, Parameter(help="Chains of the sampler.")] = 4,
-    draws: Annotated[int, Parameter(help="Draws of each chain.")] = 500,
+    draws: Annotated[int, Parameter(help="Draws of each chain.")] = 750,
     warmup: Annotated[int | None, Parameter(help="Iterations before the draws; chosen when left out.")] = None,
     objective: Annotated[Literal["huber", "l1"], Parameter(help="What huber makes least: Huber's function of 0.001, or absolute residuals.")] = "huber",
     bootstrap: Annotated[int, Parameter(help="Refits on resampled runs, for huber.")] = 4000,

@@ -52,7 +52,8 @@ def _terms(tree: Node) -> Iterator[Node]:
 
 
 def _constant_in(law: Law, term: Node, known: set[str]) -> bool:
-    """Return whether a term speaks of nothing but parameters and what tells members apart."""
+    """Return whether a term speaks of nothing but parameters and what tells members apart; effects held at zero are nothing."""
+    still = {of for e in law.spec.effects.values() if e.predict == "transfer" for of in e.of}
     pending, seen = [term], set[str]()
     while pending:
         for name in names_in(pending.pop()):
@@ -64,6 +65,8 @@ def _constant_in(law: Law, term: Node, known: set[str]) -> bool:
                 continue
             symbol = law.namespace.scope.symbols.get(name)
             if symbol is None or symbol.kind in (Kind.PARAMETER, Kind.CONSTANT, Kind.INDEX):
+                continue
+            if symbol.kind is Kind.EFFECT and name in still:
                 continue
             if symbol.kind is Kind.EFFECT or (symbol.kind is Kind.INPUT and name not in known):
                 return False

@@ -19,6 +19,7 @@ from hplaw.fit.model import Model
 from hplaw.fit.nuts import Chains, Progress, sample, silent
 from hplaw.fit.runs import keep_runs
 from hplaw.law import Law
+from hplaw.law.format import EffectSpec
 from hplaw.posterior import standard_normals
 
 
@@ -74,6 +75,21 @@ class Fitted(msgspec.Struct, frozen=True, kw_only=True):
         """Return the number of members of the effect that tells most of them apart, or 1."""
         return max((e.size for e in self.density.model.effects.values() if e.active), default=1)
 
+    def effects(self) -> dict[str, EffectSpec]:
+        """Return the law's effects; one whose correlations were a matrix gets the mean covariance, as serving knows no other."""
+        found = dict(self.law.spec.effects)
+        for name, effect in self.density.model.effects.items():
+            if effect.concentration is None or not effect.active:
+                continue
+            lower = self.draws[f"{name}_cholesky"]
+            scales = np.stack([self.draws[s.name] for s in effect.scales], axis=1)
+            root = scales[:, :, None] * lower
+            covariance = np.einsum("dij,dkj->ik", root, root) / len(root)
+            found[name] = msgspec.structs.replace(
+                effect.spec, scale={}, correlation=None, covariance=covariance.tolist()
+            )
+        return found
+
     def parameters(self) -> dict[str, Array]:
         """Return the draws that serving needs: parameters, and scales and correlations with priors of their own."""
         effects = self.density.model.effects.values()
@@ -93,7 +109,7 @@ class Fitted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def fit_law(
-    law: Law, runs: pl.DataFrame, *, method: Method = "nuts", chains: int = 4, draws: int = 500, warmup: int | None = None,
+    law: Law, runs: pl.DataFrame, *, method: Method = "nuts", chains: int = 4, draws: int = 750, warmup: int | None = None,
     seed: int = 0, catalogue: Any = None, progress: Progress = silent,
 ) -> Fitted:  # fmt: skip
     """Return a law fitted to runs.

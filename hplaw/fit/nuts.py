@@ -50,7 +50,7 @@ def silent(share: float, words: str) -> None:
 
 
 def sample(
-    density: Density, normal: Normal, weights: Array, *, chains: int = 4, draws: int = 500, warmup: int | None = None,
+    density: Density, normal: Normal, weights: Array, *, chains: int = 4, draws: int = 750, warmup: int | None = None,
     seed: int = 0, adapt: bool = False, progress: Progress = silent,
 ) -> Chains:  # fmt: skip
     """Return chains of draws.

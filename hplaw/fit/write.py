@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
+import datetime as dt
 import io
 import os
 import platform
@@ -87,14 +87,14 @@ def fitted_spec(
     evidence = EvidenceSpec(
         runs=len(fitted.kept), groups=fitted.groups, data_sha256=sha256, data=data, code_version=f"hplaw {version('hplaw')}",
         hardware=f"{platform.machine()}, {os.cpu_count()} cores", sampler=fitted.sampler,
-        fitted=datetime.datetime.now(datetime.UTC).date().isoformat(), r_hat=_short(fitted.diagnostics.r_hat),
+        fitted=dt.datetime.now(dt.UTC).date().isoformat(), r_hat=_short(fitted.diagnostics.r_hat),
         ess=_short(fitted.diagnostics.ess), divergences=fitted.diagnostics.divergences,
         held_out={name: float(f"{value:.4g}") for name, value in {**verdict.held_out, **verdict.checks}.items()},
         failed=failed, accepted_with=failed if accept else [],
     )  # fmt: skip
     return msgspec.structs.replace(
         spec, status="calibrated", parameters=parameters, covariance=list[CovarianceSpec](), evidence=evidence,
-        predict=_predict(spec, verdict), domain=domain_seen(fitted.law, fitted.kept), effects=_effects(fitted),
+        predict=_predict(spec, verdict), domain=domain_seen(fitted.law, fitted.kept), effects=fitted.effects(),
     )  # fmt: skip
 
 
@@ -116,28 +116,6 @@ def _predict(spec: LawSpec, verdict: Verdict) -> PredictSpec:
     return PredictSpec(
         discrepancy=DiscrepancySpec(of=list(spec.decision.choose), covariance=rows, grows=grows)
     )
-
-
-def _effects(fitted: Fitted) -> dict[str, Any]:
-    """Return the effects; one whose correlations were a matrix gets the mean covariance, as serving knows no other."""
-    found = dict(fitted.law.spec.effects)
-    for name, effect in fitted.density.model.effects.items():
-        if effect.concentration is None or not effect.active:
-            continue
-        lower = fitted.draws[f"{name}_cholesky"]
-        scales = np.stack(
-            [
-                fitted.draws[s.name] if s.name in fitted.draws else np.ones(len(lower))
-                for s in effect.scales
-            ],
-            axis=1,
-        )
-        root = scales[:, :, None] * lower
-        covariance = np.einsum("dij,dkj->ik", root, root) / len(root)
-        found[name] = msgspec.structs.replace(
-            effect.spec, scale={}, correlation=None, covariance=covariance.tolist()
-        )
-    return found
 
 
 def domain_seen(law: Law, frame: pl.DataFrame) -> dict[str, list[float | str]]:
@@ -322,4 +300,12 @@ def _moments(parameters: Mapping[str, Array]) -> dict[str, Array]:
     return found
 
 
-__all__ = ["SERVED", "Verdict", "check_folder", "domain_seen", "thin", "write_folder", "write_served"]
+__all__ = [
+    "SERVED",
+    "Verdict",
+    "check_folder",
+    "domain_seen",
+    "thin",
+    "write_folder",
+    "write_served",
+]

@@ -1,0 +1,91 @@
+"""`hplaw fit` from the command line: what it writes, and how it refuses."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from hplaw.cli import main
+from hplaw.law import read_law
+
+
+def refused(words: Sequence[str | Path], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    status = main([str(word) for word in words])
+    err = capsys.readouterr().err.strip()
+    assert "\n" not in err
+    return status, err
+
+
+@pytest.mark.parametrize(
+    ("law", "words", "status", "say"),
+    [
+        ("no-such-law", [], 1, "no law is called 'no-such-law'"),
+        ("step-law-2025", [], 2, "step-law-2025 has no [fit]"),
+        ("TOY", [], 1, "no column 'loss', which toy needs"),
+        ("TOY", ["--map", "loss=fnal"], 2, "did you mean 'final'?"),
+        ("TOY", ["--map", "lss=final"], 2, "did you mean 'loss'?"),
+        ("TOY", ["--map", "final"], 2, "give name=value"),
+        ("TOY", ["--map", "loss=final", "--where", "final > 1e9"], 1, "no rows that --where lets through"),
+        ("TOY", ["--map", "loss=-final"], 1, "row 1: loss="),
+        ("TOY", ["--map", "loss=final", "--chains", "0"], 2, "give 1 to 64 chains"),
+        ("TOY", ["--data", "nowhere.csv"], 1, "nowhere.csv: there is no such file"),
+    ],
+)  # fmt: skip
+def test_wrong_input_is_refused_in_one_sentence(
+    law: str, words: list[str], status: int, say: str, toy_file: Path, runs_file: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    data: list[str | Path] = [] if "--data" in words else ["--data", runs_file]
+    name = toy_file if law == "TOY" else law
+    found = refused(["fit", name, *data, "--to", tmp_path / "out", *words], capsys)
+    assert found[0] == status, found
+    assert say in found[1]
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_fit_writes_a_folder_that_answers(
+    toy_file: Path, runs_file: Path, tmp_path: Path
+) -> None:
+    to = tmp_path / "mine"
+    words = [
+        "fit",
+        toy_file,
+        "--data",
+        runs_file,
+        "--map",
+        "loss=final",
+        "--method",
+        "map",
+        "--to",
+        to,
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "hplaw", *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "96 of 96 runs in 12 groups" in done.stdout
+    assert sorted(item.name for item in to.iterdir()) == [
+        "card.md",
+        "law.toml",
+        "moments.npz",
+        "plots",
+        "posterior.npz",
+    ]
+    law = read_law(to)
+    assert law.spec.evidence is not None
+    assert law.spec.evidence.failed == []
+    card = (to / "card.md").read_text()
+    for plot in (to / "plots").iterdir():
+        assert f"plots/{plot.name}" in card
+        assert plot.read_text().startswith("<svg")
+    asked = subprocess.run(
+        [sys.executable, "-m", "hplaw", "evaluate", "toy", "--laws", str(to), "--set", "n_params=1e9", "tokens=1e10"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert asked.returncode == 0, asked.stderr

@@ -238,10 +238,14 @@ def _exact(problem: _Problem) -> Decision | None:
     ridges = Ridges(_form(law), inputs, fixed)
     try:
         best = ridges.least(problem.start().T, low, high)
-        edges = ridges.plateau(best, PLATEAU, low, high)
-    except np.linalg.LinAlgError:
+        edges = (
+            [_plateau(problem, best.T, i) for i in range(len(free))]
+            if problem.bounded
+            else [(math.exp(a), math.exp(b)) for a, b in ridges.plateau(best, PLATEAU, low, high)]
+        )
+    except (np.linalg.LinAlgError, OverflowError):
         return None
-    if not ridges.convex or not (np.abs([best[0], *np.transpose(edges)]) < _LARGEST).all():
+    if not ridges.convex or not np.isfinite(edges).all() or np.abs(best).max() > _LARGEST:
         return None
     strays = [problem.shift[name][None] if name in problem.shift else None for name in law.chosen]
     own, least = _own(problem, ridges, inputs, best, strays, transfer=False)
@@ -253,7 +257,7 @@ def _exact(problem: _Problem) -> Decision | None:
     regret = float(ridges.mean(best, variance)[0]) - least
     return Decision(
         values=problem.values(best[0]), samples=own, transfer=other,
-        plateau={name: (math.exp(edges[i][0]), math.exp(edges[i][1])) for i, name in enumerate(free)},
+        plateau=dict(zip(free, edges, strict=True)),
         regret=max(math.expm1(regret), 0.0) if abs(regret) < 1 else None,
         lets={ridges.form.let: ridges.excess(best, strays)[0]} if ridges.form.let else {},
     )  # fmt: skip

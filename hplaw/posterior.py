@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hplaw.errors import LawError
-from hplaw.expression.compile import Function
+from hplaw.expression.compile import Function, Undefined
 from hplaw.law.format import EffectSpec
 from hplaw.law.formulas import check_call
 from hplaw.law.law import Law
@@ -379,7 +379,10 @@ def numpy_environment(law: Law, values: Mapping[str, Any]) -> Environment:
 
 @ft.lru_cache(maxsize=512)
 def growth(law: Law) -> Function | None:
-    """Return the function by which a law's discrepancy grows with `outside`, or None where it has none."""
+    """Return the function by which a law's discrepancy grows with `outside`, or None where it has none.
+
+    Where the law's formula has no value the growth is infinite, so that there is no interval.
+    """
     from hplaw.expression.backends import FLOATS
     from hplaw.expression.compile import compile_expression
     from hplaw.expression.scope import Kind, Symbol
@@ -390,4 +393,12 @@ def growth(law: Law) -> Function | None:
         return None
     formula = growth_formula(law.namespace, discrepancy.grows)
     scope = law.namespace.scope.with_symbol("outside", Symbol(Kind.INPUT))
-    return compile_expression(formula.tree, scope, FLOATS)
+    grows = compile_expression(formula.tree, scope, FLOATS)
+
+    def finite(names: Mapping[str, Any]) -> float:
+        try:
+            return float(grows(names))
+        except Undefined:
+            return math.inf
+
+    return finite

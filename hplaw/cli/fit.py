@@ -78,9 +78,9 @@ def fit(
             draws,
             warmup,
             seed,
-            accept,
-            all_draws,
             catalogue,
+            accept=accept,
+            all_draws=all_draws,
         )
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "hplaw":
@@ -98,7 +98,7 @@ def _prepare() -> None:
 
 def _posterior(
     law: Law, data: Path, maps: dict[str, str], where: str, to: Path, method: Literal["nuts", "map"], chains: int, draws: int,
-    warmup: int | None, seed: int, accept: bool, all_draws: bool, catalogue: Catalogue,
+    warmup: int | None, seed: int, catalogue: Catalogue, *, accept: bool, all_draws: bool,
 ) -> int:  # fmt: skip
     from hplaw.fit.card import Provenance, write_card
     from hplaw.fit.fitting import fit_law

@@ -103,7 +103,8 @@ class Fitted(msgspec.Struct, frozen=True, kw_only=True):
         }
         size = len(self.flat)
         for name, value in self.density.model.constants.items():
-            found[name] = np.broadcast_to(np.asarray(value, dtype=float), (size, *np.shape(value)))
+            one: Array = np.asarray(value, dtype=np.float64)
+            found[name] = np.broadcast_to(one, (size, *one.shape))
         order = {name: place for place, name in enumerate(self.law.spec.parameters)}
         return {name: found[name] for name in sorted(found, key=lambda n: order.get(n, len(order)))}
 

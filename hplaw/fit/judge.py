@@ -125,11 +125,14 @@ def predictive_checks(fitted: Fitted) -> tuple[dict[str, float], list[str]]:
     ):
         if len(item.rows) < 5:
             continue
-        ids = grouping.ids[item.rows] if grouping else np.zeros(len(item.rows), dtype=np.int64)
+        ids: NDArray[np.int64] = np.zeros(len(item.rows), dtype=np.int64)
+        if grouping is not None:
+            ids = grouping.ids[item.rows]
         real, made = _statistics(item.observed - mean, ids), _statistics(replicate - mean, ids)
         ending = f"_{number}" if several else ""
         for name, a in real.items():
-            share = float(np.mean(made[name] > a) + 0.5 * np.mean(made[name] == a))
+            other = made[name]
+            share = float((other > a).mean() + 0.5 * (other == a).mean())
             checks[f"check_{name}{ending}"] = share
             if not UNLIKELY <= share <= 1 - UNLIKELY:
                 failed.append(
@@ -268,7 +271,7 @@ def _scores(
         }
     if discrepancy is None:
         return found
-    hits: list[Array] = []
+    hits: list[NDArray[np.bool_]] = []
     for item in left:
         if item.measured is None or item.predicted is None or item.covariance is None:
             continue
@@ -276,7 +279,5 @@ def _scores(
         extra = discrepancy if others is None else others
         width = _SURE * np.sqrt(np.diag(item.covariance + extra))
         hits.append(np.abs(item.measured - item.predicted) <= width)
-    shares = np.mean(hits, axis=0)
-    return found | {
-        f"coverage_{name}": float(share) for name, share in zip(chosen, shares, strict=True)
-    }
+    shares: list[float] = np.mean(hits, axis=0).tolist()
+    return found | {f"coverage_{name}": share for name, share in zip(chosen, shares, strict=True)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 
@@ -18,7 +18,7 @@ RBFInterpolator: Any = importlib.import_module("scipy.interpolate").RBFInterpola
 
 
 @contextlib.contextmanager
-def double_precision() -> Iterator[None]:
+def double_precision() -> Generator[None]:
     """Within it JAX counts in 64 bits on this thread, and mixes types as numpyro needs.
 
     numpyro 0.22's NUTS divides a float by an integer array, which strict promotion refuses; the second and third line

@@ -86,11 +86,12 @@ def sample(
         key = jr.key(seed * 1000 + chain)
         place, inner = jr.split(key)
         x = 0.7 * jr.normal(place, (density.size,))
+        value, slope = gradient(x)
         for _ in range(20):  # nearer to the mode, until there is something to stand on
-            value, slope = gradient(x)
             if np.isfinite(value) and np.isfinite(slope).all():
                 break
             x = 0.5 * x
+            value, slope = gradient(x)
         known = numpyro.infer.util.ParamInfo(x, value, slope)
         return start(
             known, before, step_size=0.4, adapt_mass_matrix=adapt, dense_mass=adapt,

@@ -64,17 +64,6 @@ def _rows(**columns: Any) -> Any:
     )
 
 
-def _log(field: str, title: str, **more: Any) -> Any:
-    scale = alt.Scale(type="log", nice=False, padding=8, **more)
-    return {
-        "field": field,
-        "type": "quantitative",
-        "title": title,
-        "scale": scale,
-        "axis": alt.Axis(format="~s" if "rate" not in title else "~g", tickCount=5),
-    }
-
-
 def _predicted(fitted: Fitted) -> list[tuple[str, bool, Array, Array]]:
     places = np.linspace(0, len(fitted.flat) - 1, min(200, len(fitted.flat))).astype(int)
     found = fitted.density.predict(fitted.flat[places])

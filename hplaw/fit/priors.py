@@ -15,17 +15,21 @@ from hplaw.law.priors import CORRELATIONS, LIKELIHOODS, PRIORS
 from hplaw.law.scope import index_symbol
 
 
+def _truncated(mean: Any, sd: Any, low: Any, high: Any) -> Any:
+    return dist.TruncatedNormal(mean, sd, low=low, high=high)
+
+
 _DISTRIBUTIONS: Mapping[str, Callable[..., Any]] = {
-    "normal": lambda mean, sd: dist.Normal(mean, sd),
-    "lognormal": lambda mean, sd: dist.LogNormal(mean, sd),
-    "halfnormal": lambda scale: dist.HalfNormal(scale),
-    "uniform": lambda low, high: dist.Uniform(low, high),
-    "beta": lambda a, b: dist.Beta(a, b),
-    "gamma": lambda shape, rate: dist.Gamma(shape, rate),
-    "student_t": lambda freedom, mean, scale: dist.StudentT(freedom, mean, scale),
-    "exponential": lambda rate: dist.Exponential(rate),
-    "truncnormal": lambda mean, sd, low, high: dist.TruncatedNormal(mean, sd, low=low, high=high),
-}  # fmt: skip
+    "normal": dist.Normal,
+    "lognormal": dist.LogNormal,
+    "halfnormal": dist.HalfNormal,
+    "uniform": dist.Uniform,
+    "beta": dist.Beta,
+    "gamma": dist.Gamma,
+    "student_t": dist.StudentT,
+    "exponential": dist.Exponential,
+    "truncnormal": _truncated,
+}
 
 
 class Prior:

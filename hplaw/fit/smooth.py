@@ -58,17 +58,20 @@ def smooth(x: Array, z: Array) -> Surface | None:
     - `x`: logarithms of the chosen quantities `[run, quantity]`.
     - `z`: logarithm of the loss `[run]`.
     """
-    if len(z) < MIN_RUNS or min(len(np.unique(column)) for column in x.T) < 3:
+    columns: list[Array] = [x[:, i] for i in range(x.shape[1])]
+    if len(z) < MIN_RUNS or min(len(np.unique(column)) for column in columns) < 3:
         return None
-    scale = np.array([float(np.median(np.diff(np.unique(np.round(column, 6))))) for column in x.T])
+    scale = np.array([_spacing(column) for column in columns])
     capped = np.minimum(z, z.min() + np.log1p(CAP))
     try:
         spline = RBFInterpolator(x / scale, capped, kernel="thin_plate_spline", smoothing=SMOOTHING)
     except np.linalg.LinAlgError:
         return None
     low, high = x.min(axis=0), x.max(axis=0)
-    axes = [np.linspace(a, b, _GRID) for a, b in zip(low, high, strict=True)]
-    grid = np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")], axis=1)
+    axes: list[Array] = [
+        np.linspace(float(a), float(b), _GRID) for a, b in zip(low, high, strict=True)
+    ]
+    grid: Array = np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")], axis=1)
     values = spline(grid / scale)
     start = grid[int(np.argmin(values))]
 
@@ -82,3 +85,9 @@ def smooth(x: Array, z: Array) -> Surface | None:
         spline=spline, scale=scale, low=low, high=high, best=best, least=objective(best),
         inside=bool(((best > low + edge) & (best < high - edge)).all()),
     )  # fmt: skip
+
+
+def _spacing(column: Array) -> float:
+    """Return the median distance of the different values of a column."""
+    values: Array = np.unique(np.round(column, 6))
+    return float(np.median(values[1:] - values[:-1]))

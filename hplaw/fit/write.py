@@ -9,7 +9,7 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -143,6 +143,7 @@ def with_examples(spec: LawSpec, law: Law) -> LawSpec:
             status, values = plain_outputs(law, example.given, want=list(example.expect))
         except (HplawError, Undefined):
             continue
+        state: Any = None if status == "ok" else status
         expect = {name: values[name] for name in example.expect or values if name in values}
         plain = {
             name: value for name, value in expect.items() if isinstance(value, float | int | str)
@@ -153,9 +154,9 @@ def with_examples(spec: LawSpec, law: Law) -> LawSpec:
                     given=example.given,
                     expect=plain,
                     rtol=EXAMPLE_RTOL,
-                    status=None if status == "ok" else status,
+                    status=state,
                 )
-            )  # pyright: ignore[reportArgumentType]
+            )
     if not kept:
         message = (
             f"{law.id} gives no number in the middle of its domain; the fit is not worth keeping"
@@ -249,7 +250,7 @@ def check_folder(to: Path) -> None:
 
 
 @contextlib.contextmanager
-def _whole(to: Path) -> Iterator[Path]:
+def _whole(to: Path) -> Generator[Path]:
     """Yield a temporary folder beside the one wanted, put in its place when all is written and safe on the disk."""
     to = to.absolute()
     to.parent.mkdir(parents=True, exist_ok=True)

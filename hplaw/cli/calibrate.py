@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from hplaw.cli.page import Page, write
+from hplaw.cli.reading import parse_pairs
 from hplaw.cli.statuses import FAILED, OK
 from hplaw.cli.sweep import Address, Launch, Workers, launcher_of, needing, progress_line
 from hplaw.human import number, plural
@@ -33,9 +34,13 @@ def calibrate(
     budget: Annotated[str | None, Parameter(help="Train no longer than this: 10m, 2h or 5kWh; the law is fitted to what is there.")] = None,
     method: Annotated[Literal["nuts", "map"], Parameter(help="nuts samples the posterior, map draws around its mode.")] = "nuts",
     accept: Annotated[bool, Parameter(negative=(), help="Serve the law although a check failed; recorded in it.")] = False,
+    runs: Annotated[Path | None, Parameter(help="A table of a few best settings of your own (n_params, tokens, peak_lr, batch_tokens), or of runs with their loss: nothing is trained then.")] = None,
+    map_: Annotated[list[str] | None, Parameter(name="--map", negative=(), help="A quantity as a formula over the table's columns: peak_lr=lr; may be repeated.")] = None,
     launch: Launch = "here", workers: Workers = 1, address: Address = None,
 ) -> int:  # fmt: skip
     """Train a sweep on this machine, fit a law to it, and say what changed; cut off, it goes on where it was."""
+    if runs is not None:
+        return _few(runs, parse_pairs(map_, "--map"), to)
     with needing("a calibration"):
         from hplaw.runs import Store
         from hplaw_experiments.calibrate import (
@@ -67,6 +72,28 @@ def calibrate(
             accept=accept, progress=_share,
         )  # fmt: skip
     return _say(law, to, time.monotonic() - began)
+
+
+def _few(runs: Path, maps: dict[str, str], to: Path) -> int:
+    """Write the law that a few settings of the user's own lead to."""
+    with needing("a calibration"):
+        from hplaw.catalogue import load_catalogue
+        from hplaw.fit.runs import sha256_of
+        from hplaw.runs.importing import read_mapped
+        from hplaw_experiments.few_runs import read_settings, write_law_of
+
+        settings = read_settings(read_mapped(runs, maps=maps)[0])
+        law, shares = write_law_of(
+            settings, to, catalogue=load_catalogue(), data=runs.name, sha256=sha256_of(runs)
+        )
+    page = Page()
+    page.line(f"wrote {to}: {law.address}, from {plural(len(settings), 'best setting')}")
+    page.heading("Averaged from")
+    page.table([(name, f"{share:.0%}") for name, share in shares.items()])
+    page.line()
+    page.line(f"next: hplaw recommend --laws {to} --law {law.id} --params 1B --tokens 20B")
+    write(str(page))
+    return OK
 
 
 def _say(law: Law, to: Path, seconds: float) -> int:

@@ -46,6 +46,27 @@ def import_runs(
 
     **Raises:** `DataError` and `QueryError` naming file, column and row.
     """
+    table, unfinished = read_mapped(path, maps=maps, where=where)
+    source = f"{path.name} sha256:{sha256_of(path)[:16]}"
+    added = 0
+    # a row that stands twice in a file is two runs, told apart by how often it came before
+    repeats: dict[str, int] = {}
+    for row in table.iter_rows(named=True):
+        said = {name: value for name, value in row.items() if value is not None}
+        text = json.dumps(said, sort_keys=True)
+        number = repeats[text] = repeats.get(text, 0) + 1
+        key = hashlib.sha256(f"{path.name}\n{number}\n{text}".encode()).hexdigest()
+        added += store.put({**said, "key": key, "source": source, "sweep": sweep or None})
+    return Imported(len(table), added, unfinished, tuple(table.columns))
+
+
+def read_mapped(
+    path: Path, *, maps: Mapping[str, str] | None = None, where: str = ""
+) -> tuple[pl.DataFrame, int]:
+    """Return the quantities in a file, by row and checked, and how many rows were of runs that had not ended.
+
+    **Raises:** as `import_runs`.
+    """
     words, maps = vocabulary(), dict(maps or {})
     for name in maps:
         if name not in words and name not in SIDE_COLUMNS:
@@ -71,17 +92,7 @@ def import_runs(
         checked(column, words[name], path) if name in words else _side(column, name, path)
         for name, column in found.items()
     ]
-    source = f"{path.name} sha256:{sha256_of(path)[:16]}"
-    added = 0
-    # a row that stands twice in a file is two runs, told apart by how often it came before
-    repeats: dict[str, int] = {}
-    for row in pl.DataFrame(series).iter_rows(named=True):
-        said = {name: value for name, value in row.items() if value is not None}
-        text = json.dumps(said, sort_keys=True)
-        number = repeats[text] = repeats.get(text, 0) + 1
-        key = hashlib.sha256(f"{path.name}\n{number}\n{text}".encode()).hexdigest()
-        added += store.put({**said, "key": key, "source": source, "sweep": sweep or None})
-    return Imported(len(table), added, unfinished, tuple(found))
+    return pl.DataFrame(series), unfinished
 
 
 def _side(column: pl.Series, name: str, path: Path) -> pl.Series:

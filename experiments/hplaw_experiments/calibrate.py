@@ -33,6 +33,9 @@ LAW = "own-surface"
 TABLE = "runs.parquet"
 """The table of runs beside the law's folder, to which the law was fitted."""
 
+DRAWS = 1000
+"""Draws of each of four chains: few small runs leave the bowl's shape wide, and the chains slow."""
+
 KWH = 3.6e6
 """Joules of a kilowatt hour."""
 
@@ -156,7 +159,7 @@ def fit_table(
     table.select(known).write_parquet(partial)
     partial.replace(data)
     runs = read_runs(data, law=law)
-    fitted = fit_law(law, runs, method=method, seed=seed, progress=told)
+    fitted = fit_law(law, runs, method=method, draws=DRAWS, seed=seed, progress=told)
     judgement = judge(fitted, progress=told)
     where = Provenance(law=law.id, data=data.name, maps={}, where="", method=method, seed=seed)
     return write_folder(

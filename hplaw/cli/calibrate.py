@@ -125,7 +125,7 @@ def _say(law: Law, to: Path, seconds: float) -> int:
         page.table(rows, head=("quantity", "here", "law", "says", "here is"))
     page.line()
     if served:
-        page.line(f"next: hplaw recommend --laws {to} --given n_params={law.spec.constants['n_ref']:g} --tokens {law.spec.constants['d_ref']:g}")  # fmt: skip
+        page.line(f"next: hplaw recommend --laws {to} --law {law.id} --given n_params={law.spec.constants['n_ref']:g} --tokens {law.spec.constants['d_ref']:g}")  # fmt: skip
     write(str(page))
     if not served:
         print("hplaw: the law is written but will not be served; look at its card, and calibrate with --accept to serve it anyway", file=sys.stderr)  # fmt: skip

@@ -14,7 +14,7 @@ from hplaw.expression.backends import Undefined
 from hplaw.law import Law
 from hplaw.listing import known_quantities
 from hplaw.plan import Candidate, Route, Slot, check_want, choose, find_route
-from hplaw.point import SILENT, Point, closed_form, point
+from hplaw.point import Point, plain_point
 from hplaw.power import power_law
 from hplaw.question import Question
 
@@ -36,7 +36,7 @@ class Derivation:
         self.reasons: dict[str, str] = dict(route.reasons)
         self.passed: list[tuple[Law, str, str]] = []
         self._ranked: dict[str, list[Candidate]] = {}
-        self._points: dict[Law, Point] = {}
+        self._points: dict[Law, Point | None] = {}
 
     def run(self) -> None:
         """Derive every quantity of the route."""
@@ -65,7 +65,7 @@ class Derivation:
         return {}
 
     def _ready(self, candidate: Candidate) -> bool:
-        return all(name in self.known for name in candidate.needs)
+        return not candidate.needs or all(name in self.known for name in candidate.needs)
 
     def _fill(self, slot: Slot, ranked: Sequence[Candidate]) -> None:
         name = slot.quantity
@@ -158,44 +158,22 @@ class Derivation:
             law = candidate.law
             if law is source or not self._ready(candidate):
                 continue
-            needed = (
-                {**known, **{n: self.known[n] for n in candidate.needs}}
-                if candidate.needs
-                else known
-            )
+            needs = candidate.needs
+            needed = {**known, **{n: self.known[n] for n in needs}} if needs else known
             power = power_law(law, name)
             try:
-                value = (
-                    power.value(needed) if power else self.value(law, name, needed, self._points)
-                )
+                value = power.value(needed) if power else self._plain(law, name, needed)
             except Undefined:
                 continue
             if value is not None:
                 yield law, value
 
-    def value(self, law: Law, name: str, known: Mapping[str, Any], points: dict[Law, Point]) -> Any:
-        """Return a law's plain value of a quantity, or None where it has none without a search.
-
-        `points` keeps the law at this point, for the other quantities that it gives.
-        """
-        if law.spec.kind != "formula":
-            return None
-        try:
-            free = [chosen for chosen in law.chosen if known.get(chosen) is None]
-            if free:
-                chosen = closed_form(law, known) if len(free) == len(law.chosen) else None
-                if chosen is None:
-                    return None
-                if name in chosen:
-                    return chosen[name]
-                known = {**known, **chosen}
-            here = points.get(law)
-            if here is None:
-                here = points[law] = point(law, known)
-            value = None if here.status in SILENT else here.output(name)
-        except (QueryError, Undefined):
-            return None
-        return None if isinstance(value, tuple) else value
+    def _plain(self, law: Law, name: str, known: Mapping[str, Any]) -> Any:
+        """Return a law's value without a search; the law at the point is kept for other quantities that it gives."""
+        if law not in self._points:
+            self._points[law] = plain_point(law, known)
+        here = self._points[law]
+        return here.plain(name) if here else None
 
     @ft.cached_property
     def chain(self) -> list[tuple[str, Law, dict[str, None]]]:

@@ -1,7 +1,7 @@
 """How answers move with what is given: d ln(answer) / d ln(given), along the laws that were chosen.
 
-The slopes of each law are multiplied along the derivation. Those of a power law are its exponents, found once;
-others are taken by differences at the point.
+The slopes of each law are multiplied along the derivation. Those of a power law are its exponents, found once; others
+are derivatives of its formulas at the point, or differences where a function has none.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from hplaw.derive import Derivation
+from hplaw.expression import Undefined
 from hplaw.law import Law
-from hplaw.point import inputs
+from hplaw.point import Point, inputs, plain_point
 from hplaw.power import power_law
 from hplaw.question import Question
+from hplaw.slope import slope
 
 
 _STEP = 1e-4
@@ -35,8 +37,8 @@ def elasticities(question: Question, found: Derivation) -> dict[str, dict[str, f
     for name, law, own in found.chain:
         total: dict[str, float] = {}
         for source, partial in _partials(found, name, law, own, slopes).items():
-            for given, slope in slopes[source].items():
-                total[given] = total.get(given, 0.0) + partial * slope
+            for given, total_slope in slopes[source].items():
+                total[given] = total.get(given, 0.0) + partial * total_slope
         slopes[name] = total
     return {
         name: {
@@ -56,16 +58,42 @@ def _partials(
     if power is not None:
         return {source: exponent for source, exponent in power.exponents if source in slopes}
     known = {**found.known, **own}
+    here = plain_point(law, known)
+    value = here.plain(name) if here else None
+    if here is None or not isinstance(value, float) or value <= 0:
+        return {}
     partials: dict[str, float] = {}
     for item in inputs(law):
         source = item.known
-        value = known.get(source)
-        if source not in slopes or not isinstance(value, float) or value <= 0:
-            continue
-        high, low = (
-            found.value(law, name, {**known, source: value * math.exp(side * _STEP)}, {})
-            for side in (1, -1)
-        )
-        if isinstance(high, float) and isinstance(low, float) and high > 0 and low > 0:
-            partials[source] = (math.log(high) - math.log(low)) / (2 * _STEP)
+        given = known.get(source)
+        if source in slopes and isinstance(given, float) and given > 0:
+            partial = _closed(here, name, item.name, own, known)
+            partial = _difference(law, name, source, known) if partial is None else partial
+            if partial is not None:
+                partials[source] = partial
     return partials
+
+
+def _closed(
+    here: Point, name: str, by: str, own: Mapping[str, None], known: Mapping[str, Any]
+) -> float | None:
+    """Return the slope by the derivative of the law's formulas, or None where it has none at the point."""
+    form = slope(here.law, name, by, chosen=bool(own))
+    if form is None or any(known.get(word) is None for word in form.stood_in):
+        return None
+    try:
+        return form.at(here)
+    except Undefined:
+        return None
+
+
+def _difference(law: Law, name: str, source: str, known: Mapping[str, Any]) -> float | None:
+    """Return the slope between two points aside, or None where the law does not speak at both."""
+    logs: list[float] = []
+    for side in (1, -1):
+        aside = plain_point(law, {**known, source: known[source] * math.exp(side * _STEP)})
+        value = aside.plain(name) if aside else None
+        if not isinstance(value, float) or value <= 0:
+            return None
+        logs.append(math.log(value))
+    return (logs[0] - logs[1]) / (2 * _STEP)

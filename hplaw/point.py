@@ -108,6 +108,16 @@ class Point(msgspec.Struct, frozen=True):
                 raise Undefined(message)
         return value
 
+    def plain(self, name: str) -> Any:
+        """Return a number or category that the law gives here or that was chosen, None where it has none."""
+        if name in self.law.chosen:
+            return self.environment[name]
+        try:
+            value = self.output(name)
+        except Undefined:
+            return None
+        return None if is_tuple(value) else value
+
     def _where(self, problem: str) -> str:
         given = ", ".join(
             f"{i.name}={_show(self.environment.get(i.name))}"
@@ -157,6 +167,52 @@ def point(law: Law, known: Mapping[str, Any]) -> Point:
     **Raises:** `QueryError` naming the input that is not known.
     """
     environment = standing(law)
+    try:
+        _bind(law, known, environment)
+        for case in law.point.cases:
+            if case.holds(environment):
+                return Point(law, case.status, case.say, environment)
+    except Undefined as error:
+        return Point(law, "undefined", f"{law.id} has no value here: {error}", environment)
+    return Point(law, "ok", None, environment)
+
+
+def plain_point(law: Law, known: Mapping[str, Any]) -> Point | None:
+    """Return a law at a point, what it chooses at its closed form; None where it has no value without a search."""
+    if law.spec.kind != "formula":
+        return None
+    free = [name for name in law.chosen if known.get(name) is None]
+    try:
+        if free:
+            chosen = closed_form(law, known) if len(free) == len(law.chosen) else None
+            if chosen is None:
+                return None
+            known = {**known, **chosen}
+        return point(law, known)
+    except QueryError:
+        return None
+
+
+def closed_form(law: Law, known: Mapping[str, Any]) -> dict[str, float] | None:
+    """Return a decision's closed form at the law's best single values, or None where it has none or no value here."""
+    if not law.optimum:
+        return None
+    environment = standing(law)
+    try:
+        _bind(law, {**known, **dict.fromkeys(law.chosen, 1.0)}, environment)
+        for name in law.chosen:
+            del environment[name]
+        found = {name: float(form(environment)) for name, form in law.point.optimum.items()}
+    except (Undefined, KeyError):
+        return None
+    return found if all(math.isfinite(value) and value > 0 for value in found.values()) else None
+
+
+def _bind(law: Law, known: Mapping[str, Any], environment: Environment) -> None:
+    """Put a law's inputs into its environment, last those that follow from the others.
+
+    **Raises:** `QueryError` naming the input that is not known; `Undefined` where a stand-in has no value.
+    """
     late: list[Input] = []
     for item in inputs(law):
         value = known.get(item.known)
@@ -169,31 +225,10 @@ def point(law: Law, known: Mapping[str, Any]) -> Point:
         else:
             message = f"{law.id} needs {item.known}; give it"
             raise QueryError(message, field=item.known, conflict=True)
-    try:
-        for item in late:
-            assert item.formula is not None
-            value = item.formula(environment)
-            environment[item.name] = (value,) * len(item.over) if item.over else value
-        for case in law.point.cases:
-            if case.holds(environment):
-                return Point(law, case.status, case.say, environment)
-    except Undefined as error:
-        return Point(law, "undefined", f"{law.id} has no value here: {error}", environment)
-    return Point(law, "ok", None, environment)
-
-
-def closed_form(law: Law, known: Mapping[str, Any]) -> dict[str, float] | None:
-    """Return a decision's closed form at the law's best single values, or None where it has none or no value here."""
-    if not law.optimum:
-        return None
-    environment = point(law, {**known, **dict.fromkeys(law.chosen, 1.0)}).environment
-    for name in law.chosen:
-        del environment[name]
-    try:
-        found = {name: float(form(environment)) for name, form in law.point.optimum.items()}
-    except (Undefined, KeyError):
-        return None
-    return found if all(math.isfinite(value) and value > 0 for value in found.values()) else None
+    for item in late:
+        assert item.formula is not None
+        value = item.formula(environment)
+        environment[item.name] = (value,) * len(item.over) if item.over else value
 
 
 def _bound(law: Law, item: Input, value: Any) -> Any:

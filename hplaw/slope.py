@@ -1,0 +1,81 @@
+"""The slopes of a law as formulas: d ln(output) / d ln(input), compiled once beside the law's own."""
+
+from __future__ import annotations
+
+import functools as ft
+from collections.abc import Mapping
+
+import msgspec
+
+from hplaw.expression import Kind, Symbol, Type
+from hplaw.expression.compile import Function
+from hplaw.expression.differentiate import Derivative, NoRule
+from hplaw.expression.tree import Node
+from hplaw.law.law import Law
+from hplaw.law.program import Environment, unroll
+from hplaw.law.scope import Formula
+from hplaw.law.settled import spoken
+from hplaw.point import Point, inputs
+
+
+class Slope(msgspec.Struct, frozen=True):
+    """One slope of a law.
+
+    - `function`: its value in an environment of the law that has the names of `lets` besides; None where it is zero.
+    - `stood_in`: names that must be known, as what stands in for them may move too.
+    """
+
+    function: Function | None
+    lets: Mapping[str, Function]
+    stood_in: tuple[str, ...]
+
+    def at(self, here: Point) -> float:
+        """Return the slope at a point.
+
+        **Raises:** `Undefined` where it has no value.
+        """
+        if self.function is None:
+            return 0.0
+        environment = Environment(here.environment, {**here.environment.lets, **self.lets})
+        return float(self.function(environment))
+
+
+@ft.lru_cache(maxsize=4096)
+def slope(law: Law, output: str, by: str, *, chosen: bool) -> Slope | None:
+    """Return the slope of an output, or None where it has a function without derivative.
+
+    **Arguments:**
+
+    - `by`: the input that moves.
+    - `chosen`: whether what the law chooses follows, at the closed form of its decision; it stays otherwise.
+    """
+    trees: dict[str, Node] = {name: let.tree for name, let in law.namespace.lets.items()}
+    if chosen:
+        trees |= {name: form.tree for name, form in law.optimum.items()}
+    tree = trees[output] if output in law.chosen else law.outputs[output][0].tree
+    derivative = Derivative(by, trees)
+    try:
+        found = derivative.relative(tree)
+    except NoRule:
+        return None
+    words = spoken(law.namespace, tree).union(
+        *(spoken(law.namespace, form.tree) for form in law.optimum.values() if chosen)
+    )
+    stood_in = tuple(i.known for i in inputs(law) if i.formula is not None and i.name in words)
+    if found is None:
+        return Slope(None, {}, stood_in)
+    return _compile(law, derivative, found, stood_in)
+
+
+def _compile(law: Law, derivative: Derivative, tree: Node, stood_in: tuple[str, ...]) -> Slope:
+    scope, backend = law.namespace.scope, law.point.backend
+    over = {name: scope.symbols[let].indices for name, let in derivative.let_of.items()}
+    for name, indices in over.items():
+        scope = scope.with_symbol(name, Symbol(Kind.LET, Type.NUMBER, indices))
+    namespace = msgspec.structs.replace(law.namespace, scope=scope)
+
+    def function(node: Node, free: tuple[str, ...]) -> Function:
+        return unroll(namespace, Formula("", node, Type.NUMBER, free), backend, free)
+
+    lets = {name: function(node, over[name]) for name, node in derivative.lets_made.items()}
+    return Slope(function(tree, ()), lets, stood_in)

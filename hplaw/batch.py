@@ -7,7 +7,7 @@ its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hplaw.catalogue import Catalogue
 from hplaw.choose import NeedsSearch, in_rows
-from hplaw.columns import Column, Columns, ask_column
+from hplaw.columns import Column, Columns, ask_column, followed
 from hplaw.derive import route_of
 from hplaw.errors import HplawError
 from hplaw.law import Law
@@ -143,6 +143,8 @@ class _Walk:
         self.sources: dict[str, _Source] = {}
         self.away: dict[Law, tuple[int, Array]] = {}
         self.asked: dict[tuple[Law, bytes], Column] = {}
+        self.passed = np.zeros(self.size, dtype=np.int64)
+        """Whether some law that came first had no value for a row, 1 or 0."""
 
     def run(self) -> None:
         leaders: dict[str, tuple[list[Law], NDArray[np.int64]]] | None = None
@@ -156,18 +158,24 @@ class _Walk:
             self._fill(slot.quantity, slot.candidates, lead)
 
     def _distance(self, law: Law) -> tuple[int, Array]:
-        """Return how many categories of a law's domain differ, and the e-folds outside it by row."""
+        """Return the distance to a law's domain when it was first looked at, by which it is ranked."""
         found = self.away.get(law)
         if found is None:
-            differs, total = 0, np.zeros(self.size)
-            for name, seen in law.spec.domain.items():
-                value = self.known.get(name)
-                if isinstance(value, str):
-                    differs += value not in seen
-                elif value is not None:
-                    total = total + np.nan_to_num(_outside(value, float(seen[0]), float(seen[1])))
-            found = self.away[law] = (differs, total)
+            found = self.away[law] = self._measured(law, frozenset())
         return found
+
+    def _measured(self, law: Law, own: frozenset[str]) -> tuple[int, Array]:
+        """Return how many categories of a law's domain differ, and the e-folds outside it by row, as known now."""
+        differs, total = 0, np.zeros(self.size)
+        known = {name: value for name, value in self.known.items() if name not in own}
+        known |= followed(law, known)
+        for name, seen in law.spec.domain.items():
+            value = known.get(name)
+            if isinstance(value, str):
+                differs += value not in seen
+            elif value is not None:
+                total = total + np.nan_to_num(_outside(value, float(seen[0]), float(seen[1])))
+        return differs, total
 
     def _ranks(self, candidates: Sequence[Candidate]) -> NDArray[np.int64]:
         """Return for every row the candidates in order, best first: `[place, row]`."""
@@ -236,6 +244,7 @@ class _Walk:
                     if values is None:
                         continue
                     speaks = np.isfinite(values)
+                    self.passed[rows[~speaks]] = 1
                     preferred = candidate.preferred < len(self.question.prefer)
                     sure = speaks & ((column.doubtful == 0) | preferred)
                     take = sure | (speaks & (source.law[rows] < 0))
@@ -277,7 +286,7 @@ class _Walk:
                 if name not in own
             }
             found = self.asked[key] = ask_column(
-                law, inputs, self._distance(law)[1][rows], intervals=self._shown(law)
+                law, inputs, self._measured(law, own)[1][rows], intervals=self._shown(law)
             )
         return found
 
@@ -330,9 +339,8 @@ class _Walk:
         away = [(self._distance(law)[1] > 0).astype(np.int64) for law in laws]
         doubt = [self._doubt(law) for law in laws]
         telling = np.array([int(question_share(q) > TELLING) for q in self.questions])
-        keys = np.ascontiguousarray(
-            np.stack([*(self.sources[name].law for name in behind), *away, *doubt, telling], axis=1)
-        )
+        sources = [self.sources[name].law for name in behind]
+        keys = np.stack([*sources, *away, *doubt, telling, self.passed], axis=1)
         found: dict[bytes, list[str]] = {}
         result: list[list[str]] = []
         for i, row in enumerate(keys):
@@ -344,7 +352,8 @@ class _Walk:
                     for name, index in zip(behind, _whole(row), strict=False)
                     if index >= 0
                 }
-                used = [law for law in laws if law in source.values()]
+                needed = _rest_on(wanted, source)
+                used = [law for law in laws if law in needed]
                 seen = [
                     Seen(
                         law,
@@ -354,7 +363,8 @@ class _Walk:
                     )
                     for law in used
                 ]
-                codes = found[key] = codes_of(self.questions[i], seen, source, catalogue)
+                codes = codes_of(self.questions[i], seen, source, catalogue)
+                found[key] = codes = codes + ["passed-over"] * int(self.passed[i])
             result.append(codes)
         return result
 
@@ -377,6 +387,18 @@ class _Walk:
                 used = [source.laws[i] for i in sorted({*_whole(source.law)}) if i >= 0]
                 stack.extend(n for law in used for n in law.inputs if n in self.sources)
         return list(found)
+
+
+def _rest_on(wanted: Sequence[str], source: Mapping[str, Law]) -> set[Law]:
+    """Return the laws that wanted quantities of one row rest on, by the law of each quantity."""
+    found: set[str] = set()
+    stack = [name for name in wanted if name in source]
+    while stack:
+        name = stack.pop()
+        if name not in found:
+            found.add(name)
+            stack.extend(n for n in source[name].inputs if n in source)
+    return {source[name] for name in found}
 
 
 def _outside(value: Array, low: float, high: float) -> Array:

@@ -93,6 +93,9 @@ def choose_rows(law: Law, bound: Mapping[str, Any], free: Sequence[str], wider: 
 
 
 def _outer(levels: Mapping[str, Array]) -> dict[str, tuple[Array, Array]]:
+    """Return the 90 percent interval by row; what no scenario moves, or moves out of all bounds, has none."""
+    for found in levels.values():
+        found[~(np.isfinite(found).all(axis=1) & (found[:, 0] < found[:, -1]))] = np.nan
     return {name: (found[:, 0].copy(), found[:, -1].copy()) for name, found in levels.items()}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools as ft
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -10,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hplaw.choose import choose_rows, chunks, rows_of
+from hplaw.domain import domain
+from hplaw.expression.compile import Function
 from hplaw.gaussian import NORMAL_QUANTILES, closed, log_deviation
-from hplaw.interval import Run, quantiles, stretch_of
+from hplaw.interval import Run, drawn_inputs, quantiles, stretch_of
 from hplaw.law import Law
 from hplaw.law.program import Environment, unroll
 from hplaw.narrow import is_column
@@ -96,12 +99,15 @@ def ask_column(law: Law, known: Mapping[str, Any], outside: Array, *, intervals:
             if not law.quantity(name).categorical
         }
     found, transfers = dict(chosen.intervals), dict(chosen.transfers)
-    if intervals and scenarios(law).uncertain:
+    drawn = drawn_inputs(law, known)
+    if intervals and (scenarios(law).uncertain or drawn):
         decided = law.spec.decision.minimise if law.spec.decision else None
         for name in values:
-            found.update(_interval(law, name, values, bound, wider, chosen.lets))
+            found.update(_interval(law, name, values, bound, drawn, wider, chosen.lets))
             if scenarios(law).transfer and name != decided:
-                transfers.update(_interval(law, name, values, bound, wider, {}, transfer=True))
+                transfers.update(
+                    _interval(law, name, values, bound, drawn, wider, {}, transfer=True)
+                )
     values.update(chosen.values)
     for value in values.values():
         value[silent | ~np.isfinite(value)] = np.nan
@@ -117,12 +123,34 @@ def _bind(law: Law, known: Mapping[str, Any]) -> dict[str, Any]:
             bound[item.name] = value
     for item in inputs(law):
         if item.name not in bound:
-            formula = law.namespace.formula(
-                str(law.inputs[item.name].missing), table="inputs", key=item.name
-            )
             environment = numpy_environment(law, {**scenarios(law).point, **bound})
-            bound[item.name] = unroll(law.namespace, formula, numpy(), ())(environment)
+            bound[item.name] = _stand_in(law, item.name)(environment)
     return bound
+
+
+@ft.lru_cache(maxsize=1024)
+def _stand_in(law: Law, name: str) -> Function:
+    """Return the function of the formula that stands in for an input."""
+    formula = law.namespace.formula(str(law.inputs[name].missing), table="inputs", key=name)
+    return unroll(law.namespace, formula, numpy(), ())
+
+
+def followed(law: Law, known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the inputs of a law's domain that follow from those known by row, as far as they do."""
+    late = [item.name for item in domain(law).follows if known.get(item.name) is None]
+    if not late:
+        return {}
+    early = {i.name: known.get(i.known, i.default) for i in inputs(law)}
+    early = {name: value for name, value in early.items() if value is not None}
+    found: dict[str, Any] = {}
+    for name in late:
+        environment = numpy_environment(law, {**scenarios(law).point, **early})
+        try:
+            with np.errstate(all="ignore"):
+                found[name] = _stand_in(law, name)(environment)
+        except KeyError:  # it follows from what is not known
+            continue
+    return found
 
 
 def _cases(law: Law, environment: Environment, size: int) -> tuple[Mask, NDArray[np.int64]]:
@@ -145,12 +173,13 @@ def _row_values(output: Any, environment: Environment, size: int) -> Array:
 
 
 def _interval(
-    law: Law, name: str, values: dict[str, Array], bound: Mapping[str, Any], wider: Array, lets: Mapping[str, Array],
-    *, transfer: bool = False,
+    law: Law, name: str, values: dict[str, Array], bound: Mapping[str, Any], drawn_in: Mapping[str, Array], wider: Array,
+    lets: Mapping[str, Array], *, transfer: bool = False,
 ) -> dict[str, tuple[Array, Array]]:  # fmt: skip
     """Return the 90 percent interval of one output by row: in closed form, or from scenarios a chunk of rows at a time.
 
-    The value of a fitted law is the median of its scenarios, and is put in its place.
+    The value of a fitted law is the median of its scenarios, and is put in its place. `drawn_in` has the inputs that
+    are not known, scenario by scenario.
     """
     value, drawn = values[name], scenarios(law)
     if not law.chosen and closed(law, name, transfer=transfer):
@@ -164,16 +193,17 @@ def _interval(
     levels = np.full((len(value), 5), np.nan)
     for part in chunks(len(value)):
         run = Run(
-            law, rows_of(bound, part), stretch=wider[part, None], transfer=transfer,
+            law, {**rows_of(bound, part), **drawn_in}, stretch=wider[part, None], transfer=transfer,
             lets={let: samples[part] for let, samples in lets.items()},
         )  # fmt: skip
         noise = 1.0 if transfer else run.noise(name)
-        levels[part] = quantiles(
-            np.broadcast_to(run.output(name) * noise, (len(value[part]), drawn.size))
-        )
+        with np.errstate(all="ignore"):
+            samples = np.asarray(run.output(name) * noise)
+        levels[part] = quantiles(np.broadcast_to(samples, (len(value[part]), samples.shape[-1])))
     if drawn.fitted and not transfer:
         values[name] = value = levels[:, 2].copy()
     low, high = levels[:, 0].copy(), levels[:, -1].copy()
-    low[~np.isfinite(low + high + value)] = np.nan
+    # what no scenario moves has no interval
+    low[~(np.isfinite(low + high + value) & (low < high))] = np.nan
     high[np.isnan(low)] = np.nan
     return {name: (low, high)}

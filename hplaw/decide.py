@@ -7,7 +7,7 @@ minimised; and scenario by scenario, to say where the best value of a new cell m
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -239,7 +239,7 @@ def _exact(problem: _Problem) -> Decision | None:
     try:
         best = ridges.least(problem.start().T, low, high)
         edges = (
-            [_plateau(problem, best.T, i) for i in range(len(free))]
+            [_exact_plateau(problem, ridges, best[0], i) for i in range(len(free))]
             if problem.bounded
             else [(math.exp(a), math.exp(b)) for a, b in ridges.plateau(best, PLATEAU, low, high)]
         )
@@ -353,7 +353,6 @@ def _scatter(problem: _Problem, best: Array, *, transfer: bool) -> tuple[dict[st
 
 def _plateau(problem: _Problem, best: Array, i: int) -> tuple[float, float]:
     """Return the range of one free quantity that costs at most `PLATEAU`, the others chosen anew."""
-    limit = float(problem.mean(best[None])[0, 0]) * (1 + PLATEAU)
     rest = [j for j in range(len(problem.free)) if j != i]
 
     def profile(x: Array) -> Array:
@@ -370,17 +369,41 @@ def _plateau(problem: _Problem, best: Array, i: int) -> tuple[float, float]:
 
         return minimise(others, where[rest], problem.low[rest], problem.high[rest]).value
 
+    limit = float(problem.mean(best[None])[0, 0]) * (1 + PLATEAU)
+    low, high = float(problem.low[i, 0]), float(problem.high[i, 0])
+    return _range(profile, float(best[i, 0]), limit, low, high)
+
+
+def _exact_plateau(problem: _Problem, ridges: Ridges, best: Array, i: int) -> tuple[float, float]:
+    """Return the same for a sum of ridges, `best[quantity]`, where bounds keep the edges from being simple roots."""
+    places = ridges.free
+    rest = [j for j in range(len(places)) if j != i]
+
+    def profile(x: Array) -> Array:
+        inner = ridges.held(places[i], x)
+        start = np.repeat(best[None, rest], len(x), axis=0)
+        y = inner.least(start, problem.low[rest, 0], problem.high[rest, 0]) if rest else start
+        return inner.mean(y, ridges.form.variance)
+
+    limit = float(ridges.mean(best[None], ridges.form.variance)[0]) + PLATEAU
+    low, high = float(problem.low[i, 0]), float(problem.high[i, 0])
+    return _range(profile, float(best[i]), limit, low, high)
+
+
+def _range(
+    profile: Callable[[Array], Array], best: float, limit: float, low: float, high: float
+) -> tuple[float, float]:
+    """Return the range around a best logarithm in which a profile stays within a limit, inside bounds."""
+
     def edge(sign: float) -> float:
-        bound = float((problem.high if sign > 0 else problem.low)[i, 0])
-        reach = min(abs(bound - best[i, 0]), 8.0)
-        near, far = 0.0, reach
+        near, far = 0.0, min(abs((high if sign > 0 else low) - best), 8.0)
         for _ in range(4):  # each round narrows the bracket eightfold
             tries = np.linspace(near, far, 9)
-            costly = profile(best[i, 0] + sign * tries) > limit
+            costly = profile(best + sign * tries) > limit
             if not costly.any():
-                return best[i, 0] + sign * far
+                return best + sign * far
             first = int(np.argmax(costly))
             near, far = float(tries[max(first - 1, 0)]), float(tries[first])
-        return best[i, 0] + sign * (near + far) / 2
+        return best + sign * (near + far) / 2
 
     return math.exp(edge(-1.0)), math.exp(edge(1.0))

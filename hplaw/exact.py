@@ -7,6 +7,7 @@ decided at once, one row each.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -56,6 +57,14 @@ class Ridges:
     def ridges(self) -> int:
         """Return the number of ridges."""
         return self.c.shape[1] // self.size
+
+    def held(self, place: int, values: Array) -> Ridges:
+        """Return the ridges with one more chosen quantity fixed, at a logarithm for each row."""
+        inner = copy.copy(self)
+        inner.offset = self.offset + self.form.slopes[place] * values[:, None]
+        inner.free = [i for i in self.free if i != place]
+        inner.slopes = self.form.slopes[inner.free]
+        return inner
 
     @property
     def convex(self) -> bool:

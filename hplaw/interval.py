@@ -107,7 +107,8 @@ def intervals_of(
             return spreads, transfers, medians
     run = run_at(law, known, lets=decision.lets if decision else {})
     plain = {name: run.output(name) for name in numbers}
-    _collect(spreads, {name: values * run.noise(name) for name, values in plain.items()})
+    with np.errstate(all="ignore"):
+        _collect(spreads, {name: values * run.noise(name) for name, values in plain.items()})
     if drawn.fitted:
         medians = {name: spreads[name].median for name in numbers if name in spreads}
     decided = law.spec.decision.minimise if law.spec.decision else None

@@ -16,7 +16,7 @@ from hplaw.fit.density import Density
 from hplaw.fit.laplace import Normal, fit_normal
 from hplaw.fit.libraries import double_precision, numpyro
 from hplaw.fit.model import Model
-from hplaw.fit.nuts import Chains, Progress, sample, silent
+from hplaw.fit.nuts import ACCEPT, CAREFUL, Chains, Progress, sample, silent
 from hplaw.fit.runs import keep_runs
 from hplaw.law import Law
 from hplaw.law.format import EffectSpec
@@ -165,20 +165,22 @@ def _normals(rows: int, size: int) -> Array:
 def _sample(
     density: Density, normal: Normal, weights: Array, chains: int, draws: int, warmup: int | None, seed: int, progress: Progress
 ) -> tuple[Chains, Diagnostics]:  # fmt: skip
-    """Return chains with the metric of the mode, or with an adapted one where those fail."""
-    first: tuple[Chains, Diagnostics] | None = None
-    for adapt in (False, True):
+    """Return chains with the metric of the mode; where those fail, with shorter steps, and then with an adapted metric."""
+    best: tuple[Chains, Diagnostics] | None = None
+    for adapt, accept in ((False, ACCEPT), (False, CAREFUL), (True, ACCEPT)):
+        if accept == CAREFUL and best is not None and not best[1].divergences:
+            continue  # steps are short enough; it is the metric that is at fault
         found = sample(
-            density, normal, weights, chains=chains, draws=draws, warmup=warmup, seed=seed, adapt=adapt, progress=progress
+            density, normal, weights, chains=chains, draws=draws, warmup=warmup, seed=seed, adapt=adapt, accept=accept,
+            progress=progress,
         )  # fmt: skip
         diagnostics = diagnose(density, found)
         if not diagnostics.failed():
             return found, diagnostics
-        if first is not None and _badness(first[1]) <= _badness(diagnostics):
-            return first
-        first = found, diagnostics
-    assert first is not None
-    return first
+        if best is None or _badness(diagnostics) < _badness(best[1]):
+            best = found, diagnostics
+    assert best is not None
+    return best
 
 
 def _badness(found: Diagnostics) -> tuple[int, float]:

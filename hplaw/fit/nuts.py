@@ -30,8 +30,10 @@ ADAPTED_WARMUP = 450
 """Iterations before the draws, where the metric is adapted."""
 THREADS = 2
 _BLOCK = 25
-_ACCEPT = 0.85
+ACCEPT = 0.9
 """Mean acceptance that the step size is set for."""
+CAREFUL = 0.975
+"""The same after transitions diverged: shorter steps get into the narrow places."""
 _DEPTH = 9
 """Doublings of a trajectory at most."""
 
@@ -51,7 +53,7 @@ def silent(share: float, words: str) -> None:
 
 def sample(
     density: Density, normal: Normal, weights: Array, *, chains: int = 4, draws: int = 750, warmup: int | None = None,
-    seed: int = 0, adapt: bool = False, progress: Progress = silent,
+    seed: int = 0, adapt: bool = False, accept: float = ACCEPT, progress: Progress = silent,
 ) -> Chains:  # fmt: skip
     """Return chains of draws.
 
@@ -61,6 +63,7 @@ def sample(
     - `weights`: of each run.
     - `warmup`: iterations before the draws; chosen when left out.
     - `adapt`: whether a dense metric is adapted during the warm-up.
+    - `accept`: mean acceptance that the step size is set for.
     - `progress`: told the share done and a word, from this thread.
     """
     before = warmup if warmup is not None else (ADAPTED_WARMUP if adapt else WARMUP)
@@ -95,7 +98,7 @@ def sample(
         known = numpyro.infer.util.ParamInfo(x, value, slope)
         return start(
             known, before, step_size=0.4, adapt_mass_matrix=adapt, dense_mass=adapt,
-            target_accept_prob=_ACCEPT, max_tree_depth=_DEPTH, rng_key=inner,
+            target_accept_prob=accept, max_tree_depth=_DEPTH, rng_key=inner,
         )  # fmt: skip
 
     stop, done = threading.Event(), np.zeros(chains)

@@ -19,7 +19,7 @@ import jax.random as jr
 from jaxtyping import Array, Bool, Float, Int, PyTree, Shaped
 
 from hplaw_experiments.data import AbstractSource, load_source
-from hplaw_experiments.models import build_model, cross_entropy
+from hplaw_experiments.models import cross_entropy
 from hplaw_experiments.optim import Hyper, find_optimizer
 from hplaw_experiments.precision import (
     LEAST_SCALE,
@@ -71,15 +71,16 @@ class Data(eqx.Module):
 
 
 class Program(NamedTuple):
-    """The functions of a shape, for one trial (`init`, `advance`) and for a pack (`pack_init`, `pack_advance`).
+    """The functions of a shape, for one trial (`start`, `advance`) and for a pack (`pack_start`, `pack_advance`).
 
+    `start(model, hyper)` returns the state before the first step;
     `advance(state, hyper, data, first)` does `CALL` stretches from the one counted `first`, and returns the state, the
     mean training loss of each stretch, and the held-out loss where it is taken (NaN elsewhere).
     """
 
-    init: Any
+    start: Any
     advance: Any
-    pack_init: Any
+    pack_start: Any
     pack_advance: Any
 
 
@@ -101,18 +102,16 @@ def _program(text: bytes, clips: bool, decays: bool) -> Program:  # noqa: FBT001
     size = max(1, shape.batch_tokens // shape.seq_len)
 
     def loss_of(model: PyTree, x: Array, y: Array) -> Float[Array, ""]:
-        return cross_entropy(model(_arranged(shape.family, x), policy), y)
+        return cross_entropy(model(arranged(shape.family, x), policy), y)
 
     gradient_of = value_and_grad(loss_of, policy)
 
-    def init(hyper: Hyper) -> State:
-        model = build_model(shape, key=jr.fold_in(hyper.key, 0))
+    def start(model: PyTree, hyper: Hyper) -> State:
         zero = jnp.asarray(0, jnp.int32)
         return State(model, optimizer.init(model, hyper), first_scale(), zero, zero - 1)
 
     def one(state: State, hyper: Hyper, data: Data) -> tuple[State, Float[Array, ""]]:
-        key = jr.fold_in(jr.fold_in(hyper.key, 1), state.step)
-        x, y = data.source.batch(key, size)
+        x, y = data.source.batch(jr.fold_in(hyper.key, state.step), size)
         loss, gradient = gradient_of(state.scale, state.model, x, y)
         rate = schedule(state.step, hyper)
         model, moments = optimizer.update(gradient, state.optimizer, state.model, hyper, rate)
@@ -160,8 +159,13 @@ def _program(text: bytes, clips: bool, decays: bool) -> Program:  # noqa: FBT001
 
     pack = jax.vmap(advance, in_axes=(0, 0, None, None))
     return Program(
-        jax.jit(init), jax.jit(advance), jax.jit(jax.vmap(init)), jax.jit(pack, donate_argnums=0)
+        jax.jit(start), jax.jit(advance), jax.jit(jax.vmap(start)), jax.jit(pack, donate_argnums=0)
     )
+
+
+def forget() -> None:
+    """Forget the programs built so far, so that the next ones are built and compiled anew."""
+    _program.cache_clear()
 
 
 def end_of(point: Any, total_steps: Any) -> Any:
@@ -174,7 +178,7 @@ def end_of(point: Any, total_steps: Any) -> Any:
     return (point + 1) * whole + (point + 1) * rest // POINTS
 
 
-def _arranged(family: str, x: Array) -> Array:
+def arranged(family: str, x: Array) -> Array:
     """Return examples as a family reads them: rows for an MLP, images with a channel for a ConvNet."""
     if family == "mlp":
         return jnp.reshape(x, (x.shape[0], -1))

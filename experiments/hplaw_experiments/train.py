@@ -22,7 +22,7 @@ from jaxtyping import Float
 
 from hplaw.errors import QueryError
 from hplaw_experiments.forecast import exponential_forecast, hopeless
-from hplaw_experiments.models import flop_per_token, n_params
+from hplaw_experiments.models import build_model, flop_per_token, n_params
 from hplaw_experiments.optim import Hyper
 from hplaw_experiments.schedules import check_schedule
 from hplaw_experiments.spec import Outcome, Trial, shape_key, steps
@@ -122,7 +122,9 @@ class _Told:
 def _on_cores(trials: Sequence[Trial], program: Program, data: Data, told: _Told) -> list[Outcome]:
     hypers = [hyper_of(trial) for trial in trials]
     warm = hyper_of(trials[0], total=0)
-    jax.block_until_ready(program.advance(program.init(warm), warm, data, jnp.int32(0)))
+    jax.block_until_ready(
+        program.advance(program.start(build_model(trials[0]), warm), warm, data, jnp.int32(0))
+    )
     # trials are kept in step with one another only where they are compared
     together = len(trials) if any(trial.forecast for trial in trials) else 1
     packs = [range(i, min(i + together, len(trials))) for i in range(0, len(trials), together)]
@@ -134,7 +136,7 @@ def _on_cores(trials: Sequence[Trial], program: Program, data: Data, told: _Told
 
         def run(pack: range) -> list[_Curve]:
             chosen, values = [trials[i] for i in pack], [hypers[i] for i in pack]
-            return _lockstep(chosen, _Singly(program, values, data, inner), told)
+            return _lockstep(chosen, _Singly(program, chosen, values, data, inner), told)
 
         curves = [curve for found in each(run, packs) for curve in found]
     return _outcomes(trials, curves, time.perf_counter() - begun)
@@ -156,16 +158,27 @@ class _Singly:
     """Trials run one by one, or on several threads, by the program of one."""
 
     def __init__(
-        self, program: Program, hypers: list[Hyper], data: Data, each: Callable[..., Iterator[Any]]
+        self,
+        program: Program,
+        trials: Sequence[Trial],
+        hypers: list[Hyper],
+        data: Data,
+        each: Callable[..., Iterator[Any]],
     ) -> None:
-        self.program, self.hypers, self.data, self.each = program, hypers, data, each
+        self.program, self.trials, self.hypers, self.data, self.each = (
+            program,
+            trials,
+            hypers,
+            data,
+            each,
+        )
         self.states: list[State | None] = [None] * len(hypers)
 
     def call(self, first: int, alive: list[bool]) -> tuple[Any, Any, Any, Any]:
         def one(i: int) -> tuple[Any, Any, Any, Any]:
             state = self.states[i]
             if state is None:
-                state = self.program.init(self.hypers[i])
+                state = self.program.start(build_model(self.trials[i]), self.hypers[i])
             nothing = np.full(CALL, np.nan, np.float32)
             losses, held = nothing, nothing
             if alive[i]:
@@ -186,10 +199,12 @@ class _Singly:
 class _Packed:
     """Trials run as one vmapped program."""
 
-    def __init__(self, program: Program, hypers: list[Hyper], data: Data) -> None:
+    def __init__(
+        self, program: Program, trials: Sequence[Trial], hypers: list[Hyper], data: Data
+    ) -> None:
         self.program, self.data = program, data
         self.hyper = _stacked(hypers)
-        self.state = program.pack_init(self.hyper)
+        self.state = program.pack_start(_stacked([build_model(t) for t in trials]), self.hyper)
 
     def call(self, first: int, alive: list[bool]) -> tuple[Any, Any, Any, Any]:
         # a trial that was stopped has its end behind it, and stands still
@@ -205,15 +220,15 @@ class _Packed:
 
 def _vmapped(trials: Sequence[Trial], program: Program, data: Data, told: _Told) -> list[Outcome]:
     hypers = [hyper_of(trial) for trial in trials]
-    idle = _stacked([hyper_of(trial, total=0) for trial in trials])
-    jax.block_until_ready(program.pack_advance(program.pack_init(idle), idle, data, jnp.int32(0)))
+    idle = [hyper_of(trial, total=0) for trial in trials]
+    _Packed(program, trials, idle, data).call(0, [True] * len(trials))  # compiles
     told(0)  # compiled: who meters begins here
     begun = time.perf_counter()
-    curves = _lockstep(trials, _Packed(program, hypers, data), told)
+    curves = _lockstep(trials, _Packed(program, trials, hypers, data), told)
     return _outcomes(trials, curves, time.perf_counter() - begun)
 
 
-def _stacked(hypers: list[Hyper]) -> Hyper:
+def _stacked(hypers: list[Any]) -> Any:
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *hypers)
 
 
@@ -230,7 +245,7 @@ def pack_width(trial: Trial, program: Program, data: Data) -> int:
     if "bytes_limit" not in stats:
         return MOST_PACKED
     hyper = hyper_of(trial)
-    state = jax.eval_shape(program.init, hyper)
+    state = jax.eval_shape(program.start, build_model(trial), hyper)
     asked = program.advance.lower(state, hyper, data, jnp.int32(0)).compile().memory_analysis()
     if asked is None:
         return MOST_PACKED

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 import equinox as eqx
-from jaxtyping import PRNGKeyArray
+import jax
+import jax.numpy as jnp
 
 from hplaw.errors import QueryError, nearest
 from hplaw_experiments.data import Dimensions, dimensions
@@ -51,24 +54,29 @@ def _check(shape: Shape) -> None:
         raise QueryError(message, field="n_kv_heads")
 
 
-def build_model(trial: Trial, *, key: PRNGKeyArray) -> eqx.Module:
-    """Return the model of a trial with its initial weights.
+def build_model(trial: Trial, *, seed: int | None = None) -> eqx.Module:
+    """Return the model of a trial with its initial weights, which the trial's seed or another one chooses.
 
     **Raises:** `QueryError` where family, shape and data do not go together.
     """
+    rng = np.random.Generator(np.random.Philox(trial.seed if seed is None else seed))
+    return jax.tree.map(jnp.asarray, _model(trial, rng))
+
+
+def _model(trial: Trial, rng: np.random.Generator) -> eqx.Module:
     size = _fitting(trial)
     if trial.family == "transformer":
         shape, base = shapes(trial)
         return Transformer(
-            scaling(trial), shape=shape, base=base, vocab_size=size.outputs, tied=trial.tied_embedding, key=key
+            scaling(trial), shape=shape, base=base, vocab_size=size.outputs, tied=trial.tied_embedding, rng=rng
         )  # fmt: skip
     if trial.activation not in ACTIVATIONS:
         message = f"'{trial.activation}' is no activation{nearest(trial.activation, ACTIVATIONS)}; give one of {', '.join(ACTIVATIONS)}"
         raise QueryError(message, field="activation")
     common = {"n_outputs": size.outputs, "width": trial.width, "n_layers": trial.n_layers}
     if trial.family == "mlp":
-        return MLP(scaling(trial), n_inputs=size.features, **common, activation=trial.activation, key=key)  # fmt: skip
-    return ConvNet(scaling(trial), channels=1, **common, activation=trial.activation, key=key)
+        return MLP(scaling(trial), n_inputs=size.features, **common, activation=trial.activation, rng=rng)  # fmt: skip
+    return ConvNet(scaling(trial), channels=1, **common, activation=trial.activation, rng=rng)
 
 
 def n_params(trial: Trial) -> float:

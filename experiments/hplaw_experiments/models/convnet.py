@@ -5,11 +5,12 @@ Norms go over all channels and places of an image (no running statistics, so tha
 
 from __future__ import annotations
 
+import numpy as np
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from hplaw_experiments.models.layers import ACTIVATIONS, GAINS, Scaling, Weight, linear, times
 from hplaw_experiments.precision import Policy
@@ -62,15 +63,14 @@ class ConvNet(eqx.Module):
         width: int,
         n_layers: int,
         activation: str = "relu",
-        key: PRNGKeyArray,
+        rng: np.random.Generator,
     ) -> None:
         gain = GAINS[activation]
-        keys = iter(jr.split(key, 3 * n_layers + 2))
 
         def conv(kind, size, c_in, c_out):
             fan_in = size * size * c_in
             return scaling.matrix(
-                kind, (size, size, c_in, c_out), fan_in=fan_in, gain=gain, key=next(keys)
+                kind, (size, size, c_in, c_out), fan_in=fan_in, gain=gain, rng=rng
             )
 
         def norm(kind, c):
@@ -86,7 +86,7 @@ class ConvNet(eqx.Module):
         self.blocks = tuple(blocks)
         top = plan(width, n_layers)[-1][1]
         self.norm = norm("vector", top)
-        self.last = scaling.matrix("output", (top, n_outputs), fan_in=top, key=next(keys))
+        self.last = scaling.matrix("output", (top, n_outputs), fan_in=top, rng=rng)
         self.activation = activation
         self.branch = scaling.branch
 

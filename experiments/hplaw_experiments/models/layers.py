@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from hplaw.parametrization import (
     LayerKind,
@@ -66,19 +67,22 @@ class Scaling(eqx.Module):
         fan_in: int,
         gain: float = 1.0,
         width: float | None = None,
-        key: PRNGKeyArray,
+        rng: np.random.Generator,
     ) -> Weight:
-        """Return normal weights whose deviation at the base shape is gain / sqrt(fan-in there)."""
+        """Return normal weights whose deviation at the base shape is gain / sqrt(fan-in there).
+
+        Drawn on the host: the same on every device, in a pack and alone, and nothing to compile.
+        """
         rule = self.rule(kind, width)
         grows = kind in {"hidden", "output"}
         base_fan_in = fan_in / (self.width if width is None else width) if grows else fan_in
         deviation = gain / math.sqrt(base_fan_in) * rule.init
-        value = jr.normal(key, shape, jnp.float32) * jnp.asarray(deviation, jnp.float32)
+        value = rng.standard_normal(shape, dtype=np.float32) * np.float32(deviation)
         return Weight(value, kind, rule)
 
     def constant(self, kind: LayerKind, shape: tuple[int, ...], value: float) -> Weight:
         """Return a gain or bias."""
-        return Weight(jnp.full(shape, value, jnp.float32), kind, self.rule(kind))
+        return Weight(np.full(shape, value, np.float32), kind, self.rule(kind))
 
     @property
     def branch(self) -> float:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 import equinox as eqx
-import jax.random as jr
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from hplaw_experiments.models.layers import (
     ACTIVATIONS,
@@ -33,18 +34,15 @@ class MLP(eqx.Module):
         width: int,
         n_layers: int,
         activation: str = "relu",
-        key: PRNGKeyArray,
+        rng: np.random.Generator,
     ) -> None:
-        keys = jr.split(key, n_layers + 1)
         gain = GAINS[activation]
-        self.first = scaling.matrix(
-            "input", (n_inputs, width), fan_in=n_inputs, gain=gain, key=keys[0]
-        )
+        self.first = scaling.matrix("input", (n_inputs, width), fan_in=n_inputs, gain=gain, rng=rng)
         self.hidden = tuple(
-            scaling.matrix("hidden", (width, width), fan_in=width, gain=gain, key=keys[i])
-            for i in range(1, n_layers)
+            scaling.matrix("hidden", (width, width), fan_in=width, gain=gain, rng=rng)
+            for _ in range(1, n_layers)
         )
-        self.last = scaling.matrix("output", (width, n_outputs), fan_in=width, key=keys[n_layers])
+        self.last = scaling.matrix("output", (width, n_outputs), fan_in=width, rng=rng)
         self.activation = activation
 
     def activations(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 import msgspec
+import numpy as np
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int
 
 from hplaw_experiments.models.layers import Scaling, Weight, linear, rms_norm, times
 from hplaw_experiments.precision import Policy
@@ -70,22 +70,19 @@ class Block(eqx.Module):
     down: Weight
 
     def __init__(
-        self, scaling: Scaling, shape: Shape, *, d_ff_ratio: float, key: PRNGKeyArray
+        self, scaling: Scaling, shape: Shape, *, d_ff_ratio: float, rng: np.random.Generator
     ) -> None:
-        keys = jr.split(key, 7)
         d, d_kv, d_ff = shape.d_model, shape.n_kv_heads * shape.d_head, shape.d_ff
 
-        def hidden(i: int, fan_in: int, fan_out: int, ratio: float | None = None) -> Weight:
-            return scaling.matrix(
-                "hidden", (fan_in, fan_out), fan_in=fan_in, width=ratio, key=keys[i]
-            )
+        def hidden(fan_in: int, fan_out: int, ratio: float | None = None) -> Weight:
+            return scaling.matrix("hidden", (fan_in, fan_out), fan_in=fan_in, width=ratio, rng=rng)
 
         self.norm_attention = scaling.constant("block_vector", (d,), 1.0)
-        self.query, self.key, self.value = hidden(0, d, d), hidden(1, d, d_kv), hidden(2, d, d_kv)
-        self.out = hidden(3, d, d)
+        self.query, self.key, self.value = hidden(d, d), hidden(d, d_kv), hidden(d, d_kv)
+        self.out = hidden(d, d)
         self.norm_ffn = scaling.constant("block_vector", (d,), 1.0)
-        self.gate, self.up = hidden(4, d, d_ff), hidden(5, d, d_ff)
-        self.down = hidden(6, d_ff, d, d_ff_ratio)
+        self.gate, self.up = hidden(d, d_ff), hidden(d, d_ff)
+        self.down = hidden(d_ff, d, d_ff_ratio)
 
 
 class Transformer(eqx.Module):
@@ -108,20 +105,19 @@ class Transformer(eqx.Module):
         base: Shape,
         vocab_size: int,
         tied: bool = False,
-        key: PRNGKeyArray,
+        rng: np.random.Generator,
     ) -> None:
-        k_embedding, k_blocks, k_out = jr.split(key, 3)
         d, ratio = shape.d_model, shape.d_ff / base.d_ff
-        self.embedding = scaling.matrix("embedding", (vocab_size, d), fan_in=1, key=k_embedding)
-        make = lambda k: Block(scaling, shape, d_ff_ratio=ratio, key=k)
-        self.blocks = jax.vmap(make)(jr.split(k_blocks, shape.n_layers))
+        self.embedding = scaling.matrix("embedding", (vocab_size, d), fan_in=1, rng=rng)
+        blocks = [Block(scaling, shape, d_ff_ratio=ratio, rng=rng) for _ in range(shape.n_layers)]
+        self.blocks = jax.tree.map(lambda *layers: np.stack(layers), *blocks)
         self.norm = scaling.constant("vector", (d,), 1.0)
         rule = scaling.rule("output")
         if tied:  # the readout's own deviation goes into its multiplier
             self.unembedding = None
             self.readout = rule.multiplier * rule.init / math.sqrt(base.d_model)
         else:
-            self.unembedding = scaling.matrix("output", (d, vocab_size), fan_in=d, key=k_out)
+            self.unembedding = scaling.matrix("output", (d, vocab_size), fan_in=d, rng=rng)
             self.readout = 1.0
         self.shape = shape
         self.branch = scaling.branch

@@ -1,0 +1,134 @@
+"""How many trials a second: the packed trainer against a plain PyTorch loop over the same trials, compilation included.
+
+Each trial is an MLP on scikit-learn's digits with Adam; the 16 trials differ in their learning rate. Both sides start
+with their libraries imported and the data in memory. PyTorch is no part of the project: `pip install torch` beside it.
+"""
+
+from __future__ import annotations
+
+import functools as ft
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hplaw_experiments.spec import Trial
+from hplaw_experiments.step import data_of
+from hplaw_experiments.train import train_pack
+
+
+WIDTHS = (32, 128, 512)
+"""Widths that are timed."""
+
+RATES, STEPS, BATCH = 16, 500, 64
+"""Trials, optimizer steps of each, examples in a step."""
+
+ROUNDS = 3
+"""Each side is timed so often, in turns; the fastest counts, as others may use the machine too."""
+
+LEAST, UP_TO = 3.0, 128
+"""The packed trainer must be so many times as fast, up to this width."""
+
+
+def run(widths: Sequence[int] = WIDTHS) -> list[dict[str, Any]]:
+    """Return a row for each width and side, and for their ratio."""
+    rows: list[dict[str, Any]] = []
+    for width in widths:
+        trials = pack(width)
+        seconds: dict[str, list[float]] = {"packed": [], "torch": []}
+        for _ in range(ROUNDS):
+            forget()
+            seconds["packed"].append(timed(lambda trials=trials: train_pack(trials)))
+            if has_torch():
+                seconds["torch"].append(timed(lambda trials=trials: torch_loop(trials)))
+        rate = {side: RATES / min(taken) for side, taken in seconds.items() if taken}
+        rows += [_row(f"{side}, width {width}", value, "trials/s") for side, value in rate.items()]
+        if "torch" in rate:
+            ratio = rate["packed"] / rate["torch"]
+            rows.append(_row(f"packed over torch, width {width}", ratio, "1", LEAST if width <= UP_TO else None))  # fmt: skip
+    if not has_torch():
+        print("torch is not installed: the packed trainer is timed alone", file=sys.stderr)
+    return rows
+
+
+def pack(width: int) -> list[Trial]:
+    """Return the trials of one width."""
+    return [
+        Trial(
+            width=width, optimizer="adam", peak_lr=2.0 ** -(3 + i / 2), tokens=STEPS * BATCH, batch_tokens=BATCH,
+            schedule="constant", warmup_fraction=0.0, seed=i,
+        )
+        for i in range(RATES)
+    ]  # fmt: skip
+
+
+def forget() -> None:
+    """Forget all compiled programs, so that the next run compiles anew; keep the data in memory."""
+    import jax
+
+    from hplaw_experiments import step
+
+    jax.clear_caches()
+    step.forget()
+    data_of(pack(WIDTHS[0])[0])
+
+
+def timed(work: Any) -> float:
+    """Return the seconds that some work takes."""
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+@ft.cache
+def has_torch() -> bool:
+    """Return whether PyTorch is there; import it."""
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def torch_loop(trials: Sequence[Trial]) -> list[float]:
+    """Train the trials one after the other as anybody would in PyTorch; return their held-out losses."""
+    import torch
+
+    data = data_of(trials[0])
+    x, y = (torch.from_numpy(np.array(a)) for a in (data.source.x, data.source.y))
+    x, y = x.reshape(len(x), -1), y.long()
+    x_held, y_held = (torch.from_numpy(np.array(a)) for a in (data.x_held[0], data.y_held[0]))
+    losses = []
+    for trial in trials:
+        torch.manual_seed(trial.seed)
+        n = trial.width
+        sizes = [(x.shape[1], n), *[(n, n)] * (trial.n_layers - 1), (n, 10)]
+        layers: list[Any] = []
+        for a, b in sizes:
+            layers += [torch.nn.Linear(a, b, bias=False), torch.nn.ReLU()]
+        model = torch.nn.Sequential(*layers[:-1])
+        optimizer = torch.optim.Adam(model.parameters(), lr=trial.peak_lr, betas=(trial.beta1, trial.beta2))  # fmt: skip
+        for _ in range(STEPS):
+            at = torch.randint(len(x), (BATCH,))
+            loss = torch.nn.functional.cross_entropy(model(x[at]), y[at])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        with torch.no_grad():
+            logits = model(x_held.reshape(len(x_held), -1))
+            losses.append(float(torch.nn.functional.cross_entropy(logits, y_held.long())))
+    return losses
+
+
+def _row(name: str, value: float, unit: str, least: float | None = None) -> dict[str, Any]:
+    return {
+        "benchmark": "packed", "name": name, "value": round(value, 3), "unit": unit,
+        "limit": None if least is None else f">= {least:g}", "ok": least is None or value >= least,
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    for row in run():
+        print(row)

@@ -1,0 +1,72 @@
+"""The coordinate check, and what it is for: the best rate of a narrow model is that of a wide one."""
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from hplaw.cli import main
+from hplaw_experiments.coordinate import coordinate_chart, coordinate_check
+from hplaw_experiments.spec import Trial
+from hplaw_experiments.train import train_pack
+
+
+TRIAL = Trial(tokens=640, batch_tokens=64, peak_lr=0.002, optimizer="adam", warmup_fraction=0.0)
+
+
+def parametrized(name: str) -> Trial:
+    return msgspec.structs.replace(TRIAL, parametrization=name)
+
+
+def test_mup_passes_and_standard_fails_at_16_times_the_width() -> None:
+    mup = coordinate_check(parametrized("mup"), (128, 2048), n_seeds=2)
+    assert mup.passed
+    assert mup.say.startswith("passes: over 16 times")
+    assert max(abs(mup.slopes[f"hidden {i}"]) for i in (1, 2)) < 0.1
+    standard = coordinate_check(parametrized("standard"), (128, 2048), n_seeds=2)
+    assert not standard.passed
+    assert standard.slopes["output"] > 0.5
+    assert "output goes with width to the power +" in standard.say
+
+
+def test_the_command_says_the_verdict_and_draws_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["coordinate-check", "--widths", "128", "512", "--seeds", "1"]
+    plot = tmp_path / "plot.svg"
+    assert main([*words, "--parametrization", "standard", "--plot", str(plot)]) == 1
+    assert "standard with adam, mlp: fails" in capsys.readouterr().out
+    assert plot.read_text().startswith("<svg")
+    assert main(["coordinate-check", "--widths", "128"]) == 2
+    assert main([*words, "--parametrization", "mupp"]) == 2
+    assert "mup" in capsys.readouterr().err
+
+
+def test_the_chart_holds_every_coordinate() -> None:
+    report = coordinate_check(parametrized("mup"), (32, 64), n_steps=1, n_seeds=1)
+    assert len(report.coordinates) == 2 * 2 * 3
+    assert len(coordinate_chart(report).to_dict()["data"]["values"]) == 12
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "low", "high"), [("standard", -1.05, -0.55), ("mup", -0.2, 0.2)])
+def test_the_best_rate_of_adam_over_width(name: str, low: float, high: float) -> None:
+    widths, exponents, seeds = (64, 128, 256, 512, 1024), np.arange(-13, -3), (0, 1)
+    best = []
+    for width in widths:
+        trials = [
+            Trial(
+                width=width, base_width=64, parametrization=name, optimizer="adam", peak_lr=2.0 ** int(e), seed=seed,
+                tokens=200 * 64, batch_tokens=64, schedule="constant", warmup_fraction=0.0, beta2=0.999,
+            )
+            for e in exponents for seed in seeds
+        ]  # fmt: skip
+        losses = np.array([np.inf if o.train_loss is None else o.train_loss for o in train_pack(trials)])  # fmt: skip
+        curve = np.log(losses).reshape(len(exponents), -1).mean(axis=1)
+        i = int(np.clip(np.argmin(curve), 1, len(curve) - 2))
+        left, middle, right = curve[i - 1 : i + 2]
+        best.append(exponents[i] + 0.5 * (left - right) / (left - 2 * middle + right))
+    slope = np.polyfit(np.log2(widths), best, 1)[0]
+    print(name, np.round(best, 2), round(slope, 3))
+    assert low <= slope <= high

@@ -19,6 +19,10 @@ Bounds = Mapping[str, tuple[float | None, float | None]]
 
 NO_COVARIANCE = "the source states no covariance, so there is a value and no interval"
 """Why a published law's interval is null."""
+UNMOVED = (
+    "nothing that the law is unsure of moves it, or moves it within bounds, so there is no interval"
+)
+"""Why an interval is null where the law states uncertainty."""
 
 
 class Spread(msgspec.Struct, frozen=True):
@@ -106,7 +110,7 @@ def answer(
         failed |= dict.fromkeys((*free, *wanted), here.say or here.status)
     spreads: dict[str, Spread] = {}
     transfers: dict[str, Spread] = {}
-    if intervals and values and _uncertain(law):
+    if intervals and values and uncertain(law):
         from hplaw.interval import intervals_of
 
         spreads, transfers, medians = intervals_of(
@@ -121,7 +125,7 @@ def answer(
 
 
 @ft.lru_cache(maxsize=1024)
-def _uncertain(law: Law) -> bool:
+def uncertain(law: Law) -> bool:
     """Return whether a law states any uncertainty, without loading numpy for those that do not."""
     spec = law.spec
     if law.exact or spec.grid is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hplaw.answer import NO_COVARIANCE, Answer
+from hplaw.answer import NO_COVARIANCE, UNMOVED, Answer, uncertain
 from hplaw.messages import Alternative, Estimate, Step
 from hplaw.quantities import Quantity
 
@@ -48,7 +48,7 @@ def _reason(answer: Answer, name: str) -> str | None:
     if name not in answer.spreads:
         if answer.law.spec.status == "theory":
             return "a rule of theory has a value and no interval"
-        return NO_COVARIANCE
+        return UNMOVED if uncertain(answer.law) else NO_COVARIANCE
     missing: list[str] = []
     if name not in answer.transfers:
         missing.append("the law says nothing of other recipes")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hplaw.catalogue import Catalogue, load_catalogue
-from hplaw.errors import HplawError
+from hplaw.errors import HplawError, LawError
 from hplaw.law import Law, parse_law, read_law
 
 
@@ -88,3 +88,8 @@ def is_one_sentence(error: HplawError | str) -> bool:
     text = str(error)
     leaks: Iterable[str] = ("Traceback", "<class", "object at 0x", "NoneType", "msgspec", "Error(")
     return 0 < len(text) < 700 and "\n" not in text and not any(leak in text for leak in leaks)
+
+
+def problems_in(catalogue: Catalogue, folder: Path) -> list[LawError]:
+    """Return what could not be read of a folder."""
+    return [problem for problem in catalogue.problems if problem.file.startswith(str(folder))]

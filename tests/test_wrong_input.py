@@ -17,7 +17,7 @@ from hplaw.messages import BatchRequest, Bounds, EvaluateRequest, Query
 from hplaw.model_shape import read_shape
 from hplaw.quantities import check_value, parse_number, vocabulary
 from hplaw.recommendation import recommend
-from tests.helpers import is_one_sentence, law_text, shipped
+from tests.helpers import is_one_sentence, law_text, problems_in, shipped
 
 
 CELL = {"n_params": 7e9, "tokens": 1.4e12}
@@ -283,9 +283,9 @@ def test_a_formula_that_would_do_harm_is_refused_in_a_law_folder(tmp_path: Path)
         (tmp_path / f"{name}.toml").write_text(law_text(f'[outputs]\nsteps = "{text}"', name=name))
     (tmp_path / "circle.toml").write_text(law_text('[let]\na = "b"\nb = "a"\n[outputs]\nsteps = "a"', name="circle"))  # fmt: skip
     catalogue = load_catalogue([tmp_path], environ={})
-    assert len(catalogue.problems) == len(texts)
+    assert len(problems_in(catalogue, tmp_path)) == len(texts)
     assert not set(texts) & {law.id for law in catalogue.laws}
-    for problem in catalogue.problems:
+    for problem in problems_in(catalogue, tmp_path):
         assert isinstance(problem, LawError)
         assert is_one_sentence(problem)
         assert Path(problem.file).stem in texts

@@ -13,7 +13,14 @@ from hplaw.law import Law, check_law, read_law
 from hplaw.messages import Query
 from hplaw.procedures import call, register
 from hplaw.recommendation import recommend
-from tests.helpers import catalogue_of, is_one_sentence, law_text, make_law, write_arrays
+from tests.helpers import (
+    catalogue_of,
+    is_one_sentence,
+    law_text,
+    make_law,
+    problems_in,
+    write_arrays,
+)
 
 
 # Maps
@@ -90,7 +97,7 @@ def test_a_map_answers_questions_of_the_planner(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_wrong_map_is_a_problem_of_the_catalogue(tmp_path: Path, arrays: dict, says: str) -> None:
     map_law(tmp_path, **arrays)
-    (problem,) = load_catalogue([tmp_path], environ={}).problems
+    (problem,) = problems_in(load_catalogue([tmp_path], environ={}), tmp_path)
     assert says in str(problem)
     assert is_one_sentence(problem)
 
@@ -185,9 +192,11 @@ def test_a_mixture_without_its_members_or_of_mixtures_is_left_out(tmp_path: Path
     for law in (rule("one", 0.0), mixture('["one", "absent"]', "[0.5, 0.5]", "orphan"), mixture('["one", "nested"]', "[0.5, 0.5]", "nested")):  # fmt: skip
         (tmp_path / f"{law.id}.toml").write_bytes(law.text)
     catalogue = load_catalogue([tmp_path], environ={})
-    assert sorted(str(p).split(": ")[0].split("/")[-1] for p in catalogue.problems) == ["nested.toml", "orphan.toml"]  # fmt: skip
-    assert "no law is called 'absent'" in " ".join(map(str, catalogue.problems))
-    assert "a mixture is made of formulas and grids" in " ".join(map(str, catalogue.problems))
+    assert sorted(str(p).split(": ")[0].split("/")[-1] for p in problems_in(catalogue, tmp_path)) == ["nested.toml", "orphan.toml"]  # fmt: skip
+    assert "no law is called 'absent'" in " ".join(map(str, problems_in(catalogue, tmp_path)))
+    assert "a mixture is made of formulas and grids" in " ".join(
+        map(str, problems_in(catalogue, tmp_path))
+    )
     assert not {"orphan", "nested"} & {law.id for law in catalogue.laws}
 
 

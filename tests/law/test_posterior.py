@@ -14,7 +14,7 @@ from hplaw.errors import LawError
 from hplaw.estimate import estimate_of
 from hplaw.law import Law, check_law, read_law
 from hplaw.posterior import DRAWS, scenarios, standard_normals
-from tests.helpers import is_one_sentence, law_text, write_arrays
+from tests.helpers import is_one_sentence, law_text, problems_in, write_arrays
 
 
 TEXT = law_text(
@@ -92,7 +92,7 @@ def test_wrong_draws_are_refused_and_named(tmp_path: Path, arrays: dict, says: s
     assert says in str(caught.value)
     assert "posterior.npz" in str(caught.value)
     catalogue = load_catalogue([tmp_path / "laws"], environ={})
-    (problem,) = catalogue.problems
+    (problem,) = problems_in(catalogue, tmp_path)
     assert says in str(problem)
     assert is_one_sentence(problem)
     assert "test-law" not in [found.id for found in catalogue.laws]
@@ -164,7 +164,7 @@ def test_a_torn_file_is_a_problem_of_the_catalogue_and_no_other_law_suffers(tmp_
     path = tmp_path / "bad" / "posterior.npz"
     path.write_bytes(path.read_bytes()[:300])
     catalogue = load_catalogue([tmp_path], environ={})
-    assert len(catalogue.problems) == 1
+    assert len(problems_in(catalogue, tmp_path)) == 1
     assert catalogue.get("step-law-2025").id == "step-law-2025"
 
 

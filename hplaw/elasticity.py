@@ -32,11 +32,12 @@ def elasticities(question: Question, found: Derivation) -> dict[str, dict[str, f
     A law that must search for its optimum is left out too: a slope of a search is another search.
     """
     numbers = [name for name in question.given if isinstance(question.known[name], float)]
+    points: dict[Law, Point | None] = {}
     slopes: dict[str, dict[str, float]] = {name: {name: 1.0} for name in numbers}
     slopes |= {follower: {leader: 1.0} for follower, leader in question.filled if leader in slopes}
     for name, law, own in found.chain:
         total: dict[str, float] = {}
-        for source, partial in _partials(found, name, law, own, slopes).items():
+        for source, partial in _partials(found, name, law, own, slopes, points).items():
             for given, total_slope in slopes[source].items():
                 total[given] = total.get(given, 0.0) + partial * total_slope
         slopes[name] = total
@@ -51,14 +52,21 @@ def elasticities(question: Question, found: Derivation) -> dict[str, dict[str, f
 
 
 def _partials(
-    found: Derivation, name: str, law: Law, own: Mapping[str, None], slopes: Mapping[str, Any]
+    found: Derivation,
+    name: str,
+    law: Law,
+    own: Mapping[str, None],
+    slopes: Mapping[str, Any],
+    points: dict[Law, Point | None],
 ) -> Mapping[str, float]:
-    """Return d ln(output) / d ln(input) of one law, by those of its inputs that move."""
+    """Return d ln(output) / d ln(input) of one law, by those of its inputs that move; `points` keeps the law there."""
     power = None if own else power_law(law, name)
     if power is not None:
         return {source: exponent for source, exponent in power.exponents if source in slopes}
     known = {**found.known, **own}
-    here = plain_point(law, known)
+    if law not in points:
+        points[law] = plain_point(law, known)
+    here = points[law]
     value = here.plain(name) if here else None
     if here is None or not isinstance(value, float) or value <= 0:
         return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools as ft
 import math
 import sys
@@ -16,7 +17,8 @@ from hplaw.expression.backends import Undefined, exact_number
 from hplaw.expression.compile import Function
 from hplaw.law.law import Law
 from hplaw.law.priors import PRIORS
-from hplaw.law.program import Environment, unroll
+from hplaw.law.program import Environment, Program, compile_program, unroll
+from hplaw.law.settled import spoken
 from hplaw.narrow import is_table, is_tuple
 from hplaw.quantities import check_value
 
@@ -98,7 +100,7 @@ class Point(msgspec.Struct, frozen=True):
         if self.status in SILENT:
             raise Undefined(self.say or self.status)
         try:
-            value = self.law.point.outputs[name](self.environment)
+            value = _settled(self.law)[1].outputs[name](self.environment)
         except Undefined as error:
             message = self._where(str(error))
             raise Undefined(message) from None
@@ -161,15 +163,36 @@ def _base(law: Law) -> Mapping[str, Any]:
     }
 
 
+def settled(law: Law) -> Mapping[str, Any]:
+    """Return what has a value in a law before any input does: all that stands, and the lets made of it."""
+    return _settled(law)[0]
+
+
+@ft.lru_cache(maxsize=1024)
+def _settled(law: Law) -> tuple[Mapping[str, Any], Program]:
+    """Return the settled values of a law, and the law compiled around them."""
+    values, namespace = standing(law), law.namespace
+    for name, let in namespace.lets.items():
+        if spoken(namespace, let.tree).isdisjoint(law.inputs):
+            with contextlib.suppress(Undefined, KeyError):
+                values[name]
+    program = compile_program(
+        namespace, law.point.backend, outputs=law.outputs, optimum=law.optimum, cases=law.cases, constants=values,
+        settled=values,
+    )  # fmt: skip
+    return values, program
+
+
 def point(law: Law, known: Mapping[str, Any]) -> Point:
     """Return the law at the point `known`: numbers and categories by quantity, or tuples over an index.
 
     **Raises:** `QueryError` naming the input that is not known.
     """
-    environment = standing(law)
+    values, program = _settled(law)
+    environment = Environment(values, program.lets)
     try:
         _bind(law, known, environment)
-        for case in law.point.cases:
+        for case in program.cases:
             if case.holds(environment):
                 return Point(law, case.status, case.say, environment)
     except Undefined as error:
@@ -197,12 +220,13 @@ def closed_form(law: Law, known: Mapping[str, Any]) -> dict[str, float] | None:
     """Return a decision's closed form at the law's best single values, or None where it has none or no value here."""
     if not law.optimum:
         return None
-    environment = standing(law)
+    values, program = _settled(law)
+    environment = Environment(values, program.lets)
     try:
         _bind(law, {**known, **dict.fromkeys(law.chosen, 1.0)}, environment)
         for name in law.chosen:
             del environment[name]
-        found = {name: float(form(environment)) for name, form in law.point.optimum.items()}
+        found = {name: float(form(environment)) for name, form in program.optimum.items()}
     except (Undefined, KeyError):
         return None
     return found if all(math.isfinite(value) and value > 0 for value in found.values()) else None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools as ft
 from collections.abc import Mapping
 
 import msgspec
 
-from hplaw.expression import Kind, Symbol, Type
+from hplaw.expression import Kind, Symbol, Type, Undefined, names_in
 from hplaw.expression.compile import Function
 from hplaw.expression.differentiate import Derivative, NoRule
 from hplaw.expression.tree import Node
@@ -15,7 +16,7 @@ from hplaw.law.law import Law
 from hplaw.law.program import Environment, unroll
 from hplaw.law.scope import Formula
 from hplaw.law.settled import spoken
-from hplaw.point import Point, inputs
+from hplaw.point import Point, inputs, settled
 
 
 class Slope(msgspec.Struct, frozen=True):
@@ -73,9 +74,15 @@ def _compile(law: Law, derivative: Derivative, tree: Node, stood_in: tuple[str, 
     for name, indices in over.items():
         scope = scope.with_symbol(name, Symbol(Kind.LET, Type.NUMBER, indices))
     namespace = msgspec.structs.replace(law.namespace, scope=scope)
+    values = dict(settled(law))
 
     def function(node: Node, free: tuple[str, ...]) -> Function:
-        return unroll(namespace, Formula("", node, Type.NUMBER, free), backend, free)
+        return unroll(namespace, Formula("", node, Type.NUMBER, free), backend, free, values)
 
-    lets = {name: function(node, over[name]) for name, node in derivative.lets_made.items()}
+    lets: dict[str, Function] = {}
+    for name, node in derivative.lets_made.items():
+        lets[name] = function(node, over[name])
+        if values.keys() >= {word for word in names_in(node) if word in scope.symbols}:
+            with contextlib.suppress(Undefined):
+                values[name] = lets[name](values)
     return Slope(function(tree, ()), lets, stood_in)

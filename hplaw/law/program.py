@@ -63,6 +63,7 @@ def compile_program(
     optimum: Mapping[str, Formula],
     cases: tuple[tuple[Formula, str, str], ...],
     constants: Mapping[str, Any],
+    settled: Mapping[str, Any] | None = None,
 ) -> Program:
     """Return the law compiled for a backend.
 
@@ -71,10 +72,12 @@ def compile_program(
     - `outputs`: formula and the index it goes over, by quantity.
     - `optimum`: closed forms of the decision, by quantity.
     - `cases`: condition, status and words.
+    - `settled`: values that names have in every environment.
     """
 
     def function(formula: Formula, free: tuple[str, ...] | None = None) -> Function:
-        return unroll(namespace, formula, backend, formula.free if free is None else free)
+        open_in = formula.free if free is None else free
+        return unroll(namespace, formula, backend, open_in, settled)
 
     return Program(
         backend=backend,
@@ -90,13 +93,19 @@ def compile_program(
 
 
 def unroll(
-    namespace: Namespace, formula: Formula, backend: Backend, free: tuple[str, ...]
+    namespace: Namespace,
+    formula: Formula,
+    backend: Backend,
+    free: tuple[str, ...],
+    settled: Mapping[str, Any] | None = None,
 ) -> Function:
     """Return the function of a formula: one value, or nested tuples over the indices it is free in."""
     scope = namespace.scope
     sizes = [range(len(scope.indices[index])) for index in free]
     entries = {
-        place: compile_expression(formula.tree, scope, backend, dict(zip(free, place, strict=True)))
+        place: compile_expression(
+            formula.tree, scope, backend, dict(zip(free, place, strict=True)), settled
+        )
         for place in it.product(*sizes)
     }
     if not free:

@@ -1,4 +1,4 @@
-"""Draw docs/picture.svg: the learning rates that the published rules recommend, over model size.
+"""Draw docs/picture.svg: the learning rates that the published rules and the fitted law recommend, over model size.
 
     python docs/picture.py [FILE.svg or FILE.png]
 
@@ -40,7 +40,11 @@ LOWEST_LABEL = 4.5e-5
 APART = 0.105
 """The least distance of two labels at the edge, in powers of ten of the learning rate."""
 
+FITTED = "pretrain-surface"
+"""The law that was fitted here; its band is drawn."""
+
 NAMES = {
+    FITTED: "pretrain-surface",
     "step-law-2025": "Step Law",
     "porian-2024": "Porian et al.",
     "deepseek-llm-2024": "DeepSeek LLM",
@@ -50,7 +54,7 @@ NAMES = {
 }
 """What laws are called in the picture; a law that is not here goes by its id."""
 
-COLOURS = ("#0a5ca8", "#b3402a", "#12724f", "#7a4fb0", "#8a6200", "#5f6368")
+COLOURS = ("#0a5ca8", "#a3195b", "#b3402a", "#12724f", "#7a4fb0", "#8a6200", "#5f6368")
 """One for each law, dark enough for text on white."""
 
 INK, GREY = "#24292f", "#e4e7eb"
@@ -116,7 +120,8 @@ def spread(places: Mapping[str, float]) -> dict[str, float]:
 
 def chart(catalogue: Catalogue) -> alt.LayerChart:
     """Return the picture."""
-    laws = [law.id for law in catalogue.givers["peak_lr"] if law.spec.status == "published"]
+    givers = catalogue.givers["peak_lr"]
+    laws = [law.id for law in givers if law.spec.status == "published" or law.id == FITTED]
     laws.sort(key=lambda law: list(NAMES).index(law) if law in NAMES else len(NAMES))
     lines = {law: line(catalogue, law) for law in laws}
     colour = alt.Color("law:N", legend=None).scale(domain=laws, range=list(COLOURS))
@@ -129,7 +134,7 @@ def chart(catalogue: Catalogue) -> alt.LayerChart:
     )
     y = y.axis(values=[3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2], labelExpr="format(datum.value, '.0e')")
     rows = [row for law in laws for row in stretches(lines[law]) if _visible(row["peak_lr"])]
-    bands = [row for row in rows if row["low"] is not None]
+    bands = [row for row in rows if row["law"] == FITTED and row["low"] is not None]
     ends = {law: [row for row in lines[law] if row["peak_lr"] >= LOWEST_LABEL][-1] for law in laws}
     edge = {law: end["peak_lr"] for law, end in ends.items() if end["n_params"] > 0.99 * SIZES[1]}
     heights = {law: end["peak_lr"] for law, end in ends.items()} | spread(edge)
@@ -161,9 +166,9 @@ def chart(catalogue: Catalogue) -> alt.LayerChart:
         .encode(x, y, text="text:N", color=colour)
     )
     title = alt.TitleParams(
-        "What published rules recommend as peak learning rate",
+        "Peak learning rate by published rules, and by the law fitted here",
         subtitle=f"{RATIO:.0f} training tokens per parameter. Solid: inside the range a rule was seen in. "
-        "Faint: outside. Band: where Step Law's best rate lies nine times in ten.",
+        "Faint: outside. Band: where the fitted law's best rate lies nine times in ten.",
         anchor="start", color=INK, subtitleColor=INK, fontSize=16, subtitleFontSize=12.5,
         subtitlePadding=6, offset=14,
     )  # fmt: skip

@@ -125,7 +125,7 @@ def shell(tmp_path: Path, service: Service) -> Any:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=180,
         )
         return done.stdout + done.stderr
 
@@ -140,15 +140,80 @@ def commands(text: str) -> Iterator[tuple[str, str]]:
         yield "".join(lines[: last + 1]), "".join(lines[last + 1 :])
 
 
+NUMBER = re.compile(r"(?<![\w.@=-])(\d+\.\d+(?:e-?\d+)?(?![\d.]|$)|\d+(?:e-?\d+|(?=[kMB]\b)))")
+"""A rounded number in a text: not a count, nor part of a name, nor one that dots cut short."""
+
+CLOSE = 0.03
+"""By what share a rounded number may differ: a law that is fitted anew has other last digits."""
+
+
 def shown(want: str, got: str) -> bool:
-    """Return whether `got` is what a document shows, which leaves out lines by three dots."""
+    """Return whether `got` is what a document shows: dots leave out text, rounded numbers are close, spaces do not count."""
+    numbers: list[float] = []
+
+    def literal(text: str) -> str:
+        pieces = NUMBER.split(text)
+        numbers.extend(map(float, pieces[1::2]))
+        escaped = [re.escape(piece) for piece in pieces[::2]]
+        return r"(\d+(?:\.\d+)?(?:e-?\d+)?)".join(escaped)
+
+    want, got = (re.sub(" +", " ", text) for text in (want, got))
     parts = re.split(r"^ *\.\.\.\n|\.\.\.", want, flags=re.MULTILINE)
-    return re.fullmatch(".*?".join(map(re.escape, parts)), got, re.DOTALL) is not None
+    found = re.fullmatch(".*?".join(map(literal, parts)), got, re.DOTALL)
+    if found is None:
+        return False
+    return np.allclose(numbers, [float(number) for number in found.groups()], rtol=CLOSE, atol=0)
 
 
-@pytest.mark.parametrize(
-    "text", named([b for b in blocks(README, "console") if "$ make" not in b.text])
-)
+TINY = """\
+name = "tiny"
+model = { family = "mlp", width = 32 }
+data = { source = "digits" }
+training = { batch_tokens = 64 }
+space = { tokens = [20000, 40000], peak_lr = { log_grid = [1e-3, 1e-1, 5] } }
+"""
+"""The sweep that the README runs, which is there before its commands are."""
+
+TRAINS, FETCHES = "$ hplaw sweep run", "$ hplaw data fetch"
+"""What blocks hold that train, and that download: they have tests of their own."""
+
+
+def in_readme(*, having: str = "", lacking: tuple[str, ...] = ()) -> list[Any]:
+    found = blocks(README, "console")
+    return named([b for b in found if having in b.text and not any(w in b.text for w in lacking)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", in_readme(having=TRAINS))
+def test_sweeps_in_the_readme_print_what_it_shows(text: str, shell: Any, tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(TINY, encoding="utf-8")
+    for command, want in commands(text):
+        got = shell(command)
+        assert shown(want, got), f"$ {command}{got}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", in_readme(having=FETCHES))
+def test_fits_in_the_readme_print_what_it_shows(
+    text: str, shell: Any, tmp_path: Path, data: Path
+) -> None:
+    """The runs are those of HPLAW_DATA, in place of a download; `data fetch` itself is not run."""
+    lines = (data / "chinchilla_runs.csv").read_text(encoding="utf-8")
+    lines = lines.replace("n_params,tokens,", "n_params_with_embedding,tokens,", 1)
+    (tmp_path / "chinchilla.csv").write_text(lines, encoding="utf-8")
+    for command, want in commands(text):
+        if not f"$ {command}".startswith(FETCHES):
+            got = shell(command)
+            assert shown(want, got), f"$ {command}{got}"
+
+
+def test_readme_trains_and_fits() -> None:
+    """The blocks with tests of their own are found."""
+    assert in_readme(having=TRAINS)
+    assert in_readme(having=FETCHES)
+
+
+@pytest.mark.parametrize("text", in_readme(lacking=("$ make", TRAINS, FETCHES)))
 def test_commands_in_the_readme_print_what_it_shows(text: str, shell: Any) -> None:
     if "$ curl" in text and shutil.which("curl") is None:
         pytest.skip("curl is not installed")

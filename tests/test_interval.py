@@ -122,7 +122,7 @@ def evaluated(formula: str, names: dict) -> np.ndarray:
 
 def test_a_published_law_without_a_covariance_has_no_interval() -> None:
     law = shipped().get("deepseek-llm-2024")
-    found = answer(law, dict.fromkeys(law.inputs, 1e+20))
+    found = answer(law, dict.fromkeys(law.inputs, 1e20))
     for name in law.outputs:
         e = estimate_of(found, name)
         assert e.value is not None

@@ -112,8 +112,8 @@ class _Part:
         }
         drawn = scenarios(law)
         self.shift = {name: wider * z for name, z in drawn.discrepancy.items()}
-        self.strays = [self.shift.get(name) for name in law.chosen]
-        self.ridges = Ridges(form, self.inputs, self.fixed)
+        self.wider = wider
+        self.ridges = Ridges(form, self.inputs, self.fixed, stretch=wider)
         forms = law.program(numpy()).optimum
         environment = numpy_environment(law, {**drawn.point, **self.inputs})
         rows = len(wider)
@@ -149,11 +149,11 @@ class _Part:
         if transfer:
             form = linex(self.law, transfer=True)
             assert form is not None
-            ridges = Ridges(form, self.inputs, self.fixed)
-        x, _ = ridges.own(self.x, self.low, self.high, self.strays)
+            ridges = Ridges(form, self.inputs, self.fixed, stretch=self.wider)
+        x, _ = ridges.own(self.x, self.low, self.high)
         return {name: np.exp(x[:, i]) for i, name in enumerate(self.free)}
 
     def lets(self) -> dict[str, Array]:
         """Return the names of the law that the decision knows."""
         let = self.ridges.form.let
-        return {let: self.ridges.excess(self.x, self.strays)} if let else {}
+        return {let: self.ridges.excess(self.x)} if let else {}

@@ -72,14 +72,14 @@ class _Problem:
         self.low = np.array([[-math.inf if low is None else _log(low)] for low, _ in limits])
         self.high = np.array([[math.inf if high is None else _log(high)] for _, high in limits])
         grows = growth(law)
-        stretch = (
+        self.stretch = (
             math.sqrt(
                 max(grows({**law.spec.constants, "outside": distance(law, known).total}), 1.0)
             )
             if grows
             else 0.0
         )
-        self.shift = {name: stretch * z for name, z in self.drawn.discrepancy.items()}
+        self.shift = {name: self.stretch * z for name, z in self.drawn.discrepancy.items()}
 
     @property
     def simple(self) -> bool:
@@ -235,7 +235,7 @@ def _exact(problem: _Problem) -> Decision | None:
         i: math.log(problem.known[name]) for i, name in enumerate(law.chosen) if name not in free
     }
     low, high = problem.low[:, 0], problem.high[:, 0]
-    ridges = Ridges(_form(law), inputs, fixed)
+    ridges = Ridges(_form(law), inputs, fixed, stretch=problem.stretch)
     try:
         best = ridges.least(problem.start().T, low, high)
         edges = (
@@ -247,19 +247,20 @@ def _exact(problem: _Problem) -> Decision | None:
         return None
     if not ridges.convex or not np.isfinite(edges).all() or np.abs(best).max() > _LARGEST:
         return None
-    strays = [problem.shift[name][None] if name in problem.shift else None for name in law.chosen]
-    own, least = _own(problem, ridges, inputs, best, strays, transfer=False)
+    own, least = _own(problem, ridges, inputs, best, transfer=False)
     other: dict[str, Array] = {}
     if problem.drawn.transfer:
-        there = ridges if problem.simple else Ridges(_form(law, transfer=True), inputs, fixed)
-        other, _ = _own(problem, there, inputs, best, strays, transfer=True)
-    variance = ridges.form.variance + ridges.stray_variance(strays)
-    regret = float(ridges.mean(best, variance)[0]) - least
+        there = ridges
+        if not problem.simple:
+            form = _form(law, transfer=True)
+            there = Ridges(form, inputs, fixed, stretch=problem.stretch)
+        other, _ = _own(problem, there, inputs, best, transfer=True)
+    regret = float(ridges.mean(best, strays=True)[0]) - least
     return Decision(
         values=problem.values(best[0]), samples=own, transfer=other,
         plateau=dict(zip(free, edges, strict=True)),
         regret=max(math.expm1(regret), 0.0) if abs(regret) < 1 else None,
-        lets={ridges.form.let: ridges.excess(best, strays)[0]} if ridges.form.let else {},
+        lets={ridges.form.let: ridges.excess(best)[0]} if ridges.form.let else {},
     )  # fmt: skip
 
 
@@ -274,7 +275,6 @@ def _own(
     ridges: Ridges,
     inputs: Mapping[str, Any],
     best: Array,
-    strays: list[Array | None],
     *,
     transfer: bool,
 ) -> tuple[dict[str, Array], float]:
@@ -291,7 +291,7 @@ def _own(
         return {
             n: v * np.exp(problem.shift[n]) if n in problem.shift else v for n, v in found.items()
         }, 0.0
-    x, least = ridges.own(best, problem.low[:, 0], problem.high[:, 0], strays)
+    x, least = ridges.own(best, problem.low[:, 0], problem.high[:, 0])
     return {name: np.exp(x[0, i]) for i, name in enumerate(free)}, float(least.mean())
 
 
@@ -383,9 +383,9 @@ def _exact_plateau(problem: _Problem, ridges: Ridges, best: Array, i: int) -> tu
         inner = ridges.held(places[i], x)
         start = np.repeat(best[None, rest], len(x), axis=0)
         y = inner.least(start, problem.low[rest, 0], problem.high[rest, 0]) if rest else start
-        return inner.mean(y, ridges.form.variance)
+        return inner.mean(y)
 
-    limit = float(ridges.mean(best[None], ridges.form.variance)[0]) + PLATEAU
+    limit = float(ridges.mean(best[None])[0]) + PLATEAU
     low, high = float(problem.low[i, 0]), float(problem.high[i, 0])
     return _range(profile, float(best[i]), limit, low, high)
 

@@ -8,7 +8,7 @@ decided at once, one row each.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -40,12 +40,20 @@ class Ridges:
     - `form`: the law's ridges.
     - `inputs`: the law's inputs, chosen quantities left out: numbers, or `[row, 1]`.
     - `fixed`: logarithms of the chosen quantities that are given, by their place among the chosen, likewise.
+    - `stretch`: by how much discrepancy is wider there, likewise.
 
     Arrays over ridges and scenarios are `[row, ridge x scenario]`; free quantities are logarithms, `[row, quantity]`.
     """
 
-    def __init__(self, form: Linex, inputs: Mapping[str, Any], fixed: Mapping[int, Any]) -> None:
-        self.form, self.size = form, form.size
+    def __init__(
+        self,
+        form: Linex,
+        inputs: Mapping[str, Any],
+        fixed: Mapping[int, Any],
+        *,
+        stretch: Any = 0.0,
+    ) -> None:
+        self.form, self.size, self.stretch = form, form.size, stretch
         self.c, offset = form.at(inputs)
         for place, value in fixed.items():
             offset = offset + form.slopes[place] * value
@@ -69,60 +77,45 @@ class Ridges:
     @property
     def convex(self) -> bool:
         """Return whether every ridge rises to both sides, so that a least point is the only one."""
-        return bool((self.c > 0).all() and np.isfinite(self.c).all())
+        return bool(self.c.min() > 0 and self.c.max() < np.inf)
 
-    def mean(self, x: Array, variance: Array) -> Array:
-        """Return the expected excess at `x` by row, for a variance of every t."""
+    def mean(self, x: Array, *, strays: bool = False) -> Array:
+        """Return the expected excess at `x` by row, discrepancy left out or with it."""
         m = self.offset + x @ self.slopes
+        variance = self.form.variance
+        if strays:
+            variance = variance + np.square(self.stretch) * self.form.stray_variance
         return np.sum(self.c * (np.exp(m + variance / 2) - 1 - m), axis=1) / self.size
 
     def least(self, start: Array, low: Array, high: Array) -> Array:
         """Return where the expected excess is least, inside bounds."""
+        bounds = _bounds(low, high)
         x = np.clip(start, low, high)
         half, slopes = self.offset + self.form.variance / 2, self.slopes
         for _ in range(_ROUNDS):
             e: Array = self.c * np.exp(half + x @ slopes)
             gradient: Array = np.matmul(e - self.c, slopes.T)
             hessian: Array = np.matmul(e[:, None, :] * slopes, slopes.T)
-            x, done = _newton(x, gradient, hessian, low, high)
+            x, done = _newton(x, gradient, hessian, bounds)
             if done:
                 break
         return x
 
-    def stray_variance(self, strays: Sequence[Array | None]) -> Array:
-        """Return the variance that shifts of the optimum, by chosen quantity `[row, scenario]`, add to every t."""
-        total: Any = 0.0
-        present = [(s, z) for s, z in zip(self.form.slopes, strays, strict=True) if z is not None]
-        for slope, stray in present:
-            for other, beside in present:
-                total = total + slope * other * np.mean(stray * beside, axis=1, keepdims=True)
-        return np.asarray(total)
-
-    def moved(self, strays: Sequence[Array | None]) -> Array:
-        """Return by how much shifts of the optimum lower t."""
-        total: Any = 0.0
-        for slope, stray in zip(self.form.slopes, strays, strict=True):
-            if stray is not None:
-                total = total + slope * np.concatenate([stray] * self.ridges, axis=1)
-        return np.asarray(total)
-
-    def excess(self, x: Array, strays: Sequence[Array | None]) -> Array:
-        """Return each scenario's excess at `x`, `[row, scenario]`, effects of a new group and shifts included."""
-        m = self.offset + self.form.groups + x @ self.slopes - self.moved(strays)
+    def excess(self, x: Array) -> Array:
+        """Return each scenario's excess at `x`, `[row, scenario]`, effects of a new group and discrepancy included."""
+        m = self._scattered() + x @ self.slopes
         each: Array = self.c * (np.exp(m) - 1 - m)
         return np.sum(each.reshape(len(each), self.ridges, self.size), axis=1)
 
-    def own(
-        self, start: Array, low: Array, high: Array, strays: Sequence[Array | None]
-    ) -> tuple[Array, Array]:
-        """Return each scenario's own best free quantities `[row, quantity, scenario]`, and its least excess there.
+    def _scattered(self) -> Array:
+        """Return the offsets of t with each scenario's effects of a new group and discrepancy."""
+        return self.offset + (self.form.groups - self.stretch * self.form.strays)
 
-        **Arguments:**
-
-        - `strays`: by chosen quantity, how far a scenario's optimum is moved by discrepancy, `[row, scenario]`.
-        """
+    def own(self, start: Array, low: Array, high: Array) -> tuple[Array, Array]:
+        """Return each scenario's own best free quantities `[row, quantity, scenario]`, and its least excess there."""
+        bounds = _bounds(low, high)
         shape = (len(self.c), self.ridges, self.size)
-        base = (self.offset + self.form.groups - self.moved(strays)).reshape(shape)
+        base = self._scattered().reshape(shape)
         c = self.c.reshape(shape)
         slopes = self.slopes.reshape(len(self.free), *shape[1:])
         # scenarios come before quantities, as the solver wants them last
@@ -136,11 +129,16 @@ class Ridges:
             gradient: Array = np.stack([((e - c) * slope).sum(axis=1) for slope in slopes], axis=-1)
             rows = [[(e * a * b).sum(axis=1) for b in slopes] for a in slopes]
             hessian: Array = np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
-            x, done = _newton(x, gradient, hessian, low, high)
+            x, done = _newton(x, gradient, hessian, bounds)
             if done:
                 break
         m = value(x)
         return np.moveaxis(x, 1, 2), np.sum(c * (np.exp(m) - 1 - m), axis=1)
+
+    def _thin(self, values: Array) -> Array:
+        """Return some scenarios of values whose last axis goes over ridges and scenarios."""
+        *axes, _ = values.shape
+        return values.reshape(*axes, self.ridges, self.size)[..., ::_THIN].reshape(*axes, -1)
 
     def plateau(self, x: Array, cost: float, low: Array, high: Array) -> list[tuple[float, float]]:
         """Return for each free quantity of one question the range whose expected excess is at most `cost` above the
@@ -149,23 +147,19 @@ class Ridges:
         An edge solves excess = limit with the other quantities at their best, from the curvature's first guess.
         """
         assert len(x) == 1
-        thin = [i * self.size + j for i in range(self.ridges) for j in range(0, self.size, _THIN)]
-        scale = len(thin) // self.ridges
-        c, slopes, m0 = self.c[0, thin], self.slopes[:, thin], self.offset[0, thin]
-        half = m0 + self.form.variance[thin] / 2
+        c, slopes, m0 = self._thin(self.c[0]), self._thin(self.slopes), self._thin(self.offset[0])
+        half = m0 + self._thin(self.form.variance) / 2
+        scale = len(c) // self.ridges
         move: Array = x @ slopes
         e: Array = c * np.exp(half + move)
         limit = float(np.sum(e - c * (1 + m0 + move))) / scale + cost
-        inverse = np.asarray(
-            np.linalg.inv(np.matmul(slopes * e, slopes.T) / scale), dtype=np.float64
-        )
-        which = np.repeat(
-            np.arange(len(slopes)), 2
-        )  # one row per edge: below and above for every quantity
+        hessian: Array = np.matmul(slopes * e, slopes.T) / scale
+        inverse = _solve(hessian, np.eye(len(slopes)))
+        # one row per edge: below and above for every quantity
+        which = np.repeat(np.arange(len(slopes)), 2)
         rows = np.arange(len(which))
-        reach: Array = np.tile([-1.0, 1.0], len(slopes)) * np.sqrt(
-            2 * cost / np.diag(inverse)[which]
-        )
+        sides = np.array([-1.0, 1.0] * len(slopes))
+        reach: Array = sides * np.sqrt(2 * cost / inverse.diagonal()[which])
         edges: Array = x + reach[:, None] * inverse[which]
         for _ in range(_ROUNDS):
             move = np.matmul(edges, slopes)
@@ -176,38 +170,48 @@ class Ridges:
             residual = -gradient
             system[rows, which] = gradient
             residual[rows, which] = limit - excess
-            step = np.asarray(np.linalg.solve(system, residual[:, :, None]), dtype=np.float64)[
-                :, :, 0
-            ]
-            edges = edges + np.clip(step, -1.0, 1.0)
-            if np.abs(step).max() < _EDGE:
+            step = _solve(system, residual)
+            edges = edges + np.minimum(np.maximum(step, -1.0), 1.0)
+            longest = np.abs(step).max()
+            if longest < _EDGE:
                 break
+            if not longest < np.inf:
+                raise np.linalg.LinAlgError
         at = np.clip(edges[rows, which], low[which], high[which]).tolist()
         return list(zip(at[::2], at[1::2], strict=True))
 
 
+def _bounds(low: Array, high: Array) -> tuple[Array, Array] | None:
+    """Return the bounds, or None where none is finite."""
+    return (low, high) if np.isfinite(low).any() or np.isfinite(high).any() else None
+
+
 def _newton(
-    x: Array, gradient: Array, hessian: Array, low: Array, high: Array
+    x: Array, gradient: Array, hessian: Array, bounds: tuple[Array, Array] | None
 ) -> tuple[Array, bool]:
     """Return `x[..., quantity]` after one step of convex problems inside bounds, and whether none moved."""
-    stuck: Mask = ((x <= low) & (gradient > 0)) | ((x >= high) & (gradient < 0))
-    if stuck.any():
-        gradient = np.where(stuck, 0.0, gradient)
-        held = stuck[..., :, None] | stuck[..., None, :]
-        hessian = np.where(held, np.eye(x.shape[-1]), hessian)
+    if bounds is not None:
+        low, high = bounds
+        stuck: Mask = ((x <= low) & (gradient > 0)) | ((x >= high) & (gradient < 0))
+        if stuck.any():
+            gradient = np.where(stuck, 0.0, gradient)
+            held = stuck[..., :, None] | stuck[..., None, :]
+            hessian = np.where(held, np.eye(x.shape[-1]), hessian)
     step = -_solve(hessian, gradient)
     longest = np.abs(step).max(axis=-1, keepdims=True)
-    moved = np.clip(x + step * (_REACH / np.maximum(longest, _REACH)), low, high)
+    moved = x + step * (_REACH / np.maximum(longest, _REACH))
+    if bounds is not None:
+        moved = np.clip(moved, *bounds)
     return moved, bool(np.abs(moved - x).max() < _TOLERANCE)
 
 
-def _solve(hessian: Array, gradient: Array) -> Array:
-    """Return hessian^-1 gradient; one and two quantities, the usual ones, without a factorisation."""
-    size = gradient.shape[-1]
+def _solve(matrix: Array, right: Array) -> Array:
+    """Return matrix^-1 right; for one and two quantities, the usual ones, without a factorisation."""
+    size = right.shape[-1]
     if size == 1:
-        return gradient / hessian[..., 0]
+        return right / matrix[..., 0]
     if size == 2:
-        a, b, d = hessian[..., 0, 0], hessian[..., 0, 1], hessian[..., 1, 1]
-        u, v = gradient[..., 0], gradient[..., 1]
-        return np.stack([d * u - b * v, a * v - b * u], axis=-1) / (a * d - b * b)[..., None]
-    return np.asarray(np.linalg.solve(hessian, gradient[..., None]), dtype=np.float64)[..., 0]
+        a, b, c, d = (matrix[..., i, j] for i in (0, 1) for j in (0, 1))
+        u, v = right[..., 0], right[..., 1]
+        return np.stack([d * u - b * v, a * v - c * u], axis=-1) / (a * d - b * c)[..., None]
+    return np.asarray(np.linalg.solve(matrix, right[..., None]), dtype=np.float64)[..., 0]

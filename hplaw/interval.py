@@ -42,17 +42,26 @@ def quantiles(samples: Array) -> Array:
     array([ 5., 25., 50., 75., 95.])
     """
     ordered = np.sort(samples, axis=-1)
-    place = _LEVELS * (samples.shape[-1] - 1)
-    below = place.astype(int)
-    above = np.minimum(below + 1, samples.shape[-1] - 1)
+    below, above, share = _places(samples.shape[-1])
     low, high = ordered[..., below], ordered[..., above]
     with np.errstate(invalid="ignore"):  # infinite samples have no quantile
-        return low + (place - below) * (high - low)
+        return low + share * (high - low)
+
+
+@ft.lru_cache(maxsize=64)
+def _places(size: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
+    """Return between which of so many samples the levels lie, and the share of the way from one to the other."""
+    place: Array = _LEVELS * (size - 1)
+    below = place.astype(np.intp)
+    return below, np.minimum(below + 1, size - 1), np.subtract(place, below)
 
 
 def spread(samples: Array) -> Spread | None:
     """Return the quantiles of samples, or None where some of them are not finite."""
-    levels = quantiles(samples).tolist()
+    return _spread(quantiles(samples).tolist())
+
+
+def _spread(levels: list[float]) -> Spread | None:
     return Spread(*levels) if all(map(math.isfinite, levels)) else None
 
 
@@ -105,7 +114,7 @@ def intervals_of(
         numbers = _closed_spreads(here, known, numbers, spreads, transfers)
         if not numbers:
             return spreads, transfers, medians
-    run = run_at(law, known, lets=decision.lets if decision else {})
+    run = _run(here, known, lets=decision.lets if decision else {})
     plain = {name: run.output(name) for name in numbers}
     with np.errstate(all="ignore"):
         _collect(spreads, {name: values * run.noise(name) for name, values in plain.items()})
@@ -114,7 +123,7 @@ def intervals_of(
     decided = law.spec.decision.minimise if law.spec.decision else None
     others = [name for name in numbers if name != decided]  # losses of other recipes say nothing
     if drawn.transfer and others:
-        there = run_at(law, known, transfer=True)
+        there = _run(here, known, transfer=True)
         _collect(transfers, {name: there.output(name) for name in others})
     return spreads, transfers, medians
 
@@ -153,8 +162,11 @@ def _closed_spreads(
 
 
 def _collect(into: dict[str, Spread], found: Mapping[str, Array]) -> None:
-    for name, values in found.items():
-        levels = spread(values)
+    """Add the quantiles of samples by name, worked out together."""
+    if not found:
+        return
+    for name, row in zip(found, quantiles(np.stack(list(found.values()))).tolist(), strict=True):
+        levels = _spread(row)
         # what no scenario moves has no interval
         if levels is not None and levels.low < levels.high:
             into[name] = levels
@@ -215,8 +227,18 @@ def run_at(
     lets: Mapping[str, Array] | None = None,
 ) -> Run:
     """Return a law's run at one point, inputs that are not known drawn from their priors."""
-    here = point(law, known).environment
-    values: dict[str, Any] = {name: here[name] for name in law.inputs}
+    return _run(point(law, known), known, transfer=transfer, lets=lets)
+
+
+def _run(
+    here: Point,
+    known: Mapping[str, Any],
+    *,
+    transfer: bool = False,
+    lets: Mapping[str, Array] | None = None,
+) -> Run:
+    law = here.law
+    values: dict[str, Any] = {name: here.environment[name] for name in law.inputs}
     values.update(drawn_inputs(law, known))
     wider = stretch(law, distance(law, known).total)
     return Run(law, values, stretch=wider, transfer=transfer, lets=lets)
@@ -241,6 +263,8 @@ def _noise_scale(law: Law) -> Function:
 def drawn_inputs(law: Law, known: Mapping[str, Any]) -> dict[str, Array]:
     """Return draws of the inputs that are not known and have a prior."""
     names = [item for item in inputs(law) if item.prior and known.get(item.known) is None]
+    if not names:
+        return {}
     z = input_normals(law, len(names))
     found: dict[str, Array] = {}
     for row, item in zip(z, names, strict=True):

@@ -43,6 +43,7 @@ class Linex(msgspec.Struct, frozen=True, kw_only=True):
     - `coefficients`, `offsets`: c, and t at chosen quantities of one and effects of zero, one function per ridge.
     - `slopes`: d t / d ln(chosen), `[chosen, ridge x scenario]`.
     - `variance`: that of t over the effects of a new group, `groups` what the drawn ones add to t, `[ridge x scenario]`.
+    - `stray_variance`: that of t over the law's discrepancy inside its domain, `strays` what the drawn one takes from t.
     - `let`: the name of the law that is the sum of all ridges, if there is one.
     """
 
@@ -52,6 +53,8 @@ class Linex(msgspec.Struct, frozen=True, kw_only=True):
     slopes: Array
     variance: Array
     groups: Array
+    stray_variance: Array
+    strays: Array
     size: int
     let: str | None
 
@@ -218,11 +221,14 @@ def _compile(
     variance = np.zeros(len(terms) * size)
     for (a, b), covariance in effect_covariance(law).items():
         variance += np.tile(np.broadcast_to(covariance, (size,)), len(terms)) * loads[a] * loads[b]
+    z = np.array([drawn.discrepancy.get(name, np.zeros(size)) for name in law.chosen])
     return Linex(
         program=program,
         coefficients=tuple(compile_expression(node, folder.scope, numpy(), at) for node, at in coefficients),
         offsets=tuple(compile_expression(node, folder.scope, numpy(), at) for node, at in offsets),
         slopes=slopes, variance=variance, groups=groups, size=size, let=let,
+        stray_variance=np.einsum("ir,ij,jr->r", slopes, z @ z.T / size, slopes),
+        strays=np.sum(slopes * np.tile(z, len(terms)), axis=0),
     )  # fmt: skip
 
 

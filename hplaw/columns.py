@@ -14,7 +14,7 @@ from hplaw.choose import choose_rows, chunks, rows_of
 from hplaw.domain import domain
 from hplaw.expression.compile import Function
 from hplaw.gaussian import NORMAL_QUANTILES, closed, log_deviation
-from hplaw.interval import Run, drawn_inputs, quantiles, stretch_of
+from hplaw.interval import WIDEST, Run, drawn_inputs, quantiles, stretch_of
 from hplaw.law import Law
 from hplaw.law.program import Environment, unroll
 from hplaw.narrow import is_column
@@ -189,6 +189,7 @@ def _interval(
             return {}
         with np.errstate(all="ignore"):
             width = np.exp(NORMAL_QUANTILES[-1] * deviation)
+        width = np.where((deviation > 0) & (deviation < WIDEST), width, np.nan)
         return {name: (value / width, value * width)}
     levels = np.full((len(value), 5), np.nan)
     for part in chunks(len(value)):

@@ -32,6 +32,8 @@ from hplaw.power import power_law
 Array = NDArray[np.float64]
 
 _NORMAL: list[float] = NORMAL_QUANTILES.tolist()
+WIDEST = 100.0
+"""Standard deviation of a logarithm from which on an interval says nothing that can be written down."""
 _LEVELS = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
 
 
@@ -156,7 +158,7 @@ def _closed_spreads(
             else:
                 found = log_deviation(law, name, values, wider, transfer=transfer)
                 deviation = 0.0 if found is None else float(found)
-            if deviation > 0 and value > 0:
+            if 0 < deviation < WIDEST and value > 0:
                 into[name] = Spread(*[value * math.exp(z * deviation) for z in _NORMAL])
     return rest
 

@@ -263,7 +263,7 @@ class Laws:
                         [*_GLUE, *_CALLS, *_NUMBERS, str(other_key)]
                     )
                     top[key] = "".join(words)
-                case _ if isinstance(top[key], float | int):
+                case _ if isinstance(top[key], float | int) and abs(top[key]) < 1e300:
                     top[key] *= rng.choice([-1, 0, 2, 1e-3, 1e300])
                 case _:
                     top[key] = [top[key]]

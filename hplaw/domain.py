@@ -26,16 +26,19 @@ INSIDE = Distance()
 """The distance of every point inside a domain."""
 
 
+_Range = tuple[str, float, float, float | None, float | None]
+
+
 class Domain(msgspec.Struct, frozen=True):
     """What a law was seen with, ready to be measured from; inputs over an index are left out.
 
-    - `ranges`: names with their least and greatest value.
+    - `ranges`: names with their least and greatest value, and the logarithms of these where they are positive.
     - `categories`: names with the words seen.
     - `follows`: inputs among them that follow from the others when they are not known.
     """
 
     law: Law
-    ranges: tuple[tuple[str, float, float], ...]
+    ranges: tuple[_Range, ...]
     categories: tuple[tuple[str, frozenset[Any]], ...]
     follows: tuple[Input, ...]
 
@@ -43,6 +46,7 @@ class Domain(msgspec.Struct, frozen=True):
         """Return how far `known` lies outside; what is not known does not count."""
         differs: list[tuple[str, str]] = []
         efolds: list[tuple[str, float]] = []
+        total = 0.0
         if self.follows and any(known.get(item.name) is None for item in self.follows):
             known = self._followed(known)
         get = known.get
@@ -50,13 +54,18 @@ class Domain(msgspec.Struct, frozen=True):
             word = get(name)
             if word is not None and word not in seen:
                 differs.append((name, word))
-        for name, low, high in self.ranges:
+        for name, low, high, log_low, log_high in self.ranges:
             value = get(name)
-            if value is not None and not low <= value <= high:
-                efolds.append((name, _apart(value, low, high)))
-        if not differs and not efolds:
-            return INSIDE
-        return Distance(tuple(differs), tuple(efolds), sum([apart for _, apart in efolds]))
+            if value is None or low <= value <= high:
+                continue
+            edge = log_high if value > high else log_low
+            if edge is not None and value > 0:
+                apart = abs(math.log(value) - edge)
+            else:
+                apart = _shares(value, low, high)
+            efolds.append((name, apart))
+            total += apart
+        return Distance(tuple(differs), tuple(efolds), total) if differs or efolds else INSIDE
 
     def _followed(self, known: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return what is known and what follows from it by the law's own stand-ins, as far as it does."""
@@ -76,18 +85,20 @@ class Domain(msgspec.Struct, frozen=True):
         return found
 
 
-def _apart(value: float, low: float, high: float) -> float:
-    """Return the e-folds from a value outside a range to its edge; shares of the range where logarithms do not exist."""
+def _shares(value: float, low: float, high: float) -> float:
+    """Return how far a value is outside a range where there are no logarithms: in lengths of the range."""
     edge = high if value > high else low
-    if edge > 0 and value > 0:
-        return abs(math.log(value) - math.log(edge))  # the quotient may underflow
     return abs(value - edge) / ((high - low) or abs(edge) or 1.0)
+
+
+def _log(edge: float) -> float | None:
+    return math.log(edge) if edge > 0 else None
 
 
 @ft.lru_cache(maxsize=1024)
 def domain(law: Law) -> Domain:
     """Return the domain of a law."""
-    ranges: list[tuple[str, float, float]] = []
+    ranges: list[_Range] = []
     categories: list[tuple[str, frozenset[Any]]] = []
     for name, seen in law.spec.domain.items():
         if name in law.inputs and law.inputs[name].over:
@@ -95,7 +106,8 @@ def domain(law: Law) -> Domain:
         if law.quantity(name).categorical:
             categories.append((name, frozenset(seen)))
         else:
-            ranges.append((name, float(seen[0]), float(seen[1])))
+            low, high = float(seen[0]), float(seen[1])
+            ranges.append((name, low, high, _log(low), _log(high)))
     follows = tuple(i for i in inputs(law) if i.formula is not None and i.name in law.spec.domain)
     return Domain(law, tuple(ranges), tuple(categories), follows)
 

@@ -212,6 +212,9 @@ def _solve(matrix: Array, right: Array) -> Array:
         return right / matrix[..., 0]
     if size == 2:
         a, b, c, d = (matrix[..., i, j] for i in (0, 1) for j in (0, 1))
-        u, v = right[..., 0], right[..., 1]
-        return np.stack([d * u - b * v, a * v - c * u], axis=-1) / (a * d - b * c)[..., None]
+        u, v, scale = right[..., 0], right[..., 1], a * d - b * c
+        first: Array = (d * u - b * v) / scale
+        found = np.empty((*first.shape, 2))
+        found[..., 0], found[..., 1] = first, (a * v - c * u) / scale
+        return found
     return np.asarray(np.linalg.solve(matrix, right[..., None]), dtype=np.float64)[..., 0]

@@ -47,6 +47,10 @@ def default_want(known: Mapping[str, Any]) -> tuple[str, ...]:
     return DEFAULT_WANT
 
 
+_OPTIMIZER = Query().optimizer
+"""The optimizer of a query that names none."""
+
+
 class Question(msgspec.Struct, frozen=True):
     """A query understood.
 
@@ -78,7 +82,7 @@ def understand(query: Query, catalogue: Catalogue) -> Question:
         value = getattr(query, name)
         if value is not None:
             known[name] = _checked(vocabulary()[name], value, name)
-    defaults = {"optimizer"} if query.optimizer == Query().optimizer else set[str]()
+    defaults = {"optimizer"} if query.optimizer == _OPTIMIZER else set[str]()
     words = known_quantities(catalogue)
     for name, value in query.given.items():
         quantity = words.get(name)

@@ -149,8 +149,8 @@ def _alternative(law: Law, value: Any, away: Distance) -> Alternative:
     return Alternative(
         law=law.address,
         value=plain(value),
-        outside_efolds=round(away.total, 4),
-        outside=[name for name, _ in away.differs],
+        outside_efolds=round(away.total, 4) if away.efolds else 0.0,
+        outside=[name for name, _ in away.differs] if away.differs else [],
     )
 
 

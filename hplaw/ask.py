@@ -29,7 +29,7 @@ def recommend(
 
     **Raises:** `QueryError` naming the field at fault; `LawNotFound`.
 
-    >>> round(recommend(n_params=1e9, tokens=1e11).answers["peak_lr"].value, 6)
+    >>> round(recommend(n_params=1e9, tokens=1e11, laws=["step-law-2025"]).answers["peak_lr"].value, 6)
     0.001632
     """
     from hplaw.client.calls import query_body

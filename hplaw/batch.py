@@ -38,7 +38,8 @@ def recommend_many(queries: Sequence[Query], catalogue: Catalogue) -> list[Brief
     """Return brief answers to many queries, in their order; a row that cannot be asked says so in `error`.
 
     >>> from hplaw.catalogue import load_catalogue
-    >>> rows = recommend_many([Query(n_params=1e9, tokens=1e11)] * 9, load_catalogue())
+    >>> query = Query(n_params=1e9, tokens=1e11, laws=["step-law-2025"])
+    >>> rows = recommend_many([query] * 9, load_catalogue())
     >>> round(rows[8].answers["peak_lr"].value, 6)
     0.001632
     """

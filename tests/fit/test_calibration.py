@@ -12,7 +12,7 @@ from hplaw.law.check import check_law
 from .conftest import simulate
 
 
-SHIPPED = ("pretrain-surface", "pretrain-surface-moe")
+SHIPPED = ("pretrain-surface",)
 
 
 @pytest.mark.slow

@@ -194,11 +194,12 @@ class Run:
         lets: Mapping[str, Array] | None = None,
     ) -> None:
         self.law, self.drawn, self.stretch = law, scenarios(law), stretch
-        moved = {
-            name: values[name] * np.exp(-stretch * self.drawn.discrepancy[name])
-            for name in law.chosen
-            if name in self.drawn.discrepancy
-        }
+        with np.errstate(all="ignore"):
+            moved = {
+                name: values[name] * np.exp(-stretch * self.drawn.discrepancy[name])
+                for name in law.chosen
+                if name in self.drawn.discrepancy
+            }
         self.program = folded(law, transfer=transfer)
         self.environment = self.program.environment({**values, **moved, **(lets or {})})
 

@@ -77,7 +77,7 @@ def create_app() -> App:
 
     app = App(
         name="hplaw",
-        help="Which learning rate, batch size, loss, and how sure: scaling laws with sources.",
+        help="Which learning rate and batch size, what loss, and how sure: scaling laws with sources.",
         version=_version,
         result_action="return_value",
     )

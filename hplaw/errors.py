@@ -34,6 +34,10 @@ class LawError(HplawError, ValueError):
     """A law file that breaks the format: the text names file, table and key."""
 
     def __init__(self, text: str, *, file: str = "", table: str = "", key: str = "") -> None:
+        text, table, key = (
+            part if len(part) <= most else f"{part[:most]}..."
+            for part, most in ((text, 500), (table, 80), (key, 80))
+        )
         where = ": ".join(part for part in (file, ".".join(p for p in (table, key) if p)) if part)
         super().__init__(f"{where}: {text}" if where else text)
         self.problem, self.file, self.table, self.key = text, file, table, key

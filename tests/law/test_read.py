@@ -585,3 +585,19 @@ def test_unknown_keys_are_refused_at_every_level() -> None:
             replaced(text, (head, f"{head}\nsurprise = 1")).replace("surprise = 1", "", 0)
         )
         assert "unknown field `surprise`" in error.problem
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        law_text('[outputs]\nsteps = "' + "x" * 3_900 + '"'),
+        law_text(OUT, head="x" * 100_000 + " = 1"),
+        law_text(OUT, name="a" * 100_000),
+        law_text(OUT + f'[constants]\n"{"x" * 9_000}-" = 1'),
+        law_text(OUT + f"[domain]\n{'x' * 9_000} = [1, 2]"),
+        law_text(f'[outputs]\n{"x" * 9_000} = "tokens"'),
+        law_text(OUT + f'[parameters]\na = {{ prior = "{"x" * 9_000}" }}'),
+    ],
+)
+def test_a_refusal_stays_short_however_long_a_name_is(text: str) -> None:
+    assert len(str(refused(text))) < 700

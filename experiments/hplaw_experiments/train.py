@@ -1,7 +1,8 @@
 """The packed trainer: trials of one shape in one compiled program, each as if it had run alone.
 
-On a CPU the program of one trial runs for several trials at once, a thread for each core: measured there, this is faster
-than one program over the whole pack, and gives each trial the very numbers of a run alone. On an accelerator the pack is
+On a CPU the program of one trial runs for several trials at once, a thread for each core: measured on two busy cores it
+is as fast as one vmapped or mapped program over the pack (16 MLPs of width 32 and 128, 500 steps: 0.4 and 1.3 s against
+0.4 to 0.5 and 0.9 to 1.5 s), compiles once whatever the pack's width, and gives each trial the numbers of a run alone. On an accelerator the pack is
 one vmapped program, as wide as the device's memory allows; the numbers agree up to rounding. A trial that diverges
 stands still from that step on. Trials that ask for it are stopped when a forecast of their curve is hopeless.
 """

@@ -19,12 +19,9 @@ from hplaw_experiments.data.source import AbstractSource, Examples
 HELD_OUT = 0.2
 """Share of a finite set of examples that is held out."""
 
-PIXEL_MEAN, PIXEL_SPREAD = 4.884, 6.017
-"""Mean and standard deviation of the digits' pixels, which go from 0 to 16."""
-
 
 def digits(*, seed: int) -> Examples:
-    """Return the 1,797 handwritten digits of scikit-learn, 8 by 8 standardised pixels, a fifth of them held out."""
+    """Return the 1,797 handwritten digits of scikit-learn, 8 by 8 pixels from 0 to 1, a fifth of them held out."""
     try:
         from sklearn.datasets import load_digits
     except ImportError:
@@ -33,7 +30,7 @@ def digits(*, seed: int) -> Examples:
     found = load_digits()
     order = np.random.default_rng(seed).permutation(len(found.target))
     cut = round(len(order) * (1 - HELD_OUT))
-    x = ((found.data.reshape(-1, 8, 8) - PIXEL_MEAN) / PIXEL_SPREAD).astype(np.float32)[order]
+    x = (found.data.reshape(-1, 8, 8) / 16).astype(np.float32)[order]
     y = found.target.astype(np.int32)[order]
     return Examples(
         jnp.asarray(x[:cut]), jnp.asarray(y[:cut]), jnp.asarray(x[cut:]), jnp.asarray(y[cut:])

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hplaw_experiments.models.layers import ACTIVATIONS, GAINS, Scaling, Weight, linear, times
+from hplaw_experiments.models.layers import ACTIVATIONS, Scaling, Weight, linear, times
 from hplaw_experiments.precision import Policy
 
 
@@ -65,13 +65,10 @@ class ConvNet(eqx.Module):
         activation: str = "relu",
         rng: np.random.Generator,
     ) -> None:
-        gain = GAINS[activation]
 
         def conv(kind, size, c_in, c_out):
             fan_in = size * size * c_in
-            return scaling.matrix(
-                kind, (size, size, c_in, c_out), fan_in=fan_in, gain=gain, rng=rng
-            )
+            return scaling.matrix(kind, (size, size, c_in, c_out), fan_in=fan_in, rng=rng)
 
         def norm(kind, c):
             return Norm(scaling.constant(kind, (c,), 1.0), scaling.constant(kind, (c,), 0.0))

@@ -65,18 +65,17 @@ class Scaling(eqx.Module):
         shape: tuple[int, ...],
         *,
         fan_in: int,
-        gain: float = 1.0,
         width: float | None = None,
         rng: np.random.Generator,
     ) -> Weight:
-        """Return normal weights whose deviation at the base shape is gain / sqrt(fan-in there).
+        """Return normal weights whose deviation at the base shape is 1 / sqrt(fan-in there).
 
         Drawn on the host: the same on every device, in a pack and alone, and nothing to compile.
         """
         rule = self.rule(kind, width)
         grows = kind in {"hidden", "output"}
         base_fan_in = fan_in / (self.width if width is None else width) if grows else fan_in
-        deviation = gain / math.sqrt(base_fan_in) * rule.init
+        deviation = rule.init / math.sqrt(base_fan_in)
         value = rng.standard_normal(shape, dtype=np.float32) * np.float32(deviation)
         return Weight(value, kind, rule)
 
@@ -125,6 +124,3 @@ def cross_entropy(logits: Float[Array, "*batch classes"], labels: Any) -> Float[
 
 ACTIVATIONS = {"relu": jax.nn.relu, "gelu": jax.nn.gelu, "tanh": jnp.tanh, "silu": jax.nn.silu}
 """Nonlinearities by name."""
-
-GAINS = {"relu": math.sqrt(2.0), "gelu": math.sqrt(2.0), "tanh": 1.0, "silu": math.sqrt(2.0)}
-"""What keeps the size of activations over layers, by nonlinearity."""

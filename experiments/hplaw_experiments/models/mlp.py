@@ -9,7 +9,6 @@ from jaxtyping import Array, Float
 
 from hplaw_experiments.models.layers import (
     ACTIVATIONS,
-    GAINS,
     Scaling,
     Weight,
     linear,
@@ -36,10 +35,9 @@ class MLP(eqx.Module):
         activation: str = "relu",
         rng: np.random.Generator,
     ) -> None:
-        gain = GAINS[activation]
-        self.first = scaling.matrix("input", (n_inputs, width), fan_in=n_inputs, gain=gain, rng=rng)
+        self.first = scaling.matrix("input", (n_inputs, width), fan_in=n_inputs, rng=rng)
         self.hidden = tuple(
-            scaling.matrix("hidden", (width, width), fan_in=width, gain=gain, rng=rng)
+            scaling.matrix("hidden", (width, width), fan_in=width, rng=rng)
             for _ in range(1, n_layers)
         )
         self.last = scaling.matrix("output", (width, n_outputs), fan_in=width, rng=rng)

@@ -117,13 +117,7 @@ def _posterior(
         judgement = judge(fitted, progress=progress)
         progress(0.99, "writing")
         provenance = Provenance(
-            law=law.id,
-            data=data.name,
-            maps=maps,
-            where=where,
-            method=method,
-            seed=seed,
-            draws=draws,
+            law=law.id, data=data.name, maps=maps, where=where, method=method, seed=seed
         )
         written = write_folder(
             to, fitted, judgement.verdict, data=data.name, sha256=sha256_of(data), accept=accept, all_draws=all_draws,

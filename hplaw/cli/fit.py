@@ -117,7 +117,13 @@ def _posterior(
         judgement = judge(fitted, progress=progress)
         progress(0.99, "writing")
         provenance = Provenance(
-            law=law.id, data=data.name, maps=maps, where=where, method=method, seed=seed
+            law=law.id,
+            data=data.name,
+            maps=maps,
+            where=where,
+            method=method,
+            seed=seed,
+            draws=draws,
         )
         written = write_folder(
             to, fitted, judgement.verdict, data=data.name, sha256=sha256_of(data), accept=accept, all_draws=all_draws,

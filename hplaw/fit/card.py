@@ -23,6 +23,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     where: str
     method: str
     seed: int
+    draws: int
 
     def command(self, to: str) -> str:
         """Return the command line."""
@@ -30,6 +31,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
         words += [f"--map {_quoted(f'{name}={text}')}" for name, text in self.maps.items()]
         words += [f"--where {_quoted(self.where)}"] if self.where else []
         words += [f"--method {self.method}"] if self.method != "nuts" else []
+        words += [f"--draws {self.draws}"] if self.method == "nuts" else []
         words += [f"--seed {self.seed}"] if self.seed else []
         return " \\\n    ".join([*words, f"--to {to}"])
 

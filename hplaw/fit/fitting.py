@@ -167,8 +167,8 @@ def _sample(
 ) -> tuple[Chains, Diagnostics]:  # fmt: skip
     """Return chains with the metric of the mode; where those fail, with shorter steps, and then with an adapted metric."""
     best: tuple[Chains, Diagnostics] | None = None
-    for adapt, accept in ((False, ACCEPT), (False, CAREFUL), (True, ACCEPT)):
-        if accept == CAREFUL and best is not None and not best[1].divergences:
+    for adapt, accept in ((False, ACCEPT), (False, CAREFUL), (True, CAREFUL)):
+        if accept == CAREFUL and not adapt and best is not None and not best[1].divergences:
             continue  # steps are short enough; it is the metric that is at fault
         found = sample(
             density, normal, weights, chains=chains, draws=draws, warmup=warmup, seed=seed, adapt=adapt, accept=accept,

@@ -12,7 +12,7 @@ from hplaw.law.check import check_law
 from .conftest import simulate
 
 
-SHIPPED = ("pretrain-surface",)
+SHIPPED = ("pretrain-surface", "pretrain-surface-moe")
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import functools as ft
 from collections.abc import Iterable
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,18 @@ from hplaw.law import Law, parse_law, read_law
 
 
 FIXTURES = Path(__file__).parent / "law" / "fixtures"
-FIXTURE_NAMES = tuple(sorted(file.stem for file in FIXTURES.glob("*.toml")))
+_SHIPPED = {"abc-classification": files("hplaw_laws") / "theory" / "abc-classification.toml"}
+"""Fixtures that stand on the shelf as they are."""
+_FILES = {file.stem: file for file in FIXTURES.glob("*.toml")} | {
+    name: Path(str(file)) for name, file in _SHIPPED.items()
+}
+FIXTURE_NAMES = tuple(sorted(_FILES))
 
 
 @ft.cache
 def fixture_law(name: str) -> Law:
     """Return one of the six fixtures."""
-    return read_law(FIXTURES / f"{name}.toml")
+    return read_law(_FILES[name])
 
 
 @ft.cache
@@ -29,7 +35,7 @@ def shipped() -> Catalogue:
 
 
 def fixture_text(name: str) -> str:
-    return (FIXTURES / f"{name}.toml").read_text()
+    return _FILES[name].read_text()
 
 
 def replaced(text: str, *pairs: tuple[str, str]) -> str:

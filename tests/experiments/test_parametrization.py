@@ -4,18 +4,17 @@ import itertools as it
 
 import pytest
 
+from hplaw.answer import plain_outputs
 from hplaw.errors import QueryError
 from hplaw.parametrization import (
-    KINDS,
     PARAMETRIZATIONS,
     LayerRule,
     attention_factor,
     branch_factor,
     layer_rule,
     layer_rules,
-    residual_coefficients,
-    unit_rate,
 )
+from hplaw.shipped import theory_law
 
 
 OPTIMIZERS = ("sgd", "momentum", "adam", "adamw", "muon")
@@ -69,24 +68,15 @@ def test_depth(name: str, branch: float, rate: float, epsilon: float, vector: fl
     assert table["output"].multiplier == 0.25
 
 
-def test_u_mup_is_that_of_the_package() -> None:
-    taus = [0.7071068, 0.5773503, 0.5, 0.4472136]
-    assert residual_coefficients(4) == pytest.approx(taus, rel=1e-7)
-    assert unit_rate("hidden", "adam", fan_in=1024, depth=8) == pytest.approx(0.011048543456039806)
-    assert unit_rate("embedding", "adam", fan_in=50_000, fan_out=256) == 1 / 16
-    assert unit_rate("output", "adam", fan_in=1024) == 1.0
-    assert unit_rate("hidden", "sgd", fan_in=256) == 16.0
-    assert unit_rate("vector", "sgd", fan_in=1, fan_out=256) == 256.0
-    assert unit_rate("output", "sgd", fan_in=256) == 1.0
+@pytest.mark.parametrize("kind", ["input", "embedding", "hidden", "output", "vector"])
+def test_u_mup_goes_with_width_as_the_rates_of_its_package_do(kind: str) -> None:
+    def rate(width: float) -> float:
+        fan_in = 64 if kind == "input" else width  # reads a number of features that stays the same
+        given = {"fan_in": fan_in, "fan_out": width}
+        return plain_outputs(theory_law("u-mup-rates"), given)[1]["size_lr_factor"][kind]
 
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_u_mup_goes_with_width_as_unit_rate_does(kind: str) -> None:
-    at = {n: unit_rate(kind, "adam", fan_in=n, fan_out=n) for n in (64, 512)}
-    if kind == "input":  # reads a number of features that stays the same
-        at = dict.fromkeys(at, 1.0)
     rule = layer_rule(kind, parametrization="u_mup", optimizer="adam", width=8.0)
-    assert rule.rate == pytest.approx(at[512] / at[64])
+    assert rule.rate == pytest.approx(rate(512) / rate(64))
 
 
 @pytest.mark.parametrize("kind", ["input", "hidden", "output", "vector"])
@@ -115,5 +105,5 @@ def test_hidden_layers_keep_their_size_in_every_table() -> None:
 def test_unknown_names_are_refused_with_the_nearest() -> None:
     with pytest.raises(QueryError, match="mup"):
         layer_rules("mupp", "adam")
-    with pytest.raises(QueryError, match="give one of sgd"):
+    with pytest.raises(QueryError, match=r"lion.*give one of sgd"):
         layer_rules("mup", "lion")

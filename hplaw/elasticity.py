@@ -76,7 +76,7 @@ def _partials(
         given = known.get(source)
         if source in slopes and isinstance(given, float) and given > 0:
             partial = _closed(here, name, item.name, own, known)
-            partial = _difference(law, name, source, known) if partial is None else partial
+            partial = difference(law, name, source, known) if partial is None else partial
             if partial is not None:
                 partials[source] = partial
     return partials
@@ -95,13 +95,31 @@ def _closed(
         return None
 
 
-def _difference(law: Law, name: str, source: str, known: Mapping[str, Any]) -> float | None:
-    """Return the slope between two points aside, or None where the law does not speak at both."""
+def difference(
+    law: Law, name: str, source: str, known: Mapping[str, Any], *, place: int = 0
+) -> float | None:
+    """Return d ln(output) / d ln(input) of one law between two points aside, or None where it does not speak at both.
+
+    **Arguments:**
+
+    - `name`: an output, or a quantity that the law chooses in closed form.
+    - `source`: the input that moves, as it is known; positive in `known`.
+    - `place`: which entry of an output over an index.
+    """
     logs: list[float] = []
     for side in (1, -1):
         aside = plain_point(law, {**known, source: known[source] * math.exp(side * _STEP)})
-        value = aside.plain(name) if aside else None
+        value = _entry(aside, name, place) if aside else None
         if not isinstance(value, float) or value <= 0:
             return None
         logs.append(math.log(value))
     return (logs[0] - logs[1]) / (2 * _STEP)
+
+
+def _entry(here: Point, name: str, place: int) -> Any:
+    if name not in here.law.outputs or here.law.outputs[name][1] is None:
+        return here.plain(name)
+    try:
+        return here.output(name)[place]
+    except Undefined:
+        return None

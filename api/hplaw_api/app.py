@@ -49,6 +49,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             laws.cite,
             laws.value,
             laws.quantities,
+            laws.theory,
             health.live,
             health.ready,
             health.metrics,

@@ -13,6 +13,7 @@ from hplaw.evaluation import evaluate
 from hplaw.law import Law
 from hplaw.listing import known_quantities, law_record, list_laws
 from hplaw.messages import EvaluateRequest, encode, quantity_records
+from hplaw.theory import theory as look_up
 from hplaw_api.desk import AnyRequest, desk_of, read_body
 from hplaw_api.parameters import read_filters
 from hplaw_api.replies import BIBTEX, JSON, Reply, kept_reply
@@ -64,6 +65,18 @@ async def quantities(request: AnyRequest) -> ASGIApp:
     body = desk.shelf.now.reply(
         b"/v1/quantities",
         lambda catalogue: encode(quantity_records(known_quantities(catalogue).values())),
+    )
+    return kept_reply(request, body, private=desk.private)
+
+
+@get("/v1/theory/{quantity:str}")
+async def theory(request: AnyRequest) -> ASGIApp:
+    """Say what every rule says of a quantity."""
+    desk = desk_of(request)
+    read_filters(request.scope["query_string"])
+    quantity: str = request.path_params["quantity"]
+    body = desk.shelf.now.reply(
+        request.scope["path"].encode(), lambda catalogue: encode(look_up(catalogue, quantity))
     )
     return kept_reply(request, body, private=desk.private)
 

@@ -123,6 +123,14 @@ def operations(query: Schema) -> tuple[Operation, ...]:
             reply={"type": "array", "items": reference("QuantityRecord")}, tagged=True,
         ),
         Operation(
+            path="/v1/theory/{quantity}", method="get", name="readTheory", tag="laws",
+            summary="Say what every rule says of a quantity: direction, exponent, assumptions, agreement and conflict",
+            parameters=(
+                {"name": "quantity", "in": "path", "required": True, "description": "a quantity", "schema": reference("Quantity")},
+            ),
+            reply=reference("Theory"), errors=(422,), tagged=True,
+        ),
+        Operation(
             path="/health/live", method="get", name="live", tag="service",
             summary="Say that the process runs", reply=reference("Health"), free=True,
         ),

@@ -23,6 +23,7 @@ from hplaw.messages import (
     QuantityRecord,
     Query,
     Recommendation,
+    Theory,
 )
 from hplaw.model_shape import CONFIG_KEYS, CONFIG_MARKS, SHAPE
 from hplaw.quantities import Quantity
@@ -43,6 +44,7 @@ _RECORDS = (
     QuantityRecord,
     Query,
     Recommendation,
+    Theory,
 )
 
 ADDRESS: Schema = {

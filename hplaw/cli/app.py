@@ -35,6 +35,7 @@ COMMANDS = (
     ("data list", "data:list_data", "List the public runs that shipped laws were fitted to.", ""),
     ("data fetch", "data:fetch_data", "Download a set of public runs as a table to fit to.", "chinchilla --to runs"),
     ("quantities", "quantities:quantities", "List the vocabulary, or explain one quantity.", "n_params"),
+    ("theory", "theory:theory", "Say what rules say of a quantity, and where they differ.", "peak_lr"),
     ("coordinate-check", "coordinate:coordinate_check", "Check that activations keep their size at every width.", "--model mlp --parametrization mup"),
     ("doctor", "doctor:doctor", "Say what is installed, found and missing.", ""),
     ("fit", "fit:fit", "Fit a law to runs.", "pretrain-surface --data runs.csv --to my-law"),

@@ -16,6 +16,7 @@ from hplaw.messages import (
     QuantityRecord,
     Query,
     Recommendation,
+    Theory,
 )
 
 
@@ -59,6 +60,13 @@ class AbstractClient(abc.ABC):
     @abc.abstractmethod
     def quantities(self) -> list[QuantityRecord]:
         """Return the vocabulary that questions and laws speak."""
+
+    @abc.abstractmethod
+    def theory(self, quantity: str) -> Theory:
+        """Return what every rule says of a quantity: direction, exponent, assumptions, agreement and conflict.
+
+        **Raises:** `QueryError` for a quantity that does not exist.
+        """
 
     @abc.abstractmethod
     def ready(self) -> Health:

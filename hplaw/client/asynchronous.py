@@ -18,6 +18,7 @@ from hplaw.messages import (
     QuantityRecord,
     Query,
     Recommendation,
+    Theory,
 )
 
 
@@ -88,6 +89,10 @@ class AsyncClient:
     async def quantities(self) -> list[QuantityRecord]:
         """Return the vocabulary that questions and laws speak."""
         return await self._send(calls.quantities_call())
+
+    async def theory(self, quantity: str) -> Theory:
+        """Return what every rule says of a quantity: direction, exponent, assumptions, agreement and conflict."""
+        return await self._send(calls.theory_call(quantity))
 
     async def ready(self) -> Health:
         """Return whether the service can answer, and the law files that it cannot read."""

@@ -24,6 +24,7 @@ from hplaw.messages import (
     QuantityRecord,
     Query,
     Recommendation,
+    Theory,
 )
 from hplaw.problems import to_error
 
@@ -36,6 +37,9 @@ _RETRIED = frozenset({429, 502, 503, 504})
 
 _ADDRESS = frozenset(string.ascii_letters + string.digits + "-_.@+")
 """Characters of a law's address."""
+
+_NAME = frozenset(string.ascii_letters + string.digits + "_")
+"""Characters of a quantity's name."""
 
 _LONGEST_WAIT_S = 30.0
 """A service that asks to wait for longer, in seconds, is believed and not asked again."""
@@ -111,6 +115,17 @@ def evaluate_call(address: str, given: Mapping[str, Any]) -> Call:
 def quantities_call() -> Call:
     """Return the call that reads the vocabulary."""
     return Call(method="GET", path="/v1/quantities", kind=list[QuantityRecord])
+
+
+def theory_call(quantity: str) -> Call:
+    """Return the call that asks what rules say of a quantity.
+
+    **Raises:** `QueryError` for what cannot be the name of one.
+    """
+    if not quantity or not _NAME.issuperset(quantity):
+        message = f"'{quantity[:80]}' is no quantity; give a name such as peak_lr"
+        raise QueryError(message, field="quantity")
+    return Call(method="GET", path=f"/v1/theory/{quantity}", kind=Theory)
 
 
 def ready_call() -> Call:

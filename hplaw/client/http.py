@@ -19,6 +19,7 @@ from hplaw.messages import (
     QuantityRecord,
     Query,
     Recommendation,
+    Theory,
 )
 
 
@@ -109,6 +110,10 @@ class Client(AbstractClient):
     def quantities(self) -> list[QuantityRecord]:
         """Return the vocabulary that questions and laws speak."""
         return self._send(calls.quantities_call())
+
+    def theory(self, quantity: str) -> Theory:
+        """Return what every rule says of a quantity: direction, exponent, assumptions, agreement and conflict."""
+        return self._send(calls.theory_call(quantity))
 
     def ready(self) -> Health:
         """Return whether the service can answer, and the law files that it cannot read."""

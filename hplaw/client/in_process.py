@@ -21,6 +21,7 @@ from hplaw.messages import (
     QuantityRecord,
     Query,
     Recommendation,
+    Theory,
     quantity_records,
 )
 
@@ -83,6 +84,13 @@ class LocalClient(AbstractClient):
     def quantities(self) -> list[QuantityRecord]:
         """Return the vocabulary that questions and laws speak."""
         return quantity_records(known_quantities(self._catalogue).values())
+
+    def theory(self, quantity: str) -> Theory:
+        """Return what every rule says of a quantity: direction, exponent, assumptions, agreement and conflict."""
+        from hplaw.theory import theory
+
+        calls.theory_call(quantity)  # refuses here what it would refuse to send
+        return theory(self._catalogue, quantity)
 
     def ready(self) -> Health:
         """Return the number of laws found, and the files that could not be read."""

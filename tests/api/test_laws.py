@@ -2,9 +2,11 @@
 
 import pytest
 
+from hplaw.catalogue import load_catalogue
 from hplaw.decoding import decode
-from hplaw.messages import Evaluation, LawRecord, LawSummary, QuantityRecord
+from hplaw.messages import Evaluation, LawRecord, LawSummary, QuantityRecord, Theory
 from hplaw.quantities import vocabulary
+from hplaw.theory import theory
 
 
 def whole_address(http) -> str:
@@ -85,7 +87,7 @@ def test_address_with_digest_keeps_for_good(http, part):
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/laws", "/v1/laws/step-law-2025", "/v1/quantities", "/v1/recommendations?n_params=1e9", "/schema"]
+    "path", ["/v1/laws", "/v1/laws/step-law-2025", "/v1/quantities", "/v1/theory/tokens", "/v1/recommendations?n_params=1e9", "/schema"]
 )  # fmt: skip
 def test_other_addresses_keep_briefly(http, path):
     reply = http.get(path)
@@ -136,3 +138,10 @@ def test_vocabulary_is_listed(http):
     assert [word.name for word in words][: len(vocabulary())] == list(vocabulary())
     tokens = next(word for word in words if word.name == "tokens")
     assert (tokens.symbol, tokens.unit) == ("D", "token")
+
+
+def test_theory_of_a_quantity_is_that_of_the_library(http, problem):
+    found = decode(http.get("/v1/theory/peak_lr").content, Theory)
+    assert found == theory(load_catalogue(), "peak_lr")
+    assert "peak_lr" in problem(http.get("/v1/theory/peak_rl"), 422)["detail"]
+    assert "colour" in problem(http.get("/v1/theory/peak_lr?colour=red"), 400)["detail"]

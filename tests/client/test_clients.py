@@ -17,6 +17,7 @@ from hplaw.messages import (
     QuantityRecord,
     Query,
     Recommendation,
+    Theory,
 )
 
 
@@ -87,6 +88,16 @@ def test_vocabulary_is_listed(client):
     words = client.quantities()
     assert all(isinstance(word, QuantityRecord) for word in words)
     assert words[0].name == "n_params"
+
+
+def test_theory_of_a_quantity_is_told(client):
+    found = client.theory("peak_lr")
+    assert isinstance(found, Theory)
+    assert found == hplaw.local().theory("peak_lr")
+    with pytest.raises(QueryError, match="no quantity"):
+        client.theory("peak_rl")
+    with pytest.raises(QueryError, match="no quantity"):
+        client.theory("../laws")
 
 
 def test_health_is_told(client):

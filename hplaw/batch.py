@@ -110,11 +110,13 @@ def _columns(
         for name, value in question.known.items()
     }
     walk = _Walk(route, [q for _, q in rows], known)
-    try:
-        walk.run()
-    except NeedsSearch:
-        return None
-    return walk.results(catalogue)
+    # what overflows or vanishes in one row is said of that row, as of a question alone
+    with np.errstate(all="ignore"):
+        try:
+            walk.run()
+        except NeedsSearch:
+            return None
+        return walk.results(catalogue)
 
 
 def _plain(law: Law) -> bool:
@@ -404,10 +406,9 @@ def _rest_on(wanted: Sequence[str], source: Mapping[str, Law]) -> set[Law]:
 
 def _outside(value: Array, low: float, high: float) -> Array:
     """Return e-folds outside [low, high], or shares of its width where a logarithm makes no sense."""
-    with np.errstate(all="ignore"):
-        edge = np.where(value > high, high, low)
-        folds = np.abs(np.log(value) - np.log(edge))
-        plain = np.abs(value - edge) / ((high - low) or abs(low) or 1.0)
+    edge = np.where(value > high, high, low)
+    folds = np.abs(np.log(value) - np.log(edge))
+    plain = np.abs(value - edge) / ((high - low) or abs(low) or 1.0)
     return np.where(
         (low <= value) & (value <= high), 0.0, np.where((edge > 0) & (value > 0), folds, plain)
     )

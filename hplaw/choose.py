@@ -122,8 +122,7 @@ class _Part:
             axis=1,
         )
         self.low, self.high = np.full(len(free), -np.inf), np.full(len(free), np.inf)
-        with np.errstate(all="ignore"):
-            self.x = self.ridges.least(start, self.low, self.high)
+        self.x = self.ridges.least(start, self.low, self.high)
         if not self.ridges.convex or not np.isfinite(self.x).all():
             raise NeedsSearch
 
@@ -137,11 +136,10 @@ class _Part:
             program = folded(self.law, transfer=transfer)
             environment = program.environment(self.inputs)
             shape = (len(self.x), self.ridges.size)
-            with np.errstate(all="ignore"):
-                found = {
-                    name: np.broadcast_to(program.optimum[name](environment), shape)
-                    for name in self.free
-                }
+            found = {
+                name: np.broadcast_to(program.optimum[name](environment), shape)
+                for name in self.free
+            }
             return {
                 n: v * np.exp(self.shift[n]) if n in self.shift else v for n, v in found.items()
             }

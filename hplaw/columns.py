@@ -18,7 +18,7 @@ from hplaw.interval import WIDEST, Run, drawn_inputs, quantiles, stretch_of
 from hplaw.law import Law
 from hplaw.law.program import Environment, unroll
 from hplaw.narrow import is_column
-from hplaw.point import SILENT, inputs
+from hplaw.point import SILENT, inputs, positive_outputs
 from hplaw.posterior import numpy, numpy_environment, scenarios
 
 
@@ -109,8 +109,9 @@ def ask_column(law: Law, known: Mapping[str, Any], outside: Array, *, intervals:
                     _interval(law, name, values, bound, drawn, wider, {}, transfer=True)
                 )
     values.update(chosen.values)
-    for value in values.values():
-        value[silent | ~np.isfinite(value)] = np.nan
+    for name, value in values.items():
+        vain = value <= 0 if name in positive_outputs(law) else False
+        value[silent | ~np.isfinite(value) | vain] = np.nan
     return Column(values, found, transfers, doubtful)
 
 

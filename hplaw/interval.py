@@ -18,7 +18,7 @@ from hplaw.folded import folded
 from hplaw.gaussian import NORMAL_QUANTILES, closed, log_deviation, stray_variance
 from hplaw.law.law import Law
 from hplaw.law.program import unroll
-from hplaw.point import Point, inputs, point
+from hplaw.point import Point, inputs, point, positive_outputs
 from hplaw.posterior import (
     growth,
     input_normals,
@@ -121,7 +121,11 @@ def intervals_of(
     with np.errstate(all="ignore"):
         _collect(spreads, {name: values * run.noise(name) for name, values in plain.items()})
     if drawn.fitted:
-        medians = {name: spreads[name].median for name in numbers if name in spreads}
+        medians = {
+            name: spreads[name].median
+            for name in numbers
+            if name in spreads and not (spreads[name].median <= 0 and name in positive_outputs(law))
+        }
     decided = law.spec.decision.minimise if law.spec.decision else None
     others = [name for name in numbers if name != decided]  # losses of other recipes say nothing
     if drawn.transfer and others:

@@ -108,6 +108,9 @@ class Point(msgspec.Struct, frozen=True):
             if isinstance(entry, float | Fraction) and not abs(entry) <= sys.float_info.max:
                 message = self._where("the result is too large to write down")
                 raise Undefined(message)
+        if name in positive_outputs(self.law) and not value > 0:
+            message = self._where(f"the result, {_show(value)}, is not positive, as {name} must be")
+            raise Undefined(message)
         return value
 
     def plain(self, name: str) -> Any:
@@ -127,6 +130,16 @@ class Point(msgspec.Struct, frozen=True):
             if i.name in self.environment
         )
         return f"{self.law.id} has no value at {given}: {problem}"
+
+
+@ft.lru_cache(maxsize=1024)
+def positive_outputs(law: Law) -> frozenset[str]:
+    """Return the single outputs of a law that nothing but a positive number can be; one that vanishes has no value."""
+    return frozenset(
+        name
+        for name, (_, over) in law.outputs.items()
+        if over is None and law.quantity(name).low == 0 and law.quantity(name).open_low
+    )
 
 
 def _show(value: Any) -> str:

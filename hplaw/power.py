@@ -37,12 +37,15 @@ class PowerLaw(msgspec.Struct, frozen=True):
         9.0
         """
         try:
-            return math.exp(
+            value = math.exp(
                 self.constant + sum([e * math.log(known[name]) for name, e in self.exponents])
             )
         except (ValueError, OverflowError):
-            message = "an input is zero, or the result too large to write down"
-            raise Undefined(message) from None
+            value = 0.0
+        if value > 0:
+            return value
+        message = "an input is zero, or the result too large or too small to write down"
+        raise Undefined(message)
 
     def log_variance(self, known: Mapping[str, Any]) -> float:
         """Return the variance of ln(output) at known inputs."""

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from hplaw.client import LocalClient
 from hplaw.errors import HplawError, QueryError
@@ -81,6 +81,16 @@ def test_any_consistent_question_is_answered(local, question):
     assert b"NaN" not in encode(answer)
 
 
+VANISHING = {
+    "n_params": 1.0,
+    "tokens": 5e-324,
+    "given": {"gradient_bytes": 1.0, "flop_per_token": 0.1},
+    "want": ["batch_seqs"],
+}
+"""A question whose way leads over numbers that are too small to write down."""
+
+
+@example(questions=[VANISHING], copies=8)
 @given(questions=st.lists(questions(), min_size=1, max_size=3), copies=st.integers(1, 10))
 @settings(max_examples=50)
 def test_a_batch_says_of_each_row_what_the_question_alone_says(local, questions, copies):

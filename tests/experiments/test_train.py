@@ -13,11 +13,12 @@ import optax
 
 import hplaw
 from hplaw.errors import QueryError
+from hplaw.schedules import SCHEDULES
 from hplaw_experiments.forecast import exponential_forecast, hopeless
 from hplaw_experiments.models import build_model
 from hplaw_experiments.optim import find_optimizer
 from hplaw_experiments.precision import FIRST_SCALE, GROW_AFTER, first_scale
-from hplaw_experiments.schedules import SCHEDULES, make_schedule, schedule_law
+from hplaw_experiments.schedules import make_schedule, schedule_law
 from hplaw_experiments.spec import Trial, steps
 from hplaw_experiments.step import POINTS, end_of, find_program, hyper_of
 from hplaw_experiments.train import _Told, _vmapped, data_of, flop, halving, train_pack

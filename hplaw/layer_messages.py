@@ -1,0 +1,123 @@
+"""The wire types of parametrisations: what `hplaw parametrize` and POST /v1/parametrize take and answer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, field
+
+from hplaw.messages import Citation, Record
+
+
+Decay = Literal["coupled", "independent"]
+"""What a weight decay means: multiplied by the learning rate in each step, as in PyTorch's AdamW, or not."""
+
+Size = Annotated[float, Meta(gt=0, le=1e9)]
+_Base = Annotated[float, Meta(gt=0, le=1e6)]
+
+
+class ParametrizeRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """Which parametrisation, at which size over which base, and what the base model was tuned to.
+
+    Sizes: `width` and `base_width`, `depth` and `base_depth` in blocks, `d_head` and `base_d_head`; or `config`, a
+    config.json, with `base_config` or `base_width`. Values of the base, `peak_lr` and so on, are optional: with them
+    the answer has values beside factors.
+    """
+
+    scheme: str = "mup"
+    optimizer: str = "adamw"
+    width: Size | None = None
+    base_width: Size | None = None
+    depth: Size | None = None
+    base_depth: Size | None = None
+    d_head: Size | None = None
+    base_d_head: Size | None = None
+    decay: Decay = "coupled"
+    alignment: Annotated[float, Meta(ge=0.5, le=1)] | None = None
+    peak_lr: _Base | None = None
+    init_std: _Base | None = None
+    weight_decay: Annotated[float, Meta(ge=0, le=1e6)] | None = None
+    adam_epsilon: _Base | None = None
+    config: dict[str, Any] | None = None
+    base_config: dict[str, Any] | None = None
+
+
+class LayerRow(Record, frozen=True, kw_only=True):
+    """One kind of layer: factors over the base model's, and values where the base's were given."""
+
+    kind: str
+    init: float
+    multiplier: float
+    rate: float
+    decay: float
+    epsilon: float
+    init_std: float | None = None
+    peak_lr: float | None = None
+    weight_decay: float | None = None
+    adam_epsilon: float | None = None
+
+
+class WeightRow(Record, frozen=True, kw_only=True):
+    """The weights of one name, a star for the number of a block or expert: how many, their shape, and their row.
+
+    A readout that is `tied_to` the embedding has the embedding's init, rate, decay and epsilon, and its own multiplier.
+    """
+
+    name: str
+    count: int
+    shape: list[int]
+    row: LayerRow
+    tied_to: str | None = None
+
+
+class LayerTable(Record, frozen=True, kw_only=True):
+    """A parametrisation at a size.
+
+    - `convention`: what the weight decay means, in words.
+    - `regime`: unstable, trivial, kernel or feature: what an infinitely wide network does by the exponents.
+    - `branch_factor`, `attention_factor`: of residual branches, and of attention's logits beside 1 / sqrt(d_head).
+    """
+
+    scheme: str
+    title: str
+    law: str
+    optimizer: str
+    width_multiplier: float
+    depth_multiplier: float
+    head_multiplier: float
+    decay: Decay
+    convention: str
+    regime: str | None
+    branch_factor: float
+    attention_factor: float
+    layers: list[LayerRow]
+    weights: list[WeightRow] = field(default_factory=list[WeightRow])
+    citation: Citation
+
+
+class AbcRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """Exponents in width of multiplier, initial deviation and rate by role (input, hidden, output): numbers or fractions.
+
+    One number for `c` is the rate of all roles. `hidden_layers` counts the matrices from hidden to hidden layer.
+    """
+
+    a: dict[str, float | str]
+    b: dict[str, float | str]
+    c: dict[str, float | str] | float | str = 0.0
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    hidden_layers: Annotated[int, Meta(ge=0, le=10_000)] = 1
+    alignment: Annotated[float, Meta(ge=0.5, le=1)] = 1.0
+
+
+class AbcReply(Record, frozen=True, kw_only=True):
+    """The regime of an abc-parametrisation, r as a fraction, and the exponents of the largest rates.
+
+    - `say`: the regime in words.
+    - `law`: which law says so.
+    """
+
+    regime: str
+    r: str
+    say: str
+    largest_rates: dict[str, str]
+    law: str

@@ -1,0 +1,209 @@
+"""The table of a parametrisation at a size: every kind of layer, or every named weight of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from msgspec import structs
+
+from hplaw.abc_regime import adam_like, classify, largest_rates
+from hplaw.errors import QueryError
+from hplaw.law import Law
+from hplaw.layer_messages import (
+    AbcRequest,
+    Decay,
+    LayerRow,
+    LayerTable,
+    ParametrizeRequest,
+    WeightRow,
+)
+from hplaw.named_weights import FINITE, NamedWeight, named_weights, sizes_of
+from hplaw.parametrization import (
+    KINDS,
+    LayerKind,
+    LayerRule,
+    factors,
+    find_parametrization,
+    layer_rule,
+)
+
+
+CONVENTIONS: Mapping[Decay, str] = {
+    "coupled": "each step shrinks a weight by its rate times its decay, as in PyTorch's AdamW",
+    "independent": "each step shrinks a weight by its decay alone, whatever its rate",
+}
+"""What a weight decay means, in words."""
+
+_ROLES: Mapping[LayerKind, str] = {"hidden": "hidden", "output": "output"}
+"""The role in an abc-parametrisation of a kind of layer; all others are the input's."""
+
+
+def parametrize(request: ParametrizeRequest) -> LayerTable:
+    """Return the table that a request asks for.
+
+    **Raises:** `QueryError` naming the field at fault: an unknown scheme or optimizer, sizes that are missing or whose
+    ratio is out of bounds, a model whose names are not known.
+
+    >>> parametrize(ParametrizeRequest(width=2048.0, base_width=256.0)).layers[2].rate
+    0.125
+    """
+    law = find_parametrization(request.scheme)
+    width, depth, head = _ratios(request)
+    table = _Table(law, request, depth)
+    whole = factors(request.scheme, request.optimizer, width=width, depth=depth, head=head)
+    return LayerTable(
+        scheme=law.id.removeprefix("parametrization-"), title=law.spec.title, law=law.address,
+        optimizer=request.optimizer, width_multiplier=width, depth_multiplier=depth, head_multiplier=head,
+        decay=request.decay, convention=CONVENTIONS[request.decay], regime=_regime(law, request),
+        branch_factor=whole["branch_factor"], attention_factor=whole["attention_factor"],
+        layers=[table.row(kind, width) for kind in KINDS],
+        weights=table.weights(), citation=law.citation(),
+    )  # fmt: skip
+
+
+def _ratios(request: ParametrizeRequest) -> tuple[float, float, float]:
+    """Return the size over the base's in width, depth and head.
+
+    **Raises:** `QueryError` where a size or its base is missing, or said twice.
+    """
+    own: dict[str, float | None] = {}
+    base: dict[str, float | None] = {}
+    for config, into, prefix in ((request.config, own, ""), (request.base_config, base, "base_")):
+        given = {name: getattr(request, f"{prefix}{name}") for name in ("width", "depth", "d_head")}
+        if config is None:
+            into.update(given)
+            continue
+        twice = next((f"{prefix}{name}" for name, value in given.items() if value is not None), "")
+        if twice:
+            message = f"{twice} and {prefix}config both say it; give one of them"
+            raise QueryError(message, field=twice, conflict=True)
+        sizes = sizes_of(config)
+        into.update(width=sizes["width"], depth=sizes["layers"], d_head=sizes["d_head"])
+    if request.base_config is not None and request.config is None:
+        message = "base_config needs config, the model that it is the base of; give both"
+        raise QueryError(message, field="config", conflict=True)
+    if request.config is not None and request.base_config is None:
+        # with widths alone the base has heads of the same size, and is as deep unless it says otherwise
+        base["depth"] = base["depth"] or own["depth"]
+        base["d_head"] = base["d_head"] or own["d_head"]
+    found: list[float] = []
+    for name in ("width", "depth", "d_head"):
+        size, of = own[name], base[name]
+        if size is None and of is None and name != "width":
+            found.append(1.0)
+        elif size is None or of is None:
+            missing = f"base_{name}" if of is None and size is not None else name
+            message = f"{missing} is missing: factors are over a base model that was tuned; give width and base_width, or a config and base_width"
+            raise QueryError(message, field=missing)
+        else:
+            found.append(size / of)
+    width, depth, head = found
+    return width, depth, head
+
+
+class _Table:
+    """The rows of one request."""
+
+    def __init__(self, law: Law, request: ParametrizeRequest, depth: float) -> None:
+        self.law, self.request, self.depth = law, request, depth
+        self.init_std = request.init_std
+        for config in (request.base_config, request.config):
+            stated = (config or {}).get("initializer_range")
+            if self.init_std is None and isinstance(stated, int | float) and stated > 0:
+                self.init_std = float(stated)
+
+    def row(self, kind: LayerKind, width: float, fan_out: float | None = None) -> LayerRow:
+        request = self.request
+        rule = layer_rule(
+            kind, parametrization=request.scheme, optimizer=request.optimizer, width=width,
+            depth=self.depth, fan_out=fan_out,
+        )  # fmt: skip
+        if request.alignment is not None:
+            rule = self._aligned(kind, rule, width)
+        decay = rule.decay if request.decay == "coupled" else rule.rate * rule.decay
+        drawn = kind not in ("vector", "block_vector")  # biases start at zero, gains at one
+        return LayerRow(
+            kind=kind, init=rule.init, multiplier=rule.multiplier, rate=rule.rate, decay=decay, epsilon=rule.epsilon,
+            init_std=_times(self.init_std, rule.init) if drawn else None, peak_lr=_times(request.peak_lr, rule.rate),
+            weight_decay=_times(request.weight_decay, decay), adam_epsilon=_times(request.adam_epsilon, rule.epsilon),
+        )  # fmt: skip
+
+    def _aligned(self, kind: LayerKind, rule: LayerRule, width: float) -> LayerRule:
+        """Return a rule with the largest rate that an alignment allows; rate times decay stays as it was over width."""
+        request = self.request
+        c = _largest(self.law, request)[_ROLES.get(kind, "input")]
+        base = layer_rule(kind, parametrization=request.scheme, optimizer=request.optimizer, depth=self.depth)  # fmt: skip
+        by_width = width ** -float(c)
+        return structs.replace(rule, rate=base.rate * by_width, decay=base.decay / by_width)
+
+    def weights(self) -> list[WeightRow]:
+        request = self.request
+        if request.config is None:
+            return []
+        sizes = sizes_of(request.config)
+        if request.base_config is not None:
+            base = sizes_of(request.base_config)
+        else:
+            assert request.base_width is not None
+            shrink = request.base_width / sizes["width"]
+            stay = {"layers", *FINITE, *(["d_head"] if request.base_d_head is None else [])}
+            base = {name: size if name in stay else size * shrink for name, size in sizes.items()}
+            base["d_head"] = request.base_d_head or base["d_head"]
+        ratios = {name: size / base[name] for name, size in sizes.items() if name not in FINITE}
+        rows: list[WeightRow] = []
+        for weight in named_weights(request.config):
+            row = self._named(weight, ratios)
+            if weight.tied_to:
+                table = next(found.row for found in rows if found.name == weight.tied_to)
+                # the readout's own deviation goes into its multiplier
+                row = structs.replace(table, kind=row.kind, multiplier=row.multiplier * row.init)
+            rows.append(
+                WeightRow(name=weight.name, count=weight.count, shape=weight.shape(sizes), row=row, tied_to=weight.tied_to)
+            )  # fmt: skip
+        return rows
+
+    def _named(self, weight: NamedWeight, ratios: Mapping[str, float]) -> LayerRow:
+        if weight.kind == "hidden":
+            return self.row(weight.kind, ratios[weight.ins], ratios[weight.outs])
+        return self.row(weight.kind, ratios[weight.ins if weight.kind == "output" else weight.outs])
+
+
+def _times(base: float | None, factor: float) -> float | None:
+    return None if base is None else base * factor
+
+
+def _exponents(law: Law, table: str) -> dict[str, Fraction]:
+    """Return exponents of a parametrisation by role."""
+    kinds = law.namespace.scope.indices["layer_kind"]
+    values: tuple[float, ...] = law.namespace.tables[table]
+    by_kind = dict(zip(kinds, values, strict=True))
+    return {role: Fraction(by_kind[role]) for role in ("input", "hidden", "output")}
+
+
+def _largest(law: Law, request: ParametrizeRequest) -> Mapping[str, Any]:
+    return largest_rates(_abc(law, request))
+
+
+def _abc(law: Law, request: ParametrizeRequest) -> AbcRequest:
+    adam = adam_like(request.optimizer)
+    a, b = _exponents(law, "a"), _exponents(law, "b")
+    c = _exponents(law, "c_adam" if adam else "c_sgd")
+    return AbcRequest(
+        a=_texts(a), b=_texts(b), c=_texts(c), optimizer="adam" if adam else "sgd",
+        alignment=1.0 if request.alignment is None else request.alignment,
+    )  # fmt: skip
+
+
+def _regime(law: Law, request: ParametrizeRequest) -> str | None:
+    if request.optimizer == "muon":
+        return None  # no theorem is at hand for orthogonal updates
+    asked = _abc(law, request)
+    if request.alignment is not None:
+        asked = structs.replace(asked, c=_texts(largest_rates(asked)))
+    return classify(asked).regime
+
+
+def _texts(exponents: Mapping[str, Any]) -> dict[str, float | str]:
+    return {role: str(value) for role, value in exponents.items()}

@@ -1,0 +1,203 @@
+"""Schedules of the learning rate: laws of step and total, as curves, areas and functions for a training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+from msgspec import Meta, field
+
+from hplaw.errors import QueryError, nearest
+from hplaw.evaluation import evaluate
+from hplaw.expression.backends import Backend, jax_backend, numpy_backend
+from hplaw.law import Law
+from hplaw.law.program import unroll
+from hplaw.messages import Citation, Record
+from hplaw.point import SILENT
+from hplaw.shipped import theory_law
+
+
+if TYPE_CHECKING:
+    from hplaw.catalogue import Catalogue
+
+
+SCHEDULES = ("constant", "cosine", "linear", "wsd", "inverse_sqrt", "uba", "cosine_power")
+"""Schedules by name; the law of each is `schedule-NAME`, with hyphens."""
+
+POINTS = 201
+"""Points of a curve where no number is asked for."""
+
+MOST_SUMMED = 2_000_000
+"""Steps up to which the area is the sum over each of them; that of a longer run is the sum over so many alike spaced."""
+
+
+class ScheduleRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """A schedule by name or by a law's id, with what its law takes: `final_lr`, `warmup_steps`, `uba_phi` and so on."""
+
+    schedule: str
+    total_steps: Annotated[float, Meta(gt=0, le=1e15)]
+    peak_lr: Annotated[float, Meta(gt=0, le=1e6)] = 1.0
+    given: dict[str, float] = field(default_factory=dict[str, float])
+    points: Annotated[int, Meta(ge=2, le=10_000)] = POINTS
+
+
+class ScheduleCurve(Record, frozen=True, kw_only=True):
+    """A schedule worked out.
+
+    - `steps`, `rates`: points of the curve, from step 0 to the last.
+    - `area`: the sum of the rates of all steps from 0 to the last but one, those that a run takes.
+    - `mean_share`: the mean rate of a step over the peak.
+    - `say`: words of the law, where it has a reservation.
+    """
+
+    schedule: str
+    law: str
+    total_steps: float
+    peak_lr: float
+    given: dict[str, float]
+    steps: list[float]
+    rates: list[float]
+    area: float
+    mean_share: float
+    say: str | None = None
+    citation: Citation
+
+
+def find_schedule(name: str, catalogue: Catalogue | None = None) -> Law:
+    """Return the law of a schedule by its name, with hyphens or underscores, or by the id of a law in a catalogue.
+
+    **Raises:** `QueryError` for a name that is not known or a law that gives no learning rate from a step.
+
+    >>> find_schedule("inverse-sqrt").id
+    'schedule-inverse-sqrt'
+    """
+    known = name.lower().replace("-", "_").removeprefix("schedule_")
+    if known in SCHEDULES:
+        return theory_law(f"schedule-{known.replace('_', '-')}")
+    ids = [law.id for law in catalogue.laws] if catalogue else []
+    if catalogue is None or name.partition("@")[0] not in ids:
+        message = f"'{name[:80]}' is no schedule{nearest(known[:80], SCHEDULES)}; give one of {', '.join(SCHEDULES)}, or the id of a law"
+        raise QueryError(message, field="schedule")
+    law = catalogue.get(name)
+    if "learning_rate" not in law.outputs or "step" not in law.inputs:
+        message = f"the law {law.id} gives no learning_rate from a step; give one that does"
+        raise QueryError(message, field="schedule")
+    return law
+
+
+def rate_function(
+    law: Law, backend: Backend, known: Mapping[str, Any]
+) -> Callable[[Mapping[str, Any]], Any]:
+    """Return a function from arrays by input to learning rates; its law's cases are not looked at.
+
+    **Arguments:**
+
+    - `known`: names that the function will be given, and perhaps values of them; what stands in for others is worked out.
+    """
+    program = law.program(backend)
+    values: dict[str, Any] = {name: p.value for name, p in law.spec.parameters.items()}
+    formulas: dict[str, Any] = {}
+    for name, item in law.inputs.items():
+        if name in known:
+            continue
+        if isinstance(item.missing, str) and not law.quantity(name).categorical:
+            text = law.namespace.formula(item.missing, table="inputs", key=name)
+            formulas[name] = unroll(law.namespace, text, backend, ())
+        else:
+            values[name] = item.missing
+
+    def rates(given: Mapping[str, Any]) -> Any:
+        environment = program.environment({**values, **given})
+        for name, formula in formulas.items():
+            environment[name] = formula(environment)
+        return program.outputs["learning_rate"](environment)
+
+    return rates
+
+
+def schedule_curve(request: ScheduleRequest, catalogue: Catalogue | None = None) -> ScheduleCurve:
+    """Return a schedule's curve and area.
+
+    **Raises:** `QueryError` naming the field at fault, also where the law has no rate for such a run.
+
+    >>> curve = schedule_curve(ScheduleRequest(schedule="linear", total_steps=100.0))
+    >>> curve.rates[0], curve.rates[-1], round(curve.area, 6)
+    (1.0, 0.0, 50.5)
+    """
+    import numpy as np
+    from numpy.typing import NDArray
+
+    law, given, say = _checked(request, catalogue)
+    rates = rate_function(law, numpy_backend(), {"step": None, **given})
+    total = request.total_steps
+
+    def at(steps: NDArray[np.float64]) -> NDArray[np.float64]:
+        with np.errstate(all="ignore"):  # the branch of `where` that is not taken
+            return np.broadcast_to(rates({"step": steps, **given}), steps.shape)
+
+    steps = np.linspace(0.0, total, request.points)
+    taken = min(int(np.ceil(total)), MOST_SUMMED)
+    mean = float(np.mean(at(np.arange(taken) * (np.ceil(total) / taken))))
+    return ScheduleCurve(
+        schedule=request.schedule, law=law.address, total_steps=total, peak_lr=request.peak_lr, given=request.given,
+        steps=steps.tolist(), rates=at(steps).tolist(), area=mean * float(np.ceil(total)),
+        mean_share=mean / request.peak_lr, say=say, citation=law.citation(),
+    )  # fmt: skip
+
+
+def optax_schedule(
+    schedule: str, *, total_steps: float, peak_lr: float, catalogue: Catalogue | None = None, **given: float
+) -> Callable[[Any], Any]:  # fmt: skip
+    """Return a schedule for optax: a function of the count of steps that can be traced, held at its end beyond the last.
+
+    **Raises:** `QueryError` as `schedule_curve` does.
+
+    >>> rate = optax_schedule("cosine", total_steps=1000, peak_lr=3e-4, warmup_steps=100)
+    >>> round(float(rate(550)) / 3e-4, 6)
+    0.5
+    """
+    import importlib
+
+    jax: Any = importlib.import_module("jax")
+    jnp: Any = importlib.import_module("jax.numpy")
+    request = ScheduleRequest(
+        schedule=schedule, total_steps=total_steps, peak_lr=peak_lr, given=given
+    )
+    law, settled, _ = _checked(request, catalogue)
+    rates = rate_function(law, jax_backend(), {"step": None, **settled})
+
+    def rate(count: Any) -> Any:
+        step = jnp.clip(jnp.asarray(count, jnp.float32), 0.0, total_steps)
+        with jax.numpy_dtype_promotion("standard"):  # a law's whole numbers are no fault
+            return jnp.asarray(rates({"step": step, **settled}), jnp.float32)
+
+    return rate
+
+
+def _checked(
+    request: ScheduleRequest, catalogue: Catalogue | None
+) -> tuple[Law, dict[str, float], str | None]:
+    """Return the law, the inputs that stay over the run, and the law's reservation.
+
+    **Raises:** `QueryError` for inputs that the law does not take, and where it gives no rate at the ends of the run.
+    """
+    law = find_schedule(request.schedule, catalogue)
+    for name in ("step", "total_steps", "peak_lr"):
+        if name in request.given:
+            message = f"given: {name} is {'every step of the run' if name == 'step' else 'a field of its own'}; leave it out of given"
+            raise QueryError(message, field="given", conflict=True)
+    for name in request.given:
+        if name not in law.inputs:
+            others = [n for n in law.inputs if n not in ("step", "total_steps", "peak_lr")]
+            message = f"given: {law.id} takes no {name[:80]}{nearest(name[:80], others)}; give {', '.join(others) or 'nothing'}"
+            raise QueryError(message, field="given")
+    fields = {"total_steps": request.total_steps, "peak_lr": request.peak_lr}
+    settled = {**{k: v for k, v in fields.items() if k in law.inputs}, **request.given}
+    say = None
+    for step in (0.0, request.total_steps):
+        found = evaluate(law, {"step": step, **settled})
+        if found.status in SILENT:
+            message = f"{law.id} gives no learning rate for this run: {found.say}"
+            raise QueryError(message, field="given")
+        say = found.say or say
+    return law, settled, say

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, cast
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -42,7 +42,18 @@ def _at_fault(text: str, body: bytes, kind: type[Any]) -> QueryError:
         offer = "" if field else nearest(unknown[:80], fields)
         field = f"{field}.{unknown}" if field else unknown
         return QueryError(f"{field[:200]}: unknown field{offer}", field=field, malformed=True)
+    named = problem.partition("Invalid enum value ")[2]
+    words = _choices(kind, field) if named else ()
+    if words:
+        text = f"{named} is not known{nearest(named.strip(chr(39))[:80], words)}; give one of {', '.join(words)}"
+        return QueryError(f"{field}: {text}", field=field, malformed=True)
     return QueryError(f"{field or 'the body'}: {_in_words(problem)}", field=field, malformed=True)
+
+
+def _choices(kind: type[Any], field: str) -> tuple[str, ...]:
+    """Return the words that a field takes, where it takes some and no others."""
+    hint = get_type_hints(kind).get(field)
+    return tuple(map(str, get_args(hint))) if get_origin(hint) is Literal else ()
 
 
 _TYPES = {

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta, field
 
+from hplaw.answer import plain_outputs
 from hplaw.errors import QueryError, nearest
 from hplaw.evaluation import evaluate
 from hplaw.expression.backends import Backend, jax_backend, numpy_backend
@@ -201,3 +202,28 @@ def _checked(
             raise QueryError(message, field="given")
         say = found.say or say
     return law, settled, say
+
+
+def hypergradient_rates(
+    products: Sequence[float], *, peak_lr: float, rate: str = "server"
+) -> list[float]:
+    """Return the rate of each round of FedHyper, by the law `fedhyper`.
+
+    **Arguments:**
+
+    - `products`: the inner product of each round's model update with the one before; 0 for the first.
+    - `rate`: `server`, `server_momentum` or `client`.
+
+    **Raises:** `QueryError` for a rate that is not known, or a product that is not finite.
+
+    >>> hypergradient_rates([0.0, 0.04], peak_lr=1.0)
+    [1.0, 1.04]
+    """
+    law, gathered = theory_law("fedhyper"), 0.0
+    rates: list[float] = []
+    for product in products:
+        given = {"update_product": product, "hypergradient": gathered, "peak_lr": peak_lr, "fedhyper_rate": rate}  # fmt: skip
+        _, found = plain_outputs(law, given)
+        gathered = found["next_hypergradient"]
+        rates.append(found["learning_rate"])
+    return rates

@@ -12,9 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from hplaw.cli.reading import open_catalogue, parse_pairs, parse_value, read_number, split_names
+from hplaw.cli.reading import (
+    open_catalogue,
+    parse_pairs,
+    parse_value,
+    read_number,
+    read_object,
+    split_names,
+)
 from hplaw.cli.statuses import FAILED, OK, ROWS_FAILED
-from hplaw.errors import DataError, QueryError
+from hplaw.errors import QueryError
 from hplaw.messages import Bounds, Query, encode
 
 
@@ -129,7 +136,7 @@ def query_of(asked: Asked) -> Query:
         into = fields if name in NUMBERS.values() or name in NAMES else others
         into[name] = parse_value(name, text)
     if asked.model is not None:
-        fields["model"] = _read_model(Path(asked.model))
+        fields["model"] = read_object("--model", Path(asked.model))
     bounds = parse_pairs(asked.bound, "--bound")
     return Query(
         **fields,
@@ -183,14 +190,3 @@ def _bounds(name: str, text: str) -> Bounds:
         raise QueryError(message, field=name)
     limits = [read_number(f"--bound {name}:", side) if side else None for side in (low, high)]
     return Bounds(low=limits[0], high=limits[1])
-
-
-def _read_model(path: Path) -> dict[str, Any]:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-    except OSError as error:
-        message = f"--model {path}: {error.strerror}"
-        raise DataError(message) from None
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        message = f"--model {path} is no JSON object ({error}); give the model's config.json"
-        raise DataError(message) from None

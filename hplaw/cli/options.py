@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -26,3 +26,13 @@ Json = Annotated[
         help="Print JSON, as the service answers it.",
     ),
 ]
+
+
+def one(help: str, name: str | None = None) -> Any:
+    """Return an option with one value; a leading hyphen belongs to it, so that -3 is refused as a number and not as an option."""
+    return Parameter(name=name, allow_leading_hyphen=True, help=help)
+
+
+def several(help: str, name: str | None = None) -> Any:
+    """Return an option with several values, behind it or each behind its own."""
+    return Parameter(name=name, consume_multiple=True, negative=(), help=help)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hplaw.errors import QueryError
+import msgspec
+
+from hplaw.errors import DataError, QueryError
 from hplaw.quantities import parse_number, vocabulary
 
 
@@ -74,6 +76,21 @@ def read_number(option: str, text: str) -> float:
     except QueryError as error:
         message = f"{option} {error.text}"
         raise QueryError(message, field=option) from None
+
+
+def read_object(option: str, path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file that an option names, a model's config.json.
+
+    **Raises:** `DataError` for a file that cannot be read, or holds no JSON object.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except OSError as error:
+        message = f"{option} {path}: {error.strerror}"
+        raise DataError(message) from None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        message = f"{option} {path} is no JSON object ({error}); give the model's config.json"
+        raise DataError(message) from None
 
 
 def split_names(names: Sequence[str] | None) -> list[str]:

@@ -250,8 +250,8 @@ def test_lets_may_nest_256_levels_and_take_20000_operations() -> None:
         lets = '[let]\na0 = "tokens"\n' + "\n".join(f'a{i} = "-a{i - 1}"' for i in range(1, count))
         return law_text(f'{lets}\n[outputs]\nsteps = "a{count - 1} / batch_tokens"')
 
-    law = parse_law(chain(126).encode())
-    assert plain_outputs(law, {"tokens": 8.0, "batch_tokens": 2.0})[1]["steps"] == -4.0
+    law = parse_law(chain(125).encode())
+    assert plain_outputs(law, {"tokens": 8.0, "batch_tokens": 2.0})[1]["steps"] == 4.0
     assert "nests deeper than 256 levels" in refused(chain(300)).problem
     wide = '[index]\ni = 40\nj = 40\nk = 40\n[outputs]\nsteps = "sum(i, sum(j, sum(k, tokens)))"'
     assert "more than 20,000 operations" in refused(law_text(wide)).problem

@@ -21,7 +21,7 @@ class Quantity(msgspec.Struct, frozen=True, kw_only=True):
     - `symbol`: the field's letter, as LaTeX.
     - `unit`: `"1"` for a pure number, `""` for a category.
     - `meaning`: one line of plain words.
-    - `low`, `high`: the least and the greatest value allowed; `open_low` says that `low` itself is not.
+    - `low`, `high`: the least and the greatest value allowed; `open_low` and `open_high` say that they themselves are not.
     - `categories`: the names a category may take; empty where laws' tables say them.
     - `whole`: true for a count.
     """
@@ -33,6 +33,7 @@ class Quantity(msgspec.Struct, frozen=True, kw_only=True):
     low: float | None = None
     high: float | None = None
     open_low: bool = False
+    open_high: bool = False
     categories: tuple[str, ...] = ()
     categorical: bool = False
     whole: bool = False
@@ -87,7 +88,7 @@ _ALL = (
     _non_negative("n_dense_layers", "n_d", "1", "leading layers of a mixture of experts that are dense", 1e6),
     _count("width", "n", "1", "width of the hidden layers", 1e9),
     _count("base_width", "n_0", "1", "width at which the hyperparameters were tuned", 1e9),
-    _positive("width_multiplier", "m", "1", "width of a layer's input over that of the base model that was tuned; for layers that read what is finite, of its output", 1e9),
+    _positive("width_multiplier", "m", "1", "a layer's width over that of the base model that was tuned: its input's, or its output's where the input does not grow", 1e9),
     _positive("depth_multiplier", r"m_\mathrm{L}", "1", "residual blocks over those of the base model", 1e9),
     _positive("fan_out_multiplier", r"m_\mathrm{out}", "1", "width of a hidden layer's output over that of the base model", 1e9),
     _positive("head_multiplier", r"m_\mathrm{h}", "1", "width of an attention head over that of the base model", 1e9),
@@ -125,6 +126,20 @@ _ALL = (
     _category("architecture", "dense decoder or mixture of experts", "dense", "moe"),
     _category("parametrization", "how init and rates go with width", "standard", "ntk", "mean_field", "mup", "depth_mup", "completep", "u_mup"),
     _category("recipe", "corpus, tokenizer, schedule and decay together, by name"),
+    # from one batch to another, and what decides how
+    _positive("base_peak_lr", r"\eta_0", "1", "learning rate that suits the batch it was tuned at", 1e6),
+    _positive("base_batch_tokens", "B_0", "token", "batch at which hyperparameters were tuned; an example of a classifier counts as a token", 1e15),
+    Quantity(name="base_beta1", symbol=r"\beta_{1,0}", unit="1", meaning="beta1 at the batch that was tuned; 0 for none", low=0.0, high=1.0, open_high=True),
+    Quantity(name="base_beta2", symbol=r"\beta_{2,0}", unit="1", meaning="beta2 at the batch that was tuned", low=0.0, high=1.0, open_high=True),
+    _non_negative("base_adam_epsilon", r"\epsilon_0", "1", "constant in Adam's denominator at the batch that was tuned", 1e6),
+    _non_negative("base_weight_decay", r"\lambda_0", "1", "weight decay at the batch that was tuned", 1e6),
+    _positive("noise_scale_tokens", r"B_\mathrm{noise}", "token", "gradient noise scale: batch at which noise and gradient are level"),
+    _positive("noise_exponent", r"\alpha", "1", "exponent of the noise scale's form under Adam, between 0.5 and 1", 10.0),
+    _positive("surge_batch_tokens", r"B_\mathrm{peak}", "token", "batch at which the best rate under Adam is greatest"),
+    _positive("hessian_edge", r"\lambda_1", "1", "largest eigenvalue of the Hessian of the loss over all data"),
+    _positive("hessian_noise", "V", "token", "parameters times the variance of one entry of the Hessian over tokens"),
+    _positive("batch_hessian_edge", r"\lambda_1'", "1", "largest eigenvalue of the Hessian of a batch"),
+    _positive("largest_stable_lr", r"\eta_\mathrm{max}", "1", "learning rate above which training is unstable"),
     # outcome
     _positive("loss", "L", "nat/token", "smoothed training or validation loss at the end of the run", 1e6),
     _positive("target_loss", r"L^*", "nat/token", "loss that the run is to reach", 1e6),
@@ -153,7 +168,7 @@ _ALL = (
     _positive("board_power_w", r"P_\mathrm{max}", "W", "power that an accelerator's maker states for its board", 1e6),
     _non_negative("tokens_per_device_s", r"v", "token/s", "tokens per second and accelerator, measured over some 50 steps; 0 where not measured", 1e12),
     _non_negative("measured_board_w", r"P_\mathrm{meas}", "W", "mean power of one accelerator's board, measured over some 50 steps; 0 where not measured", 1e6),
-    _category("hours_basis", "what accelerator-hours count: those reported, whole days of all accelerators, or steps alone without restarts", "reported", "calendar", "steps"),
+    _category("hours_basis", "what accelerator-hours count: those reported, all days that accelerators were held, or steps alone without restarts", "reported", "calendar", "steps", "unstated"),
     _positive("accelerator_hours", "h_a", "h", "accelerators times hours", 1e15),
     _positive("duration_s", r"t_\mathrm{wall}", "s", "time from start to end", 1e15),
     Quantity(name="pue", symbol=r"\mathrm{PUE}", unit="1", meaning="energy of the machine room over that of its computers", low=1.0, high=10.0),
@@ -233,6 +248,8 @@ def check_value(quantity: Quantity, value: object) -> str | None:
         return f"{name}={number:g} is not {'positive' if low == 0 else f'above {low:g}'}; give {quantity.meaning}"
     if low is not None and number < low:
         return f"{name}={number:g} is below {low:g}, the least allowed; give {quantity.meaning}"
+    if high is not None and quantity.open_high and number >= high:
+        return f"{name}={number:g} is not below {high:g}; give {quantity.meaning}"
     if high is not None and number > high:
         return f"{name}={number:g} is above {high:g}, the greatest allowed; give {quantity.meaning}"
     return None

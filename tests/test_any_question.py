@@ -27,6 +27,8 @@ def value(rng: random.Random, quantity: Quantity) -> float | str:
         return rng.choice(quantity.categories or ("new", "a100_sxm4_80gb", "ampere"))
     low = quantity.low if quantity.low is not None else -1e6
     high = quantity.high if quantity.high is not None else 1e6
+    if quantity.open_high:
+        high = math.nextafter(high, low)
     if rng.random() < 0.15:
         return high
     if rng.random() < 0.1:

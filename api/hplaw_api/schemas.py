@@ -9,7 +9,9 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from hplaw.abc_regime import ROLES
 from hplaw.catalogue import Catalogue
+from hplaw.layer_messages import AbcReply, AbcRequest, LayerTable, ParametrizeRequest
 from hplaw.listing import STATUSES, known_quantities
 from hplaw.messages import (
     BatchReply,
@@ -26,13 +28,18 @@ from hplaw.messages import (
     Theory,
 )
 from hplaw.model_shape import CONFIG_KEYS, CONFIG_MARKS, SHAPE
+from hplaw.parametrization import OPTIMIZERS, PARAMETRIZATIONS
 from hplaw.quantities import Quantity
+from hplaw.schedule_messages import ScheduleCurve, ScheduleRequest
+from hplaw.schedules import GIVEN_APART, SCHEDULES, schedule_laws
 
 
 Schema: TypeAlias = dict[str, Any]
 
 _PREFIX = "#/components/schemas/"
 _RECORDS = (
+    AbcReply,
+    AbcRequest,
     BatchReply,
     BatchRequest,
     EvaluateRequest,
@@ -40,12 +47,19 @@ _RECORDS = (
     Health,
     LawRecord,
     LawSummary,
+    LayerTable,
+    ParametrizeRequest,
     Problem,
     QuantityRecord,
     Query,
     Recommendation,
+    ScheduleCurve,
+    ScheduleRequest,
     Theory,
 )
+
+EXPONENT = r"^-?(0|[1-9][0-9]{0,8})(/[1-9][0-9]{0,8})?$"
+"""An exponent written as a fraction."""
 
 ADDRESS: Schema = {
     "type": "string",
@@ -122,7 +136,48 @@ def components(catalogue: Catalogue) -> dict[str, Schema]:
     asked["optimizer"] = {**_named(words["optimizer"]), "default": "adamw"}
     for name in ("precision", "hardware"):
         asked[name] = {"anyOf": [_named(words[name]), {"type": "null"}], "default": None}
+    _narrow_theory(found, catalogue)
     return found
+
+
+def _narrow_theory(found: dict[str, Schema], catalogue: Catalogue) -> None:
+    """Write the words of parametrisations, exponents and schedules into their requests."""
+    asked = found["ParametrizeRequest"]["properties"]
+    names = [
+        *PARAMETRIZATIONS,
+        *(name.replace("_", "-") for name in PARAMETRIZATIONS if "_" in name),
+    ]
+    asked["scheme"] = {"type": "string", "enum": names, "default": "mup"}
+    asked["optimizer"] = {"type": "string", "enum": list(OPTIMIZERS), "default": "adamw"}
+    for name in ("config", "base_config"):
+        asked[name] = {"anyOf": [found["Config"], {"type": "null"}], "default": None}
+    exponent = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": EXPONENT}]}
+    roles = {
+        "type": "object",
+        "description": "an exponent for each role: a number, or a fraction such as 1/2",
+        "properties": dict.fromkeys(ROLES, exponent),
+        "required": list(ROLES),
+        "additionalProperties": False,
+    }
+    asked = found["AbcRequest"]["properties"]
+    asked["a"] = asked["b"] = roles
+    asked["c"] = {"anyOf": [roles, *exponent["anyOf"]], "default": 0.0}
+    asked = found["ScheduleRequest"]["properties"]
+    laws = schedule_laws(catalogue)
+    asked["schedule"] = {"type": "string", "enum": [*SCHEDULES, *laws]}
+    taken = {
+        name: value_schema(law.quantity(name))
+        for law in laws.values()
+        for name in law.inputs
+        if name not in GIVEN_APART and not law.quantity(name).categorical
+    }
+    asked["given"] = {
+        "type": "object",
+        "description": "what the schedule takes beside its length and peak",
+        "properties": taken,
+        "additionalProperties": False,
+        "default": {},
+    }
 
 
 def value_schema(quantity: Quantity) -> Schema:
@@ -134,7 +189,7 @@ def value_schema(quantity: Quantity) -> Schema:
     if quantity.low is not None:
         schema["exclusiveMinimum" if quantity.open_low else "minimum"] = quantity.low
     if quantity.high is not None:
-        schema["maximum"] = quantity.high
+        schema["exclusiveMaximum" if quantity.open_high else "maximum"] = quantity.high
     return schema
 
 

@@ -71,5 +71,6 @@ def _allowed(quantity: Quantity) -> str:
         words = "more than" if quantity.open_low else "at least"
         parts.append(f"{words} {number(quantity.low)}")
     if quantity.high is not None:
-        parts.append(f"at most {number(quantity.high)}")
+        words = "less than" if quantity.open_high else "at most"
+        parts.append(f"{words} {number(quantity.high)}")
     return ", ".join(parts)

@@ -225,7 +225,7 @@ def checked(series: pl.Series, quantity: Quantity, path: Path) -> pl.Series:
     if quantity.low is not None:
         bad |= (numbers <= quantity.low) if quantity.open_low else (numbers < quantity.low)
     if quantity.high is not None:
-        bad |= numbers > quantity.high
+        bad |= (numbers >= quantity.high) if quantity.open_high else (numbers > quantity.high)
     if bad.any():
         row = int(np.argmax(bad))
         message = f"{path}: row {row + 1}: {check_value(quantity, float(numbers[row]))}"

@@ -23,6 +23,7 @@ def values(name: str) -> st.SearchStrategy[float | str]:
         return st.sampled_from(word.categories) if word.categories else st.sampled_from(["", "x"])
     low = word.low if word.low and not word.open_low else 5e-324 if word.open_low else 0.0
     high = word.high if word.high is not None else 1e40
+    high = math.nextafter(high, low) if word.open_high else high
     inner = st.floats(-30, 30).map(lambda x: min(max(10.0**x, low), high))
     return inner | st.sampled_from([low, high])
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hplaw.exact import Ridges
 from hplaw.folded import folded
-from hplaw.interval import quantiles
+from hplaw.interval import Run, quantiles
 from hplaw.law import Law
 from hplaw.linex import linex
 from hplaw.narrow import is_column
@@ -61,7 +61,10 @@ def in_rows(law: Law) -> bool:
     return bool(law.optimum) and scenarios(law).uncertain and linex(law) is not None
 
 
-def choose_rows(law: Law, bound: Mapping[str, Any], free: Sequence[str], wider: Array) -> Chosen:
+def choose_rows(
+    law: Law, bound: Mapping[str, Any], free: Sequence[str], wider: Array, *, drawn: Mapping[str, Array],
+    following: Sequence[str] = (),
+) -> Chosen:  # fmt: skip
     """Return what a law chooses for each row.
 
     **Arguments:**
@@ -69,14 +72,16 @@ def choose_rows(law: Law, bound: Mapping[str, Any], free: Sequence[str], wider: 
     - `bound`: its inputs, numbers `[row]` or categories; the chosen ones that are free are not looked at.
     - `free`: chosen quantities that are not given.
     - `wider`: by how much discrepancy is wider outside the domain, `[row]`.
+    - `drawn`: inputs that are not known, scenario by scenario.
+    - `following`: outputs that follow what is chosen, whose intervals are wanted too.
 
     **Raises:** `NeedsSearch`.
     """
     if not free:
         return Chosen()
     size = len(wider)
-    levels = {name: np.empty((size, 5)) for name in free}
-    others = {name: np.empty((size, 5)) for name in free if scenarios(law).transfer}
+    levels = {name: np.empty((size, 5)) for name in (*free, *following)}
+    others = {name: np.empty((size, 5)) for name in levels if scenarios(law).transfer}
     values = {name: np.empty(size) for name in free}
     lets: dict[str, Array] = {}
     for part in chunks(size):
@@ -85,7 +90,9 @@ def choose_rows(law: Law, bound: Mapping[str, Any], free: Sequence[str], wider: 
             values[name][part] = x
         for into, transfer in ((levels, False), (others, True)):
             if into:
-                for name, samples in one.own(transfer=transfer).items():
+                own = one.own(transfer=transfer)
+                with_it = one.following(following, own, drawn, transfer=transfer)
+                for name, samples in (own | with_it).items():
                     into[name][part] = quantiles(samples)
         for let, samples in one.lets().items():
             lets.setdefault(let, np.empty((size, scenarios(law).size)))[part] = samples
@@ -150,6 +157,18 @@ class _Part:
             ridges = Ridges(form, self.inputs, self.fixed, stretch=self.wider)
         x, _ = ridges.own(self.x, self.low, self.high)
         return {name: np.exp(x[:, i]) for i, name in enumerate(self.free)}
+
+    def following(
+        self, names: Sequence[str], own: Mapping[str, Array], drawn: Mapping[str, Array], *, transfer: bool
+    ) -> dict[str, Array]:  # fmt: skip
+        """Return the outputs that follow the chosen quantities through `own`, `[row, scenario]`."""
+        if not names:
+            return {}
+        given = {name: np.exp(self.fixed[i]) for i, name in enumerate(self.law.chosen) if i in self.fixed}  # fmt: skip
+        values = {**self.inputs, **drawn}
+        run = Run(self.law, values, stretch=self.wider, transfer=transfer, chosen={**given, **own})
+        shape = (len(self.x), self.ridges.size)
+        return {name: np.broadcast_to(run.output(name), shape) for name in names}
 
     def lets(self) -> dict[str, Array]:
         """Return the names of the law that the decision knows."""

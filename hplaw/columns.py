@@ -14,7 +14,7 @@ from hplaw.choose import choose_rows, chunks, rows_of
 from hplaw.domain import domain
 from hplaw.expression.compile import Function
 from hplaw.gaussian import NORMAL_QUANTILES, closed, log_deviation
-from hplaw.interval import WIDEST, Run, drawn_inputs, quantiles, stretch_of
+from hplaw.interval import WIDEST, Run, drawn_inputs, followers, quantiles, stretch_of
 from hplaw.law import Law
 from hplaw.law.program import Environment, unroll
 from hplaw.narrow import is_column
@@ -86,9 +86,11 @@ def ask_column(law: Law, known: Mapping[str, Any], outside: Array, *, intervals:
     size = len(outside)
     wider = stretch_of(law, outside)
     free = [name for name in law.chosen if name not in known]
+    drawn = drawn_inputs(law, known)
     chosen = choose_rows(
-        law, _bind(law, {**known, **dict.fromkeys(free, np.ones(size))}), free, wider
-    )
+        law, _bind(law, {**known, **dict.fromkeys(free, np.ones(size))}), free, wider,
+        drawn=drawn, following=sorted(followers(law)) if intervals else (),
+    )  # fmt: skip
     bound = _bind(law, {**known, **chosen.values})
     environment = numpy_environment(law, {**scenarios(law).point, **bound})
     with np.errstate(all="ignore"):
@@ -99,10 +101,9 @@ def ask_column(law: Law, known: Mapping[str, Any], outside: Array, *, intervals:
             if not law.quantity(name).categorical
         }
     found, transfers = dict(chosen.intervals), dict(chosen.transfers)
-    drawn = drawn_inputs(law, known)
     if intervals and (scenarios(law).uncertain or drawn):
         decided = law.spec.decision.minimise if law.spec.decision else None
-        for name in values:
+        for name in [name for name in values if name not in chosen.intervals]:
             found.update(_interval(law, name, values, bound, drawn, wider, chosen.lets))
             if scenarios(law).transfer and name != decided:
                 transfers.update(
@@ -182,7 +183,7 @@ def _interval(
     The value of a fitted law is the median of its scenarios, and is put in its place. `drawn_in` has the inputs that
     are not known, scenario by scenario.
     """
-    value, drawn = values[name], scenarios(law)
+    value, drawn, follows = values[name], scenarios(law), name in followers(law)
     if not law.chosen and closed(law, name, transfer=transfer):
         rows = {n: v[:, None] if is_column(v) else v for n, v in bound.items()}
         deviation = log_deviation(law, name, rows, wider, transfer=transfer)
@@ -196,13 +197,13 @@ def _interval(
     for part in chunks(len(value)):
         run = Run(
             law, {**rows_of(bound, part), **drawn_in}, stretch=wider[part, None], transfer=transfer,
-            lets={let: samples[part] for let, samples in lets.items()},
+            lets={let: samples[part] for let, samples in lets.items()}, chosen={} if follows else None,
         )  # fmt: skip
         noise = 1.0 if transfer else run.noise(name)
         with np.errstate(all="ignore"):
             samples = np.asarray(run.output(name) * noise)
         levels[part] = quantiles(np.broadcast_to(samples, (len(value[part]), samples.shape[-1])))
-    if drawn.fitted and not transfer:
+    if drawn.fitted and not transfer and not follows:
         values[name] = value = levels[:, 2].copy()
     low, high = levels[:, 0].copy(), levels[:, -1].copy()
     # what no scenario moves has no interval

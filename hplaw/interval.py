@@ -116,6 +116,8 @@ def intervals_of(
         numbers = _closed_spreads(here, known, numbers, spreads, transfers)
         if not numbers:
             return spreads, transfers, medians
+    following = [name for name in numbers if name in followers(law)]
+    numbers = [name for name in numbers if name not in following]
     run = _run(here, known, lets=decision.lets if decision else {})
     plain = {name: run.output(name) for name in numbers}
     with np.errstate(all="ignore"):
@@ -131,7 +133,31 @@ def intervals_of(
     if drawn.transfer and others:
         there = _run(here, known, transfer=True)
         _collect(transfers, {name: there.output(name) for name in others})
+    if following:
+        with_it = _run(here, known, chosen=decision.samples if decision else {})
+        _collect(spreads, {name: with_it.output(name) for name in following})
+        if drawn.transfer:
+            chosen = decision.transfer if decision else {}
+            with_it = _run(here, known, transfer=True, chosen=chosen)
+            _collect(transfers, {name: with_it.output(name) for name in following})
     return spreads, transfers, medians
+
+
+@ft.lru_cache(maxsize=512)
+def followers(law: Law) -> frozenset[str]:
+    """Return the outputs that follow what a law chooses, as a warm-up counted in steps does; not what it minimises.
+
+    Their value is the one that goes with the values chosen, and they are unsure as far as the best values are.
+    """
+    decision, chosen = law.spec.decision, {*law.chosen}
+    if decision is None:
+        return frozenset()
+    return frozenset(
+        name
+        for name in law.outputs
+        if name != decision.minimise
+        and any(chosen & law.words_of(word) for word in (name, *law.lets_behind([name])))
+    )
 
 
 def _closed_spreads(
@@ -186,6 +212,8 @@ class Run:
     - `values`: the law's inputs, chosen ones included: numbers, or `[row, 1]` for many points at once.
     - `stretch`: by how much discrepancy is wider there, a number or `[row, 1]`.
     - `lets`: names of the law that are known already, scenario by scenario.
+    - `chosen`: for what follows the chosen quantities, where these are best, scenario by scenario, discrepancy included;
+      those that are missing are as given.
     """
 
     def __init__(
@@ -196,14 +224,17 @@ class Run:
         stretch: Any,
         transfer: bool = False,
         lets: Mapping[str, Array] | None = None,
+        chosen: Mapping[str, Array] | None = None,
     ) -> None:
         self.law, self.drawn, self.stretch = law, scenarios(law), stretch
-        with np.errstate(all="ignore"):
-            moved = {
-                name: values[name] * np.exp(-stretch * self.drawn.discrepancy[name])
-                for name in law.chosen
-                if name in self.drawn.discrepancy
-            }
+        moved = chosen
+        if moved is None:
+            with np.errstate(all="ignore"):
+                moved = {
+                    name: values[name] * np.exp(-stretch * self.drawn.discrepancy[name])
+                    for name in law.chosen
+                    if name in self.drawn.discrepancy
+                }
         self.program = folded(law, transfer=transfer)
         self.environment = self.program.environment({**values, **moved, **(lets or {})})
 
@@ -243,12 +274,13 @@ def _run(
     *,
     transfer: bool = False,
     lets: Mapping[str, Array] | None = None,
+    chosen: Mapping[str, Array] | None = None,
 ) -> Run:
     law = here.law
     values: dict[str, Any] = {name: here.environment[name] for name in law.inputs}
     values.update(drawn_inputs(law, known))
     wider = stretch(law, distance(law, known).total)
-    return Run(law, values, stretch=wider, transfer=transfer, lets=lets)
+    return Run(law, values, stretch=wider, transfer=transfer, lets=lets, chosen=chosen)
 
 
 def samples(

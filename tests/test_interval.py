@@ -10,7 +10,9 @@ from hplaw.estimate import estimate_of
 from hplaw.gaussian import NORMAL_QUANTILES, closed, directions
 from hplaw.interval import quantiles, samples, spread, stretch
 from hplaw.law import Law
+from hplaw.messages import Query
 from hplaw.posterior import factor, scenarios
+from hplaw.recommendation import recommend, recommend_many
 from tests.helpers import fixture_law, make_law, shipped
 
 
@@ -203,3 +205,32 @@ def test_parameters_and_discrepancy_do_not_go_together() -> None:
     drawn = scenarios(law)
     rows = np.array([drawn.parameters["a"] - 1, drawn.parameters["b"] - 1, drawn.effects["u"], drawn.discrepancy["steps"]])  # fmt: skip
     np.testing.assert_allclose(rows @ rows.T / drawn.size, np.eye(4) * 0.01, atol=1e-14)
+
+
+# What follows a choice
+
+
+FOLLOWED = ("value", "low", "high", "low50", "high50", "transfer_low", "transfer_high")
+
+
+def test_a_warm_up_in_steps_follows_the_batch_through_its_intervals() -> None:
+    law = shipped().get("pretrain-surface")
+    found = answer(law, {"n_params": 1e9, "tokens": 2e10})
+    batch, warmup = (estimate_of(found, name) for name in ("batch_tokens", "warmup_tokens"))
+    for field in FOLLOWED:
+        assert getattr(warmup, field) == pytest.approx(2000 * getattr(batch, field)), field
+    fixed = estimate_of(answer(law, {"n_params": 1e9, "tokens": 2e10, "batch_tokens": 5e5}), "warmup_tokens")  # fmt: skip
+    assert (fixed.value, fixed.low, fixed.transfer_low) == (pytest.approx(1e9), None, None)
+
+
+def test_what_follows_a_choice_is_the_same_in_a_batch_of_questions() -> None:
+    queries = [
+        Query(n_params=1e9, tokens=2e10), Query(n_params=3e8, tokens=2e10),
+        Query(n_params=1e9, tokens=2e10, given={"batch_tokens": 5e5}),
+        Query(n_params=3e8, tokens=2e10, given={"peak_lr": 1e-3}), Query(n_params=3e9, tokens=9e10, given={"peak_lr": 1e-3}),
+    ]  # fmt: skip
+    for query, row in zip(queries, recommend_many(queries, shipped()), strict=True):
+        one = recommend(query, shipped()).answers["warmup_tokens"]
+        for field in ("value", "low", "high", "transfer_low", "transfer_high"):
+            alone, together = getattr(one, field), getattr(row.answers["warmup_tokens"], field)
+            assert together == (alone if alone is None else pytest.approx(alone, rel=1e-9)), field

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import logging
 
 from litestar.types import ASGIApp
 
+from hplaw.catalogue import Catalogue
+from hplaw.errors import HplawError
+from hplaw.messages import Query
+from hplaw.recommendation import recommend
 from hplaw_api.app import create_app
 from hplaw_api.settings import Settings
 
@@ -26,7 +32,23 @@ def serve(settings: Settings) -> None:
             "listening on %s without a key: everybody who reaches it may ask; set HPLAW_API_KEY",
             settings.host,
         )
-    listen(create_app(settings), host=settings.host, port=settings.port)
+    app = create_app(settings)
+    _warm_up(app.state["desk"].shelf.now.catalogue)
+    listen(app, host=settings.host, port=settings.port)
+
+
+def _warm_up(catalogue: Catalogue) -> None:
+    """Ask once, so that laws are compiled before anybody waits for it, and let garbage be looked for in new things only.
+
+    Laws are tens of thousands of objects that stay; to go through them again and again is what the slowest of a
+    hundred answers would wait for.
+    """
+    with contextlib.suppress(
+        HplawError
+    ):  # a service without laws serves on, and says so at /health/ready
+        recommend(Query(n_params=1e9, tokens=1e11), catalogue)
+    gc.collect()
+    gc.freeze()
 
 
 def listen(app: ASGIApp, *, host: str, port: int) -> None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from hplaw.cli.page import Page, write
+from hplaw.cli.progress import Progress, duration
 from hplaw.cli.reading import parse_pairs
 from hplaw.cli.statuses import FAILED, OK
-from hplaw.cli.sweep import Address, Launch, Workers, launcher_of, needing, progress_line
+from hplaw.cli.sweep import Address, Launch, Workers, launcher_of, needing, told_by
 from hplaw.human import number, plural
 
 
@@ -40,7 +41,7 @@ def calibrate(
 ) -> int:  # fmt: skip
     """Train a sweep on this machine, fit a law to it, and say what changed; cut off, it goes on where it was."""
     if runs is not None:
-        return _few(runs, parse_pairs(map_, "--map"), to)
+        return _few(runs, parse_pairs(map_, "--map"), to, method)
     with needing("a calibration"):
         from hplaw.runs import Store
         from hplaw_experiments.calibrate import (
@@ -57,39 +58,40 @@ def calibrate(
         store = Store(to / STORE)
         began = time.monotonic()
         launcher = launcher_of(launch, workers, address)
+        progress = Progress(sweep.name)
         try:
             found = run_sweep(
-                sweep, store, launcher=launcher, report=progress_line(sweep.name),
+                sweep, store, launcher=launcher, report=told_by(progress),
                 within=lambda: _within(limit, store, time.monotonic() - began),
             )  # fmt: skip
         finally:
             launcher.close()
+            progress.end()
         trained = time.monotonic() - began
-        print(f"{sweep.name}: {found.done} of {found.asked} trials in {trained:.0f} s")
+        print(
+            f"{sweep.name}: {found.done} of {found.asked} trials in {duration(trained)}", flush=True
+        )
         table = sweep_table(sweep, store)
+        fitting = Progress("fit")
         law = fit_table(
             table, to, title=f"Best learning rate and batch size, and the loss: sweep {sweep.name}", method=method,
-            accept=accept, progress=_share,
+            accept=accept, progress=lambda share, words: fitting(share, words.partition(",")[0]),
         )  # fmt: skip
+        fitting.end()
     return _say(law, to, time.monotonic() - began)
 
 
-def _few(runs: Path, maps: dict[str, str], to: Path) -> int:
-    """Write the law that a few settings of the user's own lead to."""
+def _few(runs: Path, maps: dict[str, str], to: Path, method: str) -> int:
+    """Write the law that a few best settings, or runs with their loss, of the user's own lead to."""
     with needing("a calibration"):
-        from hplaw.catalogue import load_catalogue
-        from hplaw.fit.runs import sha256_of
-        from hplaw.runs.importing import read_mapped
-        from hplaw_experiments.few_runs import read_settings, write_law_of
+        from hplaw_experiments.own_runs import write_own
 
-        settings = read_settings(read_mapped(runs, maps=maps)[0])
-        law, shares = write_law_of(
-            settings, to, catalogue=load_catalogue(), data=runs.name, sha256=sha256_of(runs)
-        )
+        law, words, shares = write_own(runs, to, maps=maps, method=method)
     page = Page()
-    page.line(f"wrote {to}: {law.address}, from {plural(len(settings), 'best setting')}")
-    page.heading("Averaged from")
-    page.table([(name, f"{share:.0%}") for name, share in shares.items()])
+    page.line(f"wrote {to}: {law.address}, from {words}")
+    if shares:
+        page.heading("Averaged from")
+        page.table([(name, f"{share:.0%}") for name, share in shares.items()])
     page.line()
     page.line(f"next: hplaw recommend --laws {to} --law {law.id} --params 1B --tokens 20B")
     write(str(page))
@@ -99,13 +101,11 @@ def _few(runs: Path, maps: dict[str, str], to: Path) -> int:
 def _say(law: Law, to: Path, seconds: float) -> int:
     from hplaw_experiments.calibrate import changes
 
-    if sys.stderr.isatty():
-        print(file=sys.stderr)
     evidence = law.spec.evidence
     assert evidence is not None
     page = Page()
     page.line(
-        f"wrote {to}: {law.address}, {evidence.runs} runs in {evidence.groups} cells, {seconds:.0f} s"
+        f"wrote {to}: {law.address}, {evidence.runs} runs in {evidence.groups} cells, {duration(seconds)}"
     )
     if evidence.r_hat is not None:
         page.text(f"R-hat {evidence.r_hat:.3f}, effective sample size {evidence.ess:.0f}, {plural(evidence.divergences or 0, 'divergence')}")  # fmt: skip
@@ -131,12 +131,6 @@ def _say(law: Law, to: Path, seconds: float) -> int:
         print("hplaw: the law is written but will not be served; look at its card, and calibrate with --accept to serve it anyway", file=sys.stderr)  # fmt: skip
         return FAILED
     return OK
-
-
-def _share(share: float, words: str) -> None:
-    """Show on a terminal how far the fit is."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[Kfit: {words}, {share:.0%}", end="", file=sys.stderr, flush=True)
 
 
 def _within(limit: Budget | None, store: Store, seconds: float) -> bool:

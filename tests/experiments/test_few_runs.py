@@ -8,59 +8,87 @@ import polars as pl
 import pytest
 from hypothesis import given, strategies as st
 
-from hplaw.catalogue import load_catalogue
-from hplaw.errors import DataError
+from hplaw.errors import DataError, LawError
 from hplaw.evaluation import evaluate
 from hplaw.law import read_law
-from hplaw_experiments.few_runs import (
-    BETWEEN,
-    MEAN,
-    SCATTER,
-    TOGETHER,
+from hplaw.messages import Estimate, Query
+from hplaw.recommendation import recommend
+from hplaw_experiments.few_runs import posterior, read_settings, rescaled, write_law_of
+from hplaw_experiments.recipe import (
+    PRIOR,
+    Prior,
     Recipe,
     Setting,
     features,
     foretell,
     linear,
-    posterior,
-    read_settings,
-    recipes,
+    read_prior,
+    setting_seen,
     update,
-    write_law_of,
 )
+from tests.helpers import shipped
 
 
-PRIOR = Recipe(name="recipes", mean=MEAN, covariance=BETWEEN)
 CELLS = [(2e8, 4e9), (2e8, 1.2e10), (4e8, 8e9)]
 
 
-def drawn(seed: int, cells: list[tuple[float, float]]) -> list[Setting]:
+@pytest.fixture(scope="module")
+def prior() -> Prior:
+    return read_prior(shipped().get(PRIOR))
+
+
+def drawn(prior: Prior, seed: int, cells: list[tuple[float, float]]) -> list[Setting]:
     """Return best settings of a recipe drawn from the prior."""
     random = np.random.default_rng(seed)
-    theta = random.multivariate_normal(MEAN, BETWEEN)
-    scatter = SCATTER**2 * np.array([[1, TOGETHER], [TOGETHER, 1]])
+    theta = random.multivariate_normal(prior.recipe.mean, prior.recipe.covariance)
     found = []
     for n, d in cells:
-        rate, batch = random.multivariate_normal(features(n, d) @ theta, scatter)
+        rate, batch = random.multivariate_normal(features(n, d) @ theta, prior.cell)
         found.append(
             Setting(n_params=n, tokens=d, peak_lr=math.exp(rate), batch_tokens=math.exp(batch))
         )
     return found
 
 
-def test_laws_are_read_as_recipes() -> None:
-    catalogue = load_catalogue()
+def seen_by(prior: Prior, settings: list[Setting]) -> Recipe:
+    return update(prior.recipe, [setting_seen(setting, prior.cell) for setting in settings])
+
+
+def test_laws_are_read_as_recipes(prior: Prior) -> None:
+    catalogue = shipped()
     found = linear(catalogue.get("step-law-2025"), catalogue)
     assert found is not None
     assert found[[1, 2, 4, 5]] == pytest.approx([-0.713, 0.307, 0.571, 0], abs=1e-6)
-    assert sum(recipe.weight for recipe in recipes(catalogue)) == pytest.approx(1)
+    rivals = rescaled(prior, catalogue)
+    assert sum(recipe.weight for recipe in rivals) == pytest.approx(1)
+    assert PRIOR not in {recipe.name.partition("@")[0] for recipe in rivals}
 
 
-def test_intervals_of_larger_cells_cover_what_recipes_of_the_prior_do() -> None:
+def test_a_law_of_another_form_is_no_prior() -> None:
+    with pytest.raises(LawError, match="no prior over recipes"):
+        read_prior(shipped().get("step-law-2025"))
+
+
+def test_the_prior_is_asked_only_where_a_recipe_is_named() -> None:
+    found = recommend(Query(n_params=1e9, tokens=2e10), shipped())
+    told = found.answers["peak_lr"]
+    assert isinstance(told, Estimate)
+    assert not any(a.law.startswith(PRIOR) for a in told.alternatives or ())
+    named = recommend(
+        Query(n_params=1e9, tokens=2e10, given={"recipe": "mine"}, laws=[PRIOR]), shipped()
+    )
+    wide = named.answers["peak_lr"]
+    assert isinstance(wide, Estimate)
+    assert wide.high is not None
+    assert wide.low is not None
+    assert wide.high / wide.low > 9
+
+
+def test_intervals_of_larger_cells_cover_what_recipes_of_the_prior_do(prior: Prior) -> None:
     covered = []
     for seed in range(200):
-        *seen, large = drawn(seed, [*CELLS, (2e9, 6e10)])
-        mean, covariance = foretell(update(PRIOR, seen), large.n_params, large.tokens)
+        *seen, large = drawn(prior, seed, [*CELLS, (2e9, 6e10)])
+        mean, covariance = foretell(seen_by(prior, seen), prior.cell, large.n_params, large.tokens)
         wanted = np.log([large.peak_lr, large.batch_tokens or 1])
         covered.append(np.abs(wanted - mean) < 1.645 * np.sqrt(np.diag(covariance)))
     assert np.mean(covered) == pytest.approx(0.9, abs=0.04)
@@ -68,16 +96,17 @@ def test_intervals_of_larger_cells_cover_what_recipes_of_the_prior_do() -> None:
 
 @given(st.integers(0, 100))
 def test_seeing_one_by_one_is_seeing_at_once(seed: int) -> None:
-    settings = drawn(seed, CELLS)
-    at_once, step = update(PRIOR, settings), PRIOR
+    prior = read_prior(shipped().get(PRIOR))
+    settings = drawn(prior, seed, CELLS)
+    at_once, step = seen_by(prior, settings), prior.recipe
     for setting in settings:
-        step = update(step, [setting])
+        step = update(step, [setting_seen(setting, prior.cell)])
     assert step.mean == pytest.approx(at_once.mean, abs=1e-9)
     assert step.covariance == pytest.approx(at_once.covariance, abs=1e-9)
 
 
-def test_a_law_that_foretells_gains_weight() -> None:
-    catalogue = load_catalogue()
+def test_a_law_that_foretells_gains_weight(prior: Prior) -> None:
+    catalogue = shipped()
     law = catalogue.get("step-law-2025")
     settings = []
     for n, d in [*CELLS, (1e9, 1e11)]:
@@ -86,22 +115,21 @@ def test_a_law_that_foretells_gains_weight() -> None:
         assert isinstance(rate, float)
         assert isinstance(batch, float)
         settings.append(Setting(n_params=n, tokens=d, peak_lr=3 * rate, batch_tokens=batch))
-    _, shares = posterior(settings, recipes(catalogue))
-    assert max(shares, key=lambda name: shares[name] if "rescaled" in name else 0) != "recipes"
+    _, shares = posterior(settings, prior, rescaled(prior, catalogue))
     assert (
         shares[f"{law.address} rescaled"]
-        > shares[f"{catalogue.get('deepseek-llm-2024').address} rescaled"]
+        > 2 * shares[f"{catalogue.get('deepseek-llm-2024').address} rescaled"]
     )
 
 
-def test_the_law_written_says_what_was_worked_out(tmp_path: Path) -> None:
-    settings = drawn(1, CELLS)
-    catalogue = load_catalogue()
+def test_the_law_written_says_what_was_worked_out(tmp_path: Path, prior: Prior) -> None:
+    settings = drawn(prior, 1, CELLS)
+    catalogue = shipped()
     law, _ = write_law_of(settings, tmp_path, catalogue=catalogue, data="my.csv", sha256="0" * 64)
     assert read_law(tmp_path / "own-recipe").id == law.id
     found = evaluate(law, {"n_params": 1e9, "tokens": 2e10}).outputs["peak_lr"]
-    recipe, _ = posterior(settings, recipes(catalogue))
-    mean, covariance = foretell(recipe, 1e9, 2e10)
+    recipe, _ = posterior(settings, prior, rescaled(prior, catalogue))
+    mean, covariance = foretell(recipe, prior.cell, 1e9, 2e10)
     assert isinstance(found.value, float)
     assert found.low is not None
     assert math.log(found.value) == pytest.approx(mean[0], abs=0.02)
@@ -110,12 +138,10 @@ def test_the_law_written_says_what_was_worked_out(tmp_path: Path) -> None:
     )
 
 
-def test_runs_with_losses_give_the_best_of_each_cell() -> None:
-    table = pl.DataFrame(
-        {"n_params": [1e8] * 4, "tokens": [1e9] * 4, "peak_lr": [1e-3, 2e-3, 4e-3, 8e-3], "loss": [3.0, 2.9, 2.95, 3.3]}
-    )  # fmt: skip
-    assert [s.peak_lr for s in read_settings(table)] == [2e-3]
-    with pytest.raises(DataError, match="3 runs"):
-        read_settings(table.head(3))
-    with pytest.raises(DataError, match="peak_lr"):
+def test_a_table_that_lacks_something_is_refused_in_one_sentence() -> None:
+    table = pl.DataFrame({"n_params": [1e8, 2e8], "tokens": [1e9, 2e9], "peak_lr": [1e-3, None]})
+    assert [s.peak_lr for s in read_settings(table.head(1))] == [1e-3]
+    with pytest.raises(DataError, match="row 2 has no peak_lr"):
+        read_settings(table)
+    with pytest.raises(DataError, match="no column 'peak_lr'"):
         read_settings(table.drop("peak_lr"))

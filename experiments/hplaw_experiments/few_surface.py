@@ -1,0 +1,177 @@
+"""A handful of single runs of one's own, and priors over recipes and over the bowl of the loss, to a surface.
+
+Too few runs to show a bowl still say much where its shape is known from others: `pretrain-surface` lends the shape, each
+number with a spread that lets another recipe differ, and `recipe-prior` the optimum law. Six standard normals stand for
+the optimum law while it is fitted, so that its six numbers correlate as recipes do.
+"""
+
+from __future__ import annotations
+
+import math
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from hplaw.errors import DataError
+from hplaw.law import Law
+from hplaw.law.format import EvidenceSpec, LawSpec, ParameterSpec, PredictSpec
+from hplaw.law.read import decode_spec, parse_law
+from hplaw.law.write import write_law
+from hplaw.posterior import factor, read_arrays
+from hplaw_experiments.recipe import Prior, Recipe
+
+
+Array = NDArray[np.float64]
+
+SHAPE = "pretrain-surface"
+"""The law whose bowl is the prior of another recipe's."""
+
+OPEN = {"lh": 0.3, "th": 0.15, "k": 0.2}
+"""By how much the bowl of another recipe may differ, as a standard deviation: ln of height, angle, ln of steepness."""
+
+OPTIMUM = ("p0", "p1", "p2", "q0", "q1", "q2")
+"""The parameters of the optimum law, in the order of a recipe's six numbers."""
+
+PARTS = "part"
+"""The index over the standard normals that the optimum law is made of."""
+
+NEEDED = ("n_params", "tokens", "peak_lr", "batch_tokens", "loss")
+"""Columns of a table of single runs."""
+
+LEAST = 5
+"""Runs below which nothing is fitted."""
+
+DRAWS = 500
+"""Draws of each of four chains, or as many altogether around the mode."""
+
+
+def surface_law(runs: pl.DataFrame, prior: Recipe, *, cell: Array, shape: Law) -> LawSpec:
+    """Return the surface to fit, in the form in which it is served, its priors placed where the runs lie.
+
+    **Arguments:**
+
+    - `runs`: columns `NEEDED`; those without a loss are best settings.
+    - `prior`: over the optimum law; `cell` the covariance of a cell's best setting around it.
+    - `shape`: the law that lends its bowl.
+    """
+    spec = decode_spec((files("hplaw_experiments") / "templates" / "few-surface.toml").read_bytes())
+    lost = runs.filter(pl.col("loss").is_not_null())
+    middle = {
+        name: math.exp(float(np.log(lost[column].to_numpy()).mean()))
+        for name, column in (("n_base", "n_params"), ("d_base", "tokens"))
+    }
+    least = lost.group_by("n_params", "tokens").agg(pl.col("loss").min())["loss"].to_numpy()
+    constants = {
+        **spec.constants, **{name: float(f"{value:.4g}") for name, value in middle.items()},
+        "loss_ref": float(f"{math.exp(float(np.log(least).mean())):.4g}"),
+    }  # fmt: skip
+    discrepancy = spec.predict.discrepancy
+    assert discrepancy is not None
+    predict = PredictSpec(
+        discrepancy=msgspec.structs.replace(discrepancy, covariance=cell.tolist())
+    )
+    parameters = {**spec.parameters}
+    for name, value in zip(OPTIMUM, prior.mean, strict=True):
+        parameters[name] = ParameterSpec(value=float(value))
+    b0 = math.log(constants["loss_ref"])
+    parameters["b0"] = msgspec.structs.replace(parameters["b0"], value=b0)
+    return msgspec.structs.replace(
+        spec, constants=constants, predict=predict, parameters=parameters, tables={**spec.tables, **_bowl(shape)}
+    )  # fmt: skip
+
+
+def _bowl(shape: Law) -> dict[str, dict[str, Any]]:
+    """Return the tables of means and standard deviations of a bowl's numbers, from a law's draws."""
+    draws = read_arrays(shape)
+    found: dict[str, dict[str, Any]] = {}
+    for name, table in (("lh", "lh"), ("th", "th"), ("k", "lk")):
+        values = np.log(draws[name]) if name == "k" else draws[name]
+        spread = np.hypot(values.std(axis=0), OPEN[name])
+        found[f"{table}_mean"] = {"over": "ridge", "values": values.mean(axis=0).tolist()}
+        found[f"{table}_sd"] = {"over": "ridge", "values": spread.tolist()}
+    return found
+
+
+def open_optimum(spec: LawSpec, prior: Recipe) -> LawSpec:
+    """Return the law with its optimum law made of standard normals: mean + root z, `root root'` the prior's covariance."""
+    root = factor(prior.covariance)
+    tables = dict(spec.tables)
+    lets = dict(spec.let)
+    for name, mean, row in zip(OPTIMUM, prior.mean, root, strict=True):
+        tables[f"{name}_root"] = {"over": PARTS, "values": row.tolist()}
+        lets[name] = f"{float(mean)!r} + sum({PARTS}, {name}_root[{PARTS}] * z)"
+    parameters = {n: p for n, p in spec.parameters.items() if n not in OPTIMUM}
+    size = len(OPTIMUM)
+    parameters["z"] = ParameterSpec(prior="normal(0, 1)", over=PARTS, value=[0.0] * size)
+    return msgspec.structs.replace(
+        spec, index={**spec.index, PARTS: size}, tables=tables, let=lets, parameters=parameters
+    )
+
+
+def fit_surface(runs: pl.DataFrame, prior: Recipe, *, cell: Array, shape: Law, method: str = "map") -> tuple[Any, LawSpec, dict[str, Array]]:  # fmt: skip
+    """Return the fit, the law in the form served, and the draws of its parameters.
+
+    **Raises:** `DataError` for too few runs.
+    """
+    from hplaw.fit.fitting import fit_law
+
+    count = runs["loss"].drop_nulls().len()
+    if count < LEAST:
+        message = f"{count} runs with a loss are too few to fit a surface to; give {LEAST} or more, best 6 in a cross around a guess, or give best settings without loss"
+        raise DataError(message)
+    spec = surface_law(runs, prior, cell=cell, shape=shape)
+    open_law = parse_law(write_law(open_optimum(spec, prior)).encode())
+    fitted = fit_law(open_law, runs, method="nuts" if method == "nuts" else "map", draws=DRAWS)
+    draws = dict(fitted.parameters())
+    numbers = prior.mean + draws.pop("z") @ factor(prior.covariance).T
+    draws |= dict(zip(OPTIMUM, numbers.T, strict=True))
+    return fitted, spec, {name: draws[name] for name in spec.parameters}
+
+
+def write_surface(
+    runs: pl.DataFrame, to: Path, *, prior: Prior, recipe: Recipe, shape: Law, data: str, sha256: str, method: str = "map"
+) -> Law:  # fmt: skip
+    """Write the law folder `to/own-recipe` that single runs lead to; return the law.
+
+    **Arguments:**
+
+    - `recipe`: what is known of the optimum law before the runs.
+
+    **Raises:** `DataError` where the runs are too few.
+    """
+    from hplaw.fit.write import SERVED, domain_seen, thin, write_served
+
+    fitted, spec, draws = fit_surface(runs, recipe, cell=prior.cell, shape=shape, method=method)
+    served = thin(draws, SERVED)
+    parameters = {
+        name: msgspec.structs.replace(item, value=np.median(served[name], axis=0).tolist())
+        for name, item in spec.parameters.items()
+    }
+    found = fitted.diagnostics
+    evidence = EvidenceSpec(
+        runs=len(fitted.kept), groups=fitted.groups, data=data, data_sha256=sha256, sampler=fitted.sampler,
+        r_hat=found.r_hat, ess=found.ess, divergences=found.divergences,
+    )  # fmt: skip
+    centre = {"n_params": spec.constants["n_base"], "tokens": spec.constants["d_base"]}
+    spec = msgspec.structs.replace(
+        spec, parameters=parameters, evidence=evidence, domain=domain_seen(fitted.law, fitted.kept),
+        examples=[msgspec.structs.replace(spec.examples[0], given=centre)],
+    )  # fmt: skip
+    return write_served(to / spec.id, spec, served, _card(spec, runs, fitted))
+
+
+def _card(spec: LawSpec, runs: pl.DataFrame, fitted: Any) -> str:
+    evidence = spec.evidence
+    assert evidence is not None
+    left = len(runs) - len(fitted.kept)
+    out = (
+        f" {left} of more than 8 percent above their cell's least loss were left out."
+        if left
+        else ""
+    )
+    return f"# {spec.title}\n\n{spec.notes}\n{evidence.runs} runs in {evidence.groups} cells of {evidence.data}; {evidence.sampler}.{out}\n"

@@ -1,0 +1,70 @@
+"""A table of the user's own, best settings or runs with their loss, to a law folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import polars as pl
+
+from hplaw.catalogue import Catalogue, load_catalogue
+from hplaw.errors import DataError
+from hplaw.human import plural
+from hplaw.law import Law
+from hplaw_experiments.few_runs import read_settings, write_law_of
+from hplaw_experiments.few_surface import NEEDED, SHAPE, write_surface
+from hplaw_experiments.recipe import PRIOR, read_prior
+
+
+def write_own(
+    path: Path, to: Path, *, maps: Mapping[str, str], method: str = "map", catalogue: Catalogue | None = None
+) -> tuple[Law, str, Mapping[str, float]]:  # fmt: skip
+    """Write the law folder `to/own-recipe` that a table leads to; return the law, from what, and what it averages.
+
+    **Arguments:**
+
+    - `maps`: formulas over the file's columns by quantity.
+
+    **Raises:** `DataError` and `QueryError` naming file, column and row.
+    """
+    from hplaw.fit.runs import sha256_of
+    from hplaw.runs.importing import read_mapped
+
+    laws = load_catalogue() if catalogue is None else catalogue
+    table = read_mapped(path, maps=maps)[0]
+    mark = sha256_of(path)
+    if not has_losses(table):
+        settings = read_settings(table)
+        law, shares = write_law_of(settings, to, catalogue=laws, data=path.name, sha256=mark)
+        return law, plural(len(settings), "best setting"), shares
+    prior = read_prior(laws.get(PRIOR))
+    runs = read_single(table)
+    law = write_surface(
+        runs, to, prior=prior, recipe=prior.recipe, shape=laws.get(SHAPE), data=path.name, sha256=mark, method=method
+    )  # fmt: skip
+    evidence = law.spec.evidence
+    assert evidence is not None
+    return law, f"{plural(evidence.runs, 'run')} in {plural(evidence.groups, 'cell')}", {}
+
+
+def has_losses(table: pl.DataFrame) -> bool:
+    """Return whether a table holds runs with their loss."""
+    return "loss" in table.columns and table["loss"].null_count() < len(table)
+
+
+def read_single(table: pl.DataFrame) -> pl.DataFrame:
+    """Return single runs as numbers, those that diverged left out; rows without a loss are best settings.
+
+    **Raises:** `DataError` for a table without one of the quantities, or with a row that lacks one beside the loss.
+    """
+    if "diverged" in table.columns:
+        table = table.filter(~pl.col("diverged").fill_null(value=False))
+    for name in NEEDED:
+        if name not in table.columns:
+            message = f"no column '{name}'; runs with a loss are given by {', '.join(NEEDED)}; name it by --map {name}=COLUMN"
+            raise DataError(message)
+        if name != "loss" and table[name].null_count():
+            row = table[name].is_null().arg_true()[0] + 1
+            message = f"row {row} has no {name}; give it, or take the row out"
+            raise DataError(message)
+    return table.select(pl.col(NEEDED).cast(pl.Float64))

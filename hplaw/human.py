@@ -8,8 +8,13 @@ from collections.abc import Sequence
 SCALES = (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3))
 """The suffixes that the command line writes, the same that it reads."""
 
-BYTE_SCALES = (("PB", 1e15), ("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
-"""Decimal multiples of a byte."""
+MULTIPLES = {
+    "byte": (("PB", 1e15), ("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("B", 1.0)),
+    "kWh": (("MWh", 1e3), ("kWh", 1.0)),
+    "kg": (("t", 1e3), ("kg", 1.0)),
+    "s": (("d", 86400.0), ("h", 3600.0), ("s", 1.0)),
+}
+"""Units that people write in multiples, each with its own name, largest first."""
 
 SMALLEST_PLAIN = 1e-3
 """Numbers below are written with an exponent."""
@@ -23,7 +28,7 @@ LARGEST_SUFFIXED = 1e15
 DIGITS = {"nat/token": 4}
 """Significant digits by unit; a loss differs from the next one in the fourth."""
 
-UNITS = {"1": "", "token": "tokens", "byte": ""}
+UNITS = {"1": "", "token": "tokens"} | dict.fromkeys(MULTIPLES, "")
 """How a unit is written behind a number, where not as it is."""
 
 
@@ -50,11 +55,11 @@ def number(value: float, *, digits: int = 3, exponent: bool = False) -> str:
 def numbers(values: Sequence[float], *, unit: str = "1") -> list[str]:
     """Return numbers of one quantity written alike, without the unit.
 
-    >>> numbers([0.0016, 0.0009, 0.0028])
-    ['1.6e-3', '9e-4', '2.8e-3']
+    >>> numbers([0.0016, 0.0009, 0.0028]), numbers([950.0, 4.48e6], unit="kWh")
+    (['1.6e-3', '9e-4', '2.8e-3'], ['950 kWh', '4,480 MWh'])
     """
-    if unit == "byte":
-        return [_bytes(value) for value in values]
+    if unit in MULTIPLES:
+        return [_multiple(value, unit) for value in values]
     sizes = [abs(value) for value in values if value]
     small = any(size < SMALLEST_PLAIN for size in sizes) and all(size < 1 for size in sizes)
     return [number(value, digits=DIGITS.get(unit, 3), exponent=small) for value in values]
@@ -96,10 +101,16 @@ def _general(value: float, digits: int) -> str:
     return f"{value:.{digits}g}"
 
 
-def _bytes(value: float) -> str:
-    for letters, scale in BYTE_SCALES:
-        if abs(value) >= scale:
-            return (
-                f"{value / scale:,.3g} {letters}" if abs(value) < 1000 * scale else f"{value:.3g} B"
-            )
-    return f"{value:.3g} B"
+def _multiple(value: float, unit: str) -> str:
+    name, scale = MULTIPLES[unit][-1]
+    for letters, size in MULTIPLES[unit]:
+        if abs(value) >= size:
+            name, scale = letters, size
+            break
+    if abs(value) >= 1000 * scale:
+        return (
+            f"{value / scale:,.0f} {name}"
+            if abs(value) < 1e7 * scale
+            else f"{value / scale:.3g} {name}"
+        )
+    return f"{value / scale:.3g} {name}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from hplaw.catalogue import Catalogue
 from hplaw.errors import QueryError, nearest
+from hplaw.hardware import canonical
 from hplaw.listing import known_quantities
 from hplaw.messages import Query, Warning
 from hplaw.quantities import Quantity, check_value, vocabulary
@@ -35,16 +36,29 @@ BUDGETS = (frozenset({"compute_flop"}), frozenset({"devices", "duration_s"}))
 """What says how much may be trained, where size and data are not settled."""
 
 
+ENERGY_WANT = ("accelerator_hours", "energy_j", "energy_kwh")
+"""What is answered besides where an accelerator is named; with `devices` also the time, with a country the carbon."""
+
+
 def default_want(known: Mapping[str, Any]) -> tuple[str, ...]:
     """Return what is answered when nothing is asked for: size and data first, where a budget is given in their place.
 
     >>> default_want({"compute_flop": 1e21})[:2]
     ('n_params', 'tokens')
     """
+    wanted = (*DEFAULT_WANT, *_energy_want(known)) if "hardware" in known else DEFAULT_WANT
     open_sizes = tuple(name for name in ("n_params", "tokens") if name not in known)
     if open_sizes and any(budget <= known.keys() for budget in BUDGETS):
-        return (*open_sizes, *DEFAULT_WANT)
-    return DEFAULT_WANT
+        return (*open_sizes, *wanted)
+    return wanted
+
+
+def _energy_want(known: Mapping[str, Any]) -> Iterator[str]:
+    yield from ENERGY_WANT
+    if "devices" in known:
+        yield "duration_s"
+    if "country" in known or "carbon_g_per_kwh" in known:
+        yield "carbon_kg"
 
 
 _OPTIMIZER = Query().optimizer
@@ -99,6 +113,8 @@ def understand(query: Query, catalogue: Catalogue) -> Question:
             raise QueryError(message, field="given.loss")
         known[name] = _checked(quantity, value, f"given.{name}")
         defaults.discard(name)
+    if "hardware" in known:
+        known["hardware"] = canonical(known["hardware"])
     warnings: list[Warning] = []
     if query.model is not None:
         _add_model(query.model, known, warnings)

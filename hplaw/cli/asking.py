@@ -59,6 +59,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     hardware: str | None = None
     devices: str | None = None
     days: str | None = None
+    country: str | None = None
     model: str | None = None
     given: Sequence[str] = ()
     bound: Sequence[str] = ()
@@ -70,7 +71,9 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     json: bool = False
 
 
-SHORT = {f"--{name.replace('_', '-')}": name for name in (*NUMBERS, *NAMES, "days", "model")}
+SHORT = {
+    f"--{name.replace('_', '-')}": name for name in (*NUMBERS, *NAMES, "days", "country", "model")
+}
 """The options that the short cut reads, each with one value."""
 
 
@@ -129,6 +132,8 @@ def query_of(asked: Asked) -> Query:
     others: dict[str, float | str] = {}
     if asked.days is not None:
         others["duration_s"] = read_number("--days", asked.days) * SECONDS_A_DAY
+    if asked.country is not None:
+        others["country"] = asked.country
     for name, text in parse_pairs(asked.given, "--given").items():
         if name in fields or name in others:
             message = f"{name} is given twice; give it once"

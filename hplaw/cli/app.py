@@ -35,6 +35,7 @@ COMMANDS = (
     ("data list", "data:list_data", "List the public runs that shipped laws were fitted to.", ""),
     ("data fetch", "data:fetch_data", "Download a set of public runs as a table to fit to.", "chinchilla --to runs"),
     ("quantities", "quantities:quantities", "List the vocabulary, or explain one quantity.", "n_params"),
+    ("transfer", "transfer:transfer", "Take hyperparameters from one batch size to another by every rule.", "--lr 3e-4 --batch 256 --to-batch 2048 --optimizer adamw"),
     ("theory", "theory:theory", "Say what rules say of a quantity, and where they differ.", "peak_lr"),
     ("parametrize", "parametrize:parametrize", "Say what layers become in a wider or deeper model.", "--scheme mup --base-width 256 --width 4096"),
     ("classify", "parametrize:classify", "Say what exponents in width do: kernel or feature learning.", "--a=-1/2,0,1/2 --b 1/2,1/2,1/2 --c 0"),

@@ -1,0 +1,222 @@
+"""From one batch to another: every rule that takes hyperparameters across, what it says, and what decides between rules.
+
+A rule is any law that takes `base_batch_tokens` and `batch_tokens`, those of a user's folder too. Rules that also take the
+new rate say what else goes with it: they are worked out at the rate of each rule that gives one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from hplaw.catalogue import Catalogue
+from hplaw.errors import QueryError, nearest
+from hplaw.evaluation import evaluate
+from hplaw.human import number, numbers
+from hplaw.law import Law
+from hplaw.listing import known_quantities
+from hplaw.point import inputs
+from hplaw.quantities import check_value, vocabulary
+from hplaw.transfer_messages import Agreement, Transfer, TransferRequest, TransferRule
+
+
+RATE, BATCH, BASE_RATE, BASE_BATCH = (
+    "peak_lr",
+    "batch_tokens",
+    "base_peak_lr",
+    "base_batch_tokens",
+)
+
+ALIKE = 1.1
+"""Rates within this factor of one another count as agreeing."""
+
+HOLDS = ("ok", "saturated")
+"""Statuses with which a rule counts: where it is outside its validity, its number is shown and not counted."""
+
+_OWN = frozenset((RATE, BATCH, BASE_RATE, BASE_BATCH, "optimizer"))
+
+
+def transfer(query: TransferRequest, catalogue: Catalogue) -> Transfer:
+    """Return what each rule says of a rate tuned at one batch for another, where they agree, and what decides.
+
+    **Raises:** `QueryError` naming the field that is not allowed.
+    """
+    known = _known(query, catalogue)
+    ratio = query.to_batch_tokens / query.batch_tokens
+    rules: list[TransferRule] = []
+    followers: list[Law] = []
+    for law in catalogue.laws:
+        if {BATCH, BASE_BATCH} <= set(law.inputs):
+            if RATE in law.inputs:
+                followers.append(law)
+            else:
+                rules.append(_rule(law, known, catalogue, ratio))
+    rules = [_followed(rule, followers, known, catalogue) for rule in rules]
+    rules.sort(key=lambda rule: (_place(rule), -len(rule.values), rule.law))
+    agreements = _agreements(rules)
+    return Transfer(
+        query=query, ratio=ratio, rules=rules, agreements=agreements,
+        decides=list(_decides(rules, agreements, ratio)),
+    )  # fmt: skip
+
+
+def _known(query: TransferRequest, catalogue: Catalogue) -> dict[str, Any]:
+    """Return the values of a question by quantity, each checked."""
+    words = known_quantities(catalogue)
+    known: dict[str, Any] = {}
+    for field, name, value in (
+        ("peak_lr", BASE_RATE, query.peak_lr),
+        ("batch_tokens", BASE_BATCH, query.batch_tokens),
+        ("to_batch_tokens", BATCH, query.to_batch_tokens),
+        ("optimizer", "optimizer", query.optimizer),
+        *((f"given.{name}", name, value) for name, value in query.given.items()),
+    ):
+        if name not in words:
+            message = f"given: '{name[:80]}' is not a quantity{nearest(name[:80], words)}; 'hplaw quantities' lists them"
+            raise QueryError(message, field="given")
+        if field.startswith("given.") and name in _OWN:
+            message = f"given: {name} is a field of the question; give it there"
+            raise QueryError(message, field=field)
+        problem = check_value(words[name], value)
+        if problem:
+            message = problem.replace(f"{name}=", f"{field}=", 1)
+            raise QueryError(message, field=field)
+        known[name] = value
+    taken = {name for law in catalogue.laws if BASE_BATCH in law.inputs for name in law.inputs}
+    for name in query.given:
+        if name not in taken:
+            message = f"given: no rule from one batch to another takes {name}; they take {', '.join(sorted(taken - _OWN))}"
+            raise QueryError(message, field=f"given.{name}")
+    ratio = query.to_batch_tokens / query.batch_tokens
+    if not 1e-12 <= ratio <= 1e12:
+        message = f"to_batch_tokens={query.to_batch_tokens:g} is {ratio:g} times batch_tokens={query.batch_tokens:g}; give two batches within a factor of 1e12"
+        raise QueryError(message, field="to_batch_tokens", conflict=True)
+    return known
+
+
+def _rule(law: Law, known: Mapping[str, Any], catalogue: Catalogue, ratio: float) -> TransferRule:
+    """Return what one law says, or why it says nothing."""
+    rule = TransferRule(
+        law=law.address, title=law.spec.title, checked=law.spec.checked, status="ok", assumes=assumption(law)
+    )  # fmt: skip
+    seen = law.spec.domain.get("optimizer")
+    if seen and known["optimizer"] not in seen:
+        return msgspec.structs.replace(
+            rule, status="other-optimizer", say=f"The rule is for {', '.join(map(str, seen))}."
+        )
+    lacks = [item.known for item in inputs(law) if item.required and item.known not in known]
+    if lacks:
+        return msgspec.structs.replace(rule, status="lacks-input", lacks=lacks)
+    status, values, say = _values(law, known, catalogue)
+    rate = values.get(RATE)
+    exponent = None
+    if rate is not None and ratio != 1:
+        exponent = round(math.log(rate / known[BASE_RATE]) / math.log(ratio), 4)
+    return msgspec.structs.replace(rule, status=status, values=values, say=say, exponent=exponent)
+
+
+def _values(
+    law: Law, known: Mapping[str, Any], catalogue: Catalogue
+) -> tuple[str, dict[str, float], str | None]:
+    """Return a law's status, its outputs that are positive numbers or zero, and the words of its case."""
+    found = evaluate(law, {name: known[name] for name in law.inputs if name in known}, catalogue)
+    values = {
+        name: estimate.value
+        for name, estimate in found.outputs.items()
+        if isinstance(estimate.value, float)
+    }
+    reason = next((estimate.reason for estimate in found.outputs.values() if estimate.reason), None)
+    return found.status, values, found.say or (None if values else reason)
+
+
+def _followed(
+    rule: TransferRule, followers: Sequence[Law], known: Mapping[str, Any], catalogue: Catalogue
+) -> TransferRule:
+    """Return a rule with what else goes with its rate."""
+    if RATE not in rule.values:
+        return rule
+    at = {**known, RATE: rule.values[RATE]}
+    found: dict[str, float] = {}
+    for law in followers:
+        other = _rule(law, at, catalogue, 1.0)
+        found |= {name: value for name, value in other.values.items() if name not in rule.values}
+    return msgspec.structs.replace(rule, follows=found) if found else rule
+
+
+def assumption(law: Law) -> str:
+    """Return what a law says that it assumes: the first sentence of its notes, where that says so.
+
+    >>> from hplaw.shipped import theory_law
+    >>> assumption(theory_law("decay-timescale-rule"))[:17]
+    'AdamW, the same n'
+    """
+    first = " ".join(law.spec.notes.split()).partition(". ")[0].rstrip(".")
+    return (
+        first.removeprefix("Assumes ").removeprefix("that ") if first.startswith("Assumes ") else ""
+    )
+
+
+def _place(rule: TransferRule) -> int:
+    order = ("ok", "saturated", "out_of_validity", "undefined", "refused", "lacks-input")
+    return order.index(rule.status) if rule.status in order else len(order)
+
+
+def _agreements(rules: Sequence[TransferRule]) -> list[Agreement]:
+    """Return the rules that hold, gathered by their rates."""
+    rated = sorted(
+        (rule.values[RATE], rule.law)
+        for rule in rules
+        if rule.status in HOLDS and RATE in rule.values
+    )
+    groups: list[list[tuple[float, str]]] = []
+    for rate, law in rated:
+        if groups and rate <= ALIKE * groups[-1][0][0]:
+            groups[-1].append((rate, law))
+        else:
+            groups.append([(rate, law)])
+    return [
+        Agreement(low=group[0][0], high=group[-1][0], laws=[law for _, law in group])
+        for group in groups
+    ]
+
+
+def _decides(
+    rules: Sequence[TransferRule], agreements: Sequence[Agreement], ratio: float
+) -> Iterator[str]:
+    """Yield what tells the rules apart, one sentence each."""
+    if not agreements:
+        yield "No rule that holds here gives a rate."
+    elif len(agreements) == 1:
+        laws = agreements[0].laws
+        yield (
+            f"All rules that hold here agree: {', '.join(map(_name, laws))}."
+            if len(laws) > 1
+            else f"Only {_name(laws[0])} gives a rate here."
+        )
+    else:
+        factor = agreements[-1].high / agreements[0].low
+        yield f"Rules that hold here differ by up to a factor of {number(factor)}, for {number(ratio)} times the batch."
+    by_law = {rule.law: rule for rule in rules}
+    for agreement in agreements:
+        rate = numbers([agreement.low])[0]
+        for law in agreement.laws:
+            rule = by_law[law]
+            if rule.assumes:
+                yield f"{rate} by {_name(law)} rests on this: {rule.assumes}."
+    lacking: dict[tuple[str, ...], list[str]] = {}
+    for rule in rules:
+        if rule.lacks:
+            lacking.setdefault(tuple(rule.lacks), []).append(_name(rule.law))
+    for names, laws in sorted(lacking.items(), key=lambda item: (len(item[0]), item[0])):
+        words = [
+            f"{name} ({vocabulary()[name].meaning})" if name in vocabulary() else name
+            for name in names
+        ]
+        yield f"Give {' and '.join(words)}, and {', '.join(laws)} will say more."
+
+
+def _name(address: str) -> str:
+    return address.partition("@")[0]

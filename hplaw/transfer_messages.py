@@ -1,0 +1,78 @@
+"""The wire types of a transfer: hyperparameters tuned at one batch, and what rules make of them at another."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, field
+
+from hplaw.messages import Record
+
+
+Batch = Annotated[
+    float,
+    Meta(
+        gt=0,
+        le=1e15,
+        description="tokens, sequences or examples in one step, the same unit throughout",
+    ),
+]
+
+
+class TransferRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """A learning rate that suits one batch, and the batch to go to.
+
+    `given` has what else is known, by quantity: `base_beta1`, `base_beta2`, `base_adam_epsilon`, `base_weight_decay`, and
+    what decides between rules: `noise_scale_tokens`, `surge_batch_tokens`, `hessian_edge`, `hessian_noise`.
+    """
+
+    peak_lr: Annotated[
+        float, Meta(gt=0, le=1e6, description="learning rate that suits `batch_tokens`")
+    ]
+    batch_tokens: Batch
+    to_batch_tokens: Batch
+    optimizer: str = "adamw"
+    given: dict[str, float] = field(default_factory=dict[str, float])
+
+
+class TransferRule(Record, frozen=True, kw_only=True):
+    """What one rule says.
+
+    - `status`: that of the law at this point; `other-optimizer` where it is not for the one given, `lacks-input` where
+      `lacks` names what would have to be given.
+    - `values`: what it gives at the new batch, by quantity; `exponent` the power of the batch that its rate amounts to.
+    - `follows`: what else goes with this rate by rules that take it, weight decay first.
+    - `assumes`: what it rests on; `say` the words of the case that applies.
+    """
+
+    law: str
+    title: str
+    checked: str
+    status: str
+    values: dict[str, float] = field(default_factory=dict[str, float])
+    exponent: float | None = None
+    follows: dict[str, float] = field(default_factory=dict[str, float])
+    assumes: str = ""
+    say: str | None = None
+    lacks: list[str] = field(default_factory=list[str])
+
+
+class Agreement(Record, frozen=True, kw_only=True):
+    """Rules whose rates lie within a tenth of one another, and that rate's least and greatest."""
+
+    low: float
+    high: float
+    laws: list[str]
+
+
+class Transfer(Record, frozen=True, kw_only=True):
+    """What each rule makes of hyperparameters at another batch, where rules agree, and what decides between them.
+
+    `ratio` is the new batch over the old one; `agreements` go from the least rate to the greatest.
+    """
+
+    query: TransferRequest
+    ratio: float
+    rules: list[TransferRule]
+    agreements: list[Agreement]
+    decides: list[str]

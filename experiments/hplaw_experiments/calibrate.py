@@ -161,7 +161,9 @@ def fit_table(
     runs = read_runs(data, law=law)
     fitted = fit_law(law, runs, method=method, draws=DRAWS, seed=seed, progress=told)
     judgement = judge(fitted, progress=told)
-    where = Provenance(law=law.id, data=data.name, maps={}, where="", method=method, seed=seed)
+    where = Provenance(
+        law=law.id, data=data.name, maps={}, where="", method=method, draws=DRAWS, seed=seed
+    )
     return write_folder(
         to / LAW, fitted, judgement.verdict, data=data.name, sha256=sha256_of(data), accept=accept,
         card=lambda new, folder: write_card(new, folder, fitted, judgement, where),

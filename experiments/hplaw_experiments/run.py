@@ -20,8 +20,8 @@ from hplaw_experiments.walk import next_trials
 SWEEPS = ".sweeps"
 """The folder in a store that holds the sweeps that were run into it."""
 
-Report = Callable[[int, int], None]
-"""Told how many trials are done, of how many asked for so far."""
+Report = Callable[[int, int, float], None]
+"""Told how many trials are done, of how many asked for so far, and the share of their compute that is done."""
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +73,7 @@ def run_sweep(
 
     - `width`: most trials of a pack, or what says it for a trial; 1 for a metered sweep.
     - `within`: false ends the sweep before the next pack: a budget that is spent.
-    - `report`: told after each pack.
+    - `report`: told after each pack, and within packs that run in this process.
 
     Killed at any moment and run again, it ends with the same table: packs that were begun are run again in the
     same company, and runs that are stored stay as they are.
@@ -90,15 +90,44 @@ def run_sweep(
             Job(store=str(store.folder), sweep=spec.name, trials=tuple(pack), trainer=trainer, metered=spec.metered)
             for pack in packs_of(asked, missing, begun(store.folder), width=1 if spec.metered else width)
         ]  # fmt: skip
-        done = len(asked) - len(missing)
-        if report is not None:
-            report(done, len(asked))
-        for _, keys in launcher.run(jobs):
-            done += len(keys)
-            if report is not None:
-                report(done, len(asked))
+        count = _Count(asked, missing, report)
+        for job, keys in launcher.run(jobs, told=count.told):
+            count.ended(job, len(keys))
             if within is not None and not within():
                 return standing(spec, store)
+
+
+class _Count:
+    """What a report is told: trials done, asked for, and the share of the compute."""
+
+    def __init__(self, asked: Sequence[Trial], missing: set[str], report: Report | None) -> None:
+        self._asked, self._done, self._report = len(asked), len(asked) - len(missing), report
+        if report is not None:
+            from hplaw_experiments.train import flop
+
+            self._work = {key(trial): flop(trial) for trial in asked}
+            self._spent = sum(work for name, work in self._work.items() if name not in missing)
+            self.told(None, 0.0)
+
+    def told(self, job: Job | None, share: float) -> None:
+        """Report with a share of a job as done."""
+        if self._report is not None:
+            spent = self._spent + share * self._of(job)
+            self._report(self._done, self._asked, min(1.0, spent / sum(self._work.values())))
+
+    def ended(self, job: Job, new: int) -> None:
+        """Report a job as done."""
+        self._done += new
+        if self._report is not None:
+            self._spent += self._of(job)
+            self.told(None, 0.0)
+
+    def _of(self, job: Job | None) -> float:
+        return (
+            sum(self._work[key(trial)] for trial in job.trials if key(trial) in self._work)
+            if job
+            else 0.0
+        )
 
 
 def packs_of(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from hplaw.cli.page import Page, write
+from hplaw.cli.progress import Progress, duration
 from hplaw.cli.statuses import FAILED, OK
 from hplaw.errors import DataError, QueryError
 from hplaw.human import number, plural
@@ -73,7 +74,7 @@ def plan(spec: Spec, /, *, to: Folder = RUNS, probe: Annotated[bool, Parameter(n
         ("compute", f"{number(cost.training_flop)} FLOP"),
     ]  # fmt: skip
     if cost.seconds is not None:
-        rows.append(("time", f"about {_time(cost.seconds)} here: an estimate from a probe of the device's matrix products; one device"))  # fmt: skip
+        rows.append(("time", f"about {duration(cost.seconds)} here: an estimate from a probe of the device's matrix products; one device"))  # fmt: skip
         watts, why = power
         joules = None if watts is None else watts * cost.seconds
         rows.append(("energy", f"about {number(joules)} J at {number(watts)} W" if joules is not None and watts is not None else f"not known: {why}"))  # fmt: skip
@@ -183,13 +184,9 @@ def needing(what: str) -> Generator[None]:
         raise DataError(message) from None
 
 
-def progress_line(name: str) -> Callable[[int, int], None]:
-    """Return what shows, on a terminal, how many trials are done."""
-    if not sys.stderr.isatty():
-        return lambda done, asked: None
-    return lambda done, asked: print(
-        f"\r{name}: {done} of {asked} trials", end="\n" if done == asked else "", file=sys.stderr, flush=True
-    )  # fmt: skip
+def told_by(progress: Progress) -> Callable[[int, int, float], None]:
+    """Return what shows how many trials of a sweep are done."""
+    return lambda done, asked, share: progress(share, f"{done} of {asked} trials")
 
 
 def _run(
@@ -205,9 +202,11 @@ def _run(
     complete = True
     try:
         for spec in specs:
+            progress = Progress(spec.name)
             found = run_sweep(
-                spec, store, launcher=launcher, width=_width(spec, pack), report=progress_line(spec.name)
+                spec, store, launcher=launcher, width=_width(spec, pack), report=told_by(progress)
             )  # fmt: skip
+            progress.end()
             for problem in found.problems:
                 print(f"hplaw: left out {problem}", file=sys.stderr)
             print(_words(spec.name, found))
@@ -262,9 +261,3 @@ def _power() -> tuple[float | None, str]:
     finally:
         meter.close()
     return watts, note
-
-
-def _time(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

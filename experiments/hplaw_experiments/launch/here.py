@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools as ft
 from collections.abc import Iterator, Sequence
 
-from hplaw_experiments.launch.abstract import AbstractLauncher
+from hplaw_experiments.launch.abstract import AbstractLauncher, Told
 from hplaw_experiments.launch.job import Job, Place, run_job
 
 
@@ -14,11 +15,16 @@ class Here(AbstractLauncher):
     def __init__(self, place: Place | None = None) -> None:
         self._place = place
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, list[str]]]:
+    def run(
+        self, jobs: Sequence[Job], *, told: Told | None = None
+    ) -> Iterator[tuple[Job, list[str]]]:
         for job in jobs:
             if self._place is None:
                 self._place = Place.here(metered=job.metered)
-            yield job, run_job(job, self._place)
+            yield (
+                job,
+                run_job(job, self._place, told=None if told is None else ft.partial(told, job)),
+            )
 
     def close(self) -> None:
         if self._place is not None:

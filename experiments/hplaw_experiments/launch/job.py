@@ -84,7 +84,10 @@ class Place:
         return cls(meter=meter, where=where)
 
 
-def run_job(job: Job, place: Place, *, now: Callable[[], dt.datetime] | None = None) -> list[str]:
+def run_job(
+    job: Job, place: Place, *, now: Callable[[], dt.datetime] | None = None,
+    told: Callable[[float], None] | None = None,
+) -> list[str]:  # fmt: skip
     """Train a pack and store those of its runs that are not stored yet; return the keys of these.
 
     The pack is noted as begun until all its runs are stored.
@@ -92,7 +95,7 @@ def run_job(job: Job, place: Place, *, now: Callable[[], dt.datetime] | None = N
     store = Store(job.store)
     note = _note_begun(job, store.folder)
     started = dt.datetime.now(dt.UTC) if now is None else now()
-    outcomes, energy = train_metered(job.trials, load_trainer(job.trainer), place.meter)
+    outcomes, energy = train_metered(job.trials, load_trainer(job.trainer), place.meter, told=told)
     fresh = [
         key(trial)
         for trial, outcome, share in zip(job.trials, outcomes, shares_of(outcomes, energy), strict=True)
@@ -105,8 +108,9 @@ def run_job(job: Job, place: Place, *, now: Callable[[], dt.datetime] | None = N
 
 
 def train_metered(
-    trials: Sequence[Trial], train: Callable[..., list[Outcome]], meter: AbstractMeter
-) -> tuple[list[Outcome], Energy]:
+    trials: Sequence[Trial], train: Callable[..., list[Outcome]], meter: AbstractMeter, *,
+    told: Callable[[float], None] | None = None,
+) -> tuple[list[Outcome], Energy]:  # fmt: skip
     """Return the outcomes of a pack, and the energy of its steps without compilation where the trainer tells."""
     found: list[Energy] = []
 
@@ -115,6 +119,8 @@ def train_metered(
             meter.start()
         elif share >= 1 and not found:
             found.append(meter.stop())
+        if told is not None:
+            told(share)
 
     meter.start()
     outcomes = train(trials, progress=progress)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from hplaw.errors import DeviceError
-from hplaw_experiments.launch.abstract import TRIES, AbstractLauncher
+from hplaw_experiments.launch.abstract import TRIES, AbstractLauncher, Told
 from hplaw_experiments.launch.job import Job, Reply
 
 
@@ -71,7 +71,9 @@ class Local(AbstractLauncher):
         """Return the process ids of the workers that were started."""
         return [worker.pid for worker in self._workers.values()]
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, list[str]]]:
+    def run(
+        self, jobs: Sequence[Job], *, told: Told | None = None
+    ) -> Iterator[tuple[Job, list[str]]]:
         waiting: queue.SimpleQueue[tuple[Job, int] | None] = queue.SimpleQueue()
         ended: queue.SimpleQueue[tuple[Job, Reply]] = queue.SimpleQueue()
         for job in jobs:

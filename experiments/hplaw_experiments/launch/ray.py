@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from hplaw.errors import DeviceError
-from hplaw_experiments.launch.abstract import TRIES, AbstractLauncher
+from hplaw_experiments.launch.abstract import TRIES, AbstractLauncher, Told
 from hplaw_experiments.launch.job import Job, Place, run_job
 
 
@@ -46,7 +46,9 @@ class Ray(AbstractLauncher):
         # a task that raises is not tried again: only a lost worker is
         self._task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=TRIES - 1)(work)
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, list[str]]]:
+    def run(
+        self, jobs: Sequence[Job], *, told: Told | None = None
+    ) -> Iterator[tuple[Job, list[str]]]:
         tasks = {self._task.remote(msgspec.json.encode(job)): job for job in jobs}
         try:
             while tasks:

@@ -6,6 +6,8 @@ import functools as ft
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from hplaw.errors import QueryError, nearest
 from hplaw.messages import Health, LawRecord, LawSummary
 from hplaw.quantities import Quantity, vocabulary
@@ -35,14 +37,25 @@ def law_summary(catalogue: Catalogue, law: Law) -> LawSummary:
     """Return the line of a law in a list, with the folder it was found in and the law it hides."""
     if law not in catalogue.laws:
         return law.summary()
-    return law.summary(shelf=catalogue.shelf(law), shadows=catalogue.shadows(law))
+    found = law.summary(shelf=catalogue.shelf(law), shadows=catalogue.shadows(law))
+    return _of_members(catalogue, law, found)
 
 
 def law_record(catalogue: Catalogue, law: Law) -> LawRecord:
     """Return a law whole, with the folder it was found in and the law it hides."""
     if law not in catalogue.laws:
         return law.record()
-    return law.record(shelf=catalogue.shelf(law), shadows=catalogue.shadows(law))
+    found = law.record(shelf=catalogue.shelf(law), shadows=catalogue.shadows(law))
+    return msgspec.structs.replace(found, summary=_of_members(catalogue, law, found.summary))
+
+
+def _of_members(catalogue: Catalogue, law: Law, line: LawSummary) -> LawSummary:
+    """Return the line of a law, a mixture's with what its members take and give."""
+    if law.spec.mixture is None:
+        return line
+    members = [catalogue.get(address) for address in law.spec.mixture.members]
+    inputs = list(dict.fromkeys(name for member in members for name in member.inputs))
+    return msgspec.structs.replace(line, inputs=inputs, outputs=list(catalogue.gives(law)))
 
 
 def list_laws(

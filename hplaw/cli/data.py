@@ -14,8 +14,8 @@ from hplaw.errors import DataError
 from hplaw.human import plural
 
 
-UNKNOWN = "checksum not known: the fetched file's is printed"
-"""What is said of a file whose checksum nobody has published."""
+UNKNOWN = "not known before it is fetched, which prints it"
+"""What is said of files whose checksum nobody has published."""
 
 
 def list_data(
@@ -43,7 +43,9 @@ def list_data(
         page.heading(item.name)
         page.text(item.what)
         rows = [("origin", item.origin), ("licence", item.licence), ("cite", item.cite)]
-        rows += [("sha256", source.sha256 or UNKNOWN) for source in item.files]
+        rows += [
+            ("sha256", sha256) for sha256 in dict.fromkeys(f.sha256 or UNKNOWN for f in item.files)
+        ]
         if item.where:
             rows.append(("where", item.where))
         page.table(rows)

@@ -16,11 +16,16 @@ from hplaw.cli.options import LawFolders
 from hplaw.cli.reading import open_catalogue, parse_pairs
 from hplaw.cli.statuses import FAILED, OK
 from hplaw.errors import DataError, FitError, QueryError
+from hplaw.human import plural
 
 
 if TYPE_CHECKING:
     from hplaw.catalogue import Catalogue
     from hplaw.law import Law
+
+
+MAX_SEED = 2**32 - 1
+"""The largest seed, which all generators behind a fit take."""
 
 
 def fit(
@@ -51,8 +56,12 @@ def fit(
     if (data / "law.toml").is_file():
         return _derived(law, data, to, laws)
     if not data.is_file():
-        message = f"--data {data}: there is no such file; give a table of runs"
+        what = "a folder without a fitted law" if data.is_dir() else "no such file"
+        message = f"--data {data}: there is {what}; give a table of runs"
         raise DataError(message)
+    if not 0 <= seed <= MAX_SEED:
+        message = f"--seed {seed}: give a whole number from 0 to {MAX_SEED}"
+        raise QueryError(message, field="seed")
     if not 0 <= bootstrap <= 1_000_000:
         message = f"--bootstrap {bootstrap}: give how many refits, 0 to 1000000"
         raise QueryError(message, field="bootstrap")
@@ -134,7 +143,7 @@ def _posterior(
     evidence = written.spec.evidence
     assert evidence is not None
     print(
-        f"wrote {to}: {written.address}, {evidence.runs} of {len(runs)} runs in {evidence.groups} groups, {time.monotonic() - began:.0f} s"
+        f"wrote {to}: {written.address}, {evidence.runs} of {plural(len(runs), 'run')} in {plural(evidence.groups, 'group')}, {time.monotonic() - began:.0f} s"
     )
     if evidence.r_hat is not None:
         print(

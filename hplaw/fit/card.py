@@ -11,6 +11,7 @@ import numpy as np
 from hplaw.fit.fitting import Fitted
 from hplaw.fit.judge import Judgement
 from hplaw.fit.plots import draw_plots
+from hplaw.human import plural
 from hplaw.law import Law
 
 
@@ -74,11 +75,9 @@ def _lines(
     yield provenance.command(law.id)
     yield "```"
     yield ""
-    yield (
-        f"{evidence.runs} of {len(fitted.runs)} runs in {evidence.groups} groups satisfy `{law.spec.fit.keep or 'no condition'}`."
-        if law.spec.fit
-        else ""
-    )
+    keep = law.spec.fit.keep if law.spec.fit else ""
+    counted = f"{evidence.runs} of {plural(len(fitted.runs), 'run')} in {plural(evidence.groups, 'group')}"
+    yield f"{counted} satisfy `{keep}`." if keep else f"{counted}; the law leaves none out."
     yield f"Data: {evidence.data}, sha256 `{evidence.data_sha256}`."
     yield f"Sampler: {evidence.sampler}; {fitted.seconds:.0f} s on {evidence.hardware}."
     if evidence.r_hat is not None:

@@ -31,6 +31,11 @@ def refused(words: Sequence[str | Path], capsys: pytest.CaptureFixture[str]) -> 
         ("TOY", ["--map", "loss=-final"], 1, "row 1: loss="),
         ("TOY", ["--map", "loss=final", "--chains", "0"], 2, "give 1 to 64 chains"),
         ("TOY", ["--data", "nowhere.csv"], 1, "nowhere.csv: there is no such file"),
+        ("TOY", ["--data", "."], 1, "a folder without a fitted law; give a table of runs"),
+        ("TOY", ["--seed", "-3"], 2, "--seed -3: give a whole number from 0 to"),
+        ("TOY", ["--seed", "99999999999"], 2, "give a whole number from 0 to 4294967295"),
+        ("TOY", ["--seed", "x"], 2, "invalid value for --seed"),
+        ("TOY", ["--map", "loss=final", "--where", "final ==== 1"], 2, "give a condition over the columns"),
     ],
 )  # fmt: skip
 def test_wrong_input_is_refused_in_one_sentence(
@@ -81,6 +86,7 @@ def test_a_fit_writes_a_folder_that_answers(
     assert law.spec.evidence is not None
     assert law.spec.evidence.failed == []
     card = (to / "card.md").read_text()
+    assert "96 of 96 runs in 12 groups; the law leaves none out." in card
     for plot in (to / "plots").iterdir():
         assert f"plots/{plot.name}" in card
         assert plot.read_text().startswith("<svg")

@@ -158,6 +158,9 @@ def test_the_command_lists_and_fetches(origin, tmp_path, capfd, monkeypatch):
     assert main(["data", "list"]) == 0
     listed = capfd.readouterr().out
     assert all(item.name in listed and item.origin in listed for item in DATA_SETS)
+    assert listed.count("not known before") == sum(
+        any(source.sha256 is None for source in item.files) for item in DATA_SETS
+    )
     assert main(["data", "list", "--json"]) == 0
     assert [item["name"] for item in msgspec.json.decode(capfd.readouterr().out)] == [
         item.name for item in DATA_SETS

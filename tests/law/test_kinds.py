@@ -10,6 +10,7 @@ from hplaw.catalogue import Catalogue, load_catalogue
 from hplaw.errors import LawError, QueryError
 from hplaw.evaluation import evaluate
 from hplaw.law import Law, check_law, read_law
+from hplaw.listing import law_record, law_summary, list_laws
 from hplaw.messages import Query
 from hplaw.procedures import call, register
 from hplaw.recommendation import recommend
@@ -163,6 +164,14 @@ def test_the_planner_takes_a_mixture_as_a_law_of_its_members_outputs() -> None:
     found = recommend(Query(tokens=4.0, want=["peak_lr"]), catalogue).answers["peak_lr"]
     assert found.law == law.address
     assert {other.law.split("@")[0] for other in found.alternatives} == {"one", "two"}
+
+
+def test_a_mixture_is_listed_with_what_its_members_take_and_give() -> None:
+    law = mixture('["one", "two"]', "[0.5, 0.5]")
+    catalogue = catalogue_of(rule("one", 0.0), rule("two", 0.1), law)
+    for line in (law_summary(catalogue, law), law_record(catalogue, law).summary):
+        assert (line.inputs, line.outputs) == (["tokens"], ["peak_lr"])
+    assert law in [catalogue.get(line.id) for line in list_laws(catalogue, quantity="peak_lr")]
 
 
 @pytest.mark.parametrize(

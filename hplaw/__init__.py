@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 
 if TYPE_CHECKING:
-    from hplaw.ask import evaluate, local, recommend
+    from hplaw.ask import classify, evaluate, local, parametrize, recommend, schedule
     from hplaw.catalogue import Catalogue, load_catalogue
     from hplaw.client import AsyncClient, Client, LocalClient
     from hplaw.errors import ClientError, DataError, HplawError, LawError, LawNotFound, QueryError
     from hplaw.law import Law, read_law
     from hplaw.messages import Query, Recommendation
+    from hplaw.schedules import optax_schedule
 
 
 _HOME = {
@@ -31,11 +32,15 @@ _HOME = {
     "Query": "hplaw.messages",
     "QueryError": "hplaw.errors",
     "Recommendation": "hplaw.messages",
+    "classify": "hplaw.ask",
     "evaluate": "hplaw.ask",
     "load_catalogue": "hplaw.catalogue",
     "local": "hplaw.ask",
+    "optax_schedule": "hplaw.schedules",
+    "parametrize": "hplaw.ask",
     "read_law": "hplaw.law",
     "recommend": "hplaw.ask",
+    "schedule": "hplaw.ask",
 }
 
 __all__ = [
@@ -52,11 +57,15 @@ __all__ = [
     "Query",
     "QueryError",
     "Recommendation",
+    "classify",
     "evaluate",
     "load_catalogue",
     "local",
+    "optax_schedule",
+    "parametrize",
     "read_law",
     "recommend",
+    "schedule",
 ]
 
 

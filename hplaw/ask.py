@@ -9,7 +9,9 @@ from typing import Any
 
 from hplaw.catalogue import Catalogue, load_catalogue
 from hplaw.client import LocalClient
+from hplaw.layer_messages import AbcReply, LayerTable
 from hplaw.messages import Evaluation, Query, Recommendation
+from hplaw.schedule_messages import ScheduleCurve
 
 
 @ft.lru_cache(maxsize=8)
@@ -58,6 +60,66 @@ def evaluate(
 
     catalogue = _catalogue(tuple(map(str, folders)))
     return answer(catalogue.get(address), given, catalogue)
+
+
+def parametrize(**fields: Any) -> LayerTable:
+    """Return what init, multiplier, rate, weight decay and epsilon become in a wider or deeper model.
+
+    **Arguments:** the fields of a `ParametrizeRequest`: `scheme`, `optimizer`, `width` and `base_width`, `depth` and
+    `base_depth`, or a `config` for each of its weights by name.
+
+    **Raises:** `QueryError` naming the field at fault.
+
+    >>> parametrize(scheme="mup", optimizer="adam", width=2048, base_width=256, peak_lr=1e-3).layers[2].peak_lr
+    0.000125
+    """
+    from hplaw.client.calls import to_json
+    from hplaw.decoding import decode
+    from hplaw.layer_messages import ParametrizeRequest
+    from hplaw.layer_table import parametrize as work_out
+
+    return work_out(decode(to_json(fields), ParametrizeRequest))
+
+
+def classify(**fields: Any) -> AbcReply:
+    """Return what an infinitely wide network does under an abc-parametrisation, in exact fractions.
+
+    **Arguments:** the fields of an `AbcRequest`: `a`, `b`, `c` by role, `optimizer`, `hidden_layers`.
+
+    **Raises:** `QueryError` naming the field at fault.
+
+    >>> a, b = {"input": 0, "hidden": "1/2", "output": "1/2"}, {"input": 0, "hidden": 0, "output": 0}
+    >>> classify(a=a, b=b).regime
+    'kernel'
+    """
+    from hplaw.abc_regime import classify as work_out
+    from hplaw.client.calls import to_json
+    from hplaw.decoding import decode
+    from hplaw.layer_messages import AbcRequest
+
+    return work_out(decode(to_json(fields), AbcRequest))
+
+
+def schedule(
+    schedule: str, /, *, folders: Iterable[str | Path] = (), **fields: Any
+) -> ScheduleCurve:
+    """Return a schedule's curve and the area under it.
+
+    **Arguments:** a schedule's name or a law's id, and the fields of a `ScheduleRequest`: `total_steps`, `peak_lr`,
+    `given`, `points`.
+
+    **Raises:** `QueryError` naming the field at fault.
+
+    >>> schedule("cosine", total_steps=1000, given={"warmup_steps": 100}).area
+    500.0
+    """
+    from hplaw.client.calls import to_json
+    from hplaw.decoding import decode
+    from hplaw.schedule_messages import ScheduleRequest
+    from hplaw.schedules import schedule_curve
+
+    asked = decode(to_json({"schedule": schedule, **fields}), ScheduleRequest)
+    return schedule_curve(asked, _catalogue(tuple(map(str, folders))))
 
 
 def local(laws: Iterable[str | Path] = ()) -> LocalClient:

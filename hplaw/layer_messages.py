@@ -105,7 +105,7 @@ class AbcRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
     b: dict[str, float | str]
     c: dict[str, float | str] | float | str = 0.0
     optimizer: Literal["sgd", "adam"] = "sgd"
-    hidden_layers: Annotated[int, Meta(ge=0, le=10_000)] = 1
+    hidden_layers: Annotated[float, Meta(ge=0, le=10_000)] = 1
     alignment: Annotated[float, Meta(ge=0.5, le=1)] = 1.0
 
 

@@ -36,6 +36,9 @@ CONVENTIONS: Mapping[Decay, str] = {
 }
 """What a weight decay means, in words."""
 
+MOST = 1e6
+"""Largest ratio of a size to the base's."""
+
 _ROLES: Mapping[LayerKind, str] = {"hidden": "hidden", "output": "output"}
 """The role in an abc-parametrisation of a kind of layer; all others are the input's."""
 
@@ -96,7 +99,10 @@ def _ratios(request: ParametrizeRequest) -> tuple[float, float, float]:
         elif size is None or of is None:
             missing = f"base_{name}" if of is None and size is not None else name
             message = f"{missing} is missing: factors are over a base model that was tuned; give width and base_width, or a config and base_width"
-            raise QueryError(message, field=missing)
+            raise QueryError(message, field=missing, conflict=True)
+        elif not 1 / MOST <= size / of <= MOST:
+            message = f"{name}={size:g} is {size / of:.3g} times base_{name}={of:g}; give sizes of a ratio from {1 / MOST:g} to {MOST:g}"
+            raise QueryError(message, field=name, conflict=True)
         else:
             found.append(size / of)
     width, depth, head = found
@@ -121,6 +127,9 @@ class _Table:
             depth=self.depth, fan_out=fan_out,
         )  # fmt: skip
         if request.alignment is not None:
+            if request.optimizer == "muon":
+                message = "alignment has no rule for muon; leave it out, or give another optimizer"
+                raise QueryError(message, field="alignment", conflict=True)
             rule = self._aligned(kind, rule, width)
         decay = rule.decay if request.decay == "coupled" else rule.rate * rule.decay
         drawn = kind not in ("vector", "block_vector")  # biases start at zero, gains at one

@@ -50,13 +50,13 @@ def sizes_of(config: Mapping[str, Any]) -> dict[str, float]:
     >>> sizes_of({"model_type": "gpt2", "n_embd": 768, "n_head": 12, "n_layer": 12, "vocab_size": 50257})["ff"]
     3072.0
     """
-    shape = read_shape(config)
+    shape = _shape(config)
 
     def need(name: str, *or_else: float) -> float:
         value = shape.get(name, *or_else)
         if not isinstance(value, int | float):
             message = f"config: {name} is not said; give a config.json with the model's sizes"
-            raise QueryError(message, field="config")
+            raise QueryError(message, field="config", conflict=True)
         return float(value)
 
     width, heads = need("d_model"), need("n_heads", 1.0)
@@ -71,6 +71,14 @@ def sizes_of(config: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
+def _shape(config: Mapping[str, Any]) -> Mapping[str, float | str]:
+    try:
+        return read_shape(config)
+    except QueryError as error:
+        message = error.text.replace("model: ", "config: ", 1)
+        raise QueryError(message, field="config", conflict=True) from None
+
+
 def named_weights(config: Mapping[str, Any]) -> list[NamedWeight]:
     """Return the weights of a config.json by their names in released checkpoints.
 
@@ -83,7 +91,7 @@ def named_weights(config: Mapping[str, Any]) -> list[NamedWeight]:
     family = _FAMILIES.get(kind)
     if family is None:
         message = f"config: model_type '{kind[:80]}' has no names here{nearest(kind[:80], _FAMILIES)}; give one of {', '.join(_FAMILIES)}"
-        raise QueryError(message, field="config")
+        raise QueryError(message, field="config", conflict=True)
     return list(family(config, int(sizes_of(config)["layers"])))
 
 
@@ -107,7 +115,7 @@ def _linear(
 
 
 def _readout(config: Mapping[str, Any], name: str, embedding: str) -> NamedWeight:
-    tied = read_shape(config).get("n_embeddings") == 1.0
+    tied = _shape(config).get("n_embeddings") == 1.0
     return NamedWeight(
         name=name, kind="output", ins="width", outs="vocab", tied_to=embedding if tied else None
     )
@@ -141,7 +149,7 @@ def _feed_forward(config: Mapping[str, Any], block: str, layers: int) -> Iterato
         return
     if config.get("mlp_only_layers") or config.get("decoder_sparse_step", 1) != 1:
         message = "config: some layers have experts and others have none, which is not told apart here; give a model with experts in all layers"
-        raise QueryError(message, field="config")
+        raise QueryError(message, field="config", conflict=True)
     inside, names = ("block_sparse_moe", ("w1", "w3", "w2")) if kind == "mixtral" else ("mlp", ("gate_proj", "up_proj", "down_proj"))  # fmt: skip
     experts = layers * int(sizes_of(config)["experts"])
     yield from _linear(f"{block}.{inside}.gate", "width", "experts", count=layers)

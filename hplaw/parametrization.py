@@ -31,6 +31,9 @@ KINDS: tuple[LayerKind, ...] = get_args(LayerKind)
 PARAMETRIZATIONS = ("standard", "ntk", "mean_field", "mup", "depth_mup", "completep", "u_mup")
 """The parametrisations shipped; the law of each is `parametrization-NAME`, with hyphens."""
 
+OPTIMIZERS = ("sgd", "momentum", "adam", "adamw", "muon")
+"""Optimizers whose updates the laws know."""
+
 _ALIASES = {"sp": "standard", "ntp": "ntk", "mfp": "mean_field"}
 """Other names that papers use."""
 
@@ -99,7 +102,9 @@ def factors(
     law = find_parametrization(parametrization)
     status, found = plain_outputs(law, given)
     if status == "refused":
-        message = f"optimizer='{optimizer}' has no place in {law.id}; give one of {', '.join(map(str, law.spec.domain['optimizer']))}"
+        message = (
+            f"optimizer='{optimizer}' has no place in {law.id}; give one of {', '.join(OPTIMIZERS)}"
+        )
         raise QueryError(message, field="optimizer")
     return found
 

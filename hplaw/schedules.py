@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
-
-from msgspec import Meta, field
+from typing import TYPE_CHECKING, Any
 
 from hplaw.answer import plain_outputs
 from hplaw.errors import QueryError, nearest
@@ -13,8 +11,8 @@ from hplaw.evaluation import evaluate
 from hplaw.expression.backends import Backend, jax_backend, numpy_backend
 from hplaw.law import Law
 from hplaw.law.program import unroll
-from hplaw.messages import Citation, Record
 from hplaw.point import SILENT
+from hplaw.schedule_messages import ScheduleCurve, ScheduleRequest
 from hplaw.shipped import theory_law
 
 
@@ -25,43 +23,11 @@ if TYPE_CHECKING:
 SCHEDULES = ("constant", "cosine", "linear", "wsd", "inverse_sqrt", "uba", "cosine_power")
 """Schedules by name; the law of each is `schedule-NAME`, with hyphens."""
 
-POINTS = 201
-"""Points of a curve where no number is asked for."""
+GIVEN_APART = ("step", "total_steps", "peak_lr")
+"""Inputs of a schedule's law that a request has fields for, or that its curve runs over."""
 
 MOST_SUMMED = 2_000_000
 """Steps up to which the area is the sum over each of them; that of a longer run is the sum over so many alike spaced."""
-
-
-class ScheduleRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
-    """A schedule by name or by a law's id, with what its law takes: `final_lr`, `warmup_steps`, `uba_phi` and so on."""
-
-    schedule: str
-    total_steps: Annotated[float, Meta(gt=0, le=1e15)]
-    peak_lr: Annotated[float, Meta(gt=0, le=1e6)] = 1.0
-    given: dict[str, float] = field(default_factory=dict[str, float])
-    points: Annotated[int, Meta(ge=2, le=10_000)] = POINTS
-
-
-class ScheduleCurve(Record, frozen=True, kw_only=True):
-    """A schedule worked out.
-
-    - `steps`, `rates`: points of the curve, from step 0 to the last.
-    - `area`: the sum of the rates of all steps from 0 to the last but one, those that a run takes.
-    - `mean_share`: the mean rate of a step over the peak.
-    - `say`: words of the law, where it has a reservation.
-    """
-
-    schedule: str
-    law: str
-    total_steps: float
-    peak_lr: float
-    given: dict[str, float]
-    steps: list[float]
-    rates: list[float]
-    area: float
-    mean_share: float
-    say: str | None = None
-    citation: Citation
 
 
 def find_schedule(name: str, catalogue: Catalogue | None = None) -> Law:
@@ -73,17 +39,24 @@ def find_schedule(name: str, catalogue: Catalogue | None = None) -> Law:
     'schedule-inverse-sqrt'
     """
     known = name.lower().replace("-", "_").removeprefix("schedule_")
-    if known in SCHEDULES:
-        return theory_law(f"schedule-{known.replace('_', '-')}")
-    ids = [law.id for law in catalogue.laws] if catalogue else []
-    if catalogue is None or name.partition("@")[0] not in ids:
-        message = f"'{name[:80]}' is no schedule{nearest(known[:80], SCHEDULES)}; give one of {', '.join(SCHEDULES)}, or the id of a law"
-        raise QueryError(message, field="schedule")
-    law = catalogue.get(name)
-    if "learning_rate" not in law.outputs or "step" not in law.inputs:
-        message = f"the law {law.id} gives no learning_rate from a step; give one that does"
-        raise QueryError(message, field="schedule")
-    return law
+    shipped = f"schedule-{known.replace('_', '-')}" if known in SCHEDULES else None
+    laws = schedule_laws(catalogue) if catalogue else {}
+    law = laws.get(shipped or name.partition("@")[0])
+    if law is not None:
+        return law
+    if shipped is not None:
+        return theory_law(shipped)
+    message = f"'{name[:80]}' is no schedule{nearest(known[:80], (*SCHEDULES, *laws))}; give one of {', '.join(SCHEDULES)}, or the id of a law that gives learning_rate from a step"
+    raise QueryError(message, field="schedule")
+
+
+def schedule_laws(catalogue: Catalogue) -> dict[str, Law]:
+    """Return the laws of a catalogue that give a learning rate from a step, by id."""
+    return {
+        law.id: law
+        for law in catalogue.laws
+        if "learning_rate" in law.outputs and "step" in law.inputs
+    }
 
 
 def rate_function(
@@ -136,12 +109,16 @@ def schedule_curve(request: ScheduleRequest, catalogue: Catalogue | None = None)
         with np.errstate(all="ignore"):  # the branch of `where` that is not taken
             return np.broadcast_to(rates({"step": steps, **given}), steps.shape)
 
-    steps = np.linspace(0.0, total, request.points)
+    steps = np.linspace(0.0, total, int(request.points))
+    shown = at(steps)
     taken = min(int(np.ceil(total)), MOST_SUMMED)
     mean = float(np.mean(at(np.arange(taken) * (np.ceil(total) / taken))))
+    if not (np.all(np.isfinite(shown)) and np.isfinite(mean)):
+        message = f"{law.id} gives no learning rate somewhere in this run; give it other values"
+        raise QueryError(message, field="given", conflict=True)
     return ScheduleCurve(
         schedule=request.schedule, law=law.address, total_steps=total, peak_lr=request.peak_lr, given=request.given,
-        steps=steps.tolist(), rates=at(steps).tolist(), area=mean * float(np.ceil(total)),
+        steps=steps.tolist(), rates=shown.tolist(), area=mean * float(np.ceil(total)),
         mean_share=mean / request.peak_lr, say=say, citation=law.citation(),
     )  # fmt: skip
 
@@ -183,23 +160,20 @@ def _checked(
     **Raises:** `QueryError` for inputs that the law does not take, and where it gives no rate at the ends of the run.
     """
     law = find_schedule(request.schedule, catalogue)
-    for name in ("step", "total_steps", "peak_lr"):
-        if name in request.given:
-            message = f"given: {name} is {'every step of the run' if name == 'step' else 'a field of its own'}; leave it out of given"
-            raise QueryError(message, field="given", conflict=True)
     for name in request.given:
-        if name not in law.inputs:
-            others = [n for n in law.inputs if n not in ("step", "total_steps", "peak_lr")]
+        if name not in law.inputs or name in GIVEN_APART:
+            others = [n for n in law.inputs if n not in GIVEN_APART]
             message = f"given: {law.id} takes no {name[:80]}{nearest(name[:80], others)}; give {', '.join(others) or 'nothing'}"
-            raise QueryError(message, field="given")
+            raise QueryError(message, field="given", conflict=True)
     fields = {"total_steps": request.total_steps, "peak_lr": request.peak_lr}
     settled = {**{k: v for k, v in fields.items() if k in law.inputs}, **request.given}
     say = None
     for step in (0.0, request.total_steps):
         found = evaluate(law, {"step": step, **settled})
-        if found.status in SILENT:
-            message = f"{law.id} gives no learning rate for this run: {found.say}"
-            raise QueryError(message, field="given")
+        rate = found.outputs["learning_rate"]
+        if found.status in SILENT or rate.value is None:
+            message = f"{law.id} gives no learning rate for this run: {found.say or rate.reason}"
+            raise QueryError(message, field="given", conflict=True)
         say = found.say or say
     return law, settled, say
 

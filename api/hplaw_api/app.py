@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 from litestar import Litestar
 from litestar.datastructures import State
 
-from hplaw_api import docs, health, laws, recommendations
+from hplaw_api import docs, health, laws, recommendations, worked
 from hplaw_api.desk import Desk
 from hplaw_api.gate import Gate
 from hplaw_api.metrics import Metrics
@@ -49,6 +49,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
             laws.cite,
             laws.value,
             laws.quantities,
+            worked.parametrize,
+            worked.classify,
+            worked.schedule,
             laws.theory,
             health.live,
             health.ready,

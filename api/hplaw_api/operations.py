@@ -39,6 +39,12 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _QUESTION = {"n_params": 7e9, "tokens": 1.4e12, "want": ["peak_lr", "batch_tokens", "loss"]}
+_SIZE = {"scheme": "mup", "optimizer": "adamw", "width": 4096, "base_width": 256}
+_ABC = {
+    "a": {"input": "-1/2", "hidden": 0, "output": "1/2"},
+    "b": {"input": "1/2", "hidden": "1/2", "output": "1/2"},
+}
+_RUN = {"schedule": "cosine", "total_steps": 1000, "given": {"warmup_steps": 100}, "points": 11}
 _POINT = {"given": {"n_params": 1e9, "tokens": 1e11}}
 
 _ADDRESS: Schema = {
@@ -129,6 +135,24 @@ def operations(query: Schema) -> tuple[Operation, ...]:
                 {"name": "quantity", "in": "path", "required": True, "description": "a quantity", "schema": reference("Quantity")},
             ),
             reply=reference("Theory"), errors=(422,), tagged=True,
+        ),
+        Operation(
+            path="/v1/parametrize", method="post", name="parametrize", tag="theory",
+            summary="Say what init, multiplier, rate, weight decay and epsilon become in a wider or deeper model",
+            body=reference("ParametrizeRequest"), example=_SIZE, reply=reference("LayerTable"),
+            errors=(408, 409, 413, 422),
+        ),
+        Operation(
+            path="/v1/classify", method="post", name="classify", tag="theory",
+            summary="Say what an infinitely wide network does: unstable, trivial, kernel or feature learning",
+            body=reference("AbcRequest"), example=_ABC, reply=reference("AbcReply"),
+            errors=(408, 409, 413, 422),
+        ),
+        Operation(
+            path="/v1/schedule", method="post", name="schedule", tag="theory",
+            summary="Work out a schedule of the learning rate and the area under it",
+            body=reference("ScheduleRequest"), example=_RUN, reply=reference("ScheduleCurve"),
+            errors=(408, 409, 413, 422, 503),
         ),
         Operation(
             path="/health/live", method="get", name="live", tag="service",

@@ -149,8 +149,13 @@ def _narrow_theory(found: dict[str, Schema], catalogue: Catalogue) -> None:
     ]
     asked["scheme"] = {"type": "string", "enum": names, "default": "mup"}
     asked["optimizer"] = {"type": "string", "enum": list(OPTIMIZERS), "default": "adamw"}
+    whole = "a model's config.json as Hugging Face has them"
     for name in ("config", "base_config"):
-        asked[name] = {"anyOf": [found["Config"], {"type": "null"}], "default": None}
+        asked[name] = {
+            "anyOf": [{"type": "object"}, {"type": "null"}],
+            "default": None,
+            "description": whole,
+        }
     exponent = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": EXPONENT}]}
     roles = {
         "type": "object",

@@ -120,9 +120,8 @@ def classify(
     exponents: dict[str, Any] = {"a": _roles("a", a), "b": _roles("b", b)}
     same = len(c or [""]) == 1 and not any(mark in "".join(c or []) for mark in ",=")
     exponents["c"] = (c or ["0"])[0] if same else _roles("c", c or [])
-    count = read_number("--hidden-layers", hidden_layers)
     fields: dict[str, Any] = {
-        **exponents, "optimizer": optimizer, "hidden_layers": int(count) if count.is_integer() else count,
+        **exponents, "optimizer": optimizer, "hidden_layers": read_number("--hidden-layers", hidden_layers),
         "alignment": read_number("--alignment", alignment),
     }  # fmt: skip
     from hplaw.abc_regime import classify as work_out

@@ -16,13 +16,8 @@ from hplaw.cli.statuses import OK
 from hplaw.errors import DataError, QueryError
 from hplaw.human import number
 from hplaw.messages import encode
-from hplaw.schedules import (
-    SCHEDULES,
-    ScheduleCurve,
-    ScheduleRequest,
-    find_schedule,
-    schedule_curve,
-)
+from hplaw.schedule_messages import ScheduleCurve, ScheduleRequest
+from hplaw.schedules import SCHEDULES, find_schedule, schedule_curve
 
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -55,8 +50,7 @@ def schedule(
 
     pairs = parse_pairs(set_, "--set")
     given = {key: read_number(f"--set {key}", text) for key, text in pairs.items()}
-    count = read_number("--points", points)
-    fields = {"total_steps": total, "peak_lr": peak, "points": int(count) if count.is_integer() else count}  # fmt: skip
+    fields = {"total_steps": total, "peak_lr": peak, "points": read_number("--points", points)}
     catalogue = open_catalogue(laws)
     names = (name,) if name else SCHEDULES
     takes = {each: find_schedule(each, catalogue).inputs for each in names}

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from hplaw.layer_messages import AbcReply, LayerTable
 from hplaw.messages import (
     BriefRecommendation,
     Evaluation,
@@ -18,6 +19,7 @@ from hplaw.messages import (
     Recommendation,
     Theory,
 )
+from hplaw.schedule_messages import ScheduleCurve
 
 
 class AbstractClient(abc.ABC):
@@ -67,6 +69,18 @@ class AbstractClient(abc.ABC):
 
         **Raises:** `QueryError` for a quantity that does not exist.
         """
+
+    @abc.abstractmethod
+    def parametrize(self, **fields: Any) -> LayerTable:
+        """Return what layers become in a wider or deeper model: the fields of a `ParametrizeRequest` by name."""
+
+    @abc.abstractmethod
+    def classify(self, **fields: Any) -> AbcReply:
+        """Return what an infinitely wide network does: the fields of an `AbcRequest` by name."""
+
+    @abc.abstractmethod
+    def schedule(self, schedule: str, /, **fields: Any) -> ScheduleCurve:
+        """Return a schedule's curve and area: the fields of a `ScheduleRequest` by name."""
 
     @abc.abstractmethod
     def ready(self) -> Health:

@@ -9,6 +9,7 @@ from typing import Any, Self, final
 
 from hplaw.client import calls
 from hplaw.client.http import checked_url, request_headers, unanswered
+from hplaw.layer_messages import AbcReply, LayerTable
 from hplaw.messages import (
     BriefRecommendation,
     Evaluation,
@@ -20,6 +21,7 @@ from hplaw.messages import (
     Recommendation,
     Theory,
 )
+from hplaw.schedule_messages import ScheduleCurve
 
 
 @final
@@ -93,6 +95,18 @@ class AsyncClient:
     async def theory(self, quantity: str) -> Theory:
         """Return what every rule says of a quantity: direction, exponent, assumptions, agreement and conflict."""
         return await self._send(calls.theory_call(quantity))
+
+    async def parametrize(self, **fields: Any) -> LayerTable:
+        """Return what layers become in a wider or deeper model: the fields of a `ParametrizeRequest` by name."""
+        return await self._send(calls.parametrize_call(fields))
+
+    async def classify(self, **fields: Any) -> AbcReply:
+        """Return what an infinitely wide network does: the fields of an `AbcRequest` by name."""
+        return await self._send(calls.classify_call(fields))
+
+    async def schedule(self, schedule: str, /, **fields: Any) -> ScheduleCurve:
+        """Return a schedule's curve and area: the fields of a `ScheduleRequest` by name."""
+        return await self._send(calls.schedule_call(schedule, fields))
 
     async def ready(self) -> Health:
         """Return whether the service can answer, and the law files that it cannot read."""

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import msgspec
 
 from hplaw.errors import ClientError, LawNotFound, QueryError
+from hplaw.layer_messages import AbcReply, LayerTable
 from hplaw.messages import (
     MAX_QUERIES,
     BatchReply,
@@ -27,6 +28,7 @@ from hplaw.messages import (
     Theory,
 )
 from hplaw.problems import to_error
+from hplaw.schedule_messages import ScheduleCurve
 
 
 _MAX_BODY = 7_000_000
@@ -126,6 +128,22 @@ def theory_call(quantity: str) -> Call:
         message = f"'{quantity[:80]}' is no quantity; give a name such as peak_lr"
         raise QueryError(message, field="quantity")
     return Call(method="GET", path=f"/v1/theory/{quantity}", kind=Theory)
+
+
+def parametrize_call(fields: Mapping[str, Any]) -> Call:
+    """Return the call that asks for the table of a parametrisation."""
+    return Call(method="POST", path="/v1/parametrize", kind=LayerTable, body=to_json(fields))
+
+
+def classify_call(fields: Mapping[str, Any]) -> Call:
+    """Return the call that asks for the regime of an abc-parametrisation."""
+    return Call(method="POST", path="/v1/classify", kind=AbcReply, body=to_json(fields))
+
+
+def schedule_call(schedule: str, fields: Mapping[str, Any]) -> Call:
+    """Return the call that asks for a schedule's curve and area."""
+    body = to_json({"schedule": schedule, **fields})
+    return Call(method="POST", path="/v1/schedule", kind=ScheduleCurve, body=body)
 
 
 def ready_call() -> Call:

@@ -10,6 +10,7 @@ from typing import Any, final
 from hplaw.client import calls
 from hplaw.client.abstract import AbstractClient
 from hplaw.errors import ClientError
+from hplaw.layer_messages import AbcReply, LayerTable
 from hplaw.messages import (
     BriefRecommendation,
     Evaluation,
@@ -21,6 +22,7 @@ from hplaw.messages import (
     Recommendation,
     Theory,
 )
+from hplaw.schedule_messages import ScheduleCurve
 
 
 def request_headers(api_key: str | None) -> dict[str, str]:
@@ -114,6 +116,18 @@ class Client(AbstractClient):
     def theory(self, quantity: str) -> Theory:
         """Return what every rule says of a quantity: direction, exponent, assumptions, agreement and conflict."""
         return self._send(calls.theory_call(quantity))
+
+    def parametrize(self, **fields: Any) -> LayerTable:
+        """Return what layers become in a wider or deeper model: the fields of a `ParametrizeRequest` by name."""
+        return self._send(calls.parametrize_call(fields))
+
+    def classify(self, **fields: Any) -> AbcReply:
+        """Return what an infinitely wide network does: the fields of an `AbcRequest` by name."""
+        return self._send(calls.classify_call(fields))
+
+    def schedule(self, schedule: str, /, **fields: Any) -> ScheduleCurve:
+        """Return a schedule's curve and area: the fields of a `ScheduleRequest` by name."""
+        return self._send(calls.schedule_call(schedule, fields))
 
     def ready(self) -> Health:
         """Return whether the service can answer, and the law files that it cannot read."""

@@ -9,6 +9,7 @@ from typing import Any, final
 from hplaw.client import calls
 from hplaw.client.abstract import AbstractClient
 from hplaw.decoding import decode
+from hplaw.layer_messages import AbcReply, AbcRequest, LayerTable, ParametrizeRequest
 from hplaw.listing import health, known_quantities, law_record, list_laws
 from hplaw.messages import (
     BatchRequest,
@@ -24,6 +25,7 @@ from hplaw.messages import (
     Theory,
     quantity_records,
 )
+from hplaw.schedule_messages import ScheduleCurve, ScheduleRequest
 
 
 @final
@@ -91,6 +93,25 @@ class LocalClient(AbstractClient):
 
         calls.theory_call(quantity)  # refuses here what it would refuse to send
         return theory(self._catalogue, quantity)
+
+    def parametrize(self, **fields: Any) -> LayerTable:
+        """Return what layers become in a wider or deeper model: the fields of a `ParametrizeRequest` by name."""
+        from hplaw.layer_table import parametrize
+
+        return parametrize(decode(calls.to_json(fields), ParametrizeRequest))
+
+    def classify(self, **fields: Any) -> AbcReply:
+        """Return what an infinitely wide network does: the fields of an `AbcRequest` by name."""
+        from hplaw.abc_regime import classify
+
+        return classify(decode(calls.to_json(fields), AbcRequest))
+
+    def schedule(self, schedule: str, /, **fields: Any) -> ScheduleCurve:
+        """Return a schedule's curve and area: the fields of a `ScheduleRequest` by name."""
+        from hplaw.schedules import schedule_curve
+
+        asked = decode(calls.to_json({"schedule": schedule, **fields}), ScheduleRequest)
+        return schedule_curve(asked, self._catalogue)
 
     def ready(self) -> Health:
         """Return the number of laws found, and the files that could not be read."""

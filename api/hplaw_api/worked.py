@@ -1,0 +1,48 @@
+"""What theory works out for one request: tables of parametrisations, regimes, schedules."""
+
+from __future__ import annotations
+
+from litestar import post
+from litestar.types import ASGIApp
+
+from hplaw.abc_regime import classify as find_regime
+from hplaw.decoding import decode
+from hplaw.layer_messages import AbcRequest, ParametrizeRequest
+from hplaw.layer_table import parametrize as find_table
+from hplaw.messages import encode
+from hplaw.schedule_messages import ScheduleRequest
+from hplaw.schedules import schedule_curve
+from hplaw_api.desk import AnyRequest, desk_of, read_body
+from hplaw_api.replies import Reply
+
+
+PARAMETRIZE_BYTES = 524_288
+"""The longest body that asks for a parametrisation: room for two models' whole configurations."""
+
+SHORT_BYTES = 65_536
+"""The longest body that asks for a regime or a schedule."""
+
+
+@post("/v1/parametrize", status_code=200, request_max_body_size=PARAMETRIZE_BYTES)
+async def parametrize(request: AnyRequest) -> ASGIApp:
+    """Say what layers become in a wider or deeper model."""
+    return Reply(encode(find_table(decode(await read_body(request), ParametrizeRequest))))
+
+
+@post("/v1/classify", status_code=200, request_max_body_size=SHORT_BYTES)
+async def classify(request: AnyRequest) -> ASGIApp:
+    """Say what an infinitely wide network does."""
+    return Reply(encode(find_regime(decode(await read_body(request), AbcRequest))))
+
+
+@post("/v1/schedule", status_code=200, request_max_body_size=SHORT_BYTES)
+async def schedule(request: AnyRequest) -> ASGIApp:
+    """Work out a schedule, beside the event loop: the area under it is a sum over many steps."""
+    desk = desk_of(request)
+    catalogue = desk.shelf.now.catalogue
+
+    def answer(body: bytes) -> bytes:
+        return encode(schedule_curve(decode(body, ScheduleRequest), catalogue))
+
+    with desk.place():
+        return Reply(await desk.in_thread(answer, await read_body(request)))

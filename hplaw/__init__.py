@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 
 if TYPE_CHECKING:
-    from hplaw.ask import classify, evaluate, local, parametrize, recommend, schedule
+    from hplaw.ask import classify, evaluate, local, parametrize, recommend, schedule, transfer
     from hplaw.catalogue import Catalogue, load_catalogue
     from hplaw.client import AsyncClient, Client, LocalClient
     from hplaw.errors import ClientError, DataError, HplawError, LawError, LawNotFound, QueryError
@@ -41,6 +41,7 @@ _HOME = {
     "read_law": "hplaw.law",
     "recommend": "hplaw.ask",
     "schedule": "hplaw.ask",
+    "transfer": "hplaw.ask",
 }
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "read_law",
     "recommend",
     "schedule",
+    "transfer",
 ]
 
 

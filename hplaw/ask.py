@@ -12,6 +12,7 @@ from hplaw.client import LocalClient
 from hplaw.layer_messages import AbcReply, LayerTable
 from hplaw.messages import Evaluation, Query, Recommendation
 from hplaw.schedule_messages import ScheduleCurve
+from hplaw.transfer_messages import Transfer
 
 
 @ft.lru_cache(maxsize=8)
@@ -120,6 +121,25 @@ def schedule(
 
     asked = decode(to_json({"schedule": schedule, **fields}), ScheduleRequest)
     return schedule_curve(asked, _catalogue(tuple(map(str, folders))))
+
+
+def transfer(*, folders: Iterable[str | Path] = (), **fields: Any) -> Transfer:
+    """Return what each rule makes of a learning rate at another batch, where rules agree, and what decides.
+
+    **Arguments:** the fields of a `TransferRequest`: `peak_lr`, `batch_tokens`, `to_batch_tokens`, `optimizer`, `given`.
+
+    **Raises:** `QueryError` naming the field at fault.
+
+    >>> found = transfer(peak_lr=3e-4, batch_tokens=256, to_batch_tokens=1024, optimizer="adam")
+    >>> [round(agreement.low, 6) for agreement in found.agreements]
+    [0.0006]
+    """
+    from hplaw.batch_transfer import transfer as work_out
+    from hplaw.client.calls import to_json
+    from hplaw.decoding import decode
+    from hplaw.transfer_messages import TransferRequest
+
+    return work_out(decode(to_json(fields), TransferRequest), _catalogue(tuple(map(str, folders))))
 
 
 def local(laws: Iterable[str | Path] = ()) -> LocalClient:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-import hplaw.transfer
+from hplaw.batch_transfer import transfer
 from hplaw.errors import QueryError
 from hplaw.transfer_messages import Transfer, TransferRequest, TransferRule
 from tests.helpers import is_one_sentence, shipped
@@ -14,7 +14,7 @@ from tests.helpers import is_one_sentence, shipped
 
 def ask(**fields: Any) -> Transfer:
     query = TransferRequest(**{"peak_lr": 1e-3, "batch_tokens": 256, **fields})
-    return hplaw.transfer.transfer(query, shipped())
+    return transfer(query, shipped())
 
 
 def rule(found: Transfer, name: str) -> TransferRule:

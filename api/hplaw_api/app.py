@@ -52,6 +52,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             worked.parametrize,
             worked.classify,
             worked.schedule,
+            worked.transfer,
             laws.theory,
             health.live,
             health.ready,

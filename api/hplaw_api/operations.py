@@ -45,6 +45,7 @@ _ABC = {
     "b": {"input": "1/2", "hidden": "1/2", "output": "1/2"},
 }
 _RUN = {"schedule": "cosine", "total_steps": 1000, "given": {"warmup_steps": 100}, "points": 11}
+_BATCHES = {"peak_lr": 3e-4, "batch_tokens": 256, "to_batch_tokens": 2048, "optimizer": "adamw"}
 _POINT = {"given": {"n_params": 1e9, "tokens": 1e11}}
 
 _ADDRESS: Schema = {
@@ -153,6 +154,12 @@ def operations(query: Schema) -> tuple[Operation, ...]:
             summary="Work out a schedule of the learning rate and the area under it",
             body=reference("ScheduleRequest"), example=_RUN, reply=reference("ScheduleCurve"),
             errors=(408, 409, 413, 422, 503),
+        ),
+        Operation(
+            path="/v1/transfer", method="post", name="transfer", tag="theory",
+            summary="Say what each rule makes of a learning rate at another batch, where rules agree, and what decides",
+            body=reference("TransferRequest"), example=_BATCHES, reply=reference("Transfer"),
+            errors=(408, 409, 413, 422),
         ),
         Operation(
             path="/health/live", method="get", name="live", tag="service",

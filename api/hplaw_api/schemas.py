@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from hplaw.abc_regime import ROLES
+from hplaw.batch_transfer import may_be_given
 from hplaw.catalogue import Catalogue
 from hplaw.layer_messages import AbcReply, AbcRequest, LayerTable, ParametrizeRequest
 from hplaw.listing import STATUSES, known_quantities
@@ -32,6 +33,7 @@ from hplaw.parametrization import OPTIMIZERS, PARAMETRIZATIONS
 from hplaw.quantities import Quantity
 from hplaw.schedule_messages import ScheduleCurve, ScheduleRequest
 from hplaw.schedules import GIVEN_APART, SCHEDULES, schedule_laws
+from hplaw.transfer_messages import Transfer, TransferRequest
 
 
 Schema: TypeAlias = dict[str, Any]
@@ -56,6 +58,8 @@ _RECORDS = (
     ScheduleCurve,
     ScheduleRequest,
     Theory,
+    Transfer,
+    TransferRequest,
 )
 
 EXPONENT = r"^-?(0|[1-9][0-9]{0,8})(/[1-9][0-9]{0,8})?$"
@@ -175,6 +179,18 @@ def _narrow_theory(found: dict[str, Schema], catalogue: Catalogue) -> None:
         for law in laws.values()
         for name in law.inputs
         if name not in GIVEN_APART and not law.quantity(name).categorical
+    }
+    also = {name: value_schema(word) for name, word in may_be_given(catalogue).items()}
+    found["TransferRequest"]["properties"]["given"] = {
+        "type": "object",
+        "description": "what else is known, at the batch that was tuned",
+        "properties": also,
+        "additionalProperties": False,
+        "default": {},
+    }
+    found["TransferRequest"]["properties"]["optimizer"] = {
+        **_named(known_quantities(catalogue)["optimizer"]),
+        "default": "adamw",
     }
     asked["given"] = {
         "type": "object",

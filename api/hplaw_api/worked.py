@@ -1,4 +1,4 @@
-"""What theory works out for one request: tables of parametrisations, regimes, schedules."""
+"""What theory works out for one request: tables of parametrisations, regimes, schedules, other batches."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from litestar import post
 from litestar.types import ASGIApp
 
 from hplaw.abc_regime import classify as find_regime
+from hplaw.batch_transfer import transfer as find_transfer
 from hplaw.decoding import decode
 from hplaw.layer_messages import AbcRequest, ParametrizeRequest
 from hplaw.layer_table import parametrize as find_table
 from hplaw.messages import encode
 from hplaw.schedule_messages import ScheduleRequest
 from hplaw.schedules import schedule_curve
+from hplaw.transfer_messages import TransferRequest
 from hplaw_api.desk import AnyRequest, desk_of, read_body
 from hplaw_api.replies import Reply
 
@@ -20,7 +22,7 @@ PARAMETRIZE_BYTES = 524_288
 """The longest body that asks for a parametrisation: room for two models' whole configurations."""
 
 SHORT_BYTES = 65_536
-"""The longest body that asks for a regime or a schedule."""
+"""The longest body that asks for a regime, a schedule or another batch."""
 
 
 @post("/v1/parametrize", status_code=200, request_max_body_size=PARAMETRIZE_BYTES)
@@ -46,3 +48,11 @@ async def schedule(request: AnyRequest) -> ASGIApp:
 
     with desk.place():
         return Reply(await desk.in_thread(answer, await read_body(request)))
+
+
+@post("/v1/transfer", status_code=200, request_max_body_size=SHORT_BYTES)
+async def transfer(request: AnyRequest) -> ASGIApp:
+    """Say what each rule makes of a learning rate at another batch."""
+    catalogue = desk_of(request).shelf.now.catalogue
+    asked = decode(await read_body(request), TransferRequest)
+    return Reply(encode(find_transfer(asked, catalogue)))

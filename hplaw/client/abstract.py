@@ -20,6 +20,7 @@ from hplaw.messages import (
     Theory,
 )
 from hplaw.schedule_messages import ScheduleCurve
+from hplaw.transfer_messages import Transfer
 
 
 class AbstractClient(abc.ABC):
@@ -81,6 +82,10 @@ class AbstractClient(abc.ABC):
     @abc.abstractmethod
     def schedule(self, schedule: str, /, **fields: Any) -> ScheduleCurve:
         """Return a schedule's curve and area: the fields of a `ScheduleRequest` by name."""
+
+    @abc.abstractmethod
+    def transfer(self, **fields: Any) -> Transfer:
+        """Return what each rule makes of a rate at another batch: the fields of a `TransferRequest` by name."""
 
     @abc.abstractmethod
     def ready(self) -> Health:

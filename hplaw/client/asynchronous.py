@@ -22,6 +22,7 @@ from hplaw.messages import (
     Theory,
 )
 from hplaw.schedule_messages import ScheduleCurve
+from hplaw.transfer_messages import Transfer
 
 
 @final
@@ -107,6 +108,10 @@ class AsyncClient:
     async def schedule(self, schedule: str, /, **fields: Any) -> ScheduleCurve:
         """Return a schedule's curve and area: the fields of a `ScheduleRequest` by name."""
         return await self._send(calls.schedule_call(schedule, fields))
+
+    async def transfer(self, **fields: Any) -> Transfer:
+        """Return what each rule makes of a rate at another batch: the fields of a `TransferRequest` by name."""
+        return await self._send(calls.transfer_call(fields))
 
     async def ready(self) -> Health:
         """Return whether the service can answer, and the law files that it cannot read."""

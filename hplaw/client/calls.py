@@ -29,6 +29,7 @@ from hplaw.messages import (
 )
 from hplaw.problems import to_error
 from hplaw.schedule_messages import ScheduleCurve
+from hplaw.transfer_messages import Transfer
 
 
 _MAX_BODY = 7_000_000
@@ -144,6 +145,11 @@ def schedule_call(schedule: str, fields: Mapping[str, Any]) -> Call:
     """Return the call that asks for a schedule's curve and area."""
     body = to_json({"schedule": schedule, **fields})
     return Call(method="POST", path="/v1/schedule", kind=ScheduleCurve, body=body)
+
+
+def transfer_call(fields: Mapping[str, Any]) -> Call:
+    """Return the call that takes a rate from one batch to another."""
+    return Call(method="POST", path="/v1/transfer", kind=Transfer, body=to_json(fields))
 
 
 def ready_call() -> Call:

@@ -23,6 +23,7 @@ from hplaw.messages import (
     Theory,
 )
 from hplaw.schedule_messages import ScheduleCurve
+from hplaw.transfer_messages import Transfer
 
 
 def request_headers(api_key: str | None) -> dict[str, str]:
@@ -128,6 +129,10 @@ class Client(AbstractClient):
     def schedule(self, schedule: str, /, **fields: Any) -> ScheduleCurve:
         """Return a schedule's curve and area: the fields of a `ScheduleRequest` by name."""
         return self._send(calls.schedule_call(schedule, fields))
+
+    def transfer(self, **fields: Any) -> Transfer:
+        """Return what each rule makes of a rate at another batch: the fields of a `TransferRequest` by name."""
+        return self._send(calls.transfer_call(fields))
 
     def ready(self) -> Health:
         """Return whether the service can answer, and the law files that it cannot read."""

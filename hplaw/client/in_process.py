@@ -26,6 +26,7 @@ from hplaw.messages import (
     quantity_records,
 )
 from hplaw.schedule_messages import ScheduleCurve, ScheduleRequest
+from hplaw.transfer_messages import Transfer, TransferRequest
 
 
 @final
@@ -112,6 +113,12 @@ class LocalClient(AbstractClient):
 
         asked = decode(calls.to_json({"schedule": schedule, **fields}), ScheduleRequest)
         return schedule_curve(asked, self._catalogue)
+
+    def transfer(self, **fields: Any) -> Transfer:
+        """Return what each rule makes of a rate at another batch: the fields of a `TransferRequest` by name."""
+        from hplaw.batch_transfer import transfer
+
+        return transfer(decode(calls.to_json(fields), TransferRequest), self._catalogue)
 
     def ready(self) -> Health:
         """Return the number of laws found, and the files that could not be read."""

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-import hplaw.transfer
+from hplaw.batch_transfer import transfer
 from hplaw.messages import encode
 from hplaw.transfer_messages import TransferRequest
 from tests.helpers import shipped
@@ -13,7 +13,7 @@ def test_the_command_prints_the_record_of_the_library(run: Any) -> None:
     done = run("transfer", "--lr", "1e-3", "--batch", "256", "--to-batch", "1024", "--beta1", "0.8", "--json")  # fmt: skip
     query = TransferRequest(peak_lr=1e-3, batch_tokens=256, to_batch_tokens=1024, given={"base_beta1": 0.8})  # fmt: skip
     assert done.status == 0
-    assert json.loads(done.out) == json.loads(encode(hplaw.transfer.transfer(query, shipped())))
+    assert json.loads(done.out) == json.loads(encode(transfer(query, shipped())))
     page = run("transfer", "--lr", "0.1", "--batch", "256", "--to-batch", "4k", "--optimizer", "sgd").out  # fmt: skip
     assert "batch^1" in page
     assert "batch^0.5" in page

@@ -19,6 +19,7 @@ from hplaw.messages import (
     Recommendation,
     Theory,
 )
+from hplaw.transfer_messages import Transfer
 
 
 SEVEN_B = {"n_params": 7e9, "tokens": 1.4e12}
@@ -98,6 +99,19 @@ def test_theory_of_a_quantity_is_told(client):
         client.theory("peak_rl")
     with pytest.raises(QueryError, match="no quantity"):
         client.theory("../laws")
+
+
+def test_transfer_to_another_batch_is_told(client):
+    found = client.transfer(peak_lr=3e-4, batch_tokens=256, to_batch_tokens=2048, given={"base_weight_decay": 0.1})  # fmt: skip
+    assert isinstance(found, Transfer)
+    assert found == hplaw.transfer(peak_lr=3e-4, batch_tokens=256, to_batch_tokens=2048, given={"base_weight_decay": 0.1})  # fmt: skip
+    assert "agree" in found.decides[0]
+    for wrong, field in (({"batch_tokens": 0}, "batch_tokens"), ({"given": {"base_beta1": 1.0}}, "given.base_beta1"), ({"to": 3}, "to")):  # fmt: skip
+        with pytest.raises(QueryError) as caught:
+            client.transfer(
+                **{"peak_lr": 3e-4, "batch_tokens": 256, "to_batch_tokens": 2048, **wrong}
+            )
+        assert caught.value.field == field
 
 
 def test_health_is_told(client):

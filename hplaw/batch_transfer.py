@@ -19,7 +19,7 @@ from hplaw.human import number, numbers
 from hplaw.law import Law
 from hplaw.listing import known_quantities
 from hplaw.point import inputs
-from hplaw.quantities import check_value, vocabulary
+from hplaw.quantities import Quantity, check_value, vocabulary
 from hplaw.transfer_messages import Agreement, Transfer, TransferRequest, TransferRule
 
 
@@ -48,12 +48,11 @@ def transfer(query: TransferRequest, catalogue: Catalogue) -> Transfer:
     ratio = query.to_batch_tokens / query.batch_tokens
     rules: list[TransferRule] = []
     followers: list[Law] = []
-    for law in catalogue.laws:
-        if {BATCH, BASE_BATCH} <= set(law.inputs):
-            if RATE in law.inputs:
-                followers.append(law)
-            else:
-                rules.append(_rule(law, known, catalogue, ratio))
+    for law in _rules(catalogue):
+        if RATE in law.inputs:
+            followers.append(law)
+        else:
+            rules.append(_rule(law, known, catalogue, ratio))
     rules = [_followed(rule, followers, known, catalogue) for rule in rules]
     rules.sort(key=lambda rule: (_place(rule), -len(rule.values), rule.law))
     agreements = _agreements(rules)
@@ -61,6 +60,26 @@ def transfer(query: TransferRequest, catalogue: Catalogue) -> Transfer:
         query=query, ratio=ratio, rules=rules, agreements=agreements,
         decides=list(_decides(rules, agreements, ratio)),
     )  # fmt: skip
+
+
+def may_be_given(catalogue: Catalogue) -> Mapping[str, Quantity]:
+    """Return what rules from one batch to another take beside the fields of a question, by name."""
+    return {
+        name: law.quantity(name)
+        for law in _rules(catalogue)
+        for name in sorted(law.inputs)
+        if name not in _OWN and not law.quantity(name).categorical
+    }
+
+
+def _rules(catalogue: Catalogue) -> list[Law]:
+    return [
+        law
+        for law in catalogue.laws
+        if law.spec.kind == "formula"
+        and {BATCH, BASE_BATCH} <= set(law.inputs)
+        and not any(item.over for item in inputs(law))
+    ]
 
 
 def _known(query: TransferRequest, catalogue: Catalogue) -> dict[str, Any]:
@@ -85,10 +104,10 @@ def _known(query: TransferRequest, catalogue: Catalogue) -> dict[str, Any]:
             message = problem.replace(f"{name}=", f"{field}=", 1)
             raise QueryError(message, field=field)
         known[name] = value
-    taken = {name for law in catalogue.laws if BASE_BATCH in law.inputs for name in law.inputs}
+    taken = may_be_given(catalogue)
     for name in query.given:
         if name not in taken:
-            message = f"given: no rule from one batch to another takes {name}; they take {', '.join(sorted(taken - _OWN))}"
+            message = f"given: no rule from one batch to another takes {name}; they take {', '.join(taken)}"
             raise QueryError(message, field=f"given.{name}")
     ratio = query.to_batch_tokens / query.batch_tokens
     if not 1e-12 <= ratio <= 1e12:

@@ -130,20 +130,11 @@ def load_catalogue(
                 _refuse_failed(law)
                 if law.arrays is not None:
                     _check_arrays(law)
-                _check_evidence(law)
                 found.append((law, shelf))
             except LawError as error:
                 problems.append(error.within(file=str(file)))
     catalogue = Catalogue(found, problems=problems, folders=[folder for folder, _ in places])
     return _without_orphans(catalogue, found)
-
-
-def _check_evidence(law: Law) -> None:
-    """Refuse a fit that failed a check and was not accepted."""
-    evidence = law.spec.evidence
-    if evidence is not None and evidence.failed and not evidence.accepted_with:
-        message = f"the fit failed a check ({'; '.join(evidence.failed)}); fit it with --accept to serve it all the same"
-        raise LawError(message, table="evidence", key="failed")
 
 
 def _refuse_failed(law: Law) -> None:
@@ -212,9 +203,12 @@ def user_folder(environ: Mapping[str, str]) -> Path:
 
 
 def law_files(folder: Path) -> list[Path]:
-    """Return the law files of a folder in order: `*.toml` in it, and `law.toml` one level down."""
+    """Return the law files of a folder in order: `*.toml` in it, and `law.toml` one level down.
+
+    Names that begin with a dot are left out: a law that is being written, or was when its writer was killed.
+    """
     try:
-        return sorted([*folder.glob("*.toml"), *folder.glob("*/law.toml")])
+        return sorted([*folder.glob("[!.]*.toml"), *folder.glob("[!.]*/law.toml")])
     except OSError:
         return []
 
@@ -223,7 +217,7 @@ def stamp(folders: Sequence[Path]) -> tuple[tuple[str, int, int], ...]:
     """Return a fingerprint of all law files and arrays in `folders`, to see cheaply that something changed."""
     seen: list[tuple[str, int, int]] = []
     for folder in folders:
-        for pattern in ("*.toml", "*.npz", "*/law.toml", "*/*.npz"):
+        for pattern in ("[!.]*.toml", "[!.]*.npz", "[!.]*/law.toml", "[!.]*/*.npz"):
             for file in folder.glob(pattern):
                 try:
                     state = file.stat()

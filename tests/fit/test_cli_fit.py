@@ -1,5 +1,9 @@
 """`hplaw fit` from the command line: what it writes, and how it refuses."""
 
+import contextlib
+import os
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -7,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from hplaw.catalogue import load_catalogue
 from hplaw.cli import main
+from hplaw.fit.fitting import Fitted
+from hplaw.fit.write import Verdict, write_folder
 from hplaw.law import read_law
 
 
@@ -95,3 +102,40 @@ def test_a_fit_writes_a_folder_that_answers(
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert asked.returncode == 0, asked.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_fit_that_is_stopped_leaves_nothing_and_says_so(
+    sent: signal.Signals, toy_file: Path, runs_file: Path, tmp_path: Path
+) -> None:
+    """Stop a real process once its bar says how long sampling will take."""
+    words = ["fit", toy_file, "--data", runs_file, "--map", "loss=final", "--draws", "100000"]
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hplaw", *map(str, words), "--to", str(tmp_path / "fits" / "mine")],
+        stdout=subprocess.PIPE, stderr=theirs, env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+    )  # fmt: skip
+    os.close(theirs)
+    shown = b""
+    while not re.search(rb"sampling, \d+ s left", shown):
+        shown += os.read(ours, 4096)
+    process.send_signal(sent)
+    with contextlib.suppress(OSError):  # what a terminal says when its other end is closed
+        while part := os.read(ours, 4096):
+            shown += part
+    os.close(ours)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == (130 if sent is signal.SIGINT else -sent)
+    assert b"Traceback" not in shown
+    assert out == b""
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_what_a_killed_write_leaves_behind_is_no_law(fitted: Fitted, tmp_path: Path) -> None:
+    """A folder under its temporary name, as a kill in the midst of writing leaves it, is not looked into."""
+    write_folder(tmp_path / "toy", fitted, Verdict(), data="runs.csv", sha256="")
+    (tmp_path / "toy").rename(tmp_path / ".toy-x1y2z3")
+    found = load_catalogue([tmp_path])
+    assert "toy" not in [law.id for law in found.laws]
+    assert found.problems == ()

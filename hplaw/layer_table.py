@@ -19,7 +19,7 @@ from hplaw.layer_messages import (
     ParametrizeRequest,
     WeightRow,
 )
-from hplaw.named_weights import FINITE, NamedWeight, named_weights, sizes_of
+from hplaw.named_weights import NamedWeight, named_weights, sizes_of
 from hplaw.parametrization import (
     KINDS,
     LayerKind,
@@ -62,7 +62,7 @@ def parametrize(request: ParametrizeRequest) -> LayerTable:
         decay=request.decay, convention=CONVENTIONS[request.decay], regime=_regime(law, request),
         branch_factor=whole["branch_factor"], attention_factor=whole["attention_factor"],
         layers=[table.row(kind, width) for kind in KINDS],
-        weights=table.weights(), citation=law.citation(),
+        weights=table.weights(width, head), citation=law.citation(),
     )  # fmt: skip
 
 
@@ -147,20 +147,17 @@ class _Table:
         by_width = width ** -float(c)
         return structs.replace(rule, rate=base.rate * by_width, decay=base.decay / by_width)
 
-    def weights(self) -> list[WeightRow]:
+    def weights(self, width: float, head: float) -> list[WeightRow]:
+        """Return the rows of a config's weights, or none; without a base's config all widths grow alike."""
         request = self.request
         if request.config is None:
             return []
         sizes = sizes_of(request.config)
         if request.base_config is not None:
             base = sizes_of(request.base_config)
+            ratios = {name: size / base[name] for name, size in sizes.items()}
         else:
-            assert request.base_width is not None
-            shrink = request.base_width / sizes["width"]
-            stay = {"layers", *FINITE, *(["d_head"] if request.base_d_head is None else [])}
-            base = {name: size if name in stay else size * shrink for name, size in sizes.items()}
-            base["d_head"] = request.base_d_head or base["d_head"]
-        ratios = {name: size / base[name] for name, size in sizes.items() if name not in FINITE}
+            ratios = {**dict.fromkeys(sizes, width), "d_head": head}
         rows: list[WeightRow] = []
         for weight in named_weights(request.config):
             row = self._named(weight, ratios)

@@ -45,11 +45,12 @@ FINITE = ("vocab", "positions", "experts")
 def sizes_of(config: Mapping[str, Any]) -> dict[str, float]:
     """Return the sizes that the weights of a config.json are made of, by name.
 
-    **Raises:** `QueryError` naming what is missing or out of bounds.
+    **Raises:** `QueryError` naming what is missing or out of bounds, and for a model type whose names are not known.
 
     >>> sizes_of({"model_type": "gpt2", "n_embd": 768, "n_head": 12, "n_layer": 12, "vocab_size": 50257})["ff"]
     3072.0
     """
+    _family(config)
     shape = _shape(config)
 
     def need(name: str, *or_else: float) -> float:
@@ -82,17 +83,21 @@ def _shape(config: Mapping[str, Any]) -> Mapping[str, float | str]:
 def named_weights(config: Mapping[str, Any]) -> list[NamedWeight]:
     """Return the weights of a config.json by their names in released checkpoints.
 
-    **Raises:** `QueryError` for a model type whose names are not known here.
+    **Raises:** `QueryError` as `sizes_of` does.
 
     >>> [w.name for w in named_weights({"model_type": "llama", "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 99})][:2]
     ['model.embed_tokens.weight', 'model.layers.*.input_layernorm.weight']
     """
+    return list(_family(config)(config, int(sizes_of(config)["layers"])))
+
+
+def _family(config: Mapping[str, Any]) -> Callable[[Mapping[str, Any], int], Iterator[NamedWeight]]:
     kind = str(config.get("model_type", ""))
     family = _FAMILIES.get(kind)
     if family is None:
         message = f"config: model_type '{kind[:80]}' has no names here{nearest(kind[:80], _FAMILIES)}; give one of {', '.join(_FAMILIES)}"
         raise QueryError(message, field="config", conflict=True)
-    return list(family(config, int(sizes_of(config)["layers"])))
+    return family
 
 
 def _norm(name: str, *, count: int = 1, bias: bool = False, size: str = "width") -> Iterator[NamedWeight]:  # fmt: skip

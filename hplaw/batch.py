@@ -145,7 +145,7 @@ class _Walk:
         self.question, self.size = questions[0], len(questions)
         self.sources: dict[str, _Source] = {}
         self.away: dict[Law, tuple[int, Array]] = {}
-        self.asked: dict[tuple[Law, bytes], Column] = {}
+        self.asked: dict[tuple[Law, bytes, tuple[str, ...]], Column] = {}
         self.passed = np.zeros(self.size, dtype=np.int64)
         """Whether some law that came first had no value for a row, 1 or 0."""
 
@@ -260,8 +260,15 @@ class _Walk:
     def _by_choice(
         self, law: Law, rows: NDArray[np.int64]
     ) -> Iterator[tuple[NDArray[np.int64], frozenset[str]]]:
-        """Yield rows that agree in which chosen quantities this law gave itself, so that it is free to give them again."""
-        own = {name: self._gave(law, name)[rows] for name in law.chosen if name in self.sources}
+        """Yield rows that agree in which chosen quantities this law gave itself, so that it is free to give them again.
+
+        It is not where another law gave a part of them.
+        """
+        given = [name for name in law.chosen if name in self.sources]
+        mine = {name: self._gave(law, name)[rows] for name in given}
+        others = [np.isfinite(self.known[name][rows]) & ~mine[name] for name in given]
+        whole = ~np.any(others, axis=0) if others else np.ones(len(rows), dtype=bool)
+        own = {name: gave & whole for name, gave in mine.items()}
         pattern = sum(
             (mine.astype(np.int64) << i for i, mine in enumerate(own.values())),
             np.zeros(len(rows), np.int64),
@@ -280,7 +287,8 @@ class _Walk:
         )
 
     def _ask(self, law: Law, rows: NDArray[np.int64], own: frozenset[str]) -> Column:
-        key = (law, rows.tobytes())
+        fixed = tuple(name for name in law.chosen if name in self.known and name not in own)
+        key = (law, rows.tobytes(), fixed)
         found = self.asked.get(key)
         if found is None:
             inputs = {
@@ -373,7 +381,7 @@ class _Walk:
 
     def _doubt(self, law: Law) -> NDArray[np.int64]:
         doubt = np.zeros(self.size, dtype=np.int64)
-        for (asked, rows), column in self.asked.items():
+        for (asked, rows, _), column in self.asked.items():
             if asked is law:
                 doubt[np.frombuffer(rows, dtype=np.int64)] = column.doubtful
         return doubt

@@ -6,6 +6,8 @@ import functools as ft
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from hplaw.answer import Answer, answer
 from hplaw.catalogue import Catalogue
 from hplaw.domain import Distance
@@ -36,6 +38,8 @@ class Derivation:
         self.reasons: dict[str, str] = dict(route.reasons)
         self.passed: list[tuple[Law, str, str]] = []
         self._ranked: dict[str, list[Candidate]] = {}
+        self._again: set[Law] = set()
+        self._needed = [slot.quantity for slot in route.slots]
         self._points: dict[Law, Point | None] = {}
 
     def run(self) -> None:
@@ -73,10 +77,7 @@ class Derivation:
         for candidate in ranked:
             law = candidate.law
             if not self._ready(candidate):
-                self.reasons.setdefault(
-                    name,
-                    f"{law.id} needs {', '.join(n for n in candidate.needs if n not in self.known)}",
-                )
+                self.reasons.setdefault(name, self._lacking(candidate))
                 continue
             found = self._ask(law)
             if isinstance(found, str):
@@ -103,20 +104,40 @@ class Derivation:
         if doubtful:
             self.source[name], self.known[name] = doubtful
 
+    def _lacking(self, candidate: Candidate) -> str:
+        """Return what a law would need, and why the first of it could not be had."""
+        lacking = [name for name in candidate.needs if name not in self.known]
+        why = self.reasons.get(lacking[0])
+        text = f"{candidate.law.id} needs {', '.join(lacking)}"
+        return f"{text}: {why}" if why else text
+
     def _ask(self, law: Law) -> Answer | str:
-        """Return what a law says here, or why it cannot."""
-        found = self.answers.get(law)
-        if found is None:
-            free = {name: None for name in law.chosen if self.source.get(name) is law}
-            bounds = {
-                name: limit for name, limit in self.question.bounds.items() if name in law.chosen
-            }
-            try:
-                found = answer(law, {**self.known, **free}, bounds=bounds, catalogue=self.catalogue)
-            except QueryError as error:
-                return str(error)
-            self.answers[law] = found
+        """Return what a law says here, or why it cannot.
+
+        A law that chose together with others what another law gave in the end is asked again at what was taken.
+        """
+        first = self.answers.get(law)
+        if first is not None and not self._overruled(law, first):
+            return first
+        bounds = {name: limit for name, limit in self.question.bounds.items() if name in law.chosen}
+        try:
+            found = answer(
+                law, self.known, want=self._needed, bounds=bounds, catalogue=self.catalogue
+            )
+        except QueryError as error:
+            return str(error)
+        if first is not None:
+            self._again.add(law)
+            found = _after(first, found)
+        self.answers[law] = found
         return found
+
+    def _overruled(self, law: Law, first: Answer) -> bool:
+        """Return whether another law has given since what a law was free to choose."""
+        return any(
+            name in self.source and self.source[name] is not law and name not in first.at
+            for name in law.chosen
+        )
 
     def offered(self, name: str) -> bool:
         """Return whether any law gives a quantity at all."""
@@ -142,8 +163,9 @@ class Derivation:
         law = self.source.get(quantity)
         if law is None or quantity in steps.get(law, ()):
             return
+        fixed = law in self._again and quantity not in law.chosen
         for needed in law.inputs:
-            if self.source.get(needed) is not law:
+            if fixed or self.source.get(needed) is not law:
                 self._collect(needed, steps)
         steps.setdefault(law, []).append(quantity)
 
@@ -185,11 +207,24 @@ class Derivation:
             for quantity in quantities
         }
         order = [slot.quantity for slot in self.route.slots if slot.quantity in needed]
-        laws = [(name, self.source[name]) for name in order]
-        return [
-            (name, law, {n: None for n in law.chosen if self.source.get(n) is law})
-            for name, law in laws
-        ]
+        return [(name, self.source[name], self._own(self.source[name], name)) for name in order]
+
+    def _own(self, law: Law, name: str) -> dict[str, None]:
+        """Return what a law chose itself when it gave a quantity."""
+        if law in self._again:
+            return dict.fromkeys(law.chosen) if name in law.chosen else {}
+        return {chosen: None for chosen in law.chosen if self.source.get(chosen) is law}
+
+
+def _after(first: Answer, again: Answer) -> Answer:
+    """Return what a law said at its own choice, overruled by what it says at the choice that was taken."""
+    return msgspec.structs.replace(
+        again,
+        values={**first.values, **again.values},
+        spreads={**first.spreads, **again.spreads},
+        transfers={**first.transfers, **again.transfers},
+        plateaus=first.plateaus,
+    )
 
 
 def route_of(question: Question, catalogue: Catalogue) -> Route:

@@ -1,6 +1,7 @@
 """The record of an answer: whole, finite, repeatable, and the same however it is asked."""
 
 import math
+import os
 import subprocess
 import sys
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 import hplaw
 from hplaw.catalogue import load_catalogue
 from hplaw.decoding import decode
+from hplaw.evaluation import evaluate
 from hplaw.messages import Query, Recommendation, encode, to_builtins
 from hplaw.question import DEFAULT_WANT
 from hplaw.recommendation import recommend
@@ -105,7 +107,7 @@ def test_the_id_tells_questions_and_laws_apart() -> None:
 
 def test_an_answer_is_the_same_in_another_process() -> None:
     code = "import hplaw; from hplaw.messages import encode; print(encode(hplaw.recommend(n_params=7e9, tokens=1.4e12)).decode())"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "7", "HOME": "/nonexistent"})  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONHASHSEED": "7", "HOME": "/nonexistent"})  # fmt: skip
     assert done.stdout.strip() == encode(ask({"n_params": 7e9, "tokens": 1.4e12})).decode()
 
 
@@ -154,3 +156,17 @@ def test_the_query_is_shown_as_it_was_asked() -> None:
     found = ask({"n_params": 1e9, "tokens": 1e11, "want": ["loss"]})
     assert found.query == {"n_params": 1e9, "tokens": 1e11, "want": ["loss"], "optimizer": "adamw"}
     assert to_builtins(found)["query"] == found.query
+
+
+def test_the_loss_is_that_of_the_settings_answered_when_another_law_overrules_one() -> None:
+    """A surface chooses rate and batch together; where the rate is another law's, its loss must be at that rate."""
+    size = {"n_params": 1e6, "tokens": 8e9}
+    record = ask({**size, "laws": ["kaplan-lr-2020"]})
+    settings = {name: record.answers[name].value for name in ("peak_lr", "batch_tokens")}
+    law = shipped().get(str(record.answers["loss"].law))
+    assert law.id == "pretrain-surface"
+    assert record.answers["peak_lr"].law != record.answers["loss"].law
+    there = evaluate(law, {**size, **settings}).outputs["loss"]
+    assert record.answers["loss"].value == pytest.approx(there.value, rel=1e-12)
+    alone = ask({**size, "laws": ["kaplan-lr-2020"], "want": ["loss"]})
+    assert alone.answers["loss"].elasticities == record.answers["loss"].elasticities

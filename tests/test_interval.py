@@ -215,11 +215,11 @@ FOLLOWED = ("value", "low", "high", "low50", "high50", "transfer_low", "transfer
 
 def test_a_warm_up_in_steps_follows_the_batch_through_its_intervals() -> None:
     law = shipped().get("pretrain-surface")
-    found = answer(law, {"n_params": 1e9, "tokens": 2e10})
+    found = answer(law, {"n_params": 1e9, "tokens": 1e11})
     batch, warmup = (estimate_of(found, name) for name in ("batch_tokens", "warmup_tokens"))
     for field in FOLLOWED:
         assert getattr(warmup, field) == pytest.approx(2000 * getattr(batch, field)), field
-    fixed = estimate_of(answer(law, {"n_params": 1e9, "tokens": 2e10, "batch_tokens": 5e5}), "warmup_tokens")  # fmt: skip
+    fixed = estimate_of(answer(law, {"n_params": 1e9, "tokens": 1e11, "batch_tokens": 5e5}), "warmup_tokens")  # fmt: skip
     assert (fixed.value, fixed.low, fixed.transfer_low) == (pytest.approx(1e9), None, None)
 
 

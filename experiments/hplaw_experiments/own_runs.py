@@ -11,9 +11,11 @@ from hplaw.catalogue import Catalogue, load_catalogue
 from hplaw.errors import DataError
 from hplaw.human import plural
 from hplaw.law import Law
-from hplaw_experiments.few_runs import read_settings, write_law_of
+from hplaw_experiments.few_runs import posterior, read_settings, rescaled, write_law_of
 from hplaw_experiments.few_surface import NEEDED, SHAPE, write_surface
-from hplaw_experiments.recipe import PRIOR, read_prior
+from hplaw_experiments.next_best import RUNS_PER_CELL
+from hplaw_experiments.propose import Proposal, bowl_of, half_width, propose, see_runs
+from hplaw_experiments.recipe import PRIOR, features, read_prior
 
 
 def write_own(
@@ -68,3 +70,35 @@ def read_single(table: pl.DataFrame) -> pl.DataFrame:
             message = f"row {row} has no {name}; give it, or take the row out"
             raise DataError(message)
     return table.select(pl.col(NEEDED).cast(pl.Float64))
+
+
+def propose_own(
+    target: tuple[float, float], count: int, *, runs: Path | None, maps: Mapping[str, str], catalogue: Catalogue | None = None
+) -> tuple[list[Proposal], tuple[float, float]]:  # fmt: skip
+    """Return the runs to make next, and how well the best setting at the target is known before, as factors.
+
+    **Arguments:**
+
+    - `target`: n_params and tokens; `count` at most so many runs.
+    - `runs`: a table of what is there already, best settings or runs with their loss.
+
+    **Raises:** `DataError` and `QueryError` naming what is wrong.
+    """
+    from hplaw.runs.importing import read_mapped
+
+    laws = load_catalogue() if catalogue is None else catalogue
+    prior = read_prior(laws.get(PRIOR))
+    bowl = bowl_of(laws.get(SHAPE))
+    known, done = prior.recipe, dict[tuple[float, float], int]()
+    if runs is not None:
+        table = read_mapped(runs, maps=maps)[0]
+        if has_losses(table):
+            single = read_single(table).filter(pl.col("loss").is_not_null())
+            known = see_runs(known, prior, bowl, single)
+            done = {(n, d): count for n, d, count in single.group_by("n_params", "tokens", maintain_order=True).len().rows()}  # fmt: skip
+        else:
+            settings = read_settings(table)
+            known, _ = posterior(settings, prior, rescaled(prior, laws))
+            done = {(s.n_params, s.tokens): RUNS_PER_CELL for s in settings}
+    before = half_width(known.covariance, features(*target), prior.cell)
+    return propose(known, prior, bowl, target=target, runs=count, done=done), before

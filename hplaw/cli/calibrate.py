@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from hplaw.cli.few_runs import few, next_runs
+from hplaw.cli.options import Json
 from hplaw.cli.page import Page, write
 from hplaw.cli.progress import Progress, duration
 from hplaw.cli.reading import parse_pairs
 from hplaw.cli.statuses import FAILED, OK
 from hplaw.cli.sweep import Address, Launch, Workers, launcher_of, needing, told_by
+from hplaw.errors import QueryError
 from hplaw.human import number, plural
 
 
@@ -29,19 +32,31 @@ STORE = "runs"
 
 def calibrate(
     *,
-    to: Annotated[Path, Parameter(help="The folder for the law, its table of runs, and the runs.")],
+    to: Annotated[Path | None, Parameter(help="The folder for the law, its table of runs, and the runs; with --next a CSV file of the proposed runs.")] = None,
     preset: Annotated[Literal["quick", "standard", "full"], Parameter(help="Which sweep: quick takes minutes on two cores, full a GPU.")] = "quick",
     spec: Annotated[Path | None, Parameter(help="A sweep of your own over peak_lr and batch_tokens, in place of a preset.")] = None,
     budget: Annotated[str | None, Parameter(help="Train no longer than this: 10m, 2h or 5kWh; the law is fitted to what is there.")] = None,
-    method: Annotated[Literal["nuts", "map"], Parameter(help="nuts samples the posterior, map draws around its mode.")] = "nuts",
+    method: Annotated[Literal["nuts", "map"] | None, Parameter(help="nuts samples the posterior, map draws around its mode; nuts when left out, with --runs map.")] = None,
     accept: Annotated[bool, Parameter(negative=(), help="Serve the law although a check failed; recorded in it.")] = False,
     runs: Annotated[Path | None, Parameter(help="A table of a few best settings of your own (n_params, tokens, peak_lr, batch_tokens), or of runs with their loss: nothing is trained then.")] = None,
     map_: Annotated[list[str] | None, Parameter(name="--map", negative=(), help="A quantity as a formula over the table's columns: peak_lr=lr; may be repeated.")] = None,
+    next_: Annotated[int | None, Parameter(name="--next", help="Propose so many runs to make next, and train nothing: a cross first, then what narrows the answer at the target most per FLOP.")] = None,
+    target: Annotated[list[str] | None, Parameter(negative=(), help="The run that --next is for: n_params=7e9, tokens=1.4e12; once each.")] = None,
+    json: Json = False,
     launch: Launch = "here", workers: Workers = 1, address: Address = None,
 ) -> int:  # fmt: skip
     """Train a sweep on this machine, fit a law to it, and say what changed; cut off, it goes on where it was."""
+    maps = parse_pairs(map_, "--map")
+    if next_ is not None:
+        return next_runs(next_, parse_pairs(target, "--target"), runs, maps, to, json=json)
+    if target or json:
+        message = f"{'--target' if target else '--json'} belongs to --next; ask for runs to make, for example --next 6"
+        raise QueryError(message, field="target" if target else "json")
+    if to is None:
+        message = "--to is missing; give the folder for the law, for example --to my-laws"
+        raise QueryError(message, field="to")
     if runs is not None:
-        return _few(runs, parse_pairs(map_, "--map"), to, method)
+        return few(runs, maps, to, method)
     with needing("a calibration"):
         from hplaw.runs import Store
         from hplaw_experiments.calibrate import (
@@ -74,28 +89,11 @@ def calibrate(
         table = sweep_table(sweep, store)
         fitting = Progress("fit")
         law = fit_table(
-            table, to, title=f"Best learning rate and batch size, and the loss: sweep {sweep.name}", method=method,
+            table, to, title=f"Best learning rate and batch size, and the loss: sweep {sweep.name}", method=method or "nuts",
             accept=accept, progress=lambda share, words: fitting(share, words.partition(",")[0]),
         )  # fmt: skip
         fitting.end()
     return _say(law, to, time.monotonic() - began)
-
-
-def _few(runs: Path, maps: dict[str, str], to: Path, method: str) -> int:
-    """Write the law that a few best settings, or runs with their loss, of the user's own lead to."""
-    with needing("a calibration"):
-        from hplaw_experiments.own_runs import write_own
-
-        law, words, shares = write_own(runs, to, maps=maps, method=method)
-    page = Page()
-    page.line(f"wrote {to}: {law.address}, from {words}")
-    if shares:
-        page.heading("Averaged from")
-        page.table([(name, f"{share:.0%}") for name, share in shares.items()])
-    page.line()
-    page.line(f"next: hplaw recommend --laws {to} --law {law.id} --params 1B --tokens 20B")
-    write(str(page))
-    return OK
 
 
 def _say(law: Law, to: Path, seconds: float) -> int:

@@ -1,0 +1,110 @@
+"""`hplaw calibrate --runs` and `--next`: a law from a few runs of the user's own, and the runs to make next."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from hplaw.cli.page import Page, write, write_json
+from hplaw.cli.statuses import OK
+from hplaw.cli.sweep import needing
+from hplaw.errors import QueryError
+from hplaw.human import number
+from hplaw.quantities import parse_number
+
+
+if TYPE_CHECKING:
+    from hplaw_experiments.propose import Proposal
+
+
+TARGET = ("n_params", "tokens")
+"""What a target says."""
+
+COLUMNS = ("block", "n_params", "tokens", "peak_lr", "batch_tokens", "compute_flop")
+"""Columns of the table of proposed runs."""
+
+
+def few(runs: Path, maps: Mapping[str, str], to: Path, method: str | None) -> int:
+    """Write the law that a few best settings, or runs with their loss, of the user's own lead to."""
+    with needing("a calibration"):
+        from hplaw_experiments.own_runs import write_own
+
+        law, words, shares = write_own(runs, to, maps=maps, method=method or "map")
+    page = Page()
+    page.line(f"wrote {to}: {law.address}, from {words}")
+    if shares:
+        page.heading("Averaged from")
+        page.table([(name, f"{share:.0%}") for name, share in shares.items()])
+    page.line()
+    page.line(f"next: hplaw recommend --laws {to} --law {law.id} --params 1B --tokens 20B")
+    write(str(page))
+    return OK
+
+
+def read_target(pairs: Mapping[str, str]) -> tuple[float, float]:
+    """Return n_params and tokens of the run that all is for.
+
+    **Raises:** `QueryError` where one is missing, not positive, or another quantity.
+
+    >>> read_target({"n_params": "7e9", "tokens": "1.4T"})
+    (7000000000.0, 1400000000000.0)
+    """
+    for name in pairs:
+        if name not in TARGET:
+            message = f"--target {name}: a target is {' and '.join(TARGET)}; leave {name} out"
+            raise QueryError(message, field=name)
+    values: list[float] = []
+    for name in TARGET:
+        if name not in pairs:
+            message = f"--target {name} is missing; give the run that you calibrate for, for example --target n_params=7e9 --target tokens=1.4e12"
+            raise QueryError(message, field=name)
+        value = parse_number(pairs[name])
+        if not value > 0:
+            message = f"--target {name}={pairs[name]} is not positive; give the size of the run that you calibrate for"
+            raise QueryError(message, field=name)
+        values.append(value)
+    return values[0], values[1]
+
+
+def next_runs(
+    count: int, target: Mapping[str, str], runs: Path | None, maps: Mapping[str, str], to: Path | None, *, json: bool
+) -> int:  # fmt: skip
+    """Propose the runs to make next: a table for people, JSON, or a CSV file for programs."""
+    goal = read_target(target)
+    with needing("proposing runs"):
+        from hplaw_experiments.own_runs import propose_own
+
+        found, before = propose_own(goal, count, runs=runs, maps=maps)
+    if to is not None:
+        to.write_text(_csv(found), encoding="utf-8")
+    if json:
+        write_json(msgspec.json.encode(found))
+        return OK
+    page = Page()
+    rows = [
+        (str(p.block), number(p.n_params), number(p.tokens), number(p.peak_lr), number(p.batch_tokens), f"{p.compute_flop:.3g}")
+        for p in found
+    ]  # fmt: skip
+    page.table(rows, head=COLUMNS)
+    page.heading(f"The best setting at n_params={number(goal[0])} and tokens={number(goal[1])}, within a factor nine times in ten")  # fmt: skip
+    last = {p.block: p for p in found}
+    steps = [("now", *before)] + [(f"after block {b}", p.rate_factor, p.batch_factor) for b, p in last.items()]  # fmt: skip
+    page.table([(name, f"{rate:.2f}", f"{batch:.2f}") for name, rate, batch in steps], head=("", "peak_lr", "batch_tokens"))  # fmt: skip
+    page.line()
+    page.line("next: make these runs, add their loss, and hplaw calibrate --runs RUNS.csv --to DIR")
+    write(str(page))
+    return OK
+
+
+def _csv(found: Sequence[Proposal]) -> str:
+    """Return proposed runs as CSV, to be filled with their losses."""
+    text = io.StringIO()
+    out = csv.writer(text, lineterminator="\n")
+    out.writerow((*COLUMNS, "loss"))
+    out.writerows((*(getattr(p, name) for name in COLUMNS), "") for p in found)
+    return text.getvalue()

@@ -18,6 +18,7 @@ from hplaw.messages import encode
 
 
 _COLUMNS = ("init", "multiplier", "rate", "decay", "epsilon")
+_HEADS = {"multiplier": "mult"}
 _VALUES = {"init": "init_std", "rate": "peak_lr", "decay": "weight_decay", "epsilon": "adam_epsilon"}  # fmt: skip
 
 
@@ -78,20 +79,24 @@ def _page(table: LayerTable) -> str:
     ]
     page.heading(f"{table.scheme} with {table.optimizer}, {', '.join(ratios)}")
     tied = {weight.name: weight.tied_to for weight in table.weights if weight.tied_to}
-    rows: Iterable[tuple[str, LayerRow]] = [(row.kind, row) for row in table.layers]
+    rows = [(row.kind, row) for row in table.layers]
     if table.weights:
         rows = [(weight.name, weight.row) for weight in table.weights]
-    head = ("", *(name if name != "decay" else "weight decay" for name in _COLUMNS))
-    page.table([(name, *(_cell(row, column) for column in _COLUMNS)) for name, row in rows], head=head)  # fmt: skip
+    shown = [c for c in _COLUMNS if not table.weights or any(_cell(r, c) != "x1" for _, r in rows)]
+    page.table([(name, *(_cell(row, column) for column in shown)) for name, row in rows], head=("", *(_HEADS.get(c, c) for c in shown)))  # fmt: skip
     page.line()
-    page.text("x: times what the base model has. A layer puts out its multiplier times w x.")
+    page.text("x: times what the base model has. A layer puts out mult times w x.")
+    if len(shown) < len(_COLUMNS):
+        page.text(
+            f"As in the base model: {', '.join(_HEADS.get(c, c) for c in _COLUMNS if c not in shown)}."
+        )
     for name, embedding in tied.items():
         page.text(f"{name} is {embedding}, with a multiplier of its own.")
-    page.text(f"Weight decay: {table.convention}.")
+    page.text(f"Decay: {table.convention}.")
     if table.branch_factor != 1:
-        page.text(f"Each residual branch: x {number(table.branch_factor, digits=4)}.")
+        page.text(f"Each residual branch: x{number(table.branch_factor, digits=4)}.")
     if table.attention_factor != 1:
-        page.text(f"Attention's logits, beside 1 / sqrt(d_head): x {number(table.attention_factor, digits=4)}.")  # fmt: skip
+        page.text(f"Attention's logits, beside 1 / sqrt(d_head): x{number(table.attention_factor, digits=4)}.")  # fmt: skip
     if table.regime is not None:
         page.text(f"At infinite width, by its exponents and full alignment: {table.regime}.")
     page.heading("Sources")
@@ -103,7 +108,7 @@ def _cell(row: LayerRow, column: str) -> str:
     value: float | None = getattr(row, _VALUES.get(column, ""), None)
     if value is not None:
         return number(value, digits=4)
-    return f"x {number(getattr(row, column), digits=4)}"
+    return f"x{number(getattr(row, column), digits=4)}"
 
 
 def classify(

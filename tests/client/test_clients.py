@@ -85,6 +85,55 @@ def test_law_is_evaluated(client):
     assert found.outputs["peak_lr"].value == pytest.approx(1.632499e-3, rel=1e-6)
 
 
+WIDER = {"scheme": "completep", "optimizer": "adam", "width": np.int64(1024), "base_width": 256, "depth": 8, "base_depth": 4}  # fmt: skip
+EXPONENTS = {
+    "a": {"input": 0, "hidden": "1/2", "output": "1/2"},
+    "b": {"input": 0, "hidden": 0, "output": 0},
+}
+
+
+def test_a_parametrization_is_worked_out(client):
+    assert client.parametrize(**WIDER) == hplaw.parametrize(**WIDER)
+
+
+def test_exponents_are_classified(client):
+    found = client.classify(**EXPONENTS)
+    assert found == hplaw.classify(**EXPONENTS)
+    assert (found.regime, found.r) == ("kernel", "1/2")
+
+
+def test_a_schedule_is_worked_out(client):
+    asked = {"total_steps": 1000, "peak_lr": 3e-4, "given": {"warmup_steps": 100.0}, "points": 11}
+    found = client.schedule("wsd", **asked)
+    assert found == hplaw.schedule("wsd", **asked)
+    assert found.area == pytest.approx(0.255)
+
+
+@pytest.mark.parametrize(
+    ("method", "fields", "field"),
+    [
+        ("parametrize", {"scheme": "mupp", "width": 8, "base_width": 4}, "parametrization"),
+        ("parametrize", {"width": math.inf, "base_width": 4}, "width"),
+        ("parametrize", {"width": 8, "base_width": 0}, "base_width"),
+        ("parametrize", {"width": 8}, "base_width"),
+        ("classify", {**EXPONENTS, "optimizer": "adm"}, "optimizer"),
+        ("classify", {**EXPONENTS, "a": {"input": 0}}, "a"),
+        ("schedule", {"schedule": "cosin", "total_steps": 10}, "schedule"),
+        ("schedule", {"schedule": "uba", "total_steps": 10, "given": {"uba_phi": 0}}, "given"),
+    ],
+)
+def test_theory_asked_wrongly_raises_the_same_error(client, method, fields, field):
+    first = [fields[name] for name in ("schedule",) if name in fields]
+    rest = {name: value for name, value in fields.items() if name != "schedule"}
+    errors = []
+    for who in (client, hplaw):
+        with pytest.raises(QueryError) as caught:
+            getattr(who, method)(*first, **rest)
+        errors.append((caught.value.text, caught.value.field, caught.value.conflict))
+    assert errors[0] == errors[1]
+    assert errors[0][1] == field
+
+
 def test_vocabulary_is_listed(client):
     words = client.quantities()
     assert all(isinstance(word, QuantityRecord) for word in words)

@@ -1,0 +1,42 @@
+"""Parametrisations, regimes and schedules over HTTP: statuses of wrong requests, and long ones."""
+
+import json
+
+import pytest
+
+
+def test_a_table_is_answered_with_its_source(http):
+    asked = {"width": 2048, "base_width": 256, "peak_lr": 1e-3}
+    reply = http.post("/v1/parametrize", json=asked)
+    assert reply.status_code == 200
+    table = reply.json()
+    hidden = next(row for row in table["layers"] if row["kind"] == "hidden")
+    assert hidden["peak_lr"] == 1.25e-4
+    assert table["law"].startswith("parametrization-mup@1+")
+    assert "2203.03466" in table["citation"]["bibtex"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "field"),
+    [
+        ("parametrize", {"scheme": "mupp", "width": 8, "base_width": 4}, 422, "parametrization"),
+        ("parametrize", {"width": 8, "base_width": 0}, 400, "base_width"),
+        ("parametrize", {"width": 8}, 409, "base_width"),
+        ("parametrize", {"width": 1e9, "base_width": 1e-6}, 409, "width"),
+        ("parametrize", {"config": {"model_type": "bert"}, "base_width": 2}, 409, "config"),
+        ("classify", {"a": {}, "b": {}}, 422, "a"),
+        ("classify", {"a": 1}, 400, "a"),
+        ("schedule", {"schedule": "cosin", "total_steps": 10}, 422, "schedule"),
+        ("schedule", {"schedule": "cosine", "total_steps": 0}, 400, "total_steps"),
+        ("schedule", {"schedule": "cosine", "total_steps": 9, "given": {"warmup_steps": 9}}, 409, "given"),
+    ],
+)  # fmt: skip
+def test_wrong_requests_are_problems(http, problem, path, body, status, field):
+    told = problem(http.post(f"/v1/{path}", json=body), status)
+    assert told["field"] == field
+
+
+def test_a_body_too_long_is_refused(http, problem):
+    body = json.dumps({"schedule": "cosine", "total_steps": 9, "given": {"x" * 70_000: 1}})
+    headers = {"content-type": "application/json"}
+    problem(http.post("/v1/schedule", content=body, headers=headers), 413)

@@ -57,7 +57,9 @@ def evaluate(law: Law, given: Mapping[str, Any], catalogue: Any = None) -> Evalu
             }
         else:
             outputs[name] = estimate_of(found, name)
+    evidence = law.spec.evidence
     return Evaluation(
         law=law.address, status=found.status, outputs=outputs, tables=tables, say=found.say,
         outside={**dict(away.differs), **{name: round(efolds, 4) for name, efolds in away.efolds}},
+        accepted_with=list(evidence.accepted_with) if evidence else [],
     )  # fmt: skip

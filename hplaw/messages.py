@@ -192,7 +192,8 @@ class EvaluateRequest(Record, frozen=True, kw_only=True):
 class Evaluation(Record, frozen=True, kw_only=True):
     """What one law says at one point: estimates for its outputs, its status there, and the words of a case that applies.
 
-    `tables` has the outputs that go over categories, by quantity and then by category.
+    `tables` has the outputs that go over categories, by quantity and then by category; `accepted_with` the checks that
+    the law's fit failed and was accepted with.
     """
 
     law: str
@@ -201,6 +202,7 @@ class Evaluation(Record, frozen=True, kw_only=True):
     tables: dict[str, dict[str, Estimate]] = {}
     say: str | None = None
     outside: dict[str, float | str] = {}
+    accepted_with: list[str] = []
 
 
 class LawSummary(Record, frozen=True, kw_only=True):

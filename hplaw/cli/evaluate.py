@@ -89,6 +89,8 @@ def _page(answer: Evaluation) -> str:
     for name, distance in answer.outside.items():
         far = distance if isinstance(distance, str) else f"{number(distance, digits=2)} e-folds"
         page.text(f"outside the domain in {name}: {far}")
+    if answer.accepted_with:
+        page.text(f"accepted although its fit failed: {'; '.join(answer.accepted_with)}")
     return str(page)
 
 

@@ -132,6 +132,23 @@ def test_a_fit_that_is_stopped_leaves_nothing_and_says_so(
     assert list(tmp_path.rglob("*")) == []
 
 
+def test_what_was_accepted_all_the_same_is_said_in_every_answer(
+    fitted: Fitted, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    verdict = Verdict(failed=["its noise is unlike the data"])
+    write_folder(tmp_path / "toy", fitted, verdict, data="runs.csv", sha256="", accept=True)
+    laws = ["--laws", str(tmp_path)]
+    asked = ["--params", "1e9", "--tokens", "1e10", "--want", "loss", "--law", "toy", *laws]
+    for words in (
+        ["evaluate", "toy", "--set", "n_params=1e9", "tokens=1e10", *laws],
+        ["recommend", *asked],
+        ["recommend", *asked, "--json"],
+    ):
+        assert main(words) == 0, words
+        said = " ".join(capfd.readouterr().out.split())
+        assert "its noise is unlike the data" in said, words
+
+
 def test_what_a_killed_write_leaves_behind_is_no_law(fitted: Fitted, tmp_path: Path) -> None:
     """A folder under its temporary name, as a kill in the midst of writing leaves it, is not looked into."""
     write_folder(tmp_path / "toy", fitted, Verdict(), data="runs.csv", sha256="")

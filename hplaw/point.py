@@ -204,7 +204,7 @@ def point(law: Law, known: Mapping[str, Any]) -> Point:
     values, program = _settled(law)
     environment = Environment(values, program.lets)
     try:
-        _bind(law, known, environment)
+        bind(law, known, environment)
         for case in program.cases:
             if case.holds(environment):
                 return Point(law, case.status, case.say, environment)
@@ -236,7 +236,7 @@ def closed_form(law: Law, known: Mapping[str, Any]) -> dict[str, float] | None:
     values, program = _settled(law)
     environment = Environment(values, program.lets)
     try:
-        _bind(law, {**known, **dict.fromkeys(law.chosen, 1.0)}, environment)
+        bind(law, {**known, **dict.fromkeys(law.chosen, 1.0)}, environment)
         for name in law.chosen:
             del environment[name]
         found = {name: float(form(environment)) for name, form in program.optimum.items()}
@@ -245,7 +245,7 @@ def closed_form(law: Law, known: Mapping[str, Any]) -> dict[str, float] | None:
     return found if all(math.isfinite(value) and value > 0 for value in found.values()) else None
 
 
-def _bind(law: Law, known: Mapping[str, Any], environment: Environment) -> None:
+def bind(law: Law, known: Mapping[str, Any], environment: Environment) -> None:
     """Put a law's inputs into its environment, last those that follow from the others.
 
     **Raises:** `QueryError` naming the input that is not known; `Undefined` where a stand-in has no value.

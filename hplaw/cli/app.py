@@ -44,6 +44,8 @@ COMMANDS = (
     ("intrinsic-dimension", "intrinsic:intrinsic_dimension", "Measure how many random directions a task needs.", "--width 32"),
     ("doctor", "doctor:doctor", "Say what is installed, found and missing.", ""),
     ("fit", "fit:fit", "Fit a law to runs.", "pretrain-surface --data runs.csv --to my-law"),
+    ("influence", "influence:influence", "Work out which runs decide a fitted law.", "my-law --data runs.csv"),
+    ("explain", "influence:explain", "Say which runs decide a recommendation.", "--params 7B --tokens 1.4T"),
     ("sweep plan", "sweep:plan", "Say what a sweep would cost.", "sweep.toml"),
     ("sweep run", "sweep:run", "Train what a sweep asks for.", "sweep.toml --to runs"),
     ("sweep resume", "sweep:resume", "Go on with a sweep that was cut off.", "runs"),

@@ -51,99 +51,126 @@ def silent(share: float, words: str) -> None:
     """Report nothing."""
 
 
-def sample(
-    density: Density, normal: Normal, weights: Array, *, chains: int = 4, draws: int = 750, warmup: int | None = None,
-    seed: int = 0, adapt: bool = False, accept: float = ACCEPT, progress: Progress = silent,
-) -> Chains:  # fmt: skip
-    """Return chains of draws.
+class Sampler:
+    """The sampler of one density: compiled at its first run, and run from any normal with any weights.
 
     **Arguments:**
 
-    - `normal`: the normal around the mode, whose factor is the metric.
-    - `weights`: of each run.
-    - `warmup`: iterations before the draws; chosen when left out.
-    - `adapt`: whether a dense metric is adapted during the warm-up.
+    - `before`: iterations before the draws.
+    - `adapt`: whether a dense metric is adapted during them.
     - `accept`: mean acceptance that the step size is set for.
-    - `progress`: told the share done and a word, from this thread.
     """
-    before = warmup if warmup is not None else (ADAPTED_WARMUP if adapt else WARMUP)
-    total = before + draws
-    mode, root, runs = jnp.asarray(normal.mode), jnp.asarray(normal.root), jnp.asarray(weights)
 
-    def potential(x: Any) -> Any:
-        return density.potential(mode + root @ x, runs)
+    def __init__(
+        self, density: Density, *, before: int = WARMUP, adapt: bool = False, accept: float = ACCEPT
+    ) -> None:
+        self.density, self.before, self.adapt, self.accept = density, before, adapt, accept
 
-    start, advance = numpyro.infer.hmc.hmc(potential, algo="NUTS")
-    gradient = jax.jit(jax.value_and_grad(potential))
+        def potential(mode: Any, root: Any, runs: Any) -> Callable[[Any], Any]:
+            return lambda x: density.potential(mode + root @ x, runs)
 
-    def block(state: Any) -> Any:
-        def one(state: Any, _: Any) -> Any:
-            state = advance(state, (), {})
-            return state, (state.z, state.diverging, state.num_steps)
+        def value_and_gradient(x: Any, posed: Any) -> Any:
+            return jax.value_and_grad(potential(*posed))(x)
 
-        return jax.lax.scan(one, state, None, length=_BLOCK)
+        self._start, advance = numpyro.infer.hmc.hmc(potential_fn_gen=potential, algo="NUTS")
 
-    step = jax.jit(block)
+        def block(state: Any, posed: Any) -> Any:
+            def one(state: Any, _: Any) -> Any:
+                state = advance(state, posed, {})
+                return state, (state.z, state.diverging, state.num_steps)
 
-    def begin(chain: int) -> Any:
-        key = jr.key(seed * 1000 + chain)
+            return jax.lax.scan(one, state, None, length=_BLOCK)
+
+        self._step = jax.jit(block)
+        self._gradient = jax.jit(value_and_gradient)
+
+    def _begin(self, posed: Any, key: Any) -> Any:
         place, inner = jr.split(key)
-        x = 0.7 * jr.normal(place, (density.size,))
-        value, slope = gradient(x)
+        x = 0.7 * jr.normal(place, (self.density.size,))
+        value, slope = self._gradient(x, posed)
         for _ in range(20):  # nearer to the mode, until there is something to stand on
             if np.isfinite(value) and np.isfinite(slope).all():
                 break
             x = 0.5 * x
-            value, slope = gradient(x)
+            value, slope = self._gradient(x, posed)
         known = numpyro.infer.util.ParamInfo(x, value, slope)
-        return start(
-            known, before, step_size=0.4, adapt_mass_matrix=adapt, dense_mass=adapt,
-            target_accept_prob=accept, max_tree_depth=_DEPTH, rng_key=inner,
+        return self._start(
+            known, self.before, step_size=0.4, adapt_mass_matrix=self.adapt, dense_mass=self.adapt,
+            target_accept_prob=self.accept, max_tree_depth=_DEPTH, model_args=posed, rng_key=inner,
         )  # fmt: skip
 
-    stop, done = threading.Event(), np.zeros(chains)
+    def run(
+        self, normal: Normal, weights: Array, *, chains: int, draws: int, seed: int = 0, progress: Progress = silent
+    ) -> Chains:  # fmt: skip
+        """Return chains of draws.
 
-    def run(chain: int) -> tuple[Array, int, float]:
-        with double_precision():
-            state = begin(chain)
-            found: list[Array] = []
-            diverged, steps = 0, 0.0
-            for first in range(0, total, _BLOCK):
-                if stop.is_set():
-                    break
-                state, (z, diverging, count) = step(state)
-                found.append(np.asarray(z))
-                late = np.arange(first, first + _BLOCK) >= before
-                late &= np.arange(first, first + _BLOCK) < total
-                diverged += int(np.asarray(diverging)[late].sum())
-                steps += float(np.asarray(count)[late].sum())
-                done[chain] = min(first + _BLOCK, total)
-            return np.concatenate(found), diverged, steps
+        **Arguments:**
 
-    began = time.monotonic()
-    with ThreadPoolExecutor(min(THREADS, chains)) as pool:
-        jobs = [pool.submit(run, chain) for chain in range(chains)]
-        try:
-            while wait(jobs, timeout=0.5).not_done:
-                share = float(done.sum()) / (total * chains)
-                progress(share, _time_left(share, time.monotonic() - began))
-        except BaseException:
-            stop.set()
-            raise
-    results = [job.result() for job in jobs]
-    x = np.stack([found[before:total] for found, _, _ in results])
-    steps = sum(count for _, _, count in results) / (chains * draws)
-    word = (
-        "a dense metric adapted over the warm-up"
-        if adapt
-        else "a dense metric from the Hessian at the mode"
-    )
-    return Chains(
-        draws=normal.mode + x @ normal.root.T,
-        divergences=sum(diverged for _, diverged, _ in results),
-        steps=steps,
-        sampler=f"NUTS, {chains} chains of {draws} draws after {before}, {word}, seed {seed}",
-    )
+        - `normal`: the normal around the mode, whose factor is the metric.
+        - `weights`: of each run.
+        - `progress`: told the share done and a word, from this thread.
+        """
+        before, total = self.before, self.before + draws
+        posed = jnp.asarray(normal.mode), jnp.asarray(normal.root), jnp.asarray(weights)
+        stop, done = threading.Event(), np.zeros(chains)
+
+        def run(chain: int) -> tuple[Array, int, float]:
+            with double_precision():
+                state = self._begin(posed, jr.key(seed * 1000 + chain))
+                found: list[Array] = []
+                diverged, steps = 0, 0.0
+                for first in range(0, total, _BLOCK):
+                    if stop.is_set():
+                        break
+                    state, (z, diverging, count) = self._step(state, posed)
+                    found.append(np.asarray(z))
+                    late = np.arange(first, first + _BLOCK) >= before
+                    late &= np.arange(first, first + _BLOCK) < total
+                    diverged += int(np.asarray(diverging)[late].sum())
+                    steps += float(np.asarray(count)[late].sum())
+                    done[chain] = min(first + _BLOCK, total)
+                return np.concatenate(found), diverged, steps
+
+        began = time.monotonic()
+        with ThreadPoolExecutor(min(THREADS, chains)) as pool:
+            jobs = [pool.submit(run, chain) for chain in range(chains)]
+            try:
+                while wait(jobs, timeout=0.5).not_done:
+                    share = float(done.sum()) / (total * chains)
+                    progress(share, _time_left(share, time.monotonic() - began))
+            except BaseException:
+                stop.set()
+                raise
+        results = [job.result() for job in jobs]
+        x = np.stack([found[before:total] for found, _, _ in results])
+        word = (
+            "a dense metric adapted over the warm-up"
+            if self.adapt
+            else "a dense metric from the Hessian at the mode"
+        )
+        return Chains(
+            draws=normal.mode + x @ normal.root.T,
+            divergences=sum(diverged for _, diverged, _ in results),
+            steps=sum(count for _, _, count in results) / (chains * draws),
+            sampler=f"NUTS, {chains} chains of {draws} draws after {before}, {word}, seed {seed}",
+        )
+
+
+def sample(
+    density: Density, normal: Normal, weights: Array, *, chains: int = 4, draws: int = 750, warmup: int | None = None,
+    seed: int = 0, adapt: bool = False, accept: float = ACCEPT, progress: Progress = silent,
+) -> Chains:  # fmt: skip
+    """Return chains of draws from a density that is sampled once.
+
+    **Arguments:**
+
+    - `warmup`: iterations before the draws; chosen when left out.
+
+    The others are those of `Sampler` and of its `run`.
+    """
+    before = warmup if warmup is not None else (ADAPTED_WARMUP if adapt else WARMUP)
+    sampler = Sampler(density, before=before, adapt=adapt, accept=accept)
+    return sampler.run(normal, weights, chains=chains, draws=draws, seed=seed, progress=progress)
 
 
 def _time_left(share: float, elapsed: float) -> str:

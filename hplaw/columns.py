@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools as ft
+import math
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from hplaw.choose import choose_rows, chunks, rows_of
 from hplaw.domain import domain
+from hplaw.expression.backends import Undefined
 from hplaw.expression.compile import Function
 from hplaw.gaussian import NORMAL_QUANTILES, closed, log_deviation
 from hplaw.interval import WIDEST, Run, drawn_inputs, followers, quantiles, stretch_of
@@ -103,7 +105,8 @@ def ask_column(law: Law, known: Mapping[str, Any], outside: Array, *, intervals:
     found, transfers = dict(chosen.intervals), dict(chosen.transfers)
     if intervals and (scenarios(law).uncertain or drawn):
         decided = law.spec.decision.minimise if law.spec.decision else None
-        for name in [name for name in values if name not in chosen.intervals]:
+        told = [name for name, value in values.items() if np.isfinite(value).any()]
+        for name in [name for name in told if name not in chosen.intervals]:
             found.update(_interval(law, name, values, bound, drawn, wider, chosen.lets))
             if scenarios(law).transfer and name != decided:
                 transfers.update(
@@ -170,7 +173,10 @@ def _cases(law: Law, environment: Environment, size: int) -> tuple[Mask, NDArray
 
 
 def _row_values(output: Any, environment: Environment, size: int) -> Array:
-    value = output(environment)
+    try:
+        value = output(environment)
+    except Undefined:  # a table without the category of these rows
+        value = math.nan
     return np.array(np.broadcast_to(np.asarray(value, dtype=np.float64), (size,)))
 
 
@@ -203,10 +209,10 @@ def _interval(
         with np.errstate(all="ignore"):
             samples = np.asarray(run.output(name) * noise)
         levels[part] = quantiles(np.broadcast_to(samples, (len(value[part]), samples.shape[-1])))
+    # what no scenario moves, or moves out of all bounds, has no interval
+    known = np.isfinite(levels).all(axis=1) & (levels[:, 0] < levels[:, -1])
     if drawn.fitted and not transfer and not follows:
-        values[name] = value = levels[:, 2].copy()
-    low, high = levels[:, 0].copy(), levels[:, -1].copy()
-    # what no scenario moves has no interval
-    low[~(np.isfinite(low + high + value) & (low < high))] = np.nan
-    high[np.isnan(low)] = np.nan
+        there = known & (levels[:, 2] > 0) if name in positive_outputs(law) else known
+        values[name] = np.where(there, levels[:, 2], value)
+    low, high = (np.where(known, levels[:, side], np.nan) for side in (0, -1))
     return {name: (low, high)}

@@ -200,7 +200,7 @@ def read_table(name: str, table: Mapping[str, Any], indices: Mapping[str, tuple[
 
     if set(table) >= {"over", "values"}:
         values = table["values"]
-        if set(table) != {"over", "values"} or table["over"] not in indices:
+        if set(table) != {"over", "values"} or table["over"] not in list(indices):
             fail(
                 "a table over an index has 'over' (an index of this law) and 'values', nothing else"
             )

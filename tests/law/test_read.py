@@ -348,6 +348,7 @@ def test_tables_come_in_four_forms(formula: str, value: float) -> None:
         ('x = [1, 2]\ny = [1, 2]\nin = "sqrt"', "in = 'log' or 'linear'"),
         ("x = [1, 2]\ny = [1, 2]\nz = 1", "a table by number has x, y"),
         ("x = [1, inf]\ny = [1, 2]", "two or more numbers"),
+        ("over = { a = 1 }\nvalues = [1, 2]", "a table over an index has 'over'"),
         (f"x = [1, 1{'0' * 400}]\ny = [1, 2]", "two or more numbers"),
         ('over = "layer"\nvalues = [1]', "values must be 2 numbers"),
         ('over = "layers"\nvalues = [1, 2]', "'over' (an index of this law)"),

@@ -114,7 +114,7 @@ def _infer_name(node: Name, scope: Scope) -> tuple[Type, frozenset[str]]:
 
 def _infer_item(node: Item, scope: Scope) -> tuple[Type, frozenset[str]]:
     symbol = scope.symbols.get(node.name)
-    if symbol is None or (symbol.kind is not Kind.TABLE and not symbol.indices):
+    if symbol is None or symbol.kind is Kind.INDEX or not (symbol.indices or symbol.keys):
         _fail(node, f"'{node.name}' has no entries to pick from{nearest(node.name, scope.symbols)}")
         raise AssertionError
     wanted = len(symbol.indices) or symbol.keys

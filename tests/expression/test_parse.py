@@ -317,6 +317,7 @@ def test_a_formula_has_a_type_and_free_indices(text: str, kind: Type, free: str)
         ("w[other]", "'w' goes over 'k', not over 'other'"),
         ("x[a]", "'x' has no entries to pick from"),
         ("z[a]", "'z' has no entries"),
+        ("k[a]", "'k' has no entries to pick from"),
         ("interp(x, table)", "interp needs the name of a table with x and y"),
         ("interp(x, 1)", "interp needs the name of a table"),
         ("interp(kind, curve)", "interp needs a number"),

@@ -50,6 +50,11 @@ class Diagnostics(msgspec.Struct, frozen=True):
             found.append(f"{self.divergences} divergent transitions")
         return found
 
+    @property
+    def only_diverged(self) -> bool:
+        """Return whether divergences are all that is wrong."""
+        return bool(self.divergences) and len(self.failed()) == 1
+
 
 class Fitted(msgspec.Struct, frozen=True, kw_only=True):
     """A law fitted to runs.
@@ -168,8 +173,8 @@ def _sample(
     """Return chains with the metric of the mode; where those fail, with shorter steps, and then with an adapted metric."""
     best: tuple[Chains, Diagnostics] | None = None
     for adapt, accept in ((False, ACCEPT), (False, CAREFUL), (True, CAREFUL)):
-        if accept == CAREFUL and not adapt and best is not None and not best[1].divergences:
-            continue  # steps are short enough; it is the metric that is at fault
+        if accept == CAREFUL and not adapt and best is not None and not best[1].only_diverged:
+            continue  # shorter steps alone do not mend it; it is the metric that is at fault
         found = sample(
             density, normal, weights, chains=chains, draws=draws, warmup=warmup, seed=seed, adapt=adapt, accept=accept,
             progress=progress,

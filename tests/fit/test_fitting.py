@@ -8,7 +8,7 @@ import pytest
 
 from hplaw.catalogue import load_catalogue
 from hplaw.errors import DataError, FitError
-from hplaw.fit.fitting import Fitted, fit_law
+from hplaw.fit.fitting import Diagnostics, Fitted, fit_law
 from hplaw.fit.judge import Left, estimate_discrepancy, judge
 from hplaw.fit.smooth import smooth
 from hplaw.fit.write import Verdict, write_folder
@@ -153,3 +153,9 @@ def test_the_discrepancy_is_what_errors_have_beyond_their_foretold_spread() -> N
     assert estimate_discrepancy(left[:3]) is None
     exact = [msgspec.structs.replace(item, measured=np.zeros(2)) for item in left[:9]]
     assert np.linalg.eigvalsh(estimate_discrepancy(exact)).min() >= 0
+
+
+def test_shorter_steps_are_tried_only_where_divergences_are_all_that_is_wrong() -> None:
+    assert Diagnostics(r_hat=1.002, ess=900.0, divergences=2).only_diverged
+    assert not Diagnostics(r_hat=1.002, ess=190.0, divergences=2).only_diverged
+    assert not Diagnostics(r_hat=1.002, ess=900.0, divergences=0).only_diverged

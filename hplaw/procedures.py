@@ -1,6 +1,7 @@
 """Procedures: what a formula cannot say, named by a law file and found here, never planned with.
 
-A name stands for `module:function`, loaded when it is called, so that the registry costs nothing.
+A name stands for `module:function`, loaded when it is called, so that the registry costs nothing and may name what only
+an extra brings. Those that shipped laws call are there from the start.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 @ft.cache
 def _registry() -> dict[str, str]:
-    return {}
+    return {"spectrum.largest_stable_rate": "hplaw_experiments.spectrum:largest_stable_rate"}
 
 
 def register(name: str, target: str) -> None:

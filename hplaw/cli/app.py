@@ -41,6 +41,7 @@ COMMANDS = (
     ("classify", "parametrize:classify", "Say what exponents in width do: kernel or feature learning.", "--a=-1/2,0,1/2 --b 1/2,1/2,1/2 --c 0"),
     ("schedule", "schedule:schedule", "Show a schedule of the learning rate and its area.", "cosine --steps 10k --lr 3e-4 --plot cosine.svg"),
     ("coordinate-check", "coordinate:coordinate_check", "Check that activations keep their size at every width.", "--model mlp --parametrization mup"),
+    ("spectrum", "spectrum:spectrum", "Measure the curvature of batches and the largest stable rate.", "--width 64 --batches 4 16 64 256"),
     ("intrinsic-dimension", "intrinsic:intrinsic_dimension", "Measure how many random directions a task needs.", "--width 32"),
     ("doctor", "doctor:doctor", "Say what is installed, found and missing.", ""),
     ("fit", "fit:fit", "Fit a law to runs.", "pretrain-surface --data runs.csv --to my-law"),

@@ -66,7 +66,7 @@ def three_cells(found: Sequence[Any], catalogue: Any) -> list[dict[str, Any]]:
         scores = {rival: score(lists, tell, batch=batch) for rival, tell in rivals.items()}
         quantities = ("peak_lr", "batch_tokens") if batch else ("peak_lr",)
         for i, quantity in enumerate(quantities):
-            what = f"{name}, {plural(len(told.rate), "cell")} from 3 each: {quantity}"
+            what = f"{name}, {plural(len(told.rate), 'cell')} from 3 each: {quantity}"
             most = (MOST_RATE, MOST_BATCH)[i]
             rows += [
                 row(f"{what}, median factor", told.factors()[i], "1", most=most),

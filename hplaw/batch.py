@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hplaw.catalogue import Catalogue
 from hplaw.choose import NeedsSearch, in_rows
 from hplaw.columns import Column, Columns, ask_column, followed
-from hplaw.derive import route_of
+from hplaw.derive import derive, route_of
 from hplaw.errors import HplawError
 from hplaw.law import Law
 from hplaw.messages import BriefEstimate, BriefRecommendation, Query
@@ -109,7 +109,10 @@ def _columns(
         name: value if isinstance(value, str) else np.array([q.known[name] for _, q in rows])
         for name, value in question.known.items()
     }
-    walk = _Walk(route, [q for _, q in rows], known)
+    words = _words(route, question, catalogue)
+    if words is None:
+        return None
+    walk = _Walk(route, [q for _, q in rows], known | words)
     # what overflows or vanishes in one row is said of that row, as of a question alone
     with np.errstate(all="ignore"):
         try:
@@ -117,6 +120,23 @@ def _columns(
         except NeedsSearch:
             return None
         return walk.results(catalogue)
+
+
+def _words(route: Route, question: Question, catalogue: Catalogue) -> dict[str, str] | None:
+    """Return the categories that a route derives, where these follow from categories alone, which rows share.
+
+    None where they do not, or are wanted themselves.
+    """
+    slots = [slot for slot in route.slots if slot.quantity not in question.known]
+    slots = [s for s in slots if s.candidates[0].law.quantity(s.quantity).categorical]
+    if not slots:
+        return {}
+    laws = [candidate.law for slot in slots for candidate in slot.candidates]
+    numbers = any(not law.quantity(name).categorical for law in laws for name in law.inputs)
+    if numbers or any(slot.quantity in question.want for slot in slots):
+        return None
+    found = derive(question, catalogue).known
+    return {slot.quantity: found[slot.quantity] for slot in slots if slot.quantity in found}
 
 
 def _plain(law: Law) -> bool:

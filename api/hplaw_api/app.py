@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 from litestar import Litestar
 from litestar.datastructures import State
 
-from hplaw_api import docs, health, laws, recommendations, worked
+from hplaw_api import docs, energy, health, laws, recommendations, worked
 from hplaw_api.desk import Desk
 from hplaw_api.gate import Gate
 from hplaw_api.metrics import Metrics
@@ -53,6 +53,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
             worked.classify,
             worked.schedule,
             worked.transfer,
+            energy.energy,
+            energy.hardware,
+            energy.frontier,
             laws.theory,
             health.live,
             health.ready,

@@ -46,6 +46,8 @@ _ABC = {
 }
 _RUN = {"schedule": "cosine", "total_steps": 1000, "given": {"warmup_steps": 100}, "points": 11}
 _BATCHES = {"peak_lr": 3e-4, "batch_tokens": 256, "to_batch_tokens": 2048, "optimizer": "adamw"}
+_DRAW = {"n_params": 7e10, "tokens": 1.5e13, "hardware": ["h100-sxm"], "precision": ["bf16", "fp8"], "country": "US"}  # fmt: skip
+_BUDGET = {"hardware": "h100-sxm", "energy_kwh": 10000}
 _POINT = {"given": {"n_params": 1e9, "tokens": 1e11}}
 
 _ADDRESS: Schema = {
@@ -136,6 +138,23 @@ def operations(query: Schema) -> tuple[Operation, ...]:
                 {"name": "quantity", "in": "path", "required": True, "description": "a quantity", "schema": reference("Quantity")},
             ),
             reply=reference("Theory"), errors=(422,), tagged=True,
+        ),
+        Operation(
+            path="/v1/energy", method="post", name="energy", tag="energy",
+            summary="Say what a run takes in hours, energy and carbon, on accelerators and in precisions side by side",
+            body=reference("EnergyRequest"), example=_DRAW, reply=reference("EnergyReply"),
+            errors=(404, 408, 409, 413, 422, 503),
+        ),
+        Operation(
+            path="/v1/hardware", method="get", name="listHardware", tag="energy",
+            summary="List accelerators: peak by precision, memory, bandwidth, board power, how far that was checked",
+            reply={"type": "array", "items": reference("HardwareRecord")}, errors=(404,), tagged=True,
+        ),
+        Operation(
+            path="/v1/frontier", method="post", name="frontier", tag="energy",
+            summary="Say which size and how many tokens reach the least loss within a budget of energy, hours, money or time",
+            body=reference("FrontierRequest"), example=_BUDGET, reply=reference("Frontier"),
+            errors=(404, 408, 409, 413, 422, 503),
         ),
         Operation(
             path="/v1/parametrize", method="post", name="parametrize", tag="theory",

@@ -12,6 +12,13 @@ import msgspec
 from hplaw.abc_regime import ROLES
 from hplaw.batch_transfer import may_be_given
 from hplaw.catalogue import Catalogue
+from hplaw.energy_messages import (
+    EnergyReply,
+    EnergyRequest,
+    Frontier,
+    FrontierRequest,
+    HardwareRecord,
+)
 from hplaw.layer_messages import AbcReply, AbcRequest, LayerTable, ParametrizeRequest
 from hplaw.listing import STATUSES, known_quantities
 from hplaw.messages import (
@@ -44,8 +51,13 @@ _RECORDS = (
     AbcRequest,
     BatchReply,
     BatchRequest,
+    EnergyReply,
+    EnergyRequest,
     EvaluateRequest,
     Evaluation,
+    Frontier,
+    FrontierRequest,
+    HardwareRecord,
     Health,
     LawRecord,
     LawSummary,
@@ -141,7 +153,24 @@ def components(catalogue: Catalogue) -> dict[str, Schema]:
     for name in ("precision", "hardware"):
         asked[name] = {"anyOf": [_named(words[name]), {"type": "null"}], "default": None}
     _narrow_theory(found, catalogue)
+    _narrow_energy(found, words)
     return found
+
+
+def _narrow_energy(found: dict[str, Schema], words: Mapping[str, Quantity]) -> None:
+    """Write the words of accelerators, precisions and countries into the requests of energy."""
+    named = {name: _named(words[name]) for name in ("hardware", "precision", "country")}
+    for record in ("EnergyRequest", "FrontierRequest"):
+        asked = found[record]["properties"]
+        asked["country"] = {"anyOf": [named["country"], {"type": "null"}], "default": None}
+        asked["given"] = reference("Given")
+    several: Schema = {"type": "array", "maxItems": 8, "default": []}
+    asked = found["EnergyRequest"]["properties"]
+    asked |= {name: {**several, "items": named[name]} for name in ("hardware", "precision")}
+    asked["model"] = found["Query"]["properties"]["model"]
+    asked = found["FrontierRequest"]["properties"]
+    asked |= {"hardware": named["hardware"], "precision": {**named["precision"], "default": "bf16"}}
+    asked["law"] = {**ADDRESS, "default": "pretrain-loss"}
 
 
 def _narrow_theory(found: dict[str, Schema], catalogue: Catalogue) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from hplaw.energy_messages import EnergyReply, Frontier, HardwareRecord
 from hplaw.layer_messages import AbcReply, LayerTable
 from hplaw.messages import (
     BriefRecommendation,
@@ -70,6 +71,18 @@ class AbstractClient(abc.ABC):
 
         **Raises:** `QueryError` for a quantity that does not exist.
         """
+
+    @abc.abstractmethod
+    def energy(self, **fields: Any) -> EnergyReply:
+        """Return what a run takes on accelerators and in precisions: the fields of an `EnergyRequest` by name."""
+
+    @abc.abstractmethod
+    def hardware(self) -> list[HardwareRecord]:
+        """Return the accelerators that are known."""
+
+    @abc.abstractmethod
+    def frontier(self, **fields: Any) -> Frontier:
+        """Return what a budget buys: the fields of a `FrontierRequest` by name."""
 
     @abc.abstractmethod
     def parametrize(self, **fields: Any) -> LayerTable:

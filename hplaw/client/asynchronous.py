@@ -9,6 +9,7 @@ from typing import Any, Self, final
 
 from hplaw.client import calls
 from hplaw.client.http import checked_url, request_headers, unanswered
+from hplaw.energy_messages import EnergyReply, Frontier, HardwareRecord
 from hplaw.layer_messages import AbcReply, LayerTable
 from hplaw.messages import (
     BriefRecommendation,
@@ -96,6 +97,18 @@ class AsyncClient:
     async def theory(self, quantity: str) -> Theory:
         """Return what every rule says of a quantity: direction, exponent, assumptions, agreement and conflict."""
         return await self._send(calls.theory_call(quantity))
+
+    async def energy(self, **fields: Any) -> EnergyReply:
+        """Return what a run takes on accelerators and in precisions: the fields of an `EnergyRequest` by name."""
+        return await self._send(calls.energy_call(fields))
+
+    async def hardware(self) -> list[HardwareRecord]:
+        """Return the accelerators that are known."""
+        return await self._send(calls.hardware_call())
+
+    async def frontier(self, **fields: Any) -> Frontier:
+        """Return what a budget buys: the fields of a `FrontierRequest` by name."""
+        return await self._send(calls.frontier_call(fields))
 
     async def parametrize(self, **fields: Any) -> LayerTable:
         """Return what layers become in a wider or deeper model: the fields of a `ParametrizeRequest` by name."""

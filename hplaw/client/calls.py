@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from hplaw.energy_messages import EnergyReply, Frontier, HardwareRecord
 from hplaw.errors import ClientError, LawNotFound, QueryError
 from hplaw.layer_messages import AbcReply, LayerTable
 from hplaw.messages import (
@@ -129,6 +130,21 @@ def theory_call(quantity: str) -> Call:
         message = f"'{quantity[:80]}' is no quantity; give a name such as peak_lr"
         raise QueryError(message, field="quantity")
     return Call(method="GET", path=f"/v1/theory/{quantity}", kind=Theory)
+
+
+def energy_call(fields: Mapping[str, Any]) -> Call:
+    """Return the call that asks what a run takes."""
+    return Call(method="POST", path="/v1/energy", kind=EnergyReply, body=to_json(fields))
+
+
+def hardware_call() -> Call:
+    """Return the call that lists accelerators."""
+    return Call(method="GET", path="/v1/hardware", kind=list[HardwareRecord])
+
+
+def frontier_call(fields: Mapping[str, Any]) -> Call:
+    """Return the call that asks what a budget buys."""
+    return Call(method="POST", path="/v1/frontier", kind=Frontier, body=to_json(fields))
 
 
 def parametrize_call(fields: Mapping[str, Any]) -> Call:

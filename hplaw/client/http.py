@@ -9,6 +9,7 @@ from typing import Any, final
 
 from hplaw.client import calls
 from hplaw.client.abstract import AbstractClient
+from hplaw.energy_messages import EnergyReply, Frontier, HardwareRecord
 from hplaw.errors import ClientError
 from hplaw.layer_messages import AbcReply, LayerTable
 from hplaw.messages import (
@@ -117,6 +118,18 @@ class Client(AbstractClient):
     def theory(self, quantity: str) -> Theory:
         """Return what every rule says of a quantity: direction, exponent, assumptions, agreement and conflict."""
         return self._send(calls.theory_call(quantity))
+
+    def energy(self, **fields: Any) -> EnergyReply:
+        """Return what a run takes on accelerators and in precisions: the fields of an `EnergyRequest` by name."""
+        return self._send(calls.energy_call(fields))
+
+    def hardware(self) -> list[HardwareRecord]:
+        """Return the accelerators that are known."""
+        return self._send(calls.hardware_call())
+
+    def frontier(self, **fields: Any) -> Frontier:
+        """Return what a budget buys: the fields of a `FrontierRequest` by name."""
+        return self._send(calls.frontier_call(fields))
 
     def parametrize(self, **fields: Any) -> LayerTable:
         """Return what layers become in a wider or deeper model: the fields of a `ParametrizeRequest` by name."""

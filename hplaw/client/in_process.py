@@ -9,6 +9,13 @@ from typing import Any, final
 from hplaw.client import calls
 from hplaw.client.abstract import AbstractClient
 from hplaw.decoding import decode
+from hplaw.energy_messages import (
+    EnergyReply,
+    EnergyRequest,
+    Frontier,
+    FrontierRequest,
+    HardwareRecord,
+)
 from hplaw.layer_messages import AbcReply, AbcRequest, LayerTable, ParametrizeRequest
 from hplaw.listing import health, known_quantities, law_record, list_laws
 from hplaw.messages import (
@@ -94,6 +101,24 @@ class LocalClient(AbstractClient):
 
         calls.theory_call(quantity)  # refuses here what it would refuse to send
         return theory(self._catalogue, quantity)
+
+    def energy(self, **fields: Any) -> EnergyReply:
+        """Return what a run takes on accelerators and in precisions: the fields of an `EnergyRequest` by name."""
+        from hplaw.energy import energy
+
+        return energy(decode(calls.to_json(fields), EnergyRequest), self._catalogue)
+
+    def hardware(self) -> list[HardwareRecord]:
+        """Return the accelerators that are known."""
+        from hplaw.energy import hardware_records
+
+        return hardware_records(self._catalogue)
+
+    def frontier(self, **fields: Any) -> Frontier:
+        """Return what a budget buys: the fields of a `FrontierRequest` by name."""
+        from hplaw.frontier import frontier
+
+        return frontier(decode(calls.to_json(fields), FrontierRequest), self._catalogue)
 
     def parametrize(self, **fields: Any) -> LayerTable:
         """Return what layers become in a wider or deeper model: the fields of a `ParametrizeRequest` by name."""

@@ -1,0 +1,132 @@
+"""Time, energy and carbon of one run on several accelerators and in several precisions, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hplaw.catalogue import Catalogue
+from hplaw.energy_messages import (
+    MOST_CASES,
+    EnergyCase,
+    EnergyReply,
+    EnergyRequest,
+    HardwareRecord,
+)
+from hplaw.errors import QueryError, nearest
+from hplaw.hardware import ALIASES, canonical
+from hplaw.messages import Citation, Query, Scalar
+from hplaw.recommendation import recommend
+
+
+WANT = (
+    "accelerator_hours", "power_w", "energy_j", "energy_kwh", "board_energy_kwh", "system_energy_kwh", "site_energy_kwh",
+)  # fmt: skip
+OWN = ("peak_flop_per_s", "memory_bytes_per_s", "accelerator_generation", "board_power_w")
+"""What describes an accelerator of one's own."""
+PRECISIONS = ("bf16", "fp16", "fp32")
+"""What is taken where no precision is named: the first that the accelerator has."""
+CHECKED = ("looked up", "looked up in part", "from memory")
+_MARKS = ("_class_name", "_diffusers_version")
+"""Keys of the configurations of diffusion models."""
+
+
+def energy(request: EnergyRequest, catalogue: Catalogue) -> EnergyReply:
+    """Return what a run takes on each accelerator in each precision.
+
+    **Raises:** `QueryError` where no case can be told, with the reason of the first; for an accelerator that is not
+    known, and for a model that is no language model.
+    """
+    _refuse_others(request)
+    table = catalogue.get("accelerators").spec.tables["peak"]
+    cases: list[EnergyCase] = []
+    citations: dict[str, Citation] = {}
+    names: list[str | None] = [known_hardware(name, catalogue) for name in request.hardware] or [
+        None
+    ]
+    for hardware in names:
+        for precision in request.precision or [_first_precision(hardware, table)]:
+            case, sources = _case(request, hardware, precision, catalogue)
+            cases.append(case)
+            citations |= {source.law: source for source in sources}
+    if all(case.reason for case in cases):
+        first = cases[0]
+        raise QueryError(str(first.reason), field="hardware")
+    return EnergyReply(cases=cases, citations=list(citations.values()))
+
+
+def _refuse_others(request: EnergyRequest) -> None:
+    if request.model is not None and any(mark in request.model for mark in _MARKS):
+        message = "model: this is the configuration of a diffusion model; the laws of energy were fitted to language models alone"
+        raise QueryError(message, field="model")
+    size = max(len(request.hardware), 1) * max(len(request.precision), 1)
+    if size > MOST_CASES:
+        message = f"{size} cases are too many; compare at most {MOST_CASES}"
+        raise QueryError(message, field="hardware")
+    if not request.hardware and not any(name in request.given for name in OWN):
+        message = f"hardware is not given; name an accelerator, for example h100-sxm, or give {', '.join(OWN)}"
+        raise QueryError(message, field="hardware")
+
+
+def known_hardware(name: str, catalogue: Catalogue) -> str:
+    """Return the short name of an accelerator.
+
+    **Raises:** `QueryError` for one that is not known, with the nearest name.
+    """
+    table: Mapping[str, Any] = catalogue.get("accelerators").spec.tables["peak"]
+    short = canonical(name)
+    if short not in table:
+        message = f"'{name}' is no accelerator that is known{nearest(short, table)}; 'hplaw hardware' lists them, and an own one is given by {', '.join(OWN)}"
+        raise QueryError(message, field="hardware")
+    return short
+
+
+def _first_precision(hardware: str | None, table: Mapping[str, Any]) -> str:
+    has: Mapping[str, float] = table.get(hardware, {}) if hardware else {}
+    return next((name for name in PRECISIONS if name in has), PRECISIONS[0])
+
+
+def _case(
+    request: EnergyRequest, hardware: str | None, precision: str, catalogue: Catalogue
+) -> tuple[EnergyCase, list[Citation]]:
+    given: dict[str, Scalar] = dict(request.given)
+    if request.country is not None:
+        given["country"] = request.country
+    if hardware is None:
+        given.setdefault("accelerator_generation", "other")
+    query = Query(
+        n_params=request.n_params, n_active_params=request.n_active_params, tokens=request.tokens, hardware=hardware,
+        precision=precision, devices=request.devices, model=request.model, given=given,
+        want=[*WANT, *(["duration_s"] if request.devices is not None else []), "carbon_kg"],
+    )  # fmt: skip
+    found = recommend(query, catalogue)
+    reason = None
+    if found.answers["energy_j"].value is None:
+        reason = found.answers["energy_j"].reason
+    case = EnergyCase(
+        hardware=hardware, precision=precision, answers=found.answers, warnings=found.warnings, reason=reason
+    )  # fmt: skip
+    return case, found.citations
+
+
+def hardware_records(catalogue: Catalogue) -> list[HardwareRecord]:
+    """Return all accelerators whose figures are known.
+
+    >>> from hplaw.catalogue import load_catalogue
+    >>> next(h for h in hardware_records(load_catalogue()) if h.name == "h100-sxm").board_power_w
+    700.0
+    """
+    law, power = catalogue.get("accelerators"), catalogue.get("accelerator-power")
+    tables: Mapping[str, Any] = law.spec.tables
+    generations = law.namespace.scope.indices["accelerator_generation"]
+    watts: Mapping[str, Any] = power.spec.tables["board_power"]
+    return [
+        HardwareRecord(
+            name=name, aliases=sorted(alias for alias, short in ALIASES.items() if short == name),
+            generation=generations[int(tables["generation"][name])],
+            peak_flop_per_s={precision: float(value) for precision, value in peaks.items()},
+            device_memory_bytes=float(tables["memory"][name]), memory_bytes_per_s=float(tables["bandwidth"][name]),
+            board_power_w=float(watts[name]) if name in watts else None, checked=CHECKED[int(tables["level"][name])],
+        )
+        for name, peaks in tables["peak"].items()
+    ]  # fmt: skip

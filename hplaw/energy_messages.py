@@ -1,0 +1,103 @@
+"""The wire types of time and energy: what `hplaw energy`, `hardware` and `frontier` take and answer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from msgspec import Meta, field
+
+from hplaw.messages import Citation, Estimate, Record, Scalar, Warning
+
+
+MOST_CASES = 64
+"""Accelerators times precisions that one question may compare."""
+
+Size = Annotated[float, Meta(gt=0, le=1e18)]
+Names = Annotated[list[Annotated[str, Meta(min_length=1, max_length=80)]], Meta(max_length=32)]
+
+
+class EnergyRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """What will this run draw: size, data, and the accelerators and precisions to compare.
+
+    `given` takes any other quantity: `seq_len`, `energy_scope`, `tokens_per_device_s`, `measured_board_w`, `pue`,
+    `carbon_g_per_kwh`, or a device of one's own by `peak_flop_per_s`, `memory_bytes_per_s` and `board_power_w`.
+    """
+
+    n_params: Size | None = None
+    n_active_params: Size | None = None
+    tokens: Annotated[float, Meta(gt=0, le=1e22)] | None = None
+    hardware: Names = field(default_factory=list[str])
+    precision: Names = field(default_factory=list[str])
+    devices: Annotated[float, Meta(ge=1, le=1e8)] | None = None
+    country: str | None = None
+    model: dict[str, Any] | None = None
+    given: dict[str, Scalar] = field(default_factory=dict[str, Scalar])
+
+
+class EnergyCase(Record, frozen=True, kw_only=True):
+    """One accelerator in one precision: hours, time, energy and carbon, or the reason why they cannot be told."""
+
+    hardware: str | None
+    precision: str
+    answers: dict[str, Estimate]
+    warnings: list[Warning] = field(default_factory=list[Warning])
+    reason: str | None = None
+
+
+class EnergyReply(Record, frozen=True, kw_only=True):
+    """The cases in the order asked, and the sources of the laws used."""
+
+    cases: list[EnergyCase]
+    citations: list[Citation] = field(default_factory=list[Citation])
+
+
+class HardwareRecord(Record, frozen=True, kw_only=True):
+    """An accelerator: other names, FLOP/s by precision without sparsity, bytes, byte/s, watt, and how far that was checked."""
+
+    name: str
+    aliases: list[str]
+    generation: str
+    peak_flop_per_s: dict[str, float]
+    device_memory_bytes: float
+    memory_bytes_per_s: float
+    board_power_w: float | None
+    checked: str
+
+
+class FrontierRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """A budget of one kind, energy, accelerator-hours, money, or time of so many devices, and the accelerator it is spent on."""
+
+    hardware: str
+    energy_kwh: Size | None = None
+    accelerator_hours: Size | None = None
+    cost: Size | None = None
+    price_per_hour: Annotated[float, Meta(gt=0, le=1e9)] | None = None
+    duration_s: Size | None = None
+    devices: Annotated[float, Meta(ge=1, le=1e8)] | None = None
+    precision: str = "bf16"
+    country: str | None = None
+    given: dict[str, Scalar] = field(default_factory=dict[str, Scalar])
+    points: Annotated[float, Meta(ge=5, le=201)] = 25
+    law: str = "pretrain-loss"
+
+
+class FrontierPoint(Record, frozen=True, kw_only=True):
+    """One way to spend the budget: a size, the tokens that are left for it, and what comes of it."""
+
+    n_params: float
+    tokens: float
+    loss: float
+    loss_low: float | None
+    loss_high: float | None
+    accelerator_hours: float
+    energy_kwh: float | None
+
+
+class Frontier(Record, frozen=True, kw_only=True):
+    """Ways to spend a budget by rising size, and the one of least loss; `near` are the sizes within 0.5 percent of its loss."""
+
+    best: FrontierPoint
+    near: list[float]
+    points: list[FrontierPoint]
+    laws: list[str]
+    warnings: list[Warning] = field(default_factory=list[Warning])

@@ -1,0 +1,67 @@
+"""Metered trainings of single GPUs -> rows of the law `device-energy`, each with the three probes of its workload.
+
+The small probe is the second least batch (the least where there are few), the large one the second largest, both without
+a limit; the third is the large one under the limit nearest to 0.4 of the greatest. The largest batch is never a probe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from hplaw.fit.runs import read_table
+
+
+CAPPED_SHARE = 0.4
+"""Where the third probe's limit lies, as a share of the greatest limit."""
+FEW = 6
+"""Batches below which the least one is the small probe."""
+CELL = ("gpu", "dataset", "network", "optimizer")
+
+
+def read_metered(path: Path | str) -> pl.DataFrame:
+    """Return the configurations that are no probes, as rows of quantities, with `gpu`, `workload` and `largest` beside them.
+
+    **Arguments:**
+
+    - `path`: a table with the columns gpu, dataset, network, optimizer, batch_size, power_limit_w, time_per_epoch_s,
+      energy_per_epoch_j and train_samples; a sample is an epoch where the last is empty, which only scales a workload.
+    """
+    table = read_table(Path(path))
+    samples = pl.col("train_samples").fill_null(1.0)
+    table = table.with_columns(
+        (pl.col("energy_per_epoch_j") / samples).alias("j"),
+        (pl.col("time_per_epoch_s") / samples).alias("s"),
+    )
+    rows: list[dict[str, Any]] = []
+    for _, cell in table.group_by(*CELL, maintain_order=True):
+        rows += _cell(cell)
+    return pl.DataFrame(rows)
+
+
+def _cell(cell: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    most = cell["power_limit_w"].max()
+    free = cell.filter(pl.col("power_limit_w") == most).sort("batch_size")
+    if len(free) < 4:
+        return
+    small = free.row(0 if len(free) < FEW else 1, named=True)
+    large = free.row(len(free) - 2, named=True)
+    here = cell.filter(pl.col("batch_size") == large["batch_size"])
+    nearest = (pl.col("power_limit_w") - CAPPED_SHARE * pl.lit(most)).abs()
+    capped = here.sort(nearest).row(0, named=True)
+    probes = [(p["batch_size"], p["power_limit_w"]) for p in (small, large, capped)]
+    for row in cell.iter_rows(named=True):
+        if (row["batch_size"], row["power_limit_w"]) in probes:
+            continue
+        yield {
+            "gpu": row["gpu"], "workload": f"{row['gpu']} {row['network']} {row['optimizer']}",
+            "largest": row["batch_size"] == free["batch_size"][-1], "free": row["power_limit_w"] == most,
+            "batch_samples": float(row["batch_size"]), "power_limit_w": float(row["power_limit_w"]),
+            "energy_per_sample_j": row["j"], "time_per_sample_s": row["s"],
+            "probe_small_samples": float(small["batch_size"]), "probe_small_j": small["j"], "probe_small_s": small["s"],
+            "probe_large_samples": float(large["batch_size"]), "probe_large_j": large["j"], "probe_large_s": large["s"],
+            "probe_capped_w": float(capped["power_limit_w"]), "probe_capped_j": capped["j"], "probe_capped_s": capped["s"],
+        }  # fmt: skip

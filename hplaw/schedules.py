@@ -199,5 +199,5 @@ def hypergradient_rates(
         given = {"update_product": product, "hypergradient": gathered, "peak_lr": peak_lr, "fedhyper_rate": rate}  # fmt: skip
         _, found = plain_outputs(law, given)
         gathered = found["next_hypergradient"]
-        rates.append(found["learning_rate"])
+        rates.append(found["round_lr"])
     return rates

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from hplaw import recommend
 from hplaw.batch_transfer import transfer
 from hplaw.errors import QueryError
 from hplaw.transfer_messages import Transfer, TransferRequest, TransferRule
@@ -124,3 +125,13 @@ def test_what_is_not_allowed_is_refused_in_one_sentence(
         ask(**{"to_batch_tokens": 1024.0, **fields})
     assert caught.value.field == field
     assert is_one_sentence(caught.value.text)
+
+
+def test_rules_from_batch_to_batch_never_answer_before_fitted_laws() -> None:
+    question = {"n_params": 7e9, "tokens": 1.4e12}
+    rules = {r.law for r in ask(to_batch_tokens=1024).rules}
+    plain = recommend(**question).answers["peak_lr"]
+    assert not rules & {plain.law, *(other.law for other in plain.alternatives)}
+    based = recommend(**question, given={"base_peak_lr": 3e-4, "base_batch_tokens": 1e6}).answers
+    assert (based["peak_lr"].law, based["peak_lr"].value) == (plain.law, plain.value)
+    assert rules & {other.law for other in based["peak_lr"].alternatives}

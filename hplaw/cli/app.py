@@ -26,6 +26,9 @@ DEBUG = "HPLAW_TRACEBACK"
 COMMANDS = (
     ("recommend", "recommend:recommend", "Answer what to train with, and what to expect.", "--params 7B --tokens 1.4T"),
     ("evaluate", "evaluate:evaluate", "Compute what one law says at one point.", "step-law-2025 --set n_params=1e9 tokens=1e11"),
+    ("energy", "energy:energy", "Say what a run takes in hours, energy and carbon.", "--params 70B --tokens 15T --hardware h100-sxm --country US"),
+    ("frontier", "energy:frontier", "Say what a budget of energy, hours or money buys.", "--budget 10MWh --hardware h100-sxm"),
+    ("hardware", "energy:hardware", "List accelerators.", "h100-sxm"),
     ("laws list", "laws:list_laws", "List the laws found.", "--quantity peak_lr"),
     ("laws show", "laws:show", "Show one law: formulas, parameters, domain, source.", "step-law-2025"),
     ("laws check", "laws:check", "Check law files: format, formulas, examples.", "my-law.toml"),

@@ -40,7 +40,7 @@ format: $(VENV)/.stamp-all ## Mend what can be mended by a program
 	$(bin)/ruff check --fix .
 	$(bin)/ruff format .
 
-bench: $(VENV)/.stamp-all ## Measure speed and quality
+bench: $(VENV)/.stamp-bench ## Measure speed and quality
 	$(bin)/python -m benchmarks $(ARGS)
 
 # The wheel is tried where the tree is out of sight: what works here works for who installs it.
@@ -78,3 +78,7 @@ $(VENV)/.stamp-project: pyproject.toml $(VENV)/.stamp-serve
 $(VENV)/.stamp-all: requirements/all.lock $(VENV)/.stamp-project
 	$(bin)/python $(pip) --require-hashes -r requirements/all.lock
 	@touch $@
+
+# PyTorch is compared with where it can be had: without it that comparison is left out.
+$(VENV)/.stamp-bench: requirements/bench.txt $(VENV)/.stamp-all
+	@if $(bin)/python $(pip) -r requirements/bench.txt; then touch $@; else echo "PyTorch cannot be had: it is not compared with"; fi

@@ -11,7 +11,8 @@ import numpy as np
 import jax
 import jax.numpy as jnp
 
-from hplaw_experiments.spec import Trial
+from hplaw_experiments.precision import find_policy
+from hplaw_experiments.spec import Precision, Trial
 
 
 PROBE_S = 0.3
@@ -31,14 +32,21 @@ def rate_here() -> Callable[[Trial], float]:
 
 @ft.cache
 def matmul_rate(rows: int, width: int) -> float:
-    """Return FLOP/s of products `[rows, width] x [width, width]` in fp32, measured over `PROBE_S`."""
-    a = jnp.asarray(np.ones((rows, width), np.float32))
-    b = jnp.asarray(np.eye(width, dtype=np.float32))
+    """Return FLOP/s of products in fp32, measured at the first call for a shape."""
+    return measure_matmul(rows, width)
+
+
+def measure_matmul(rows: int, width: int, precision: Precision = "fp32") -> float:
+    """Return FLOP/s of products `[rows, width] x [width, width]`, measured over `PROBE_S`."""
+    policy = find_policy(precision)
+    a = jnp.asarray(np.ones((rows, width)), policy.dtype)
+    b = jnp.asarray(np.eye(width), policy.dtype)
     inner = max(1, int(2e7 / (rows * width)))
 
     @jax.jit
     def products(x: jax.Array) -> jax.Array:
-        return jax.lax.fori_loop(0, inner, lambda _, y: y @ b, x)
+        with jax.default_matmul_precision(policy.matmul):
+            return jax.lax.fori_loop(0, inner, lambda _, y: y @ b, x)
 
     products(a).block_until_ready()
     began, calls = time.perf_counter(), 0

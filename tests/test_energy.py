@@ -1,0 +1,162 @@
+"""Energy of cases side by side, what budgets buy, and energy in recommendations."""
+
+import math
+from typing import Any
+
+import pytest
+
+from hplaw.energy import energy, hardware_records
+from hplaw.energy_messages import EnergyRequest, FrontierRequest
+from hplaw.errors import QueryError
+from hplaw.frontier import frontier
+from hplaw.messages import Query
+from hplaw.question import DEFAULT_WANT
+from hplaw.recommendation import recommend, recommend_many
+from tests.helpers import shipped
+
+
+SIZE: dict[str, Any] = {"n_params": 7e10, "tokens": 1.5e13}
+
+
+def value(answers: Any, name: str) -> float:
+    found = answers[name].value
+    assert isinstance(found, float)
+    return found
+
+
+def case(**fields: Any) -> Any:
+    return energy(EnergyRequest(**{**SIZE, "hardware": ["h100-sxm"], **fields}), shipped()).cases[0]
+
+
+def test_an_answer_has_energy_where_an_accelerator_is_named_and_not_elsewhere() -> None:
+    plain = recommend(Query(**SIZE), shipped())
+    assert tuple(plain.answers) == DEFAULT_WANT
+    named = recommend(Query(**SIZE, hardware="h100-sxm", devices=2048, given={"country": "US"}), shipped())  # fmt: skip
+    more = set(named.answers) - set(plain.answers)
+    assert more == {"accelerator_hours", "energy_j", "energy_kwh", "duration_s", "carbon_kg"}
+    for name in DEFAULT_WANT:
+        assert named.answers[name].value == plain.answers[name].value
+        assert named.answers[name].law == plain.answers[name].law
+
+
+def test_llama_3_70b_took_what_the_intervals_say() -> None:
+    answers = case(devices=2048, country="US", given={"seq_len": 8192}).answers
+    hours = answers["accelerator_hours"]
+    assert hours.low < 6.4e6 < hours.high
+
+
+def test_kilowatt_hours_joules_power_and_carbon_are_one_energy() -> None:
+    answers = case(given={"carbon_g_per_kwh": 100, "energy_scope": "gpu"}).answers
+    assert math.isclose(value(answers, "energy_j"), 3.6e6 * value(answers, "energy_kwh"))
+    assert math.isclose(value(answers, "energy_kwh"), value(answers, "board_energy_kwh"))
+    assert math.isclose(
+        value(answers, "carbon_kg"), 0.1 * value(answers, "energy_kwh"), rel_tol=0.1
+    )
+    board, system, site = (value(answers, f"{w}_energy_kwh") for w in ("board", "system", "site"))
+    assert board < system < site
+
+
+def test_a_measured_probe_narrows_the_interval() -> None:
+    guessed, probed = (
+        case(given=given).answers["energy_kwh"]
+        for given in ({}, {"tokens_per_device_s": 700, "measured_board_w": 600})
+    )
+    assert math.log(probed.high / probed.low) < 0.6 * math.log(guessed.high / guessed.low)
+
+
+def test_energy_grows_with_size_and_data() -> None:
+    small, larger, longer = (
+        value(case(**more).answers, "energy_kwh")
+        for more in ({}, {"n_params": 1.4e11}, {"tokens": 3e13})
+    )
+    assert small < larger
+    assert math.isclose(longer, 2 * small, rel_tol=1e-9)
+
+
+def test_an_accelerator_of_ones_own_is_given_by_its_figures() -> None:
+    given = {
+        "peak_flop_per_s": 9.894e14, "memory_bytes_per_s": 3.35e12, "board_power_w": 700, "accelerator_generation": "hopper",
+    }  # fmt: skip
+    own = case(hardware=[], given=given, precision=["bf16"])
+    assert own.hardware is None
+    assert value(own.answers, "energy_kwh") == value(case().answers, "energy_kwh")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"hardware": ["v100-sxm"], "precision": ["fp8"]}, "no entry for fp8"),
+        ({"hardware": ["tpu-v5p"]}, "No board power"),
+        ({"hardware": ["h1000"]}, "h100-sxm"),
+        ({"hardware": []}, "name an accelerator"),
+        ({"model": {"_class_name": "UNet2DConditionModel", "_diffusers_version": "0.6"}}, "diffusion"),
+        ({"hardware": ["h100-sxm"] * 32, "precision": ["bf16", "fp16", "fp8"]}, "too many"),
+        ({"n_params": None}, "n_params"),
+    ],
+)  # fmt: skip
+def test_what_the_data_cannot_support_is_refused(fields: dict[str, Any], said: str) -> None:
+    with pytest.raises(QueryError, match=said):
+        case(**fields)
+
+
+def test_one_case_that_cannot_be_told_does_not_stop_the_others() -> None:
+    asked = EnergyRequest(**SIZE, hardware=["a100-sxm"], precision=["bf16", "fp8"])
+    good, bad = energy(asked, shipped()).cases
+    assert good.reason is None
+    assert "fp8" in str(bad.reason)
+
+
+def test_hardware_is_listed_with_how_far_it_was_checked() -> None:
+    listed = {item.name: item for item in hardware_records(shipped())}
+    assert listed["h100-sxm"].checked == "looked up"
+    assert listed["tpu-v4"].board_power_w is None
+    assert "h100-sxm5-80gb" in listed["h100-sxm"].aliases
+
+
+@pytest.mark.parametrize("hardware", ["h100-sxm", "A100-SXM4-80GB", "tpu-v5p"])
+def test_rows_of_a_table_have_the_energies_of_single_questions(hardware: str) -> None:
+    queries = [Query(n_params=1e9 * 1.5**i, tokens=1e12, hardware=hardware) for i in range(16)]
+    for query, row in list(zip(queries, recommend_many(queries, shipped()), strict=True))[::5]:
+        alone = recommend(query, shipped()).answers["energy_kwh"]
+        found = row.answers["energy_kwh"]
+        assert row.error is None
+        assert (found.value is None) == (alone.value is None)
+        if isinstance(found.value, float):
+            assert math.isclose(found.value, float(str(alone.value)), rel_tol=1e-6)
+            assert math.isclose(float(str(found.low)), float(str(alone.low)), rel_tol=1e-6)
+
+
+def test_more_energy_buys_a_larger_model_and_less_loss() -> None:
+    small, large = (
+        frontier(FrontierRequest(hardware="h100-sxm", energy_kwh=budget), shipped())
+        for budget in (1e3, 1e5)
+    )
+    assert large.best.n_params > small.best.n_params
+    assert large.best.loss < small.best.loss
+    for found, budget in ((small, 1e3), (large, 1e5)):
+        assert all(math.isclose(float(str(p.energy_kwh)), budget, rel_tol=1e-6) for p in found.points)  # fmt: skip
+        assert found.best.loss <= min(point.loss for point in found.points)
+        assert found.near[0] <= found.best.n_params <= found.near[1]
+
+
+def test_hours_money_and_time_are_budgets_alike() -> None:
+    hours, money, time = (
+        frontier(FrontierRequest(hardware="h100-sxm", **kind), shipped()).best.accelerator_hours
+        for kind in (
+            {"accelerator_hours": 5e4},
+            {"cost": 1e5, "price_per_hour": 2.0},
+            {"duration_s": 3600.0 * 5e4 / 512, "devices": 512.0},
+        )
+    )
+    assert math.isclose(hours, 5e4, rel_tol=1e-6)
+    assert math.isclose(money, hours, rel_tol=1e-6)
+    assert math.isclose(time, hours, rel_tol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"energy_kwh": 1e4, "accelerator_hours": 1e4}, {"cost": 1e5}, {"duration_s": 1e5}, {"energy_kwh": 1e-9}],
+)  # fmt: skip
+def test_a_budget_of_no_kind_or_of_several_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(QueryError):
+        frontier(FrontierRequest(hardware="h100-sxm", **fields), shipped())

@@ -16,6 +16,7 @@ from hplaw.fit.runs import sha256_of
 from hplaw.fit.write import Verdict, write_folder
 from hplaw.influence import FILE, deciders, read_influence
 from hplaw.law import read_law
+from tests.helpers import shipped
 
 from .conftest import simulate
 
@@ -105,3 +106,15 @@ def test_a_law_that_was_not_fitted_has_nothing_to_explain(
     assert "step-law-2025@1 does not say which runs decide it" in capsys.readouterr().err
     assert main(["explain", "--params", "-1", "--tokens", "100B"]) == 2
     assert "n_params" in capsys.readouterr().err
+
+
+def test_what_is_shipped_belongs_to_the_laws_that_are_shipped() -> None:
+    laws = [law for law in shipped().laws if law.path is not None and (law.path.parent / FILE).is_file()]  # fmt: skip
+    assert "pretrain-surface" in {law.id for law in laws}
+    for law in laws:
+        stored = read_influence(law)
+        assert stored is not None
+        found = deciders(law, {"n_params": 1e9, "n_active_params": 1e9, "tokens": 1e11}, stored)
+        assert set(found) == set(law.chosen)
+        assert law.spec.evidence is not None
+        assert sum(group.runs for group in stored.groups) == law.spec.evidence.runs

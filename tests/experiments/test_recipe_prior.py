@@ -1,0 +1,68 @@
+"""The prior over recipes: learned from sweeps, recovered where they were drawn, and shipped as it was learned."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hplaw.errors import DataError
+from hplaw_experiments.recipe import PRIOR, Setting, features, read_prior, setting_seen
+from hplaw_experiments.recipe_prior import CELL, CENTRE, SPREAD, Sweep, learn, sweeps
+from hplaw_experiments.recipe_scores import held_out, ours, score, splits
+from tests.helpers import shipped
+
+
+CELLS = [(n, n * ratio) for n in (5e7, 2e8, 1e9) for ratio in (10.0, 40.0, 160.0)]
+
+
+def drawn_sweep(name: str, theta: np.ndarray, random: np.random.Generator) -> Sweep:
+    settings = []
+    for n, d in CELLS:
+        rate, batch = np.exp(features(n, d) @ theta + random.multivariate_normal(np.zeros(2), CELL))
+        settings.append(Setting(n_params=n, tokens=d, peak_lr=float(rate), batch_tokens=float(batch)))  # fmt: skip
+    return Sweep(name=name, team=name, settings=tuple(settings), seen=tuple(setting_seen(s, CELL) for s in settings))  # fmt: skip
+
+
+def test_the_recipes_that_sweeps_were_drawn_from_are_recovered() -> None:
+    random = np.random.default_rng(0)
+    truth = CENTRE + np.array([0.4, 0.1, -0.1, -0.3, 0.05, 0.05])
+    between = SPREAD * np.outer([1, 0.5, 0.5, 1, 1, 1], [1, 0.5, 0.5, 1, 1, 1])
+    thetas = random.multivariate_normal(truth, between, size=40)
+    found = learn([drawn_sweep(str(i), theta, random) for i, theta in enumerate(thetas)])
+    z = (found.mean - truth) / np.sqrt(np.diag(found.unsure))
+    assert np.abs(z).max() < 3
+    ratio = np.sqrt(np.diag(found.between) / np.diag(between))
+    assert ratio.min() > 0.7
+    assert ratio.max() < 1.5
+
+
+def test_nothing_can_be_learned_from_no_sweep() -> None:
+    with pytest.raises(DataError, match="no sweep"):
+        learn([])
+
+
+def test_the_prior_shipped_is_the_one_learned(data: Path) -> None:
+    found = learn(sweeps(data, shipped()))
+    told = read_prior(shipped().get(PRIOR))
+    np.testing.assert_allclose(told.mean, found.mean, atol=2e-3)
+    np.testing.assert_allclose(told.between, found.between, atol=2e-3)
+    np.testing.assert_allclose(told.unsure, found.unsure, atol=2e-3)
+
+
+def test_a_sweep_is_foretold_by_the_others_better_than_by_its_cheapest_cell(data: Path) -> None:
+    """(Mis)Fitting is the one sweep of many cells over the range asked for; its batch was fixed."""
+    catalogue = shipped()
+    lists, batch, prior, laws = held_out(sweeps(data, catalogue), catalogue)["misfitting"]
+    told = score(lists, ours(prior, catalogue, laws), batch=batch)
+    assert len(told.rate) > 50
+    assert told.factors()[0] <= 1.25
+    assert told.coverage()[0] >= 0.8
+    cheapest = score(lists, lambda seen, n, d: (np.log([seen[0].peak_lr, 1.0]), np.zeros((2, 2))), batch=batch)  # fmt: skip
+    assert cheapest.factors()[0] > 1.2 * told.factors()[0]
+
+
+def test_cells_asked_for_have_more_compute_than_those_seen(data: Path) -> None:
+    found = sweeps(data, shipped())
+    for sweep in found:
+        for seen, asked in splits(sweep.settings):
+            assert max(s.n_params * s.tokens for s in seen) < min(a.n_params * a.tokens for a in asked)  # fmt: skip

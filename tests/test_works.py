@@ -50,9 +50,17 @@ def test_a_card_names_laws_and_commands_that_exist_or_says_why_there_are_none(ca
     assert not card.no_rule or (card.no_rule.endswith(".") and len(card.no_rule) > 40)
 
 
+def test_a_law_from_one_of_the_works_is_on_its_card():
+    titles = {card.title.casefold(): card for card in works()}
+    for law in shipped().laws:
+        card = titles.get(law.spec.source.title.casefold())
+        if card is not None:
+            assert law.id in card.laws, card.id
+
+
 def test_kin_are_quantities_of_the_shelf():
     words = known_quantities(shipped())
-    for name in ("peak_lr", "batch_tokens", "loss", "compute_flop"):
+    for name in ("peak_lr", "batch_tokens", "weight_decay", "loss", "compute_flop"):
         kin = kin_of(name)
         assert kin
         assert set(kin) <= set(words)

@@ -74,6 +74,10 @@ def calibrate(
         began = time.monotonic()
         launcher = launcher_of(launch, workers, address)
         progress = Progress(sweep.name)
+        print(
+            f"{sweep.name}: training into {store.folder}; cut off, the same command goes on",
+            file=sys.stderr, flush=True,
+        )  # fmt: skip
         try:
             found = run_sweep(
                 sweep, store, launcher=launcher, report=told_by(progress),

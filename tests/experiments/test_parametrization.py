@@ -4,6 +4,7 @@ import itertools as it
 
 import pytest
 
+import hplaw
 from hplaw.answer import plain_outputs
 from hplaw.errors import QueryError
 from hplaw.parametrization import (
@@ -15,6 +16,9 @@ from hplaw.parametrization import (
     layer_rules,
 )
 from hplaw.shipped import theory_law
+from hplaw_experiments.models import build_model
+from hplaw_experiments.models.transformer import full_shape
+from hplaw_experiments.spec import Trial
 
 
 OPTIMIZERS = ("sgd", "momentum", "adam", "adamw", "muon")
@@ -107,3 +111,37 @@ def test_unknown_names_are_refused_with_the_nearest() -> None:
         layer_rules("mupp", "adam")
     with pytest.raises(QueryError, match=r"lion.*give one of sgd"):
         layer_rules("mup", "lion")
+
+
+NAMES = {
+    "query": "self_attn.q_proj", "key": "self_attn.k_proj", "value": "self_attn.v_proj", "out": "self_attn.o_proj",
+    "gate": "mlp.gate_proj", "up": "mlp.up_proj", "down": "mlp.down_proj",
+    "norm_attention": "input_layernorm", "norm_ffn": "post_attention_layernorm",
+}  # fmt: skip
+"""Names in released checkpoints of the weights of a block."""
+
+
+@pytest.mark.parametrize("name", PARAMETRIZATIONS)
+def test_named_weights_have_the_rules_that_the_trainer_gives_them(name: str) -> None:
+    sizes = {"width": 128, "n_layers": 4, "base_width": 64, "base_n_layers": 2}
+    model = build_model(
+        Trial(family="transformer", parametrization=name, data="language", seq_len=16, batch_tokens=64, tokens=640, peak_lr=0.01, optimizer="adamw", **sizes)
+    )  # fmt: skip
+
+    def config(width: int, n_layers: int) -> dict[str, object]:
+        shape = full_shape(width=width, n_layers=n_layers)
+        return {
+            "model_type": "llama", "hidden_size": width, "intermediate_size": shape.d_ff, "vocab_size": 256,
+            "num_hidden_layers": n_layers, "num_attention_heads": shape.n_heads,
+        }  # fmt: skip
+
+    table = hplaw.parametrize(scheme=name, config=config(128, 4), base_config=config(64, 2))
+    by = {weight.name.removesuffix(".weight"): weight for weight in table.weights}
+    pairs = [(getattr(model.blocks, key), f"model.layers.*.{word}") for key, word in NAMES.items()]
+    pairs += [(model.embedding, "model.embed_tokens"), (model.norm, "model.norm"), (model.unembedding, "lm_head")]  # fmt: skip
+    assert len(pairs) == len(table.weights)
+    for weight, word in pairs:
+        row = by[word].row
+        rule = LayerRule(init=row.init, multiplier=row.multiplier, rate=row.rate, decay=row.decay, epsilon=row.epsilon)  # fmt: skip
+        assert (weight.kind, weight.rule) == (row.kind, rule), word
+    assert model.branch == table.branch_factor

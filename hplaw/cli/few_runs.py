@@ -15,7 +15,7 @@ from hplaw.cli.statuses import OK
 from hplaw.cli.sweep import needing
 from hplaw.errors import QueryError
 from hplaw.human import number
-from hplaw.quantities import parse_number
+from hplaw.quantities import check_value, parse_number, vocabulary
 
 
 if TYPE_CHECKING:
@@ -64,8 +64,9 @@ def read_target(pairs: Mapping[str, str]) -> tuple[float, float]:
             message = f"--target {name} is missing; give the run that you calibrate for, for example --target n_params=7e9 --target tokens=1.4e12"
             raise QueryError(message, field=name)
         value = parse_number(pairs[name])
-        if not value > 0:
-            message = f"--target {name}={pairs[name]} is not positive; give the size of the run that you calibrate for"
+        problem = check_value(vocabulary()[name], value)
+        if problem:
+            message = f"--target {problem}"
             raise QueryError(message, field=name)
         values.append(value)
     return values[0], values[1]
@@ -81,6 +82,9 @@ def next_runs(
 
         found, before = propose_own(goal, count, runs=runs, maps=maps)
     if to is not None:
+        if to.is_dir() or not to.parent.is_dir():
+            message = f"--to {to} is {'a folder' if to.is_dir() else 'in no folder'}; with --next give a CSV file, for example --to next.csv"
+            raise QueryError(message, field="to")
         to.write_text(_csv(found), encoding="utf-8")
     if json:
         write_json(msgspec.json.encode(found))

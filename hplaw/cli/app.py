@@ -61,6 +61,7 @@ COMMANDS = (
     ("runs import", "runs:import_", "Put runs of other makers into a folder.", "wandb.csv --map loss=val_loss --to runs"),
     ("runs compact", "runs:compact", "Put a folder's runs into one file.", "runs"),
     ("runs verify", "runs:verify", "Look at every stored row.", "runs"),
+    ("study precision-energy", "study:precision_energy", "Study what number formats do to energy.", "runs --to report"),
     ("serve", "serve:serve", "Answer over HTTP.", "--port 8000"),
 )  # fmt: skip
 """The subcommands: words, the function that does it, what it does, and an example."""
@@ -101,7 +102,9 @@ def create_app() -> App:
     runs = App(name="runs", help="List, query, import and verify stored runs.", sort_key=18)
     app.command(sweep)
     app.command(runs)
-    groups = {"laws": laws, "data": data, "sweep": sweep, "runs": runs}
+    study = App(name="study", help="Study stored runs.", sort_key=24)
+    app.command(study)
+    groups = {"laws": laws, "data": data, "sweep": sweep, "runs": runs, "study": study}
     for place, (words, path, help, example) in enumerate(COMMANDS):
         *parents, name = words.split()
         parent = groups[parents[0]] if parents else app

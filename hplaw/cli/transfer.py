@@ -20,7 +20,7 @@ Text = str | None
 SHORT = {
     "peak_lr": "lr",
     "adam_epsilon": "epsilon",
-    "weight_decay": "weight decay",
+    "weight_decay": "decay",
 }
 """Quantities by the words of the options."""
 

@@ -48,7 +48,7 @@ def theory(catalogue: Catalogue, quantity: str) -> Theory:
     """
     words = known_quantities(catalogue)
     if quantity not in words:
-        message = f"{quantity[:80]} is no quantity{nearest(quantity[:80], words)}; `hplaw theory` lists those that rules speak of"
+        message = f"'{quantity[:80]}' is no quantity{nearest(quantity[:80], words)}; `hplaw theory` lists those that rules speak of"
         raise QueryError(message, field="quantity")
     kin = [name for name in kin_of(quantity) if name in words]
     rules = [_rule(law, quantity) for law in _givers(catalogue, quantity)]

@@ -223,16 +223,16 @@ def _compare(rules: Sequence[Rule]) -> Iterator[Comparison]:
 
 
 def _differences(rules: Sequence[Rule], name: str) -> Iterator[str]:
-    """Yield what each rule of a rate holds at, and what its exponent would be at a batch that stays."""
+    """Yield what each rule holds at: the batch of a rate, and its exponent at a batch that stays; else what stays."""
     for rule in rules:
         move = next((d for d in rule.by if d.quantity == name), None)
-        if move is None or rule.batch is None:
+        if move is None:
             continue
-        text = f"{rule.law.partition('@')[0]} {_exponent(move)} {rule.batch}"
+        others = " and ".join(d.quantity for d in rule.by if d.quantity != name)
+        at = rule.batch or (f"with {others} held" if others else "with nothing else held")
+        text = f"{rule.law.partition('@')[0]} {_exponent(move)} {at}"
         if move.at_fixed_batch:
-            moved = ", ".join(
-                f"{value:+.2f} by the {word}" for word, value in move.at_fixed_batch.items()
-            )
+            moved = ", ".join(f"{v:+.2f} by the {word}" for word, v in move.at_fixed_batch.items())
             text = f"{text} (at a batch that stays: {moved})"
         yield text
 

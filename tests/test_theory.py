@@ -86,6 +86,14 @@ def test_rate_against_tokens_is_a_conflict_that_the_batch_tells_apart():
     assert by_size.say == ""
 
 
+def test_batch_against_size_is_a_conflict_that_the_data_held_tells_apart():
+    found = theory(shipped(), "batch_tokens")
+    by_size = next(c for c in found.comparisons if c.by == "n_params")
+    assert not by_size.agree
+    assert "porian-2024 +0.70 with nothing else held" in by_size.say
+    assert "with tokens held" in by_size.say
+
+
 def test_every_quantity_of_every_law_has_its_theory():
     lines = {line.quantity for line in theory_lines(shipped())}
     assert lines == {name for law in shipped().laws for name in shipped().gives(law)}

@@ -33,7 +33,7 @@ def spectrum(
             help="Examples or sequences in a batch, three sizes or more; 4 to 512 when left out.",
         ),
     ] = None,
-    starts: Annotated[int, Parameter(help="Initial weights that are averaged over.")] = 3,
+    starts: Annotated[int, Parameter(help="Initial weights that are averaged over.")] = 6,
     samples: Annotated[int, Parameter(help="Batches of each size for each start.")] = 24,
     sweep: Annotated[
         bool,
@@ -84,8 +84,8 @@ def _page(report: Any, what: str, plot: Path | None) -> Page:
         f"{what}: {number(report.n_params)} parameters, {plural(len(report.starts), 'start')}"
     )
     page.heading("Largest eigenvalue of batches")
-    rows = [(_plain(e.matrix), number(e.batch_tokens), number(e.edge), f"+- {number(e.error, digits=2)}", number(e.fitted)) for e in report.edges]  # fmt: skip
-    page.table(sorted(rows), head=("matrix", "batch", "measured", "", "by the law"))
+    rows = [(_plain(e.matrix), number(e.batch_tokens), number(e.edge), f"+- {number(e.error, digits=2)}", number(e.fitted)) for e in sorted(report.edges, key=lambda e: (e.matrix, e.batch_tokens))]  # fmt: skip
+    page.table(rows, head=("matrix", "batch", "measured", "", "by the law"))
     page.heading("Edge and noise")
     for fit in report.fits:
         page.text(

@@ -54,8 +54,8 @@ class SpectrumReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def largest_stable_rate(
-    trial: Trial, *, batches: Sequence[int] = BATCHES, starts: Sequence[int] = (0, 1, 2), n_batches: int = 24,
-    sweep: bool = True, n_seeds: int = 2, steps: int = STEPS,
+    trial: Trial, *, batches: Sequence[int] = BATCHES, starts: Sequence[int] = (0, 1, 2, 3, 4, 5), n_batches: int = 24,
+    sweep: bool = True, n_seeds: int = 1, steps: int = STEPS,
 ) -> SpectrumReport:  # fmt: skip
     """Return the largest stable rate of SGD at each batch, predicted from the curvature of batches, and measured.
 
@@ -70,8 +70,8 @@ def largest_stable_rate(
     **Raises:** `QueryError` for sizes that cannot be, `FitError` where edge and noise cannot be told.
     """
     sizes = sorted(set(batches))
-    if len(sizes) < 3 or sizes[0] < 1 or not starts or n_batches < 1 or n_seeds < 1 or steps < 20:
-        message = "give three batch sizes or more, each positive, at least one start, batch and seed, and 20 steps or more; for example --batches 4 32 256"
+    if len(sizes) < 3 or sizes[0] < 1 or not starts or n_batches < 1 or n_seeds < 1 or steps < 25:
+        message = "give three batch sizes or more, each positive, at least one start, batch and seed, and 25 steps or more; for example --batches 4 32 256"
         raise QueryError(message, field="batches")
     problems = [problem_of(trial, seed=seed) for seed in starts]
     source = data_of(trial).source

@@ -42,7 +42,9 @@ SERVED = 256
 """Draws that a law is served with."""
 EXAMPLE_RTOL = 1e-6
 """To how many digits an example of a fitted law holds: its value is a minimum found by iteration."""
-OURS = frozenset(("law.toml", ARRAYS, "moments.npz", "draws.npz", "influence.json", "card.md", "plots"))
+OURS = frozenset(
+    ("law.toml", ARRAYS, "moments.npz", "draws.npz", "influence.json", "card.md", "plots")
+)
 """What a fitted law's folder holds."""
 
 

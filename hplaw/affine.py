@@ -126,7 +126,7 @@ class _Powers:
         if not _free(node, self.law.namespace, self.inputs):
             return None
         try:
-            function = compile_expression(node, self.law.namespace.scope, self.law.point.backend)
+            function = compile_expression(node, self.law.namespace.scope, self.law.arithmetic)
             environment = standing(self.law)
             environment.update(self.moved)
             return float(function(environment))

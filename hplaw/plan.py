@@ -252,7 +252,7 @@ class _Search:
             return f"{quantity} needs {' and '.join(lacking[plainest])} for {plainest}; give {'it' if len(lacking[plainest]) == 1 else 'them'}"
         if quantity.startswith("target_"):
             return f"{quantity} is the user's to say; give it"
-        return f"no law here gives {quantity}{nearest(quantity, self.catalogue.givers)}"
+        return f"no law here gives {quantity}"
 
 
 def _needs(catalogue: Catalogue, law: Law, known: frozenset[str], quantity: str) -> tuple[str, ...]:

@@ -68,7 +68,7 @@ def inputs(law: Law) -> tuple[Input, ...]:
                 prior, default = missing, prior_centre(law, missing)
             else:
                 text = law.namespace.formula(missing, table="inputs", key=name)
-                formula = unroll(law.namespace, text, law.point.backend, ())
+                formula = unroll(law.namespace, text, law.arithmetic, ())
         elif missing is not None:
             default = missing if quantity.categorical else _number(law, missing)
         over = law.namespace.scope.indices[item.over] if item.over else ()
@@ -100,17 +100,17 @@ class Point(msgspec.Struct, frozen=True):
         if self.status in SILENT:
             raise Undefined(self.say or self.status)
         try:
-            value = _settled(self.law)[1].outputs[name](self.environment)
+            value: Any = _settled(self.law)[1].outputs[name](self.environment)
         except Undefined as error:
             message = self._where(str(error))
             raise Undefined(message) from None
+        if name in positive_outputs(self.law) and value <= 0:
+            message = self._where(f"the result, {_show(value)}, is not positive, as {name} must be")
+            raise Undefined(message)
         for entry in value if is_tuple(value) else (value,):
             if isinstance(entry, float | Fraction) and not abs(entry) <= sys.float_info.max:
                 message = self._where("the result is too large to write down")
                 raise Undefined(message)
-        if name in positive_outputs(self.law) and not value > 0:
-            message = self._where(f"the result, {_show(value)}, is not positive, as {name} must be")
-            raise Undefined(message)
         return value
 
     def plain(self, name: str) -> Any:
@@ -190,7 +190,7 @@ def _settled(law: Law) -> tuple[Mapping[str, Any], Program]:
             with contextlib.suppress(Undefined, KeyError):
                 values[name]
     program = compile_program(
-        namespace, law.point.backend, outputs=law.outputs, optimum=law.optimum, cases=law.cases, constants=values,
+        namespace, law.arithmetic, outputs=law.outputs, optimum=law.optimum, cases=law.cases, constants=values,
         settled=values,
     )  # fmt: skip
     return values, program

@@ -171,14 +171,18 @@ def _parameters(law: Law) -> tuple[dict[str, Any], dict[str, Any], bool]:
     if arrays:
         draws = _fitted_draws(law, arrays)
         point = {
-            name: tuple(float(np.median(entry)) for entry in value)
-            if is_tuple(value)
-            else float(np.median(value))
+            name: tuple(map(_median, value)) if is_tuple(value) else _median(value)
             for name, value in draws.items()
         }
         return point, draws, True
     point = {name: _point(law, name) for name in law.spec.parameters}
     return point, _published_draws(law, point), False
+
+
+def _median(draws: Array) -> float:
+    """Return the median of draws, as `np.median` would, which loads masked arrays to look for some."""
+    ordered, middle = np.sort(draws), len(draws) // 2
+    return float((ordered[-1 - middle] + ordered[middle]) / 2)
 
 
 def _fitted_draws(law: Law, arrays: Mapping[str, Array]) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def slope(law: Law, output: str, by: str, *, chosen: bool) -> Slope | None:
 
 
 def _compile(law: Law, derivative: Derivative, tree: Node, stood_in: tuple[str, ...]) -> Slope:
-    scope, backend = law.namespace.scope, law.point.backend
+    scope, backend = law.namespace.scope, law.arithmetic
     over = {name: scope.symbols[let].indices for name, let in derivative.let_of.items()}
     for name, indices in over.items():
         scope = scope.with_symbol(name, Symbol(Kind.LET, Type.NUMBER, indices))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools as ft
-from importlib import resources
+from pathlib import Path
 
 import msgspec
 
@@ -20,7 +20,7 @@ class _Shelf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @ft.cache
 def _shelf() -> _Shelf:
-    file = resources.files("hplaw_laws") / "works.toml"
+    file = Path(__file__).with_name("works.toml")
     return msgspec.toml.decode(file.read_bytes(), type=_Shelf)
 
 

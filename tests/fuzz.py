@@ -121,7 +121,7 @@ class Formulas:
             words = quantity.categories or tuple(law.namespace.scope.categories) or ("unknown",)
             return self.rng.choice(words)
         number = self.rng.choice([0.0, 1.0, -1.0, 0.5, 1e9, 1e12, 1e-300, 1e300, 3.7])
-        one = law.point.backend.number(repr(number))
+        one = law.arithmetic.number(repr(number))
         return (one,) * len(law.namespace.scope.indices[item.over]) if item.over else one
 
     def once(self) -> None:
@@ -134,7 +134,7 @@ class Formulas:
                 check_exact([("let", formula.tree)])
         except LawError:
             return
-        backend = law.point.backend
+        backend = law.arithmetic
         run = unroll(law.namespace, formula, backend, formula.free)
         effects = {name: backend.number("0.1") for e in law.spec.effects.values() for name in e.of}
         parameters = {

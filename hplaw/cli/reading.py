@@ -24,7 +24,7 @@ def open_catalogue(folders: Sequence[Path] | None) -> Catalogue:
     """
     from hplaw.catalogue import load_catalogue
 
-    catalogue = load_catalogue(tuple(folders or ()))
+    catalogue = load_catalogue(tuple(folders or ()), hasty=True)
     for problem in catalogue.problems:
         print(f"hplaw: left out a law: {problem.text}", file=sys.stderr)
     return catalogue

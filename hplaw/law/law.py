@@ -3,62 +3,107 @@
 from __future__ import annotations
 
 import functools as ft
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
+
+import msgspec
 
 from hplaw.expression import latex, latex_name, names_in
 from hplaw.expression.backends import FLOATS, RATIONALS, Backend
 from hplaw.law.format import InputSpec, LawSpec
 from hplaw.law.program import Program, compile_program
-from hplaw.law.scope import Formula, Namespace
+from hplaw.law.scope import Formula, Namespace, quantities_of
 from hplaw.messages import Citation, LawRecord, LawSummary
 from hplaw.narrow import is_table, is_tuple
 from hplaw.quantities import Quantity
+
+
+class Meaning(msgspec.Struct, frozen=True):
+    """What the formulas of a law say, checked.
+
+    - `namespace`: its names.
+    - `outputs`: formulas by quantity, with the index they go over.
+    - `optimum`: closed forms of the decision, by quantity.
+    - `cases`: condition, status and words.
+    """
+
+    namespace: Namespace
+    outputs: Mapping[str, tuple[Formula, str | None]]
+    optimum: Mapping[str, Formula]
+    cases: tuple[tuple[Formula, str, str], ...]
 
 
 class Law:
     """One law, immutable.
 
     - `spec`: the file's tables; `text` its bytes; `digest` the first 12 hex digits of the sha256 over file and arrays.
-    - `path`: where it was read; `shelf`: the folder it was found in, for people.
-    - `inputs`: long form of the inputs by quantity; `outputs`: formulas by quantity, with the index they go over.
+    - `path`: where it was read; `arrays`: its draws or grid.
+    - `inputs`: long form of the inputs by quantity; `gives`: the quantities it chooses or puts out.
+
+    **Arguments:**
+
+    - `mean`: reads and checks the formulas, when they are first asked for.
     """
 
     def __init__(
         self,
         spec: LawSpec,
-        namespace: Namespace,
+        mean: Callable[[LawSpec], Meaning],
         *,
         text: bytes,
         digest: str,
         path: Path | None,
-        outputs: Mapping[str, tuple[Formula, str | None]],
-        optimum: Mapping[str, Formula],
-        cases: tuple[tuple[Formula, str, str], ...],
         arrays: Path | None,
     ) -> None:
         self.spec: Final = spec
-        self.namespace: Final = namespace
         self.text: Final = text
         self.digest: Final = digest
         self.path: Final = path
-        self.outputs: Final = outputs
-        self.optimum: Final = optimum
-        self.cases: Final = cases
         self.arrays: Final = arrays
+        self._mean = mean
         self.id: Final = spec.id
         self.version: Final = spec.version
         self.inputs: Final[Mapping[str, InputSpec]] = {
             item.quantity: item for item in spec.input_specs()
         }
         self.chosen: Final[tuple[str, ...]] = tuple(spec.decision.choose) if spec.decision else ()
-        self.gives: Final[tuple[str, ...]] = tuple(dict.fromkeys((*self.chosen, *outputs)))
+        self.gives: Final[tuple[str, ...]] = tuple(
+            dict.fromkeys((*self.chosen, *spec.output_specs()))
+        )
         self.address: Final = f"{spec.id}@{spec.version}+{digest}"
         self._programs: dict[str, Program] = {}
 
     def __repr__(self) -> str:
         return f"Law({self.address!r})"
+
+    @ft.cached_property
+    def meaning(self) -> Meaning:
+        """Return what the formulas say.
+
+        **Raises:** `LawError` naming table and key.
+        """
+        return self._mean(self.spec)
+
+    @ft.cached_property
+    def namespace(self) -> Namespace:
+        """Return the names of the law."""
+        return self.meaning.namespace
+
+    @ft.cached_property
+    def outputs(self) -> Mapping[str, tuple[Formula, str | None]]:
+        """Return the formulas of the outputs by quantity, with the index they go over."""
+        return self.meaning.outputs
+
+    @ft.cached_property
+    def optimum(self) -> Mapping[str, Formula]:
+        """Return the closed forms of the decision by quantity."""
+        return self.meaning.optimum
+
+    @ft.cached_property
+    def cases(self) -> tuple[tuple[Formula, str, str], ...]:
+        """Return the cases: condition, status and words."""
+        return self.meaning.cases
 
     @property
     def exact(self) -> bool:
@@ -67,12 +112,22 @@ class Law:
 
     def quantity(self, name: str) -> Quantity:
         """Return a quantity that the law speaks of, its own ones included."""
-        return self.namespace.quantities[name]
+        return self._quantities[name]
+
+    @ft.cached_property
+    def _quantities(self) -> Mapping[str, Quantity]:
+        # without the formulas, which not every question that comes by this law needs
+        return quantities_of(self.spec)
+
+    @property
+    def arithmetic(self) -> Backend:
+        """Return the arithmetic of one point: floats, or rationals for an exact law."""
+        return RATIONALS if self.exact else FLOATS
 
     @ft.cached_property
     def point(self) -> Program:
-        """Return the law compiled for one point: floats, or rationals for an exact law."""
-        return self.program(RATIONALS if self.exact else FLOATS)
+        """Return the law compiled for one point."""
+        return self.program(self.arithmetic)
 
     def program(self, backend: Backend) -> Program:
         """Return the law compiled for a backend, once."""
@@ -168,8 +223,6 @@ class Law:
 
 
 def _plain(spec: Any) -> dict[str, Any] | None:
-    import msgspec
-
     return msgspec.to_builtins(spec) if spec is not None else None
 
 

@@ -14,7 +14,7 @@ from hplaw.expression import Type, parse
 from hplaw.expression.tree import Node
 from hplaw.law.format import LawSpec, OutputSpec
 from hplaw.law.formulas import one_formula, refuse_free
-from hplaw.law.law import Law
+from hplaw.law.law import Law, Meaning
 from hplaw.law.priors import PRIORS, is_call
 from hplaw.law.rules import (
     check_domain,
@@ -37,8 +37,12 @@ ARRAYS = "posterior.npz"
 """The file of draws beside a law file."""
 
 
-def read_law(path: Path | str) -> Law:
+def read_law(path: Path | str, *, trusted: bool = False) -> Law:
     """Return the law that a file holds, its draws beside it included.
+
+    **Arguments:**
+
+    - `trusted`: the file is known to be right; its formulas are read when they are first asked for.
 
     **Raises:** `LawError` naming file, table and key.
     """
@@ -55,12 +59,16 @@ def read_law(path: Path | str) -> Law:
         raise LawError(message, file=str(path)) from None
     arrays = path.parent / ARRAYS if path.name == "law.toml" else path.with_suffix(".npz")
     try:
-        return parse_law(text, path=path, arrays=arrays if arrays.is_file() else None)
+        return parse_law(
+            text, path=path, arrays=arrays if arrays.is_file() else None, trusted=trusted
+        )
     except LawError as error:
         raise error.within(file=str(path)) from None
 
 
-def parse_law(text: bytes, *, path: Path | None = None, arrays: Path | None = None) -> Law:
+def parse_law(
+    text: bytes, *, path: Path | None = None, arrays: Path | None = None, trusted: bool = False
+) -> Law:
     """Return the law that the bytes of a file hold.
 
     **Arguments:**
@@ -68,10 +76,28 @@ def parse_law(text: bytes, *, path: Path | None = None, arrays: Path | None = No
     - `text`: the TOML.
     - `path`: where the file lies, to find what it names.
     - `arrays`: the npz with draws or a grid, if there is one.
+    - `trusted`: the formulas are read when they are first asked for.
 
     **Raises:** `LawError` naming table and key.
     """
     spec = decode_spec(text)
+    if spec.grid and path is not None:
+        _check_head(spec)  # before the name of a file is believed
+        arrays = path.parent / spec.grid.values
+    digest = hashlib.sha256(text)
+    if arrays is not None:
+        try:
+            digest.update(arrays.read_bytes())
+        except OSError as error:
+            message = f"{arrays.name} cannot be read: {error.strerror}"
+            raise LawError(message) from None
+    law = Law(spec, _meaning, text=text, digest=digest.hexdigest()[:12], path=path, arrays=arrays)
+    if not trusted:
+        law.meaning  # noqa: B018  what is wrong is to be said now
+    return law
+
+
+def _meaning(spec: LawSpec) -> Meaning:
     _check_head(spec)
     namespace = build_namespace(spec)
     outputs = {name: _output(namespace, name, item) for name, item in spec.output_specs().items()}
@@ -95,19 +121,7 @@ def parse_law(text: bytes, *, path: Path | None = None, arrays: Path | None = No
                 *(("inputs", tree) for tree in _stand_ins(spec)),
             ]
         )
-    if spec.grid and path is not None:
-        arrays = path.parent / spec.grid.values
-    digest = hashlib.sha256(text)
-    if arrays is not None:
-        try:
-            digest.update(arrays.read_bytes())
-        except OSError as error:
-            message = f"{arrays.name} cannot be read: {error.strerror}"
-            raise LawError(message) from None
-    return Law(
-        spec, namespace, text=text, digest=digest.hexdigest()[:12], path=path,
-        outputs=outputs, optimum=optimum, cases=cases, arrays=arrays,
-    )  # fmt: skip
+    return Meaning(namespace, outputs, optimum, cases)
 
 
 def decode_spec(text: bytes) -> LawSpec:

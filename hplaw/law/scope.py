@@ -74,7 +74,7 @@ def build_namespace(spec: LawSpec) -> Namespace:
 
     **Raises:** `LawError` for clashes, unknown quantities, cyclic or too deep lets, tables of no known form.
     """
-    quantities = _quantities(spec)
+    quantities = quantities_of(spec)
     indices = {name: _categories(name, size) for name, size in spec.index.items()}
     tables = {name: read_table(name, table, indices) for name, table in spec.tables.items()}
     symbols = _Symbols()
@@ -152,7 +152,11 @@ class _Symbols:
         self.found[name] = symbol
 
 
-def _quantities(spec: LawSpec) -> dict[str, Quantity]:
+def quantities_of(spec: LawSpec) -> dict[str, Quantity]:
+    """Return the quantities that a law may speak of: the vocabulary and its own.
+
+    **Raises:** `LawError` naming the one that may not be.
+    """
     own: dict[str, Quantity] = {}
     if len(spec.quantities) > MAX_NAMES:
         message = f"a law has at most {MAX_NAMES:,} quantities of its own; split it"

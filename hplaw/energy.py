@@ -7,7 +7,6 @@ from typing import Any
 
 from hplaw.catalogue import Catalogue
 from hplaw.energy_messages import (
-    MOST_CASES,
     EnergyCase,
     EnergyReply,
     EnergyRequest,
@@ -45,7 +44,7 @@ def energy(request: EnergyRequest, catalogue: Catalogue) -> EnergyReply:
         None
     ]
     for hardware in names:
-        for precision in request.precision or [_first_precision(hardware, table)]:
+        for precision in request.precision or [first_precision(hardware, table)]:
             case, sources = _case(request, hardware, precision, catalogue)
             cases.append(case)
             citations |= {source.law: source for source in sources}
@@ -59,10 +58,6 @@ def _refuse_others(request: EnergyRequest) -> None:
     if request.model is not None and any(mark in request.model for mark in _MARKS):
         message = "model: this is the configuration of a diffusion model; the laws of energy were fitted to language models alone"
         raise QueryError(message, field="model")
-    size = max(len(request.hardware), 1) * max(len(request.precision), 1)
-    if size > MOST_CASES:
-        message = f"{size} cases are too many; compare at most {MOST_CASES}"
-        raise QueryError(message, field="hardware")
     if not request.hardware and not any(name in request.given for name in OWN):
         message = f"hardware is not given; name an accelerator, for example h100-sxm, or give {', '.join(OWN)}"
         raise QueryError(message, field="hardware")
@@ -81,7 +76,8 @@ def known_hardware(name: str, catalogue: Catalogue) -> str:
     return short
 
 
-def _first_precision(hardware: str | None, table: Mapping[str, Any]) -> str:
+def first_precision(hardware: str | None, table: Mapping[str, Any]) -> str:
+    """Return the format that an accelerator is asked in where none is named."""
     has: Mapping[str, float] = table.get(hardware, {}) if hardware else {}
     return next((name for name in PRECISIONS if name in has), PRECISIONS[0])
 

@@ -9,11 +9,9 @@ from msgspec import Meta, field
 from hplaw.messages import Citation, Estimate, Record, Scalar, Warning
 
 
-MOST_CASES = 64
-"""Accelerators times precisions that one question may compare."""
-
-Size = Annotated[float, Meta(gt=0, le=1e18)]
-Names = Annotated[list[Annotated[str, Meta(min_length=1, max_length=80)]], Meta(max_length=32)]
+Amount = Annotated[float, Meta(ge=1e-3, le=1e18)]
+"""What a budget may be."""
+Names = Annotated[list[Annotated[str, Meta(min_length=1, max_length=80)]], Meta(max_length=8)]
 
 
 class EnergyRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
@@ -23,9 +21,9 @@ class EnergyRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
     `carbon_g_per_kwh`, or a device of one's own by `peak_flop_per_s`, `memory_bytes_per_s` and `board_power_w`.
     """
 
-    n_params: Size | None = None
-    n_active_params: Size | None = None
-    tokens: Annotated[float, Meta(gt=0, le=1e22)] | None = None
+    n_params: Annotated[float, Meta(ge=1, le=1e18)] | None = None
+    n_active_params: Annotated[float, Meta(ge=1, le=1e18)] | None = None
+    tokens: Annotated[float, Meta(ge=1, le=1e22)] | None = None
     hardware: Names = field(default_factory=list[str])
     precision: Names = field(default_factory=list[str])
     devices: Annotated[float, Meta(ge=1, le=1e8)] | None = None
@@ -68,14 +66,13 @@ class FrontierRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
     """A budget of one kind, energy, accelerator-hours, money, or time of so many devices, and the accelerator it is spent on."""
 
     hardware: str
-    energy_kwh: Size | None = None
-    accelerator_hours: Size | None = None
-    cost: Size | None = None
-    price_per_hour: Annotated[float, Meta(gt=0, le=1e9)] | None = None
-    duration_s: Size | None = None
+    energy_kwh: Amount | None = None
+    accelerator_hours: Amount | None = None
+    cost: Amount | None = None
+    price_per_hour: Annotated[float, Meta(ge=1e-3, le=1e9)] | None = None
+    duration_s: Amount | None = None
     devices: Annotated[float, Meta(ge=1, le=1e8)] | None = None
-    precision: str = "bf16"
-    country: str | None = None
+    precision: str | None = None
     given: dict[str, Scalar] = field(default_factory=dict[str, Scalar])
     points: Annotated[float, Meta(ge=5, le=201)] = 25
     law: str = "pretrain-loss"

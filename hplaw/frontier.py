@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from hplaw.catalogue import Catalogue
-from hplaw.energy import known_hardware
+from hplaw.energy import first_precision, known_hardware
 from hplaw.energy_messages import Frontier, FrontierPoint, FrontierRequest
 from hplaw.errors import QueryError
-from hplaw.messages import BriefRecommendation, Query, Scalar
+from hplaw.messages import BriefRecommendation, Query
 from hplaw.recommendation import recommend, recommend_many
 
 
@@ -33,6 +35,10 @@ def frontier(request: FrontierRequest, catalogue: Catalogue) -> Frontier:
     **Raises:** `QueryError` for no budget or several, and where time, energy or loss cannot be told.
     """
     kind, amount = _budget(request)
+    table = catalogue.get("accelerators").spec.tables["peak"]
+    hardware = known_hardware(request.hardware, catalogue)
+    precision = request.precision or first_precision(hardware, table)
+    request = msgspec.structs.replace(request, hardware=hardware, precision=precision)
     _refuse(request, kind, catalogue)
     count = int(request.points)
     wide = _ladder(*SIZES, 61)
@@ -43,7 +49,7 @@ def frontier(request: FrontierRequest, catalogue: Catalogue) -> Frontier:
     ]  # fmt: skip
     if not usable:
         message = f"{kind}={amount:g} buys no training between {SIZES[0]:g} and {SIZES[1]:g} parameters; give another budget"
-        raise QueryError(message, field=kind)
+        raise QueryError(message, field=kind, conflict=True)
     points = _points(request, kind, amount, _ladder(usable[0], usable[-1], count), catalogue)
     least = min(range(len(points)), key=lambda i: points[i].loss)
     edges = points[max(least - 1, 0)].n_params, points[min(least + 1, len(points) - 1)].n_params
@@ -74,7 +80,6 @@ def _budget(request: FrontierRequest) -> tuple[str, float]:
 
 def _refuse(request: FrontierRequest, kind: str, catalogue: Catalogue) -> None:
     """Refuse what laws cannot tell for any size, in their words."""
-    known_hardware(request.hardware, catalogue)
     found = recommend(_query(request, 1e9, TOKENS), catalogue).answers
     for name in ("loss", "energy_kwh" if kind == "energy_kwh" else "accelerator_hours"):
         if found[name].value is None:
@@ -86,12 +91,9 @@ def _ladder(low: float, high: float, count: int) -> list[float]:
 
 
 def _query(request: FrontierRequest, n: float, tokens: float) -> Query:
-    given: dict[str, Scalar] = dict(request.given)
-    if request.country is not None:
-        given["country"] = request.country
     return Query(
         n_params=n, tokens=tokens, hardware=request.hardware, precision=request.precision, devices=request.devices,
-        given=given, laws=[request.law], want=["loss", "accelerator_hours", "energy_kwh"],
+        given=request.given, laws=[request.law], want=["loss", "accelerator_hours", "energy_kwh"],
     )  # fmt: skip
 
 

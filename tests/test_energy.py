@@ -90,7 +90,6 @@ def test_an_accelerator_of_ones_own_is_given_by_its_figures() -> None:
         ({"hardware": ["h1000"]}, "h100-sxm"),
         ({"hardware": []}, "name an accelerator"),
         ({"model": {"_class_name": "UNet2DConditionModel", "_diffusers_version": "0.6"}}, "diffusion"),
-        ({"hardware": ["h100-sxm"] * 32, "precision": ["bf16", "fp16", "fp8"]}, "too many"),
         ({"n_params": None}, "n_params"),
     ],
 )  # fmt: skip
@@ -126,6 +125,10 @@ def test_rows_of_a_table_have_the_energies_of_single_questions(hardware: str) ->
             assert math.isclose(float(str(found.low)), float(str(alone.low)), rel_tol=1e-6)
 
 
+def budget_of(**fields: Any) -> Any:
+    return frontier(FrontierRequest(hardware="h100-sxm", **fields), shipped())
+
+
 def test_more_energy_buys_a_larger_model_and_less_loss() -> None:
     small, large = (
         frontier(FrontierRequest(hardware="h100-sxm", energy_kwh=budget), shipped())
@@ -141,7 +144,7 @@ def test_more_energy_buys_a_larger_model_and_less_loss() -> None:
 
 def test_hours_money_and_time_are_budgets_alike() -> None:
     hours, money, time = (
-        frontier(FrontierRequest(hardware="h100-sxm", **kind), shipped()).best.accelerator_hours
+        budget_of(**kind).best.accelerator_hours
         for kind in (
             {"accelerator_hours": 5e4},
             {"cost": 1e5, "price_per_hour": 2.0},
@@ -155,8 +158,8 @@ def test_hours_money_and_time_are_budgets_alike() -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [{}, {"energy_kwh": 1e4, "accelerator_hours": 1e4}, {"cost": 1e5}, {"duration_s": 1e5}, {"energy_kwh": 1e-9}],
+    [{}, {"energy_kwh": 1e4, "accelerator_hours": 1e4}, {"cost": 1e5}, {"duration_s": 1e5}, {"energy_kwh": 1e18}],
 )  # fmt: skip
 def test_a_budget_of_no_kind_or_of_several_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(QueryError):
-        frontier(FrontierRequest(hardware="h100-sxm", **fields), shipped())
+        budget_of(**fields)

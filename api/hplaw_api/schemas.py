@@ -41,6 +41,7 @@ from hplaw.quantities import Quantity
 from hplaw.schedule_messages import ScheduleCurve, ScheduleRequest
 from hplaw.schedules import GIVEN_APART, SCHEDULES, schedule_laws
 from hplaw.transfer_messages import Transfer, TransferRequest
+from hplaw_api.energy_schemas import narrow_energy
 
 
 Schema: TypeAlias = dict[str, Any]
@@ -153,24 +154,8 @@ def components(catalogue: Catalogue) -> dict[str, Schema]:
     for name in ("precision", "hardware"):
         asked[name] = {"anyOf": [_named(words[name]), {"type": "null"}], "default": None}
     _narrow_theory(found, catalogue)
-    _narrow_energy(found, words)
+    narrow_energy(found, catalogue)
     return found
-
-
-def _narrow_energy(found: dict[str, Schema], words: Mapping[str, Quantity]) -> None:
-    """Write the words of accelerators, precisions and countries into the requests of energy."""
-    named = {name: _named(words[name]) for name in ("hardware", "precision", "country")}
-    for record in ("EnergyRequest", "FrontierRequest"):
-        asked = found[record]["properties"]
-        asked["country"] = {"anyOf": [named["country"], {"type": "null"}], "default": None}
-        asked["given"] = reference("Given")
-    several: Schema = {"type": "array", "maxItems": 8, "default": []}
-    asked = found["EnergyRequest"]["properties"]
-    asked |= {name: {**several, "items": named[name]} for name in ("hardware", "precision")}
-    asked["model"] = found["Query"]["properties"]["model"]
-    asked = found["FrontierRequest"]["properties"]
-    asked |= {"hardware": named["hardware"], "precision": {**named["precision"], "default": "bf16"}}
-    asked["law"] = {**ADDRESS, "default": "pretrain-loss"}
 
 
 def _narrow_theory(found: dict[str, Schema], catalogue: Catalogue) -> None:

@@ -136,7 +136,7 @@ def frontier(
     *,
     budget: Annotated[str, one("What may be spent: 10MWh, 50000h of accelerators, 30d of --devices, or 1e6$ at --price an hour.")],
     hardware: Annotated[str, one("Accelerator, by name.")] = "h100-sxm",
-    precision: Annotated[str, one("Number format.")] = "bf16",
+    precision: Annotated[str | None, one("Number format; the usual one of the accelerator when left out.")] = None,
     devices: Annotated[str | None, one("Number of accelerators.")] = None,
     price: Annotated[str | None, one("What one accelerator costs in an hour.")] = None,
     given: Annotated[list[str] | None, several("Any other quantity: seq_len=8192.")] = None,
@@ -153,20 +153,26 @@ def frontier(
 
     kind, amount = read_budget(budget)
     fields: dict[str, Any] = {
-        "hardware": hardware, "precision": precision, "points": read_number("--points", points), "law": law, kind: amount,
+        "hardware": hardware, "points": read_number("--points", points), "law": law, kind: amount,
         "given": {key: parse_value(key, text) for key, text in parse_pairs(given, "--given").items()},
     }  # fmt: skip
     if devices is not None:
         fields["devices"] = read_number("--devices", devices)
+    if precision is not None:
+        fields["precision"] = precision
     if price is not None:
         fields["price_per_hour"] = read_number("--price", price)
     found = work_out(decode(to_json(fields), FrontierRequest), open_catalogue(laws))
     if plot is not None:
-        _draw(found, f"{budget} of {hardware}, {precision}", plot)
+        _draw(found, f"{budget} of {hardware}{(precision and f', {precision}') or ''}", plot)
     if json:
         write_json(encode(found))
     else:
-        write(_frontier_page(found, f"{budget} of {hardware}, {precision}", plot))
+        write(
+            _frontier_page(
+                found, f"{budget} of {hardware}{(precision and f', {precision}') or ''}", plot
+            )
+        )
     return OK
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 Row = dict[str, Any]
 
-BENCHMARKS = ("startup", "serving", "bootstrap", "quality", "packed", "transformer", "few_runs")
+BENCHMARKS = ("startup", "serving", "bootstrap", "quality", "packed", "transformer", "few_runs", "energy", "device_energy")
 """Modules of this package, in the order in which they run."""
 
 HEAD = ("benchmark", "what", "measured", "target", "met")

@@ -20,7 +20,17 @@ from typing import Any
 
 Row = dict[str, Any]
 
-BENCHMARKS = ("startup", "serving", "bootstrap", "quality", "packed", "transformer", "few_runs", "energy", "device_energy")
+BENCHMARKS = (
+    "startup",
+    "serving",
+    "bootstrap",
+    "quality",
+    "packed",
+    "transformer",
+    "few_runs",
+    "energy",
+    "device_energy",
+)
 """Modules of this package, in the order in which they run."""
 
 HEAD = ("benchmark", "what", "measured", "target", "met")

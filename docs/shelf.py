@@ -28,7 +28,7 @@ def table(catalogue: Catalogue) -> str:
     head = ["| law | gives | was seen on | constants |", "| --- | --- | --- | --- |"]
     rows = [f"| {' | '.join(_cells(law))} |" for law in laws if law.spec.status != "theory"]
     rules = [f"`{law.id}` ({law.spec.checked})" for law in laws if law.spec.status == "theory"]
-    return "\n".join([*head, *rows, "", f"Counting rules of theory: {', '.join(rules)}.", ""])
+    return "\n".join([*head, *rows, "", f"Rules of theory: {', '.join(rules)}.", ""])
 
 
 def _cells(law: Law) -> Iterator[str]:

@@ -202,7 +202,8 @@ def test_what_is_too_large_is_refused_and_does_not_hang(text: str) -> None:
     begin = time.process_time()
     with pytest.raises(LawError) as caught:
         parse(text)
-    assert time.process_time() - begin < 1.0  # a thousand times what it takes: no other process is counted
+    # a thousand times what it takes; no other process is counted
+    assert time.process_time() - begin < 1.0
     assert is_one_sentence(caught.value)
 
 

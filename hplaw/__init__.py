@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 
 if TYPE_CHECKING:
-    from hplaw.ask import classify, evaluate, local, parametrize, recommend, schedule, transfer
+    from hplaw.ask import (
+        classify,
+        device_energy,
+        evaluate,
+        local,
+        parametrize,
+        recommend,
+        schedule,
+        transfer,
+    )
     from hplaw.catalogue import Catalogue, load_catalogue
     from hplaw.client import AsyncClient, Client, LocalClient
     from hplaw.errors import ClientError, DataError, HplawError, LawError, LawNotFound, QueryError
@@ -33,6 +42,7 @@ _HOME = {
     "QueryError": "hplaw.errors",
     "Recommendation": "hplaw.messages",
     "classify": "hplaw.ask",
+    "device_energy": "hplaw.ask",
     "evaluate": "hplaw.ask",
     "load_catalogue": "hplaw.catalogue",
     "local": "hplaw.ask",
@@ -59,6 +69,7 @@ __all__ = [
     "QueryError",
     "Recommendation",
     "classify",
+    "device_energy",
     "evaluate",
     "load_catalogue",
     "local",

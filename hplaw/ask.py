@@ -9,6 +9,7 @@ from typing import Any
 
 from hplaw.catalogue import Catalogue, load_catalogue
 from hplaw.client import LocalClient
+from hplaw.device_messages import DeviceEnergy
 from hplaw.layer_messages import AbcReply, LayerTable
 from hplaw.messages import Evaluation, Query, Recommendation
 from hplaw.schedule_messages import ScheduleCurve
@@ -140,6 +141,30 @@ def transfer(*, folders: Iterable[str | Path] = (), **fields: Any) -> Transfer:
     from hplaw.transfer_messages import TransferRequest
 
     return work_out(decode(to_json(fields), TransferRequest), _catalogue(tuple(map(str, folders))))
+
+
+def device_energy(*, folders: Iterable[str | Path] = (), **fields: Any) -> DeviceEnergy:
+    """Return which batch and power limit of a GPU take least energy a sample, and what joules cost in seconds.
+
+    **Arguments:** the fields of a `DeviceEnergyRequest`: `probes`, `batch_samples`, `batches`, `limits`.
+
+    **Raises:** `QueryError` naming the field at fault.
+
+    >>> small = {"batch_samples": 16, "power_limit_w": 300, "energy_per_sample_j": 0.925, "time_per_sample_s": 0.00384}
+    >>> large = {"batch_samples": 256, "power_limit_w": 300, "energy_per_sample_j": 0.706, "time_per_sample_s": 0.003}
+    >>> capped = {"batch_samples": 256, "power_limit_w": 125, "energy_per_sample_j": 0.946, "time_per_sample_s": 0.00753}
+    >>> found = device_energy(probes=[small, large, capped]).least_energy
+    >>> found.batch_samples, found.power_limit_w, round(found.saving, 2)
+    (256.0, 185.0, 0.18)
+    """
+    from hplaw.client.calls import to_json
+    from hplaw.decoding import decode
+    from hplaw.device_choice import device_energy as work_out
+    from hplaw.device_messages import DeviceEnergyRequest
+
+    return work_out(
+        decode(to_json(fields), DeviceEnergyRequest), _catalogue(tuple(map(str, folders)))
+    )
 
 
 def local(laws: Iterable[str | Path] = ()) -> LocalClient:

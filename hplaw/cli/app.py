@@ -28,6 +28,7 @@ COMMANDS = (
     ("evaluate", "evaluate:evaluate", "Compute what one law says at one point.", "step-law-2025 --set n_params=1e9 tokens=1e11"),
     ("energy", "energy:energy", "Say what a run takes in hours, energy and carbon.", "--params 70B --tokens 15T --hardware h100-sxm --country US"),
     ("frontier", "energy:frontier", "Say what a budget of energy, hours or money buys.", "--budget 10MWh --hardware h100-sxm"),
+    ("device", "device:device", "Say which batch and power limit of a GPU take least energy.", "--probes probes.csv"),
     ("hardware", "energy:hardware", "List accelerators.", "h100-sxm"),
     ("laws list", "laws:list_laws", "List the laws found.", "--quantity peak_lr"),
     ("laws show", "laws:show", "Show one law: formulas, parameters, domain, source.", "step-law-2025"),

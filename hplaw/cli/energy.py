@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from hplaw.cli.charts import save_chart
 from hplaw.cli.options import Json, LawFolders, one, several
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue, parse_pairs, parse_value, read_number, read_object
@@ -164,7 +165,10 @@ def frontier(
         fields["price_per_hour"] = read_number("--price", price)
     found = work_out(decode(to_json(fields), FrontierRequest), open_catalogue(laws))
     if plot is not None:
-        _draw(found, f"{budget} of {hardware}{(precision and f', {precision}') or ''}", plot)
+        from hplaw.frontier import chart
+
+        title = f"{budget} of {hardware}{(precision and f', {precision}') or ''}"
+        save_chart(chart(found, title), plot)
     if json:
         write_json(encode(found))
     else:
@@ -225,17 +229,3 @@ def _point(point: Any) -> tuple[str, ...]:
     return (
         number(point.n_params), number(point.tokens), number(point.loss, digits=4), wide, number(point.accelerator_hours), energy,
     )  # fmt: skip
-
-
-def _draw(found: Frontier, title: str, path: Path) -> None:
-    try:
-        import altair as alt
-    except ImportError as error:
-        message = f"--plot needs {error.name}; install it with `pip install 'hplaw[fit]'`"
-        raise QueryError(message) from None
-    if path.suffix not in (".svg", ".png", ".html", ".json"):
-        message = f"--plot {path}: give a name that ends in .svg, .png, .html or .json"
-        raise QueryError(message, field="plot")
-    from hplaw.frontier import chart
-
-    alt.Chart.from_dict(chart(found, title)).save(str(path))

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from hplaw.cli.charts import altair_for
 from hplaw.cli.options import Json, LawFolders, one, several
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue, parse_pairs, read_number
@@ -101,14 +102,7 @@ def _at(curve: ScheduleCurve, share: float) -> float:
 
 def _draw(curves: Sequence[ScheduleCurve], path: Path) -> None:
     """Write the curves as a plot."""
-    try:
-        import altair as alt
-    except ImportError as error:
-        message = f"--plot needs {error.name}; install it with `pip install 'hplaw[fit]'`"
-        raise QueryError(message) from None
-    if path.suffix not in (".svg", ".png", ".html", ".json"):
-        message = f"--plot {path}: give a name that ends in .svg, .png, .html or .json"
-        raise QueryError(message, field="plot")
+    alt = altair_for(path)
     rows = [
         {"schedule": curve.schedule, "step": step, "learning rate": rate}
         for curve in curves

@@ -40,7 +40,8 @@ def device_energy(request: DeviceEnergyRequest, catalogue: Catalogue) -> DeviceE
     """Return the batch and limit of least energy, the fastest, and the points that nothing beats in both.
 
     Energy and time are medians over the law's scenarios. A saving is 1 - E / E_default in each scenario, in which what the
-    workload as a whole strays by drops out; the noise of a single setting, which the law was fitted with, stays in twice.
+    workload as a whole strays by drops out. The noise of a single setting, which the law was fitted with, stays in: once
+    where the default is one of the probes, which was measured, and twice where it was not.
 
     **Raises:** `QueryError` for probes that the law cannot be given, and where it says nothing of the default.
     """
@@ -125,7 +126,8 @@ class _Settings:
         self.law, self.known = law, known
         self.base = self._samples(batch, np.array([limit]))
         self.at = batch, limit
-        self.noise = _noise(law, self.base[ENERGY].shape[1])
+        measured = batch in (known["probe_small_samples"], known["probe_large_samples"])
+        self.noise = _noise(law, self.base[ENERGY].shape[1], settings=1 if measured else 2)
         here = self.of(batch, [limit])
         if not here:
             say = self._point(batch, limit).say
@@ -170,8 +172,8 @@ class _Settings:
         return {name: run.output(name) for name in (ENERGY, TIME, "power_w")}
 
 
-def _noise(law: Law, size: int) -> dict[str, Array]:
-    """Return the factor between two settings that the noise of each makes, by output, scenario by scenario."""
+def _noise(law: Law, size: int, *, settings: int) -> dict[str, Array]:
+    """Return the factor that the noise of one setting makes, or of two against each other, by output and scenario."""
     environment = numpy_environment(law, scenarios(law).parameters)
     rng = np.random.default_rng(5)
     found: dict[str, Array] = {}
@@ -179,8 +181,8 @@ def _noise(law: Law, size: int) -> dict[str, Array]:
         formula = law.namespace.formula(item.scale, table="fit", key="scale")
         scale = unroll(law.namespace, formula, numpy(), ())(environment)
         freedom = float(item.likelihood.partition("(")[2].partition(",")[0])
-        pair = rng.standard_t(freedom, (2, size))
-        found[item.observed] = np.exp(scale * (pair[0] - pair[1]))
+        noise = rng.standard_t(freedom, (settings, size)).sum(axis=0)
+        found[item.observed] = np.exp(scale * noise)
     return found
 
 

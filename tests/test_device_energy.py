@@ -109,6 +109,17 @@ def test_the_saving_is_against_the_default_and_has_an_interval() -> None:
     assert smaller.least_energy.saving > best.saving
 
 
+def test_a_default_that_was_not_measured_makes_savings_less_sure() -> None:
+    def width(batch: float) -> float:
+        limits = [185.0]
+        best = ask(SMALL, LARGE, CAPPED, batch_samples=batch, limits=limits).least_energy
+        assert best.saving_low is not None
+        assert best.saving_high is not None
+        return (best.saving_high - best.saving_low) / (1 - best.saving)
+
+    assert width(255.0) > 1.2 * width(256.0)
+
+
 def test_what_lies_beyond_the_probes_is_warned_of() -> None:
     assert not ask(SMALL, LARGE, CAPPED).warnings
     (above,) = ask(SMALL, LARGE, CAPPED, batches=[1024.0]).warnings

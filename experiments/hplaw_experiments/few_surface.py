@@ -86,13 +86,15 @@ def surface_law(runs: pl.DataFrame, prior: Recipe, *, cell: Array, shape: Law) -
 
 
 def _bowl(shape: Law) -> dict[str, dict[str, Any]]:
-    """Return the tables of means and standard deviations of a bowl's numbers, from a law's draws."""
+    """Return the tables of means and standard deviations of a bowl's numbers, from a law's draws; one for all is each ridge's."""
     draws = read_arrays(shape)
+    ridges = draws["th"].shape[1:]
     found: dict[str, dict[str, Any]] = {}
     for name, table in (("lh", "lh"), ("th", "th"), ("k", "lk")):
         values = np.log(draws[name]) if name == "k" else draws[name]
-        spread = np.hypot(values.std(axis=0), OPEN[name])
-        found[f"{table}_mean"] = {"over": "ridge", "values": values.mean(axis=0).tolist()}
+        mean = np.broadcast_to(values.mean(axis=0), ridges)
+        spread = np.broadcast_to(np.hypot(values.std(axis=0), OPEN[name]), ridges)
+        found[f"{table}_mean"] = {"over": "ridge", "values": mean.tolist()}
         found[f"{table}_sd"] = {"over": "ridge", "values": spread.tolist()}
     return found
 

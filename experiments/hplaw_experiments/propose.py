@@ -103,7 +103,7 @@ def bowl_of(law: Law) -> Bowl:
     point = scenarios(law).point
     angle = np.asarray(point["th"])
     return Bowl(
-        height=np.exp(np.asarray(point["lh"])), steepness=np.asarray(point["k"]),
+        height=np.exp(np.asarray(point["lh"])), steepness=np.broadcast_to(point["k"], angle.shape),
         direction=np.stack([np.cos(angle), np.sin(angle)], axis=1),
     )  # fmt: skip
 

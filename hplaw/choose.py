@@ -20,7 +20,7 @@ from hplaw.posterior import numpy, numpy_environment, scenarios
 
 Array = NDArray[np.float64]
 
-_CHUNK = 256
+_CHUNK = 64
 """Rows that are run over all scenarios at a time, so that they stay in the processor's cache."""
 
 
@@ -40,8 +40,8 @@ class Chosen(msgspec.Struct, frozen=True):
 def chunks(size: int) -> Iterator[slice]:
     """Yield slices of rows that are worked on together.
 
-    >>> list(chunks(300))
-    [slice(0, 256, None), slice(256, 512, None)]
+    >>> list(chunks(100))
+    [slice(0, 64, None), slice(64, 128, None)]
     """
     for start in range(0, size, _CHUNK):
         yield slice(start, start + _CHUNK)

@@ -130,6 +130,9 @@ def understand(query: Query, catalogue: Catalogue) -> Question:
 
 
 def _checked(quantity: Quantity, value: Any, field: str) -> Any:
+    low, high = quantity.low, quantity.high
+    if type(value) is float and low is not None and high is not None and low < value < high:
+        return value  # most are such
     problem = check_value(quantity, value)
     if problem:
         raise QueryError(problem, field=field)

@@ -363,11 +363,21 @@ def _correlate(rho: Any, z: Array) -> list[Array]:
 
 
 def hyperparameter(law: Law, text: str, name: str, environment: Environment) -> Any:
-    """Return an effect's scale or correlation: a formula of parameters, a fitted array of that name, or the centre of its prior."""
+    """Return an effect's scale or correlation: a formula of parameters, a fitted array of that name, or the centre of its prior.
+
+    **Raises:** `LawError` where the formula has no value at the parameters.
+    """
     if any(text.lstrip().startswith(f"{word}(") for word in PRIORS | CORRELATIONS):
         return environment[name] if name in environment else prior_centre(law, text)
     formula = law.namespace.formula(text, table="effects", key=name)
-    return unroll(law.namespace, formula, numpy(), ())(environment)
+    with np.errstate(all="ignore"):
+        found = unroll(law.namespace, formula, numpy(), ())(environment)
+    if not np.isfinite(found).all():
+        message = (
+            f"'{text}' has no finite value at the parameters of the law; mend one or the other"
+        )
+        raise LawError(message, table="effects", key=name)
+    return found
 
 
 @ft.cache

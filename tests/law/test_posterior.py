@@ -12,7 +12,7 @@ from hplaw.answer import answer
 from hplaw.catalogue import load_catalogue
 from hplaw.errors import LawError
 from hplaw.estimate import estimate_of
-from hplaw.law import Law, check_law, read_law
+from hplaw.law import Law, check_law, parse_law, read_law
 from hplaw.posterior import DRAWS, scenarios, standard_normals
 from tests.helpers import is_one_sentence, law_text, problems_in, write_arrays
 
@@ -186,3 +186,12 @@ def test_normals_are_antithetic_of_unit_covariance_and_always_the_same() -> None
 def test_more_normals_begin_with_the_same_ones() -> None:
     np.testing.assert_allclose(standard_normals(12)[:5], standard_normals(5), atol=1e-12)
     assert np.abs(standard_normals(5) - standard_normals(5, stream=1)).max() > 0.1
+
+
+def test_a_scale_of_an_effect_without_a_value_is_refused() -> None:
+    body = (
+        '[parameters]\na = { value = 1.0, sd = 0.1 }\n[effects.run]\nby = ["recipe"]\nof = ["shift"]\n'
+        'scale = { shift = "1 / (a - a)" }\n[outputs]\nsteps = "a * exp(shift) * tokens / batch_tokens"'
+    )
+    with pytest.raises(LawError, match="no finite value at the parameters"):
+        scenarios(parse_law(law_text(body).encode()))

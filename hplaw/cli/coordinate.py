@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from hplaw.cli.charts import altair_for
+from hplaw.cli.needing import needing
 from hplaw.cli.options import Json
 from hplaw.cli.page import Page, write
 from hplaw.cli.statuses import FAILED, OK
@@ -50,16 +52,15 @@ def coordinate_check(
     json: Json = False,
 ) -> int:
     """Say whether a parametrisation keeps activations the same at every width; the exit status is 1 where it does not."""  # fmt: skip
-    try:
+    with needing("a coordinate check", error=QueryError):
         from hplaw_experiments.coordinate import coordinate_chart, coordinate_check as check
         from hplaw_experiments.spec import Trial
-    except ImportError as error:
-        message = f"this needs {error.name}; install it with `pip install 'hplaw[sweep]'`"
-        raise QueryError(message) from None
     sizes = sorted(set(widths or WIDTHS[model]))
     if len(sizes) < 2 or sizes[0] < 1 or steps < 1 or seeds < 1:
         message = "give two positive widths or more, for example --widths 64 256 1024, and at least one step and seed"
         raise QueryError(message, field="widths")
+    if plot is not None:
+        altair_for(plot)
     text = model == "transformer"
     trial = Trial(
         family=model, n_layers=n_layers, parametrization=parametrization, optimizer=optimizer, peak_lr=peak_lr,

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from hplaw.cli.needing import needing
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.statuses import OK
-from hplaw.errors import DataError
 from hplaw.human import plural
 
 
@@ -83,11 +83,6 @@ def fetch_data(
 
 def _library() -> Any:
     """Return the module that knows the sets; it needs polars."""
-    try:
+    with needing("reading runs", "fit"):
         from hplaw.fit import data_sets
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("hplaw."):
-            raise
-        message = f'reading runs needs {error.name}; pip install "hplaw[fit]"'
-        raise DataError(message) from None
     return data_sets

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from hplaw.cli.needing import needing
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.statuses import OK
-from hplaw.cli.sweep import needing
 from hplaw.errors import QueryError
 from hplaw.human import number
 from hplaw.quantities import check_value, parse_number, vocabulary

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from hplaw.cli.laws import find_law
+from hplaw.cli.needing import needing
 from hplaw.cli.options import LawFolders
 from hplaw.cli.reading import open_catalogue, parse_pairs
 from hplaw.cli.statuses import FAILED, OK
@@ -72,7 +73,7 @@ def fit(
         raise QueryError(message, field="LAW")
     maps = parse_pairs(map_, "--map")
     _prepare()
-    try:
+    with needing("a fit", "fit", error=FitError):
         _say_stand_ins(found, data, maps)
         if method == "huber":
             return _huber(found, data, maps, where, to, objective, bootstrap, seed)
@@ -91,11 +92,6 @@ def fit(
             accept=accept,
             all_draws=all_draws,
         )
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "hplaw":
-            raise
-        message = f'a fit needs {error.name}; pip install "hplaw[fit]"'
-        raise FitError(message) from None
 
 
 def _prepare() -> None:
@@ -198,11 +194,8 @@ def _derived(law: str, data: Path, to: Path, laws: list[Path] | None) -> int:
     from hplaw.law import read_law
 
     found = find_law(law, open_catalogue(laws))
-    try:
+    with needing("a fit", "fit", error=FitError):
         from hplaw.fit.derived import write_derived
-    except ModuleNotFoundError as error:
-        message = f'a fit needs {error.name}; pip install "hplaw[fit]"'
-        raise FitError(message) from None
     written = write_derived(to, found, read_law(data))
     print(f"wrote {to}: {written.address}, from the draws of {data}")
     return OK

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from hplaw.cli.needing import needing
 from hplaw.cli.options import Json, LawFolders
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue, parse_pairs, parse_value
@@ -44,13 +45,10 @@ def influence(
         message = f"{law.id} was not fitted to runs, so that none decide it; give a law with [fit] and [evidence]"
         raise LawError(message, file=str(folder))
     maps = parse_pairs(map_, "--map")
-    try:
+    with needing("an influence", "fit", error=FitError):
         from hplaw.fit.fitting import fit_law
         from hplaw.fit.influence import find_influence
         from hplaw.fit.runs import read_runs, sha256_of
-    except ModuleNotFoundError as error:
-        message = f'this needs {error.name}; pip install "hplaw[fit]"'
-        raise FitError(message) from None
     if not data.is_file():
         message = f"--data {data}: there is no such file; give a table of runs"
         raise DataError(message)

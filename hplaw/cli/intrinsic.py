@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from hplaw.cli.needing import needing
 from hplaw.cli.options import Json
 from hplaw.cli.page import Page, write
 from hplaw.cli.statuses import FAILED, OK
@@ -32,12 +33,9 @@ def intrinsic_dimension(
 
     The exit status is 1 where no dimension tried does.
     """
-    try:
+    with needing("an intrinsic dimension", error=QueryError):
         from hplaw_experiments.intrinsic import intrinsic_dimension as measure
         from hplaw_experiments.spec import Trial
-    except ImportError as error:
-        message = f"this needs {error.name}; install it with `pip install 'hplaw[sweep]'`"
-        raise QueryError(message) from None
     if width < 1 or n_layers < 1 or steps < 1 or seeds < 1 or not 0 < share <= 1:
         message = "width, layers, steps and seeds are at least 1, and the share lies above 0 and up to 1; change the one that is not"
         raise QueryError(message, field="share")

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from hplaw.cli.needing import needing
 from hplaw.cli.page import Page, write
 from hplaw.cli.reading import parse_pairs
 from hplaw.cli.statuses import FAILED, OK
-from hplaw.cli.sweep import RUNS, needing
+from hplaw.cli.sweep import RUNS
 from hplaw.errors import DataError
 from hplaw.human import number, plural
 

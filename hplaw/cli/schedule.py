@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from hplaw.cli.charts import altair_for
+from hplaw.cli.needing import needing
 from hplaw.cli.options import Json, LawFolders, one, several
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue, parse_pairs, read_number
@@ -151,11 +152,8 @@ def _forecast(losses: Path | None, *, at: float, json: bool) -> int:
     if losses is None:
         message = "autolrs needs --losses FILE, one loss in each line, and --steps, the step whose loss is foretold"
         raise QueryError(message, field="losses")
-    try:
+    with needing("a forecast", "fit,sweep", error=QueryError):
         from hplaw_experiments.forecast import FEWEST, exponential_forecast
-    except ImportError as error:
-        message = f"this needs {error.name}; install it with `pip install 'hplaw[fit,sweep]'`"
-        raise QueryError(message) from None
     seen = _read_losses(losses)
     found = exponential_forecast(range(len(seen)), seen, at=at)
     if found is None:

@@ -9,9 +9,10 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 
+from hplaw.cli.needing import needing
 from hplaw.cli.options import LawFolders
 from hplaw.cli.statuses import OK
-from hplaw.errors import DataError, HplawError, QueryError
+from hplaw.errors import HplawError, QueryError
 
 
 def serve(
@@ -26,13 +27,8 @@ def serve(
 
     What is not said here comes from HPLAW_HOST, HPLAW_PORT and the other variables of the service.
     """
-    try:
+    with needing("the service", "api"):
         from hplaw_api import serve as listen, settings_from
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("hplaw."):
-            raise
-        message = f'the service needs {error.name}; pip install "hplaw[api]"'
-        raise DataError(message) from None
     settings = settings_from(os.environ)
     settings = msgspec.structs.replace(
         settings,

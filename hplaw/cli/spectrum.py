@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from hplaw.cli.charts import altair_for
+from hplaw.cli.needing import needing
 from hplaw.cli.options import Json
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.statuses import OK
@@ -48,16 +50,15 @@ def spectrum(
     json: Json = False,
 ) -> int:
     """Measure the spectra of batches, fit edge and noise, predict the largest stable rate of SGD, and check it by divergence."""
-    try:
+    with needing("a spectrum", error=QueryError):
         from hplaw_experiments.spec import Trial
         from hplaw_experiments.spectrum import largest_stable_rate, spectrum_chart
         from hplaw_experiments.spectrum.report import BATCHES
-    except ImportError as error:
-        message = f"this needs {error.name}; install it with `pip install 'hplaw[sweep]'`"
-        raise QueryError(message) from None
     if width < 1 or n_layers < 1 or starts < 1 or seed < 0:
         message = "width, layers and starts are 1 or more, and a seed is 0 or more; for example --width 64 --starts 3"
         raise QueryError(message, field="width")
+    if plot is not None:
+        altair_for(plot)
     text = model == "transformer"
     trial = Trial(
         family=model, width=width, n_layers=n_layers, activation=activation, optimizer="sgd", peak_lr=0.1, seed=seed,

@@ -7,10 +7,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from hplaw.cli.needing import needing
 from hplaw.cli.options import one
 from hplaw.cli.reading import read_number
 from hplaw.cli.statuses import OK
-from hplaw.errors import DataError, QueryError
+from hplaw.errors import QueryError
 
 
 def precision_energy(
@@ -28,7 +29,7 @@ def precision_energy(
     if not 0 < within < 100:
         message = f"--bound {bound}: give percent between 0 and 100"
         raise QueryError(message, field="bound")
-    try:
+    with needing("a study", "fit"):
         from hplaw.fit.runs import read_table
         from hplaw.runs import Store
         from hplaw_experiments.studies.precision_energy import study, verdict, write_report
@@ -37,11 +38,6 @@ def precision_energy(
         share = math.log1p(within / 100)
         found = study(table, baseline=baseline, bound=share)
         report = write_report(found, to, bound=share)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in ("hplaw", "hplaw_experiments"):
-            raise
-        message = f'a study needs {error.name}; pip install "hplaw[fit]"'
-        raise DataError(message) from None
     for item in found:
         print(f"{item.response}, {item.runs} runs:")
         for precision in item.overall:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from hplaw.cli.needing import needing
 from hplaw.cli.page import Page, write
 from hplaw.cli.progress import Progress, duration
 from hplaw.cli.statuses import FAILED, OK
@@ -170,18 +170,6 @@ def launcher_of(
             return Local(pins(workers, gpus=visible_gpus()))
         case "ray":
             return Ray(address)
-
-
-@contextmanager
-def needing(what: str) -> Generator[None]:
-    """Say in one sentence which extra is missing."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in ("hplaw", "hplaw_experiments"):
-            raise
-        message = f'{what} needs {error.name}; pip install "hplaw[sweep]"'
-        raise DataError(message) from None
 
 
 def told_by(progress: Progress) -> Callable[[int, int, float], None]:

@@ -41,6 +41,8 @@ def test_the_command_says_the_verdict_and_draws_it(
     assert main(["coordinate-check", "--widths", "128"]) == 2
     assert main([*words, "--parametrization", "mupp"]) == 2
     assert "mup" in capsys.readouterr().err
+    assert main([*words, "--plot", str(tmp_path / "plot.txt")]) == 2
+    assert "give a name that ends in .svg" in capsys.readouterr().err
 
 
 def test_the_chart_holds_every_coordinate() -> None:

@@ -55,6 +55,7 @@ def _outcome(trial: Trial, company: float, width: int) -> Outcome:
         + math.log(trial.peak_lr / 1e-2) ** 2 / 10
         + 100 / trial.tokens
         + trial.seed / 50
+        + trial.width / 1000
         + company
     )
     return Outcome(

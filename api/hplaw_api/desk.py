@@ -14,6 +14,7 @@ from litestar.exceptions import (
     ServiceUnavailableException,
 )
 
+from hplaw.catalogue import Catalogue
 from hplaw_api.metrics import Metrics
 from hplaw_api.settings import Settings
 from hplaw_api.shelf import Shelf
@@ -66,6 +67,15 @@ class Desk:
         """Return `work(body)`, done beside the event loop so that others are answered meanwhile."""
         async with self._workers:
             return await asyncio.to_thread(work, body)
+
+
+async def worked_beside(request: AnyRequest, work: Callable[[bytes, Catalogue], bytes]) -> bytes:
+    """Return what `work` makes of a request's body and the laws of the moment, beside the event loop."""
+    desk = desk_of(request)
+    catalogue = desk.shelf.now.catalogue
+    with desk.place():
+        body = await read_body(request)
+        return await desk.in_thread(lambda body: work(body, catalogue), body)
 
 
 def desk_of(request: AnyRequest) -> Desk:

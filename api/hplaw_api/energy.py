@@ -10,7 +10,7 @@ from hplaw.energy import energy as find_energy, hardware_records
 from hplaw.energy_messages import EnergyRequest, FrontierRequest
 from hplaw.frontier import frontier as find_frontier
 from hplaw.messages import encode
-from hplaw_api.desk import AnyRequest, desk_of, read_body
+from hplaw_api.desk import AnyRequest, desk_of, worked_beside
 from hplaw_api.parameters import read_filters
 from hplaw_api.replies import Reply, kept_reply
 
@@ -24,14 +24,11 @@ FRONTIER_BYTES = 65_536
 @post("/v1/energy", status_code=200, request_max_body_size=ENERGY_BYTES)
 async def energy(request: AnyRequest) -> ASGIApp:
     """Say what a run takes on accelerators and in precisions, beside the event loop as there may be many."""
-    desk = desk_of(request)
-    catalogue = desk.shelf.now.catalogue
-
-    def answer(body: bytes) -> bytes:
-        return encode(find_energy(decode(body, EnergyRequest), catalogue))
-
-    with desk.place():
-        return Reply(await desk.in_thread(answer, await read_body(request)))
+    return Reply(
+        await worked_beside(
+            request, lambda body, laws: encode(find_energy(decode(body, EnergyRequest), laws))
+        )
+    )
 
 
 @get("/v1/hardware")
@@ -48,11 +45,8 @@ async def hardware(request: AnyRequest) -> ASGIApp:
 @post("/v1/frontier", status_code=200, request_max_body_size=FRONTIER_BYTES)
 async def frontier(request: AnyRequest) -> ASGIApp:
     """Say what a budget buys, beside the event loop: some hundred questions are behind it."""
-    desk = desk_of(request)
-    catalogue = desk.shelf.now.catalogue
-
-    def answer(body: bytes) -> bytes:
-        return encode(find_frontier(decode(body, FrontierRequest), catalogue))
-
-    with desk.place():
-        return Reply(await desk.in_thread(answer, await read_body(request)))
+    return Reply(
+        await worked_beside(
+            request, lambda body, laws: encode(find_frontier(decode(body, FrontierRequest), laws))
+        )
+    )

@@ -14,7 +14,7 @@ from hplaw.messages import encode
 from hplaw.schedule_messages import ScheduleRequest
 from hplaw.schedules import schedule_curve
 from hplaw.transfer_messages import TransferRequest
-from hplaw_api.desk import AnyRequest, desk_of, read_body
+from hplaw_api.desk import AnyRequest, desk_of, read_body, worked_beside
 from hplaw_api.replies import Reply
 
 
@@ -40,14 +40,11 @@ async def classify(request: AnyRequest) -> ASGIApp:
 @post("/v1/schedule", status_code=200, request_max_body_size=SHORT_BYTES)
 async def schedule(request: AnyRequest) -> ASGIApp:
     """Work out a schedule, beside the event loop: the area under it is a sum over many steps."""
-    desk = desk_of(request)
-    catalogue = desk.shelf.now.catalogue
-
-    def answer(body: bytes) -> bytes:
-        return encode(schedule_curve(decode(body, ScheduleRequest), catalogue))
-
-    with desk.place():
-        return Reply(await desk.in_thread(answer, await read_body(request)))
+    return Reply(
+        await worked_beside(
+            request, lambda body, laws: encode(schedule_curve(decode(body, ScheduleRequest), laws))
+        )
+    )
 
 
 @post("/v1/transfer", status_code=200, request_max_body_size=SHORT_BYTES)

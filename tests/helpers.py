@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from hplaw.catalogue import Catalogue, load_catalogue
 from hplaw.errors import HplawError, LawError
@@ -94,6 +95,21 @@ def is_one_sentence(error: HplawError | str) -> bool:
     text = str(error)
     leaks: Iterable[str] = ("Traceback", "<class", "object at 0x", "NoneType", "msgspec", "Error(")
     return 0 < len(text) < 700 and "\n" not in text and not any(leak in text for leak in leaks)
+
+
+def refused(text: str) -> LawError:
+    """Return the error with which a law file is refused, one sentence for a person."""
+    with pytest.raises(LawError) as caught:
+        parse_law(text.encode())
+    assert is_one_sentence(caught.value)
+    return caught.value
+
+
+def check_refused(text: str, place: str, says: str) -> None:
+    """Assert that a law file is refused, with table and key and some words of the problem."""
+    error = refused(text)
+    assert ".".join(part for part in (error.table, error.key) if part) == place, error
+    assert says in error.problem, error
 
 
 def problems_in(catalogue: Catalogue, folder: Path) -> list[LawError]:

@@ -15,6 +15,13 @@ class Done(NamedTuple):
     out: str
     err: str
 
+    def check_misused(self, says: str) -> None:
+        """Assert that the words were refused in one sentence that says so."""
+        assert (self.status, self.out) == (2, "")
+        assert self.err.startswith("hplaw: ")
+        assert self.err.count("\n") == 1
+        assert says in self.err
+
 
 Run = Callable[..., Done]
 

@@ -101,11 +101,7 @@ def test_the_largest_rates_are_fractions(run: Any) -> None:
     ],
 )
 def test_wrong_words_are_one_sentence(run: Any, words: str, says: str) -> None:
-    done = run(*words.split())
-    assert (done.status, done.out) == (2, "")
-    assert done.err.startswith("hplaw: ")
-    assert done.err.count("\n") == 1
-    assert says in done.err
+    run(*words.split()).check_misused(says)
 
 
 def test_a_config_that_cannot_be_read_is_one_sentence(run: Any, tmp_path: Path) -> None:

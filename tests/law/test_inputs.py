@@ -3,25 +3,11 @@
 import pytest
 
 from hplaw.answer import plain_outputs
-from hplaw.errors import LawError
-from hplaw.law import check_law, parse_law
-from tests.helpers import is_one_sentence, law_text, make_law
+from hplaw.law import check_law
+from tests.helpers import check_refused, is_one_sentence, law_text, make_law, refused
 
 
 OUT = '[outputs]\nsteps = "tokens / batch_tokens"\n'
-
-
-def refused(text: str) -> LawError:
-    with pytest.raises(LawError) as caught:
-        parse_law(text.encode())
-    assert is_one_sentence(caught.value)
-    return caught.value
-
-
-def check(text: str, place: str, says: str) -> None:
-    error = refused(text)
-    assert ".".join(part for part in (error.table, error.key) if part) == place, error
-    assert says in error.problem, error
 
 
 # Inputs over an index, targets, stand-ins
@@ -98,8 +84,10 @@ def test_a_stand_in_that_cannot_serve_is_refused(missing: str, says: str) -> Non
 def test_a_category_stands_in_by_name() -> None:
     inputs = '["tokens", "batch_tokens", { quantity = "optimizer", missing = %s }]'
     assert check_law(make_law(inputs=inputs % '"sgd"')) == []
-    check(law_text(inputs=inputs % '"sgdd"'), "inputs.optimizer", "optimizer='sgdd' is not known")
-    check(law_text(inputs=inputs % "3"), "inputs.optimizer", "is not a name")
+    check_refused(
+        law_text(inputs=inputs % '"sgdd"'), "inputs.optimizer", "optimizer='sgdd' is not known"
+    )
+    check_refused(law_text(inputs=inputs % "3"), "inputs.optimizer", "is not a name")
 
 
 # Cases

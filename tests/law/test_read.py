@@ -8,23 +8,18 @@ from hplaw.answer import plain_outputs
 from hplaw.errors import LawError
 from hplaw.law import check_law, parse_law, read_law
 from hplaw.law.read import MAX_FILE
-from tests.helpers import fixture_text, is_one_sentence, law_text, make_law, replaced
+from tests.helpers import (
+    check_refused,
+    fixture_text,
+    is_one_sentence,
+    law_text,
+    make_law,
+    refused,
+    replaced,
+)
 
 
 OUT = '[outputs]\nsteps = "tokens / batch_tokens"\n'
-
-
-def refused(text: str) -> LawError:
-    with pytest.raises(LawError) as caught:
-        parse_law(text.encode())
-    assert is_one_sentence(caught.value)
-    return caught.value
-
-
-def check(text: str, place: str, says: str) -> None:
-    error = refused(text)
-    assert ".".join(part for part in (error.table, error.key) if part) == place, error
-    assert says in error.problem, error
 
 
 # What the file is
@@ -159,7 +154,7 @@ def test_outputs_are_formulas_of_quantities(body: str, place: str, says: str) ->
     ],
 )  # fmt: skip
 def test_a_clash_of_names_tells_both_places(body: str, place: str, other: str) -> None:
-    check(law_text(OUT + body), place, f"is a name of [{other}] already; choose another")
+    check_refused(law_text(OUT + body), place, f"is a name of [{other}] already; choose another")
 
 
 @pytest.mark.parametrize(
@@ -168,14 +163,14 @@ def test_a_clash_of_names_tells_both_places(body: str, place: str, other: str) -
 )  # fmt: skip
 def test_the_words_of_formulas_are_no_names(table: str, name: str) -> None:
     value = {"constants": "1", "let": '"1"', "parameters": "{ value = 1 }", "index": "2"}[table]
-    check(
+    check_refused(
         law_text(OUT + f"[{table}]\n{name} = {value}"), f"{table}.{name}", "is a word of formulas"
     )
 
 
 @pytest.mark.parametrize("name", ["a-b", "2a", "a b", "é", "", "a.b"])
 def test_a_name_has_letters_digits_and_underscores(name: str) -> None:
-    check(
+    check_refused(
         law_text(OUT + f'[constants]\n"{name}" = 1'),
         f"constants.{name}".rstrip("."),
         "is not a name of letters",
@@ -200,7 +195,7 @@ def test_a_law_has_a_thousand_names_at_most() -> None:
     ],
 )  # fmt: skip
 def test_own_quantities_are_checked(body: str, place: str, says: str) -> None:
-    check(law_text(OUT + body), place, says)
+    check_refused(law_text(OUT + body), place, says)
 
 
 def test_own_quantities_serve_as_inputs_and_outputs() -> None:
@@ -236,13 +231,17 @@ def test_lets_that_need_one_another_are_refused_with_their_path(lets: str, path:
 
 
 def test_a_wrong_let_is_refused_though_nothing_uses_it() -> None:
-    check(law_text(OUT + '[let]\na = "tokens +"'), "let.a", "column 9: the formula ends too soon")
-    check(
+    check_refused(
+        law_text(OUT + '[let]\na = "tokens +"'), "let.a", "column 9: the formula ends too soon"
+    )
+    check_refused(
         law_text(OUT + '[let]\na = "tokens + nothing"'),
         "let.a",
         "column 10: 'nothing' is not a name",
     )
-    check(law_text(OUT + '[let]\na = "steps * 2"'), "let.a", "'steps' is not a name of this law")
+    check_refused(
+        law_text(OUT + '[let]\na = "steps * 2"'), "let.a", "'steps' is not a name of this law"
+    )
 
 
 def test_lets_may_nest_256_levels_and_take_20000_operations() -> None:
@@ -358,7 +357,7 @@ def test_tables_come_in_four_forms(formula: str, value: float) -> None:
     ],
 )
 def test_a_table_of_no_known_form_is_refused(table: str, says: str) -> None:
-    check(law_text(OUT + f"[index]\nlayer = 2\n[tables.t]\n{table}"), "tables.t", says)
+    check_refused(law_text(OUT + f"[index]\nlayer = 2\n[tables.t]\n{table}"), "tables.t", says)
 
 
 def test_an_index_may_be_an_input_too() -> None:

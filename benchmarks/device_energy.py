@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.quality import row
+from benchmarks.rows import data_file, row
 
 
 FILE = "zeus_power.csv"
@@ -18,11 +18,7 @@ LAST = "energy_per_sample_j"
 
 def run() -> list[dict[str, Any]]:
     """Measure; see `benchmarks.__main__`."""
-    folder = os.environ.get("HPLAW_DATA", "")
-    path = Path(folder) / FILE
-    if not folder or not path.is_file():
-        message = f"HPLAW_DATA names no folder with {FILE}"
-        raise FileNotFoundError(message)
+    path = data_file(FILE)
     os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
     import polars as pl
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.quality import row
+from benchmarks.rows import data_file, row
 
 
 FILE = "published_training_energy.csv"
@@ -29,11 +29,7 @@ MORE = ("seq_len", "hours_basis", "devices")
 
 def run() -> list[dict[str, Any]]:
     """Measure; see `benchmarks.__main__`."""
-    folder = os.environ.get("HPLAW_DATA", "")
-    path = Path(folder) / FILE
-    if not folder or not path.is_file():
-        message = f"HPLAW_DATA names no folder with {FILE}"
-        raise FileNotFoundError(message)
+    path = data_file(FILE)
     # programs here run for seconds: compiling them well would take longer
     os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
     from hplaw.catalogue import load_catalogue

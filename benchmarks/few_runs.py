@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.quality import WARPS, row, split, warped
+from benchmarks.quality import WARPS, split, warped
+from benchmarks.rows import data_file, row
 
 
 MOST_RATE, MOST_BATCH, LEAST_COVERAGE, MOST_REGRET = 1.25, 1.3, 0.8, 0.18
@@ -29,10 +30,7 @@ STRAY = 0.5
 
 def run() -> list[dict[str, Any]]:
     """Measure; see `benchmarks.__main__`."""
-    folder = Path(os.environ.get("HPLAW_DATA", ""))
-    if not os.environ.get("HPLAW_DATA") or not (folder / "steplaw_runs.csv").is_file():
-        message = "HPLAW_DATA names no folder with steplaw_runs.csv"
-        raise FileNotFoundError(message)
+    folder = data_file("steplaw_runs.csv").parent
     os.environ.setdefault("XLA_FLAGS", "--xla_llvm_disable_expensive_passes=true")
     from hplaw.catalogue import load_catalogue
     from hplaw_experiments.recipe_prior import learn, sweeps

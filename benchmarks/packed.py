@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.rows import row
 from hplaw_experiments.spec import Trial
 from hplaw_experiments.step import data_of
 from hplaw_experiments.train import train_pack
@@ -53,10 +54,10 @@ def run(widths: Sequence[int] = WIDTHS) -> list[dict[str, Any]]:
                 work = ft.partial(torch_loop, trials[:TIMED], threads=threads)
                 rates["torch"].append(TIMED / timed(work))
         best = {side: max(found) for side, found in rates.items() if found}
-        rows += [_row(f"{side}, width {width}", value, "trials/s") for side, value in best.items()]
+        rows += [row(f"{side}, width {width}", value, "trials/s") for side, value in best.items()]
         if "torch" in best:
             ratio = best["packed"] / best["torch"]
-            rows.append(_row(f"packed over torch, width {width}", ratio, "1", LEAST if width <= UP_TO else None))  # fmt: skip
+            rows.append(row(f"packed over torch, width {width}", ratio, "1", least=LEAST if width <= UP_TO else None))  # fmt: skip
     return rows
 
 
@@ -139,13 +140,6 @@ def torch_loop(trials: Sequence[Trial], *, threads: int, steps: int = STEPS) -> 
     return losses
 
 
-def _row(name: str, value: float, unit: str, least: float | None = None) -> dict[str, Any]:
-    return {
-        "benchmark": "packed", "name": name, "value": round(value, 3), "unit": unit,
-        "limit": None if least is None else f">= {least:g}", "ok": least is None or value >= least,
-    }  # fmt: skip
-
-
 if __name__ == "__main__":
-    for row in run():
-        print(row)
+    for line in run():
+        print(line)

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks.rows import data_file, row
+
 
 FILE = "steplaw_runs.csv"
 LARGEST = 4
@@ -164,27 +166,9 @@ def paired(
     return float(difference.mean()), float(low), float(high)
 
 
-def row(
-    name: str,
-    value: float,
-    unit: str = "%",
-    *,
-    most: float | None = None,
-    least: float | None = None,
-) -> dict[str, Any]:
-    """Return one line of the benchmark."""
-    limit = f"<= {most:g}" if most is not None else f">= {least:g}" if least is not None else None
-    ok = (most is None or value <= most) and (least is None or value >= least)
-    return {"name": name, "value": value, "unit": unit, "limit": limit, "ok": ok if limit else None}
-
-
 def run(law: Any = None, note: Callable[[str], None] = lambda text: None) -> list[dict[str, Any]]:
     """Measure; see `benchmarks.__main__`. A law of dense models may be given in place of the one on the shelf."""
-    folder = os.environ.get("HPLAW_DATA", "")
-    path = Path(folder) / FILE
-    if not folder or not path.is_file():
-        message = f"HPLAW_DATA names no folder with {FILE}"
-        raise FileNotFoundError(message)
+    path = data_file(FILE)
     os.environ.setdefault("XLA_FLAGS", "--xla_llvm_disable_expensive_passes=true")
     from hplaw.catalogue import load_catalogue
     from hplaw.fit.runs import read_runs

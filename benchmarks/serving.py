@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from benchmarks.rows import row
+
 
 ROUNDS = 5
 """Turns that each service takes; medians are compared."""
@@ -137,8 +139,8 @@ def _compared(
     rate, echoed = (statistics.median(x["rate"] for x in seen) for seen in (ours, theirs))
     late, echo_late = (statistics.median(x["p99"] for x in seen) for seen in (ours, theirs))
     rows = [
-        row(f"{name}: rate over echo", rate / echoed, "1", at_least=AT_LEAST[name]),
-        row(f"{name}: p99 over echo", late / echo_late, "1", at_most=P99_MOST if name == "lean" else None),
+        row(f"{name}: rate over echo", rate / echoed, "1", least=AT_LEAST[name]),
+        row(f"{name}: p99 over echo", late / echo_late, "1", most=P99_MOST if name == "lean" else None),
         row(f"{name}: rate", rate, "requests/s"),
         row(f"{name}: rate of echo", echoed, "requests/s"),
         row(f"{name}: p99", late * 1e3, "ms"),
@@ -160,31 +162,10 @@ def _batch(service: str) -> list[dict[str, Any]]:
     alone = BATCH / seen["rate"]
     batch = statistics.median(together[1:])
     return [
-        row(f"batch of {BATCH} over one by one", alone / batch, "1", at_least=AT_LEAST["batch"]),
+        row(f"batch of {BATCH} over one by one", alone / batch, "1", least=AT_LEAST["batch"]),
         row(f"batch of {BATCH}", batch, "s"),
         row(f"{BATCH} one by one", alone, "s"),
     ]
-
-
-def row(
-    name: str,
-    value: float,
-    unit: str,
-    *,
-    at_least: float | None = None,
-    at_most: float | None = None,
-) -> dict[str, Any]:
-    """Return one line of the report."""
-    limit = None if at_least is None else f">= {at_least:g}"
-    limit = limit if at_most is None else f"<= {at_most:g}"
-    return {
-        "benchmark": "serving",
-        "name": name,
-        "value": round(value, 4),
-        "unit": unit,
-        "limit": limit,
-        "ok": (at_least is None or value >= at_least) and (at_most is None or value <= at_most),
-    }
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.rows import row
+
 
 ROUNDS = 11
 """How often each command is started."""
@@ -41,23 +43,12 @@ def run(rounds: int = ROUNDS) -> list[dict[str, Any]]:
                 seconds[name].append(time.perf_counter() - begun)
     median = {name: statistics.median(taken) for name, taken in seconds.items()}
     return [
-        _row("cold hplaw recommend over import numpy", median["recommend"] / median["numpy"], "1", MOST_RECOMMEND),
-        _row("import hplaw over bare Python", median["hplaw"] - median["bare"], "s", MOST_IMPORT_S),
-        *(_row(f"python {' '.join(words)}", median[name], "s", None) for name, words in COMMANDS.items()),
+        row("cold hplaw recommend over import numpy", median["recommend"] / median["numpy"], "1", most=MOST_RECOMMEND),
+        row("import hplaw over bare Python", median["hplaw"] - median["bare"], "s", most=MOST_IMPORT_S),
+        *(row(f"python {' '.join(words)}", median[name], "s") for name, words in COMMANDS.items()),
     ]  # fmt: skip
 
 
-def _row(name: str, value: float, unit: str, most: float | None) -> dict[str, Any]:
-    return {
-        "benchmark": "startup",
-        "name": name,
-        "value": round(value, 4),
-        "unit": unit,
-        "limit": None if most is None else f"<= {most:g}",
-        "ok": most is None or value <= most,
-    }
-
-
 if __name__ == "__main__":
-    for row in run():
-        print(row)
+    for line in run():
+        print(line)

@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from benchmarks.rows import row
 from hplaw_experiments.models import build_model, flop_per_token, n_params
 from hplaw_experiments.probe import measure_matmul
 from hplaw_experiments.spec import Precision, Trial
@@ -66,9 +67,9 @@ def _measured(size: str, sequences: int, precision: Precision) -> list[dict[str,
     name = f"{n_params(trial) / 1e6:.0f}M parameters, {precision}"
     share = max(training) / max(products)
     return [
-        _row(f"products, width {trial.width}, {precision}", max(products) / 1e9, "GFLOP/s"),
-        _row(f"training, {name}", max(training) / 1e9, "GFLOP/s"),
-        _row(f"training over products, {name}", share, "1"),
+        row(f"products, width {trial.width}, {precision}", max(products) / 1e9, "GFLOP/s"),
+        row(f"training, {name}", max(training) / 1e9, "GFLOP/s"),
+        row(f"training over products, {name}", share, "1"),
     ]
 
 
@@ -82,10 +83,6 @@ def transformer(size: str, *, sequences: int, precision: Precision) -> Trial:
     )  # fmt: skip
 
 
-def _row(name: str, value: float, unit: str) -> dict[str, Any]:
-    return {"name": name, "value": value, "unit": unit, "limit": None, "ok": True}
-
-
 if __name__ == "__main__":
-    for row in run():
-        print(row)
+    for line in run():
+        print(line)

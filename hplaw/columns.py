@@ -95,13 +95,12 @@ def ask_column(law: Law, known: Mapping[str, Any], outside: Array, *, intervals:
     )  # fmt: skip
     bound = _bind(law, {**known, **chosen.values})
     environment = numpy_environment(law, {**scenarios(law).point, **bound})
-    with np.errstate(all="ignore"):
-        silent, doubtful = _cases(law, environment, size)
-        values = {
-            name: _row_values(output, environment, size)
-            for name, output in law.program(numpy()).outputs.items()
-            if not law.quantity(name).categorical
-        }
+    silent, doubtful = _cases(law, environment, size)
+    values = {
+        name: _row_values(output, environment, size)
+        for name, output in law.program(numpy()).outputs.items()
+        if not law.quantity(name).categorical
+    }
     found, transfers = dict(chosen.intervals), dict(chosen.transfers)
     if intervals and (scenarios(law).uncertain or drawn):
         decided = law.spec.decision.minimise if law.spec.decision else None
@@ -151,8 +150,7 @@ def followed(law: Law, known: Mapping[str, Any]) -> dict[str, Any]:
     for name in late:
         environment = numpy_environment(law, {**scenarios(law).point, **early})
         try:
-            with np.errstate(all="ignore"):
-                found[name] = _stand_in(law, name)(environment)
+            found[name] = _stand_in(law, name)(environment)
         except KeyError:  # it follows from what is not known
             continue
     return found
@@ -195,8 +193,7 @@ def _interval(
         deviation = log_deviation(law, name, rows, wider, transfer=transfer)
         if deviation is None:
             return {}
-        with np.errstate(all="ignore"):
-            width = np.exp(NORMAL_QUANTILES[-1] * deviation)
+        width = np.exp(NORMAL_QUANTILES[-1] * deviation)
         width = np.where((deviation > 0) & (deviation < WIDEST), width, np.nan)
         return {name: (value / width, value * width)}
     levels = np.full((len(value), 5), np.nan)
@@ -206,8 +203,7 @@ def _interval(
             lets={let: samples[part] for let, samples in lets.items()}, chosen={} if follows else None,
         )  # fmt: skip
         noise = 1.0 if transfer else run.noise(name)
-        with np.errstate(all="ignore"):
-            samples = np.asarray(run.output(name) * noise)
+        samples = np.asarray(run.output(name) * noise)
         levels[part] = quantiles(np.broadcast_to(samples, (len(value[part]), samples.shape[-1])))
     # what no scenario moves, or moves out of all bounds, has no interval
     known = np.isfinite(levels).all(axis=1) & (levels[:, 0] < levels[:, -1])

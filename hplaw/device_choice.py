@@ -54,7 +54,7 @@ def device_energy(request: DeviceEnergyRequest, catalogue: Catalogue) -> DeviceE
     above = [limit for limit in request.limits if limit > most]
     if above:
         message = f"a limit of {above[0]:g} W is above {most:g} W, the greatest that was probed; give no more than that"
-        raise QueryError(message, field="limits")
+        raise QueryError(message, field="limits", conflict=True)
     limits = sorted({*(request.limits or _limits(capped.power_limit_w, most)), most}, reverse=True)
     rows = _Settings(law, known, default, most)
     # of settings that are alike, as limits that bind nowhere are, the greatest limit comes first
@@ -85,14 +85,14 @@ def _roles(probes: Sequence[Probe]) -> tuple[Probe, Probe, Probe]:
     capped = [probe for probe in probes if probe.power_limit_w < most]
     if len(free) != 2 or len(capped) != 1:
         message = f"there are {len(free)} probes under the greatest limit, {most:g} W, and {len(capped)} under lower ones; {PROBES}"
-        raise QueryError(message, field="probes")
+        raise QueryError(message, field="probes", conflict=len(probes) == 3)
     small, large = free
     if small.batch_samples == large.batch_samples:
         message = f"both probes under {most:g} W have batch_samples={large.batch_samples:g}; {PROBES}"  # fmt: skip
-        raise QueryError(message, field="probes")
+        raise QueryError(message, field="probes", conflict=True)
     if capped[0].batch_samples != large.batch_samples:
         message = f"the probe under {capped[0].power_limit_w:g} W has batch_samples={capped[0].batch_samples:g}, the large one {large.batch_samples:g}; give it the large batch"
-        raise QueryError(message, field="probes")
+        raise QueryError(message, field="probes", conflict=True)
     return small, large, capped[0]
 
 

@@ -56,6 +56,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             energy.energy,
             energy.hardware,
             energy.frontier,
+            energy.device_energy,
             laws.theory,
             health.live,
             health.ready,

@@ -1,4 +1,4 @@
-"""What runs take and what budgets buy: energy of cases side by side, accelerators, frontiers."""
+"""What runs take and what budgets buy: energy of cases side by side, accelerators, frontiers, the settings of one GPU."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from litestar import get, post
 from litestar.types import ASGIApp
 
 from hplaw.decoding import decode
+from hplaw.device_choice import device_energy as find_settings
+from hplaw.device_messages import DeviceEnergyRequest
 from hplaw.energy import energy as find_energy, hardware_records
 from hplaw.energy_messages import EnergyRequest, FrontierRequest
 from hplaw.frontier import frontier as find_frontier
@@ -18,7 +20,8 @@ from hplaw_api.replies import Reply, kept_reply
 ENERGY_BYTES = 262_144
 """The longest body that asks for energy: room for a model's whole configuration."""
 
-FRONTIER_BYTES = 65_536
+SHORT_BYTES = 65_536
+"""The longest body that asks what a budget buys, or for the settings of one GPU."""
 
 
 @post("/v1/energy", status_code=200, request_max_body_size=ENERGY_BYTES)
@@ -42,11 +45,22 @@ async def hardware(request: AnyRequest) -> ASGIApp:
     return kept_reply(request, body, private=desk.private)
 
 
-@post("/v1/frontier", status_code=200, request_max_body_size=FRONTIER_BYTES)
+@post("/v1/frontier", status_code=200, request_max_body_size=SHORT_BYTES)
 async def frontier(request: AnyRequest) -> ASGIApp:
     """Say what a budget buys, beside the event loop: some hundred questions are behind it."""
     return Reply(
         await worked_beside(
             request, lambda body, laws: encode(find_frontier(decode(body, FrontierRequest), laws))
+        )
+    )
+
+
+@post("/v1/device-energy", status_code=200, request_max_body_size=SHORT_BYTES)
+async def device_energy(request: AnyRequest) -> ASGIApp:
+    """Say which batch and power limit take least energy, beside the event loop: there may be thousands to choose among."""
+    return Reply(
+        await worked_beside(
+            request,
+            lambda body, laws: encode(find_settings(decode(body, DeviceEnergyRequest), laws)),
         )
     )

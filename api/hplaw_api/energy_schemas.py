@@ -38,7 +38,9 @@ _UNTOLD = frozenset((*it.chain(*BUDGETS), "law"))
 
 
 def narrow_energy(found: dict[str, Schema], catalogue: Catalogue) -> None:  # fmt: skip
-    """Write the words of accelerators, precisions and countries into the requests of energy."""
+    """Write the words of accelerators, precisions and countries into the requests of energy, and how many probes there are."""
+    probes = found["DeviceEnergyRequest"]["properties"]["probes"]
+    probes |= {"minItems": 3, "maxItems": 3}
     groups = _groups(catalogue)
     if not groups:
         return

@@ -48,6 +48,13 @@ _RUN = {"schedule": "cosine", "total_steps": 1000, "given": {"warmup_steps": 100
 _BATCHES = {"peak_lr": 3e-4, "batch_tokens": 256, "to_batch_tokens": 2048, "optimizer": "adamw"}
 _DRAW = {"n_params": 7e10, "tokens": 1.5e13, "hardware": ["h100-sxm"], "precision": ["bf16", "fp8"], "country": "US"}  # fmt: skip
 _BUDGET = {"hardware": "h100-sxm", "energy_kwh": 10000}
+_PROBES = {
+    "probes": [
+        {"batch_samples": 16, "power_limit_w": 300, "energy_per_sample_j": 0.925, "time_per_sample_s": 0.00384},
+        {"batch_samples": 256, "power_limit_w": 300, "energy_per_sample_j": 0.706, "time_per_sample_s": 0.003},
+        {"batch_samples": 256, "power_limit_w": 125, "energy_per_sample_j": 0.946, "time_per_sample_s": 0.00753},
+    ]
+}  # fmt: skip
 _POINT = {"given": {"n_params": 1e9, "tokens": 1e11}}
 
 _ADDRESS: Schema = {
@@ -154,6 +161,12 @@ def operations(query: Schema) -> tuple[Operation, ...]:
             path="/v1/frontier", method="post", name="frontier", tag="energy",
             summary="Say which size and how many tokens reach the least loss within a budget of energy, hours, money or time",
             body=reference("FrontierRequest"), example=_BUDGET, reply=reference("Frontier"),
+            errors=(404, 408, 409, 413, 422, 503),
+        ),
+        Operation(
+            path="/v1/device-energy", method="post", name="deviceEnergy", tag="energy",
+            summary="Say which batch and power limit of one GPU take least energy a sample, and what joules cost in seconds, from three probes",
+            body=reference("DeviceEnergyRequest"), example=_PROBES, reply=reference("DeviceEnergy"),
             errors=(404, 408, 409, 413, 422, 503),
         ),
         Operation(

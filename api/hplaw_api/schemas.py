@@ -12,6 +12,7 @@ import msgspec
 from hplaw.abc_regime import ROLES
 from hplaw.batch_transfer import may_be_given
 from hplaw.catalogue import Catalogue
+from hplaw.device_messages import DeviceEnergy, DeviceEnergyRequest
 from hplaw.energy_messages import (
     EnergyReply,
     EnergyRequest,
@@ -52,6 +53,8 @@ _RECORDS = (
     AbcRequest,
     BatchReply,
     BatchRequest,
+    DeviceEnergy,
+    DeviceEnergyRequest,
     EnergyReply,
     EnergyRequest,
     EvaluateRequest,

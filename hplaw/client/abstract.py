@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from hplaw.device_messages import DeviceEnergy
 from hplaw.energy_messages import EnergyReply, Frontier, HardwareRecord
 from hplaw.layer_messages import AbcReply, LayerTable
 from hplaw.messages import (
@@ -83,6 +84,10 @@ class AbstractClient(abc.ABC):
     @abc.abstractmethod
     def frontier(self, **fields: Any) -> Frontier:
         """Return what a budget buys: the fields of a `FrontierRequest` by name."""
+
+    @abc.abstractmethod
+    def device_energy(self, **fields: Any) -> DeviceEnergy:
+        """Return the batch and power limit of least energy of one GPU: the fields of a `DeviceEnergyRequest` by name."""
 
     @abc.abstractmethod
     def parametrize(self, **fields: Any) -> LayerTable:

@@ -9,6 +9,7 @@ from typing import Any, Self, final
 
 from hplaw.client import calls
 from hplaw.client.http import checked_url, request_headers, unanswered
+from hplaw.device_messages import DeviceEnergy
 from hplaw.energy_messages import EnergyReply, Frontier, HardwareRecord
 from hplaw.layer_messages import AbcReply, LayerTable
 from hplaw.messages import (
@@ -109,6 +110,10 @@ class AsyncClient:
     async def frontier(self, **fields: Any) -> Frontier:
         """Return what a budget buys: the fields of a `FrontierRequest` by name."""
         return await self._send(calls.frontier_call(fields))
+
+    async def device_energy(self, **fields: Any) -> DeviceEnergy:
+        """Return the batch and power limit of least energy of one GPU: the fields of a `DeviceEnergyRequest` by name."""
+        return await self._send(calls.device_energy_call(fields))
 
     async def parametrize(self, **fields: Any) -> LayerTable:
         """Return what layers become in a wider or deeper model: the fields of a `ParametrizeRequest` by name."""

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from hplaw.device_messages import DeviceEnergy
 from hplaw.energy_messages import EnergyReply, Frontier, HardwareRecord
 from hplaw.errors import ClientError, LawNotFound, QueryError
 from hplaw.layer_messages import AbcReply, LayerTable
@@ -145,6 +146,11 @@ def hardware_call() -> Call:
 def frontier_call(fields: Mapping[str, Any]) -> Call:
     """Return the call that asks what a budget buys."""
     return Call(method="POST", path="/v1/frontier", kind=Frontier, body=to_json(fields))
+
+
+def device_energy_call(fields: Mapping[str, Any]) -> Call:
+    """Return the call that asks which batch and power limit of one GPU take least energy."""
+    return Call(method="POST", path="/v1/device-energy", kind=DeviceEnergy, body=to_json(fields))
 
 
 def parametrize_call(fields: Mapping[str, Any]) -> Call:

@@ -9,6 +9,7 @@ from typing import Any, final
 
 from hplaw.client import calls
 from hplaw.client.abstract import AbstractClient
+from hplaw.device_messages import DeviceEnergy
 from hplaw.energy_messages import EnergyReply, Frontier, HardwareRecord
 from hplaw.errors import ClientError
 from hplaw.layer_messages import AbcReply, LayerTable
@@ -130,6 +131,10 @@ class Client(AbstractClient):
     def frontier(self, **fields: Any) -> Frontier:
         """Return what a budget buys: the fields of a `FrontierRequest` by name."""
         return self._send(calls.frontier_call(fields))
+
+    def device_energy(self, **fields: Any) -> DeviceEnergy:
+        """Return the batch and power limit of least energy of one GPU: the fields of a `DeviceEnergyRequest` by name."""
+        return self._send(calls.device_energy_call(fields))
 
     def parametrize(self, **fields: Any) -> LayerTable:
         """Return what layers become in a wider or deeper model: the fields of a `ParametrizeRequest` by name."""

@@ -9,6 +9,7 @@ from typing import Any, final
 from hplaw.client import calls
 from hplaw.client.abstract import AbstractClient
 from hplaw.decoding import decode
+from hplaw.device_messages import DeviceEnergy, DeviceEnergyRequest
 from hplaw.energy_messages import (
     EnergyReply,
     EnergyRequest,
@@ -119,6 +120,12 @@ class LocalClient(AbstractClient):
         from hplaw.frontier import frontier
 
         return frontier(decode(calls.to_json(fields), FrontierRequest), self._catalogue)
+
+    def device_energy(self, **fields: Any) -> DeviceEnergy:
+        """Return the batch and power limit of least energy of one GPU: the fields of a `DeviceEnergyRequest` by name."""
+        from hplaw.device_choice import device_energy
+
+        return device_energy(decode(calls.to_json(fields), DeviceEnergyRequest), self._catalogue)
 
     def parametrize(self, **fields: Any) -> LayerTable:
         """Return what layers become in a wider or deeper model: the fields of a `ParametrizeRequest` by name."""

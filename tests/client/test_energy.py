@@ -1,15 +1,24 @@
-"""Energy, accelerators and frontiers by every client: the same records and errors."""
+"""Energy, accelerators, frontiers and the settings of one GPU by every client: the same records and errors."""
+
+from typing import Any
 
 import pytest
 
+import hplaw
+from hplaw.device_messages import DeviceEnergy
 from hplaw.energy import energy, hardware_records
 from hplaw.energy_messages import EnergyRequest, FrontierRequest
 from hplaw.errors import QueryError
 from hplaw.frontier import frontier
-from tests.helpers import shipped
+from tests.helpers import is_one_sentence, shipped
 
 
 ASKED = {"n_params": 7e10, "tokens": 1.5e13, "hardware": ["h100-sxm"], "precision": ["bf16", "fp8"], "devices": 2048.0, "country": "US"}  # fmt: skip
+PROBES: list[dict[str, Any]] = [
+    {"batch_samples": 16, "power_limit_w": 300, "energy_per_sample_j": 0.925, "time_per_sample_s": 0.00384},
+    {"batch_samples": 256, "power_limit_w": 300, "energy_per_sample_j": 0.706, "time_per_sample_s": 0.003},
+    {"batch_samples": 256, "power_limit_w": 125, "energy_per_sample_j": 0.946, "time_per_sample_s": 0.00753},
+]  # fmt: skip
 
 
 def test_energy_is_that_of_the_library(client):
@@ -23,6 +32,34 @@ def test_accelerators_are_those_of_the_library(client):
 def test_a_frontier_is_that_of_the_library(client):
     asked = {"hardware": "h100-sxm", "energy_kwh": 1e4, "points": 5}
     assert client.frontier(**asked) == frontier(FrontierRequest(**asked), shipped())
+
+
+def test_settings_of_one_gpu_are_those_of_the_library(client):
+    found = client.device_energy(probes=PROBES, limits=[150, 200.0])
+    assert isinstance(found, DeviceEnergy)
+    assert found == hplaw.device_energy(probes=PROBES, limits=[150, 200.0])
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({}, ""),
+        ({"probes": PROBES[:2]}, "probes"),
+        ({"probes": [PROBES[0], PROBES[0], PROBES[2]]}, "probes"),
+        ({"probes": [*PROBES[:2], {**PROBES[2], "time_per_sample_s": 0}]}, "probes[2].time_per_sample_s"),
+        ({"probes": PROBES, "limits": [500]}, "limits"),
+        ({"probes": PROBES, "limit": [200]}, "limit"),
+    ],
+)  # fmt: skip
+def test_wrong_probes_raise_the_same_error(client, fields, field):
+    errors = []
+    for who in (client, hplaw):
+        with pytest.raises(QueryError) as caught:
+            who.device_energy(**fields)
+        assert is_one_sentence(caught.value)
+        errors.append((caught.value.text, caught.value.field, caught.value.conflict))
+    assert errors[0] == errors[1]
+    assert errors[0][1] == field
 
 
 @pytest.mark.parametrize(

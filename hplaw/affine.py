@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from hplaw.expression.tree import Binary, Call, Item, Name, Node, Number, Unary, walk
+from hplaw.expression.tree import Binary, Call, Item, Name, Node, Unary, walk
 from hplaw.law.law import Law
 from hplaw.law.scope import Namespace
 
@@ -20,10 +20,80 @@ def log_affine(law: Law, output: str, names: Collection[str]) -> bool:
     True
     """
     formula, over = law.outputs[output]
-    return over is None and _log_degree(formula.tree, law.namespace, names) is not None
+    return over is None and Affine(law.namespace, names).in_log(formula.tree)
 
 
-def _free(node: Node, namespace: Namespace, names: Collection[str]) -> bool:
+class Affine:
+    """Whether formulas are affine in some names, and in the logarithms of others.
+
+    **Arguments:**
+
+    - `names`: names that enter as they are.
+    - `logs`: names that enter as their logarithms.
+    - `settled`: names that no factor of the others may speak of.
+    """
+
+    def __init__(
+        self,
+        namespace: Namespace,
+        names: Collection[str],
+        *,
+        logs: Collection[str] = (),
+        settled: Collection[str] = (),
+    ) -> None:
+        self.namespace, self.plain, self.logs = namespace, names, logs
+        self.moving = frozenset(names).union(logs)
+        self.settled = self.moving.union(settled)
+
+    def holds(self, node: Node) -> bool:
+        """Return whether a formula is affine."""
+        if free_of(node, self.namespace, self.moving):
+            return True
+        match node:
+            case Name(name=name):
+                let = self.namespace.lets.get(name)
+                return name in self.plain or (let is not None and self.holds(let.tree))
+            case Unary(operator="-", x=x):
+                return self.holds(x)
+            case Binary(operator="+" | "-", left=left, right=right):
+                return self.holds(left) and self.holds(right)
+            case Binary(operator="*", left=left, right=right):
+                return (self._factor(left) and self.holds(right)) or (
+                    self._factor(right) and self.holds(left)
+                )
+            case Binary(operator="/", left=left, right=right):
+                return self._factor(right) and self.holds(left)
+            case Call(function="log", arguments=(x,)):
+                return self.in_log(x)
+            case _:
+                return False
+
+    def in_log(self, node: Node) -> bool:
+        """Return whether a formula's logarithm is affine."""
+        if free_of(node, self.namespace, self.moving):
+            return True
+        match node:
+            case Name(name=name):
+                let = self.namespace.lets.get(name)
+                return name in self.logs or (let is not None and self.in_log(let.tree))
+            case Binary(operator="*" | "/", left=left, right=right):
+                return self.in_log(left) and self.in_log(right)
+            case Binary(operator="**", left=base, right=power):
+                return (self._factor(power) and self.in_log(base)) or (
+                    self._factor(base) and self.holds(power)
+                )
+            case Call(function="exp", arguments=(x,)):
+                return self.holds(x)
+            case Call(function="sqrt", arguments=(x,)):
+                return self.in_log(x)
+            case _:
+                return False
+
+    def _factor(self, node: Node) -> bool:
+        return free_of(node, self.namespace, self.settled)
+
+
+def free_of(node: Node, namespace: Namespace, names: Collection[str]) -> bool:
     """Return whether a formula speaks of none of the names, its lets followed."""
     for part in walk(node):
         spoken = (
@@ -35,63 +105,16 @@ def _free(node: Node, namespace: Namespace, names: Collection[str]) -> bool:
         )
         for name in spoken:
             let = namespace.lets.get(name)
-            if name in names or (let is not None and not _free(let.tree, namespace, names)):
+            if name in names or (let is not None and not free_of(let.tree, namespace, names)):
                 return False
     return True
-
-
-def _degree(node: Node, namespace: Namespace, names: Collection[str]) -> int | None:
-    """Return 0 for a formula free of the names, 1 for one affine in them, None for any other."""
-    if _free(node, namespace, names):
-        return 0
-    match node:
-        case Name(name=name):
-            return 1 if name in names else _degree(namespace.lets[name].tree, namespace, names)
-        case Unary(operator="-", x=x):
-            return _degree(x, namespace, names)
-        case Binary(operator="+" | "-", left=left, right=right):
-            return _most(_degree(left, namespace, names), _degree(right, namespace, names))
-        case Binary(operator="*", left=left, right=right):
-            if _free(left, namespace, names):
-                return _degree(right, namespace, names)
-            return _degree(left, namespace, names) if _free(right, namespace, names) else None
-        case Binary(operator="/", left=left, right=right):
-            return _degree(left, namespace, names) if _free(right, namespace, names) else None
-        case Call(function="log", arguments=(x,)):
-            return _log_degree(x, namespace, names)
-        case _:
-            return None
-
-
-def _log_degree(node: Node, namespace: Namespace, names: Collection[str]) -> int | None:
-    """Return the degree of a formula's logarithm."""
-    if isinstance(node, Number) or _free(node, namespace, names):
-        return 0
-    match node:
-        case Name(name=name) if name in namespace.lets:
-            return _log_degree(namespace.lets[name].tree, namespace, names)
-        case Binary(operator="*" | "/", left=left, right=right):
-            return _most(_log_degree(left, namespace, names), _log_degree(right, namespace, names))
-        case Binary(operator="**", left=base, right=power):
-            if _free(power, namespace, names):
-                return _log_degree(base, namespace, names)
-            return _degree(power, namespace, names) if _free(base, namespace, names) else None
-        case Call(function="exp", arguments=(x,)):
-            return _degree(x, namespace, names)
-        case Call(function="sqrt", arguments=(x,)):
-            return _log_degree(x, namespace, names)
-        case _:
-            return None
-
-
-def _most(a: int | None, b: int | None) -> int | None:
-    return None if a is None or b is None else max(a, b)
 
 
 def monomial(
     law: Law, output: str, moved: Mapping[str, float] | None = None
 ) -> dict[str, float] | None:
-    """Return the exponents of an output by input where it is a constant times powers of inputs, or None for any other.
+    """Return the exponents of an output, or of a best value in closed form, by input where it is a constant times powers
+    of inputs, or None for any other.
 
     **Arguments:**
 
@@ -101,7 +124,9 @@ def monomial(
     >>> monomial(load_catalogue().get("step-law-2025"), "peak_lr")
     {'n_params': -0.713, 'tokens': 0.307}
     """
-    formula, over = law.outputs[output]
+    formula, over = law.optimum.get(output), None
+    if formula is None:
+        formula, over = law.outputs[output]
     if (
         over is not None
         or law.exact
@@ -123,7 +148,7 @@ class _Powers:
         from hplaw.expression import Undefined, compile_expression
         from hplaw.point import standing
 
-        if not _free(node, self.law.namespace, self.inputs):
+        if not free_of(node, self.law.namespace, self.inputs):
             return None
         try:
             function = compile_expression(node, self.law.namespace.scope, self.law.arithmetic)
@@ -135,7 +160,7 @@ class _Powers:
 
     def of(self, node: Node) -> dict[str, float] | None:
         """Return the exponents of a formula, or None where it is no product of powers."""
-        if _free(node, self.law.namespace, self.inputs):
+        if free_of(node, self.law.namespace, self.inputs):
             return {}
         match node:
             case Name(name=name):
@@ -154,7 +179,7 @@ class _Powers:
 
     def of_log(self, node: Node) -> dict[str, float] | None:
         """Return the exponents of exp(formula)."""
-        if _free(node, self.law.namespace, self.inputs):
+        if free_of(node, self.law.namespace, self.inputs):
             return {}
         match node:
             case Name(name=name) if name in self.lets:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hplaw.exact import Ridges
-from hplaw.folded import folded
 from hplaw.interval import Run, quantiles
 from hplaw.law import Law
+from hplaw.lines import best_logs
 from hplaw.linex import linex
 from hplaw.narrow import is_column
 from hplaw.posterior import numpy, numpy_environment, scenarios
@@ -140,15 +140,10 @@ class _Part:
     def own(self, *, transfer: bool) -> dict[str, Array]:
         """Return where each scenario has its own best values, `[row, scenario]`."""
         if len(self.free) == len(self.law.chosen):
-            program = folded(self.law, transfer=transfer)
-            environment = program.environment(self.inputs)
-            shape = (len(self.x), self.ridges.size)
-            found = {
-                name: np.broadcast_to(program.optimum[name](environment), shape)
-                for name in self.free
-            }
+            logs = best_logs(self.law, self.inputs, transfer=transfer)
             return {
-                n: v * np.exp(self.shift[n]) if n in self.shift else v for n, v in found.items()
+                name: np.exp(logs[:, i] + self.shift.get(name, 0.0))
+                for i, name in enumerate(self.law.chosen)
             }
         ridges = self.ridges
         if transfer:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from hplaw.domain import distance
 from hplaw.errors import QueryError
 from hplaw.exact import Ridges
-from hplaw.folded import folded
 from hplaw.law.law import Law
+from hplaw.lines import best_logs
 from hplaw.linex import Linex, linex
 from hplaw.minimise import Minimum, minimise
 from hplaw.point import closed_form, point
@@ -245,7 +245,8 @@ def _exact(problem: _Problem) -> Decision | None:
         )
     except (np.linalg.LinAlgError, OverflowError):
         return None
-    if not ridges.convex or not np.isfinite(edges).all() or np.abs(best).max() > _LARGEST:
+    known = all(math.isfinite(side) for edge in edges for side in edge)
+    if not known or not ridges.convex or float(np.abs(best).max()) > _LARGEST:
         return None
     own, least = _own(problem, ridges, inputs, best, transfer=False)
     other: dict[str, Array] = {}
@@ -281,16 +282,11 @@ def _own(
     """Return where each scenario has its own best values, by quantity, and the mean of its least excess there."""
     law, free = problem.law, problem.free
     if problem.simple:
-        program = folded(law, transfer=transfer)
-        environment = program.environment(inputs)
-        with np.errstate(all="ignore"):
-            found = {
-                name: program.optimum[name](environment) + np.zeros(problem.drawn.size)
-                for name in free
-            }
-        return {
-            n: v * np.exp(problem.shift[n]) if n in problem.shift else v for n, v in found.items()
-        }, 0.0
+        own = best_logs(law, inputs, transfer=transfer)[0]
+        own = np.exp(
+            [log + problem.shift.get(name, 0.0) for name, log in zip(law.chosen, own, strict=True)]
+        )
+        return dict(zip(law.chosen, own, strict=True)), 0.0
     x, least = ridges.own(best, problem.low[:, 0], problem.high[:, 0])
     return {name: np.exp(x[0, i]) for i, name in enumerate(free)}, float(least.mean())
 

@@ -14,7 +14,7 @@ from hplaw.derive import Derivation
 from hplaw.expression import Undefined
 from hplaw.law import Law
 from hplaw.point import Point, inputs, plain_point
-from hplaw.power import power_law
+from hplaw.power import best_exponents, power_law
 from hplaw.question import Question
 from hplaw.slope import slope
 
@@ -63,6 +63,9 @@ def _partials(
     power = None if own else power_law(law, name)
     if power is not None:
         return {source: exponent for source, exponent in power.exponents if source in slopes}
+    best = best_exponents(law, name) if name in own and len(own) == len(law.chosen) else None
+    if best is not None:
+        return {source: exponent for source, exponent in best.items() if source in slopes}
     known = {**found.known, **own}
     if law not in points:
         points[law] = plain_point(law, known)

@@ -8,6 +8,8 @@ decided at once, one row each.
 from __future__ import annotations
 
 import copy
+import math
+import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hplaw.linex import Linex
+from hplaw.moments import moments, solve_alone
 
 
 Array = NDArray[np.float64]
@@ -26,10 +29,8 @@ _TOLERANCE = 1e-5
 """Newton step, in e-folds, behind which the error is its square."""
 _REACH = 1.5
 """Longest step, in e-folds."""
-_EDGE = 1e-2
+_EDGE = 0.05
 """Newton step, in e-folds, at which an edge of a plateau is known well enough."""
-_THIN = 16
-"""Every which draw is used for the edges of a plateau, which need two digits, not six."""
 
 
 class Ridges:
@@ -58,8 +59,8 @@ class Ridges:
         for place, value in fixed.items():
             offset = offset + form.slopes[place] * value
         self.offset = offset
-        self.free = [i for i in range(len(form.slopes)) if i not in fixed]
-        self.slopes = form.slopes[self.free]
+        self.free = tuple(i for i in range(len(form.slopes)) if i not in fixed)
+        self.slopes = form.slopes[list(self.free)]
 
     @property
     def ridges(self) -> int:
@@ -70,8 +71,8 @@ class Ridges:
         """Return the ridges with one more chosen quantity fixed, at a logarithm for each row."""
         inner = copy.copy(self)
         inner.offset = self.offset + self.form.slopes[place] * values[:, None]
-        inner.free = [i for i in self.free if i != place]
-        inner.slopes = self.form.slopes[inner.free]
+        inner.free = tuple(i for i in self.free if i != place)
+        inner.slopes = self.form.slopes[list(inner.free)]
         return inner
 
     @property
@@ -88,7 +89,9 @@ class Ridges:
         return np.sum(self.c * (np.exp(m + variance / 2) - 1 - m), axis=1) / self.size
 
     def least(self, start: Array, low: Array, high: Array) -> Array:
-        """Return where the expected excess is least, inside bounds."""
+        """Return where the expected excess is least, inside bounds; NaN where ridges leave a direction flat."""
+        if len(self.c) == len(start) == 1:
+            return np.array([self._least_alone(start[0].tolist(), low.tolist(), high.tolist())])
         bounds = _bounds(low, high)
         x = np.clip(start, low, high)
         half, slopes = self.offset + self.form.variance / 2, self.slopes
@@ -98,6 +101,34 @@ class Ridges:
             hessian: Array = np.matmul(e[:, None, :] * slopes, slopes.T)
             x, done = _newton(x, gradient, hessian, bounds)
             if done:
+                break
+        return x
+
+    def _least_alone(self, start: list[float], low: list[float], high: list[float]) -> list[float]:
+        """Return the same for one question, steps in plain numbers, which are faster than arrays of two."""
+        with_it = moments(self.form, self.free)
+        c, half = self.c[0], self.offset[0] + with_it.half
+        _, still, _ = with_it.split((c @ with_it.table).tolist())
+        x = [min(max(v, a), b) for v, a, b in zip(start, low, high, strict=True)]
+        for _ in range(_ROUNDS):
+            e: Array = c * np.exp(half + np.dot(x, with_it.slopes))
+            _, rises, curvature = with_it.split((e @ with_it.table).tolist())
+            gradient = [a - b for a, b in zip(rises, still, strict=True)]
+            for i, value in enumerate(x):
+                if (value <= low[i] and gradient[i] > 0) or (value >= high[i] and gradient[i] < 0):
+                    gradient[i] = 0.0
+                    for j in range(len(x)):
+                        curvature[i][j] = curvature[j][i] = float(i == j)
+            step = solve_alone(curvature, gradient)
+            longest = max(map(abs, step))
+            if not longest < math.inf:
+                return [math.nan] * len(x)
+            short = _REACH / max(longest, _REACH)
+            before = x
+            x = [
+                min(max(v - short * s, a), b) for v, s, a, b in zip(x, step, low, high, strict=True)
+            ]
+            if max(abs(a - b) for a, b in zip(x, before, strict=True)) < _TOLERANCE:
                 break
         return x
 
@@ -135,50 +166,74 @@ class Ridges:
         m = value(x)
         return np.moveaxis(x, 1, 2), np.sum(c * (np.exp(m) - 1 - m), axis=1)
 
-    def _thin(self, values: Array) -> Array:
-        """Return some scenarios of values whose last axis goes over ridges and scenarios."""
-        *axes, _ = values.shape
-        return values.reshape(*axes, self.ridges, self.size)[..., ::_THIN].reshape(*axes, -1)
-
     def plateau(self, x: Array, cost: float, low: Array, high: Array) -> list[tuple[float, float]]:
         """Return for each free quantity of one question the range whose expected excess is at most `cost` above the
         least, others re-chosen.
 
-        An edge solves excess = limit with the other quantities at their best, from the curvature's first guess.
+        An edge solves excess = limit with the other quantities at their best. The first guess is that of a single ridge
+        with the curvature and the skew that all have together.
+
+        **Raises:** `numpy.linalg.LinAlgError` where the ridges leave a direction flat.
         """
         assert len(x) == 1
-        c, slopes, m0 = self._thin(self.c[0]), self._thin(self.slopes), self._thin(self.offset[0])
-        half = m0 + self._thin(self.form.variance) / 2
-        scale = len(c) // self.ridges
-        move: Array = x @ slopes
-        e: Array = c * np.exp(half + move)
-        limit = float(np.sum(e - c * (1 + m0 + move))) / scale + cost
-        hessian: Array = np.matmul(slopes * e, slopes.T) / scale
-        inverse = _solve(hessian, np.eye(len(slopes)))
-        # one row per edge: below and above for every quantity
-        which = np.repeat(np.arange(len(slopes)), 2)
-        rows = np.arange(len(which))
-        sides = np.array([-1.0, 1.0] * len(slopes))
-        reach: Array = sides * np.sqrt(2 * cost / inverse.diagonal()[which])
-        edges: Array = x + reach[:, None] * inverse[which]
+        with_it = moments(self.form, self.free)
+        c, m0 = self.c[0], self.offset[0]
+        half, scale = m0 + with_it.half, self.size
+        base = float(np.dot(c, 1 + m0))
+        _, still, _ = with_it.split((c @ with_it.table).tolist())
+        best = x[0].tolist()
+
+        def excess(
+            found: list[float], at: list[float]
+        ) -> tuple[float, list[float], list[list[float]]]:
+            total, rises, curvature = with_it.split(found)
+            total -= base + sum(map(operator.mul, still, at))
+            return total, list(map(operator.sub, rises, still)), curvature
+
+        e: Array = c * np.exp(half + np.dot(best, with_it.slopes))
+        least, _, curvature = excess((e @ with_it.table).tolist(), best)
+        limit = least + cost * scale
+        edges: list[list[float]] = []
+        for i in range(len(best)):
+            # the way along which the others follow, its curvature, and how that changes
+            along = solve_alone(curvature, [float(i == j) for j in range(len(best))])
+            if not along[i] > 0:
+                raise np.linalg.LinAlgError
+            way = [part / along[i] for part in along]
+            slope: Array = np.dot(way, with_it.slopes)
+            skew = float(np.dot(e, slope * slope * slope)) * along[i]
+            for side in (-1.0, 1.0):
+                reach = _edge(side * math.sqrt(2 * cost * scale * along[i]), skew)
+                edges.append([v + reach * part for v, part in zip(best, way, strict=True)])
         for _ in range(_ROUNDS):
-            move = np.matmul(edges, slopes)
-            e = c * np.exp(half + move)
-            excess: Array = np.sum(e - c * (1 + m0 + move), axis=1) / scale
-            gradient: Array = np.matmul(e - c, slopes.T) / scale
-            system: Array = np.matmul(e[:, None, :] * slopes, slopes.T) / scale
-            residual = -gradient
-            system[rows, which] = gradient
-            residual[rows, which] = limit - excess
-            step = _solve(system, residual)
-            edges = edges + np.minimum(np.maximum(step, -1.0), 1.0)
-            longest = np.abs(step).max()
+            e = c * np.exp(half + np.dot(edges, with_it.slopes))
+            longest = 0.0
+            for place, (edge, found) in enumerate(
+                zip(edges, (e @ with_it.table).tolist(), strict=True)
+            ):
+                total, gradient, system = excess(found, edge)
+                residual = [-value for value in gradient]
+                system[place // 2] = gradient
+                residual[place // 2] = limit - total
+                step = solve_alone(system, residual)
+                longest = max(longest, *map(abs, step))
+                edges[place] = [v + min(max(s, -1.0), 1.0) for v, s in zip(edge, step, strict=True)]
             if longest < _EDGE:
                 break
-            if not longest < np.inf:
-                raise np.linalg.LinAlgError
-        at = np.clip(edges[rows, which], low[which], high[which]).tolist()
+        at = [
+            min(max(edge[place // 2], low[place // 2]), high[place // 2])
+            for place, edge in enumerate(edges)
+        ]
         return list(zip(at[::2], at[1::2], strict=True))
+
+
+def _edge(reach: float, skew: float) -> float:
+    """Return z where a (e^(kz) - 1 - kz) / k^2 equals a `reach`^2 / 2, on the side of `reach`, by its first terms.
+
+    `skew` is k, the third derivative over the second.
+    """
+    u = min(max(skew * reach, -2.0), 2.0)
+    return reach * (1 - u / 6 + u * u / 36)
 
 
 def _bounds(low: Array, high: Array) -> tuple[Array, Array] | None:

@@ -100,46 +100,44 @@ def intervals_of(
     drawn = scenarios(law)
     spreads: dict[str, Spread] = {}
     transfers: dict[str, Spread] = {}
-    medians: dict[str, float] = {}
-    if decision is not None:
-        _collect(spreads, decision.samples)
-        _collect(transfers, decision.transfer)
+    inner: dict[str, Array] = dict(decision.samples) if decision else {}
+    outer: dict[str, Array] = dict(decision.transfer) if decision else {}
+    numbers: list[str] = []
     uncertain_inputs = any(item.prior and known.get(item.known) is None for item in inputs(law))
-    if not drawn.uncertain and not uncertain_inputs:
-        return spreads, transfers, medians
-    numbers = [
-        name
-        for name in wanted
-        if law.outputs[name][1] is None and not law.quantity(name).categorical
-    ]
+    if drawn.uncertain or uncertain_inputs:
+        numbers = [
+            name
+            for name in wanted
+            if law.outputs[name][1] is None and not law.quantity(name).categorical
+        ]
     if decision is None:
         numbers = _closed_spreads(here, known, numbers, spreads, transfers)
-        if not numbers:
-            return spreads, transfers, medians
     following = [name for name in numbers if name in followers(law)]
     numbers = [name for name in numbers if name not in following]
-    run = _run(here, known, lets=decision.lets if decision else {})
-    plain = {name: run.output(name) for name in numbers}
-    with np.errstate(all="ignore"):
-        _collect(spreads, {name: values * run.noise(name) for name, values in plain.items()})
+    decided = law.spec.decision.minimise if law.spec.decision else None
+    others = [name for name in numbers if name != decided]  # losses of other recipes say nothing
+    if numbers:
+        run = _run(here, known, lets=decision.lets if decision else {})
+        with np.errstate(all="ignore"):
+            inner |= {name: run.output(name) * run.noise(name) for name in numbers}
+    if drawn.transfer and others:
+        there = _run(here, known, transfer=True)
+        outer |= {name: there.output(name) for name in others}
+    if following:
+        with_it = _run(here, known, chosen=decision.samples if decision else {})
+        inner |= {name: with_it.output(name) for name in following}
+        if drawn.transfer:
+            chosen = decision.transfer if decision else {}
+            with_it = _run(here, known, transfer=True, chosen=chosen)
+            outer |= {name: with_it.output(name) for name in following}
+    _collect(spreads, transfers, inner, outer)
+    medians: dict[str, float] = {}
     if drawn.fitted:
         medians = {
             name: spreads[name].median
             for name in numbers
             if name in spreads and not (spreads[name].median <= 0 and name in positive_outputs(law))
         }
-    decided = law.spec.decision.minimise if law.spec.decision else None
-    others = [name for name in numbers if name != decided]  # losses of other recipes say nothing
-    if drawn.transfer and others:
-        there = _run(here, known, transfer=True)
-        _collect(transfers, {name: there.output(name) for name in others})
-    if following:
-        with_it = _run(here, known, chosen=decision.samples if decision else {})
-        _collect(spreads, {name: with_it.output(name) for name in following})
-        if drawn.transfer:
-            chosen = decision.transfer if decision else {}
-            with_it = _run(here, known, transfer=True, chosen=chosen)
-            _collect(transfers, {name: with_it.output(name) for name in following})
     return spreads, transfers, medians
 
 
@@ -193,11 +191,18 @@ def _closed_spreads(
     return rest
 
 
-def _collect(into: dict[str, Spread], found: Mapping[str, Array]) -> None:
+def _collect(
+    spreads: dict[str, Spread],
+    transfers: dict[str, Spread],
+    inner: Mapping[str, Array],
+    outer: Mapping[str, Array],
+) -> None:
     """Add the quantiles of samples by name, worked out together."""
-    if not found:
+    samples = [*inner.values(), *outer.values()]
+    if not samples:
         return
-    for name, row in zip(found, quantiles(np.stack(list(found.values()))).tolist(), strict=True):
+    places = [(spreads, name) for name in inner] + [(transfers, name) for name in outer]
+    for (into, name), row in zip(places, quantiles(np.stack(samples)).tolist(), strict=True):
         levels = _spread(row)
         # what no scenario moves has no interval
         if levels is not None and levels.low < levels.high:

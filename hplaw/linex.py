@@ -15,11 +15,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hplaw.affine import Affine, free_of
 from hplaw.expression.compile import Function, compile_expression
-from hplaw.expression.tree import Binary, Call, Name, Node, Number, Reduce, Unary, names_in
+from hplaw.expression.tree import Binary, Call, Name, Node, Number, Reduce
 from hplaw.folded import Folder
 from hplaw.law.law import Law
 from hplaw.law.program import Environment, Program, compile_program
+from hplaw.lines import Lines, lines
 from hplaw.narrow import is_column
 from hplaw.posterior import effect_covariance, numpy, numpy_environment, scenarios
 
@@ -36,11 +38,12 @@ class Term(msgspec.Struct, frozen=True):
     at: tuple[tuple[str, int], ...]
 
 
-class Linex(msgspec.Struct, frozen=True, kw_only=True):
+class Linex(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """A law's ridges, compiled.
 
     - `program`: names of the law with all that does not move folded.
     - `coefficients`, `offsets`: c, and t at chosen quantities of one and effects of zero, one function per ridge.
+    - `lines`: ln c of all ridges and then their t, where these are affine in the logarithms of the inputs.
     - `slopes`: d t / d ln(chosen), `[chosen, ridge x scenario]`.
     - `variance`: that of t over the effects of a new group, `groups` what the drawn ones add to t, `[ridge x scenario]`.
     - `stray_variance`: that of t over the law's discrepancy inside its domain, `strays` what the drawn one takes from t.
@@ -50,6 +53,7 @@ class Linex(msgspec.Struct, frozen=True, kw_only=True):
     program: Program
     coefficients: tuple[Function, ...]
     offsets: tuple[Function, ...]
+    lines: Lines | None
     slopes: Array
     variance: Array
     groups: Array
@@ -60,6 +64,9 @@ class Linex(msgspec.Struct, frozen=True, kw_only=True):
 
     def at(self, inputs: Mapping[str, Any]) -> tuple[Array, Array]:
         """Return c and the offset of t at a law's inputs, numbers or `[row, 1]`: `[row, ridge x scenario]` each."""
+        if self.lines is not None:
+            c, t = np.split(self.lines.at(inputs), 2, axis=1)
+            return np.exp(c), t
         environment = self.program.environment(inputs)
         rows = max((len(value) for value in inputs.values() if is_column(value)), default=1)
         with np.errstate(all="ignore"):
@@ -102,15 +109,14 @@ class _Form:
         self.effects = tuple(
             n for e in law.spec.effects.values() if e.predict == "integrate" for n in e.of
         )
-        self.inputs = frozenset(law.inputs)
+        self.affine = Affine(
+            law.namespace, self.effects, logs=self.chosen, settled=frozenset(law.inputs)
+        )
         self.whole: tuple[str, int] | None = None
 
     def free(self, node: Node, names: frozenset[str]) -> bool:
-        """Return whether a tree speaks of none of the names, its lets followed."""
-        return not any(
-            word in names or (word in self.lets and not self.free(self.lets[word].tree, names))
-            for word in names_in(node)
-        )
+        """Return whether a tree speaks of none of the names."""
+        return free_of(node, self.law.namespace, names)
 
     def terms(
         self,
@@ -144,7 +150,7 @@ class _Form:
                 return _join(
                     self.terms(body, factors, divisors, (*at, (index, i))) for i in entries
                 )
-            case Call(function="expm2", arguments=(t,)) if self.affine(t):
+            case Call(function="expm2", arguments=(t,)) if self.affine.holds(t):
                 return (Term(factors, divisors, t, at),)
             case _:
                 return None
@@ -160,32 +166,6 @@ class _Form:
             or node.operator != "+"
             or (self.pure(node.left) and self.pure(node.right))
         )
-
-    def affine(self, node: Node) -> bool:
-        """Return whether t is affine in ln(chosen) and in effects, with slopes that do not move with the inputs."""
-        moving = self.chosen | frozenset(self.effects)
-        if self.free(node, moving):
-            return True
-        settled = self.inputs | moving
-        match node:
-            case Name(name=name):
-                return name in self.effects or (
-                    name in self.lets and self.affine(self.lets[name].tree)
-                )
-            case Unary(operator="-", x=x):
-                return self.affine(x)
-            case Binary(operator="+" | "-", left=left, right=right):
-                return self.affine(left) and self.affine(right)
-            case Binary(operator="*", left=left, right=right):
-                return (self.free(left, settled) and self.affine(right)) or (
-                    self.free(right, settled) and self.affine(left)
-                )
-            case Binary(operator="/", left=left, right=right):
-                return self.free(right, settled) and self.affine(left)
-            case Call(function="log", arguments=(Name(name=name),)):
-                return name in self.chosen
-            case _:
-                return False
 
 
 def _join(parts: Any) -> tuple[Term, ...] | None:
@@ -222,10 +202,15 @@ def _compile(
     for (a, b), covariance in effect_covariance(law).items():
         variance += np.tile(np.broadcast_to(covariance, (size,)), len(terms)) * loads[a] * loads[b]
     z = np.array([drawn.discrepancy.get(name, np.zeros(size)) for name in law.chosen])
+    functions = [
+        compile_expression(node, folder.scope, numpy(), at)
+        for node, at in (*coefficients, *offsets)
+    ]
+    trees = [*map(_product, terms), *(term.t for term in terms)]
+    logs = [True] * len(terms) + [False] * len(terms)
     return Linex(
-        program=program,
-        coefficients=tuple(compile_expression(node, folder.scope, numpy(), at) for node, at in coefficients),
-        offsets=tuple(compile_expression(node, folder.scope, numpy(), at) for node, at in offsets),
+        program=program, coefficients=tuple(functions[: len(terms)]), offsets=tuple(functions[len(terms) :]),
+        lines=lines(law, program, functions, trees, logs=logs),
         slopes=slopes, variance=variance, groups=groups, size=size, let=let,
         stray_variance=np.einsum("ir,ij,jr->r", slopes, z @ z.T / size, slopes),
         strays=np.sum(slopes * np.tile(z, len(terms)), axis=0),

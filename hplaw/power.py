@@ -82,6 +82,22 @@ def power_law(law: Law, output: str) -> PowerLaw | None:
     )
 
 
+@ft.lru_cache(maxsize=512)
+def best_exponents(law: Law, chosen: str) -> Mapping[str, float] | None:
+    """Return d ln(best value) / d ln(input) of a quantity that a law chooses by a closed form, all others free too.
+
+    By the name under which an input is known; None where the form is no power law.
+
+    >>> from hplaw.catalogue import load_catalogue
+    >>> sorted(best_exponents(load_catalogue().get("pretrain-surface"), "peak_lr"))
+    ['n_params', 'tokens']
+    """
+    exponents = monomial(law, chosen) if chosen in law.optimum else None
+    if exponents is None:
+        return None
+    return {item.known: exponents[item.name] for item in inputs(law) if item.name in exponents}
+
+
 def _read(
     law: Law, output: str, moved: Mapping[str, float]
 ) -> tuple[float, dict[str, float]] | None:

@@ -15,7 +15,7 @@ from hplaw.law import Law, parse_law
 from hplaw.messages import Bounds, Query, encode
 from hplaw.point import closed_form
 from hplaw.recommendation import recommend
-from tests.helpers import catalogue_of, fixture_law, fixture_text, make_law, replaced
+from tests.helpers import catalogue_of, fixture_law, fixture_text, make_law, replaced, shipped
 from tests.surface import CELLS, Cell, P, least
 
 
@@ -126,6 +126,18 @@ def test_a_bound_that_does_not_bind_changes_nothing() -> None:
     free = decide(SURFACE, known(cell)).values
     wide = {"peak_lr": (1e-6, 1.0), "batch_tokens": (1e3, None)}
     assert decide(SURFACE, known(cell), wide).values == pytest.approx(free, rel=1e-5)
+
+
+@pytest.mark.parametrize("tokens", [2e10, 1e11, 1e13])
+@pytest.mark.parametrize("n_params", [4e8, 2e11])
+def test_a_plateau_rests_on_every_draw_however_far_outside(n_params: float, tokens: float) -> None:
+    law = shipped().get("pretrain-surface")
+    asked = {"n_params": n_params, "tokens": tokens}
+    free = decide(law, asked).plateau
+    # with a bound the edges are found by bisection of the profile, another way
+    searched = decide(law, asked, {"peak_lr": (1e-12, None)}).plateau
+    for name, edges in searched.items():
+        assert free[name] == pytest.approx(edges, rel=1e-2)
 
 
 def test_bounds_that_meet_fix_a_quantity() -> None:

@@ -1,0 +1,114 @@
+"""Scenarios that are affine in the logarithms of a law's inputs, as power laws are: one table answers any question."""
+
+from __future__ import annotations
+
+import functools as ft
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hplaw.affine import Affine, free_of
+from hplaw.expression.compile import Function
+from hplaw.expression.tree import Node
+from hplaw.folded import folded
+from hplaw.law.law import Law
+from hplaw.law.program import Program
+from hplaw.narrow import is_column
+from hplaw.posterior import scenarios
+
+
+Array = NDArray[np.float64]
+
+
+class Lines(msgspec.Struct, frozen=True, eq=False):
+    """Columns of constant + sum of slope times ln(input): `table` has a row for the constant and one for each name."""
+
+    names: tuple[str, ...]
+    table: Array
+
+    def at(self, inputs: Mapping[str, Any]) -> Array:
+        """Return the columns at a law's inputs, numbers or `[row, 1]`: `[row, column]`.
+
+        >>> Lines(("tokens",), np.array([[1.0], [2.0]])).at({"tokens": math.e})
+        array([[3.]])
+        """
+        values = [inputs[name] for name in self.names]
+        rows = max((len(value) for value in values if is_column(value)), default=1)
+        logs = np.ones((rows, len(self.table)))
+        for place, value in enumerate(values, 1):
+            logs[:, place : place + 1] = np.log(value) if is_column(value) else math.log(value)
+        return logs @ self.table
+
+
+def lines(
+    law: Law, program: Program, functions: Sequence[Function], trees: Sequence[Node], *, logs: Sequence[bool]
+) -> Lines | None:  # fmt: skip
+    """Return formulas as lines, each over all scenarios, or None where they have another form.
+
+    **Arguments:**
+
+    - `functions`: the formulas compiled, to be worked out in the environment of `program`; `trees` what they say.
+    - `logs`: whether it is the logarithm of a formula that is affine.
+    """
+    numbers = [name for name in law.inputs if name not in law.chosen and _positive(law, name)]
+    others = [name for name in law.inputs if name not in law.chosen and name not in numbers]
+    affine = Affine(law.namespace, (), logs=numbers)
+    for tree, log in zip(trees, logs, strict=True):
+        holds = affine.in_log(tree) if log else affine.holds(tree)
+        if not holds or not free_of(tree, law.namespace, others):
+            return None
+
+    def row(moved: str | None) -> Array:
+        inputs = {name: math.e if name == moved else 1.0 for name in numbers}
+        environment = program.environment(inputs)
+        parts = [np.broadcast_to(function(environment), (size,)) for function in functions]
+        return np.concatenate([np.log(p) if log else p for p, log in zip(parts, logs, strict=True)])
+
+    size = scenarios(law).size
+    with np.errstate(all="ignore"):
+        constant = row(None)
+        table = np.stack([constant, *(row(name) - constant for name in numbers)])
+    return Lines(tuple(numbers), table) if np.isfinite(table).all() else None
+
+
+def _positive(law: Law, name: str) -> bool:
+    """Return whether an input is a number that has a logarithm wherever it is allowed."""
+    quantity = law.quantity(name)
+    return (
+        not quantity.categorical
+        and not law.inputs[name].over
+        and quantity.low == 0
+        and quantity.open_low
+    )
+
+
+@ft.lru_cache(maxsize=256)
+def _optimum(law: Law, *, transfer: bool) -> Lines | None:
+    program = folded(law, transfer=transfer)
+    trees = [law.optimum[name].tree for name in law.chosen]
+    functions = [program.optimum[name] for name in law.chosen]
+    return lines(law, program, functions, trees, logs=[True] * len(trees))
+
+
+def best_logs(law: Law, inputs: Mapping[str, Any], *, transfer: bool) -> Array:
+    """Return the logarithms of what each scenario chooses by the closed form, discrepancy left out.
+
+    **Arguments:**
+
+    - `inputs`: the law's inputs, chosen ones left out: numbers, or `[row, 1]`.
+
+    **Returns:** `[row, chosen, scenario]`.
+    """
+    size = scenarios(law).size
+    found = _optimum(law, transfer=transfer)
+    if found is not None:
+        return found.at(inputs).reshape(-1, len(law.chosen), size)
+    program = folded(law, transfer=transfer)
+    environment = program.environment(inputs)
+    rows = max((len(value) for value in inputs.values() if is_column(value)), default=1)
+    logs = [np.log(program.optimum[name](environment)) for name in law.chosen]
+    return np.stack([np.broadcast_to(log, (rows, size)) for log in logs], axis=1)

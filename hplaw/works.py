@@ -9,6 +9,7 @@ import msgspec
 
 from hplaw.errors import QueryError, nearest
 from hplaw.messages import Work
+from hplaw.toml import decode_toml
 
 
 class _Shelf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -21,7 +22,7 @@ class _Shelf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @ft.cache
 def _shelf() -> _Shelf:
     file = Path(__file__).with_name("works.toml")
-    return msgspec.toml.decode(file.read_bytes(), type=_Shelf)
+    return decode_toml(file.read_bytes(), _Shelf)
 
 
 def works() -> tuple[Work, ...]:

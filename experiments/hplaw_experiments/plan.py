@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools as it
-import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import msgspec
 
 from hplaw.errors import DataError, QueryError, nearest
+from hplaw.toml import decode_toml
 from hplaw_experiments.space import Point, Record
 from hplaw_experiments.space_toml import read_space
 from hplaw_experiments.spec import SweepSpec, Trial, shape_key, steps
@@ -34,12 +34,11 @@ def read_spec(path: Path) -> SweepSpec:
     **Raises:** `DataError` naming the file and the key at fault.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-        spec = msgspec.convert(table, SweepSpec)
+        spec = decode_toml(path.read_bytes(), SweepSpec)
     except OSError as error:
         message = f"{path}: {error.strerror}; give a sweep file"
         raise DataError(message) from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except (ValueError, RecursionError, msgspec.ValidationError) as error:
         message = f"{path} is no sweep file: {error}"
         raise DataError(message) from None
     try:

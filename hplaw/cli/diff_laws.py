@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -14,6 +13,7 @@ from hplaw.cli.page import Page, write
 from hplaw.cli.reading import open_catalogue
 from hplaw.cli.statuses import OK
 from hplaw.human import number
+from hplaw.toml import decode_toml
 
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tupl
 
 
 def _content(law: Law) -> Mapping[str, Any]:
-    return tomllib.loads(law.text.decode())
+    return decode_toml(law.text, dict[str, Any])
 
 
 def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:

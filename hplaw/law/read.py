@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
-from typing import get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 
@@ -26,6 +26,7 @@ from hplaw.law.rules import (
 )
 from hplaw.law.scope import GRID_NAMES, Formula, Namespace, build_namespace, check_work
 from hplaw.law.settled import spoken
+from hplaw.toml import decode_toml
 
 
 MAX_FILE = 1_000_000
@@ -130,7 +131,7 @@ def decode_spec(text: bytes) -> LawSpec:
     **Raises:** `LawError` for what is no TOML, unknown keys and wrong types.
     """
     try:
-        return msgspec.toml.decode(text, type=LawSpec)
+        return decode_toml(text, LawSpec)
     except msgspec.ValidationError as error:
         problem, _, path = str(error).partition(" - at `")
         table, _, key = _place(path.rstrip("`").removeprefix("$").lstrip("."), text).partition(".")
@@ -138,7 +139,7 @@ def decode_spec(text: bytes) -> LawSpec:
     except RecursionError:
         message = "the tables nest too deep; a law file has a few levels"
         raise LawError(message) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+    except ValueError as error:
         message = f"is not TOML: {error}"
         raise LawError(message) from None
 
@@ -149,10 +150,8 @@ def _place(path: str, text: bytes) -> str:
     table, some_key, rest = path.partition("[...]")
     if not some_key or table not in LawSpec.__struct_fields__:
         return path
-    import tomllib  # only when something is wrong
-
     kind = get_args(get_type_hints(LawSpec)[table])[1]
-    for key, value in tomllib.loads(text.decode())[table].items():
+    for key, value in decode_toml(text, dict[str, Any])[table].items():
         try:
             msgspec.convert(value, kind)
         except msgspec.ValidationError:

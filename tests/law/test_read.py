@@ -35,6 +35,7 @@ OUT = '[outputs]\nsteps = "tokens / batch_tokens"\n'
         (b"schema = 1\nschema = 1", "is not TOML"),
         (b"a = " + b"[" * 5_000, "nest"),
         (b"a = " + b"{b = " * 3_000 + b"1", "nest"),
+        (b"a." * 40_000 + b"a = 1", "nest"),
         (b"a = 1" + b"0" * 6_000, "is not TOML"),
         (b"\xef\xbb\xbfschema = 1", "is not TOML"),
     ],

@@ -23,6 +23,7 @@ Row = dict[str, Any]
 BENCHMARKS = (
     "startup",
     "serving",
+    "decision",
     "bootstrap",
     "quality",
     "packed",

@@ -236,8 +236,10 @@ def _exact(problem: _Problem) -> Decision | None:
     }
     low, high = problem.low[:, 0], problem.high[:, 0]
     ridges = Ridges(_form(law), inputs, fixed, stretch=problem.stretch)
+    closed = best_logs(law, inputs, transfer=False)[0] if law.optimum else None
+    start = problem.start()[:, 0] if closed is None else closed.mean(axis=1)[list(ridges.free)]
     try:
-        best = ridges.least(problem.start().T, low, high)
+        best = ridges.least(start[None], low, high)
         edges = (
             [_exact_plateau(problem, ridges, best[0], i) for i in range(len(free))]
             if problem.bounded
@@ -248,14 +250,14 @@ def _exact(problem: _Problem) -> Decision | None:
     known = all(math.isfinite(side) for edge in edges for side in edge)
     if not known or not ridges.convex or float(np.abs(best).max()) > _LARGEST:
         return None
-    own, least = _own(problem, ridges, inputs, best, transfer=False)
+    own, least = _own(problem, ridges, closed, best)
     other: dict[str, Array] = {}
     if problem.drawn.transfer:
-        there = ridges
-        if not problem.simple:
-            form = _form(law, transfer=True)
-            there = Ridges(form, inputs, fixed, stretch=problem.stretch)
-        other, _ = _own(problem, there, inputs, best, transfer=True)
+        if problem.simple:
+            there, closed = ridges, best_logs(law, inputs, transfer=True)[0]
+        else:
+            there = Ridges(_form(law, transfer=True), inputs, fixed, stretch=problem.stretch)
+        other, _ = _own(problem, there, closed, best)
     regret = float(ridges.mean(best, strays=True)[0]) - least
     return Decision(
         values=problem.values(best[0]), samples=own, transfer=other,
@@ -272,23 +274,17 @@ def _form(law: Law, *, transfer: bool = False) -> Linex:
 
 
 def _own(
-    problem: _Problem,
-    ridges: Ridges,
-    inputs: Mapping[str, Any],
-    best: Array,
-    *,
-    transfer: bool,
+    problem: _Problem, ridges: Ridges, closed: Array | None, best: Array
 ) -> tuple[dict[str, Array], float]:
-    """Return where each scenario has its own best values, by quantity, and the mean of its least excess there."""
-    law, free = problem.law, problem.free
-    if problem.simple:
-        own = best_logs(law, inputs, transfer=transfer)[0]
-        own = np.exp(
-            [log + problem.shift.get(name, 0.0) for name, log in zip(law.chosen, own, strict=True)]
-        )
-        return dict(zip(law.chosen, own, strict=True)), 0.0
+    """Return where each scenario has its own best values, by quantity, and the mean of its least excess there.
+
+    `closed` has the logarithms of its closed form `[chosen, scenario]`, which hold where nothing is fixed or bounded.
+    """
+    if problem.simple and closed is not None:
+        own = zip(problem.law.chosen, closed, strict=True)
+        return {name: np.exp(log + problem.shift.get(name, 0.0)) for name, log in own}, 0.0
     x, least = ridges.own(best, problem.low[:, 0], problem.high[:, 0])
-    return {name: np.exp(x[0, i]) for i, name in enumerate(free)}, float(least.mean())
+    return {name: np.exp(x[0, i]) for i, name in enumerate(problem.free)}, float(least.mean())
 
 
 def _least(problem: _Problem) -> Array:

@@ -12,6 +12,7 @@ from hplaw.errors import QueryError
 from hplaw.estimate import estimate_of
 from hplaw.interval import samples
 from hplaw.law import Law, parse_law
+from hplaw.linex import linex
 from hplaw.messages import Bounds, Query, encode
 from hplaw.point import closed_form
 from hplaw.recommendation import recommend
@@ -230,6 +231,24 @@ def test_a_law_of_another_form_finds_the_same_point() -> None:
         assert found.values == pytest.approx(exact.values, rel=6e-3)
         for name, plateau in exact.plateau.items():
             assert found.plateau[name] == pytest.approx(plateau, rel=0.03)
+
+
+def test_a_law_that_is_no_power_law_is_decided_alike() -> None:
+    text = replaced(
+        fixture_text("dense-surface"), ("log(n_params / n_ref)", "log(n_params / n_ref + 0)")
+    )
+    other = parse_law(text.encode())
+    straight, bent = linex(SURFACE), linex(other)
+    assert straight is not None
+    assert straight.lines is not None
+    assert bent is not None
+    assert bent.lines is None
+    for cell in INSIDE:
+        found, expected = decide(other, known(cell)), decide(SURFACE, known(cell))
+        assert found.values == pytest.approx(expected.values, rel=1e-9)
+        assert found.plateau == {n: pytest.approx(e, rel=1e-9) for n, e in expected.plateau.items()}
+        for name, samples_there in expected.transfer.items():
+            np.testing.assert_allclose(found.transfer[name], samples_there, rtol=1e-9)
 
 
 def test_a_law_without_uncertainty_is_decided_at_its_point() -> None:

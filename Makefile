@@ -70,9 +70,11 @@ $(VENV)/.stamp-serve: requirements/serve.lock $(VENV)/.stamp-venv
 	$(bin)/python $(pip) --require-hashes -r requirements/serve.lock
 	@touch $@
 
-# pip refuses -e under --require-hashes, so the project goes in alone, after its dependencies.
+# pip refuses -e under --require-hashes, so the project goes in alone, after its dependencies; and as pip compiles
+# no tree, that is done here, where it would else be part of every start with PYTHONDONTWRITEBYTECODE set.
 $(VENV)/.stamp-project: pyproject.toml $(VENV)/.stamp-serve
 	$(bin)/python $(pip) --no-deps --no-build-isolation -e .
+	$(bin)/python -m compileall -q hplaw api experiments fitted_laws
 	@touch $@
 
 $(VENV)/.stamp-all: requirements/all.lock $(VENV)/.stamp-project

@@ -8,6 +8,8 @@ from typing import Any
 
 from hplaw.answer import plain_outputs
 from hplaw.errors import QueryError, nearest
+from hplaw.expression.backends import Undefined
+from hplaw.law import Law
 from hplaw.layer_messages import AbcReply, AbcRequest
 from hplaw.shipped import theory_law
 
@@ -50,7 +52,7 @@ def classify(request: AbcRequest) -> AbcReply:
         "abc_c": c,
         "hidden_to_hidden_layers": request.hidden_layers,
     }
-    _, found = plain_outputs(law, given)
+    found = _work_out(law, given, "abc_regime", "abc_r")
     regime = found["abc_regime"]
     rates = {role: str(value) for role, value in largest_rates(request).items()}
     return AbcReply(
@@ -72,12 +74,25 @@ def largest_rates(request: AbcRequest) -> Mapping[str, Fraction]:
     given: dict[str, Any] = {"abc_a": _by_role("a", request.a)}
     if request.optimizer == "adam":
         given["alignment"] = request.alignment
-        return plain_outputs(theory_law("adam-lr-exponents"), given)[1]["layer_lr_exponent"]
+        return _largest(theory_law("adam-lr-exponents"), given)
     if request.alignment != 1.0:
         message = f"alignment={request.alignment:g} has a rule for Adam only; leave it out, or give an optimizer such as adam"
         raise QueryError(message, field="alignment", conflict=True)
     given |= {"abc_b": _by_role("b", request.b), "abc_c": _by_role("c", request.c)}
-    return plain_outputs(theory_law("abc-classification"), given)[1]["layer_lr_exponent"]
+    return _largest(theory_law("abc-classification"), given)
+
+
+def _largest(law: Law, given: Mapping[str, Any]) -> Mapping[str, Fraction]:
+    return _work_out(law, given, "layer_lr_exponent")["layer_lr_exponent"]
+
+
+def _work_out(law: Law, given: Mapping[str, Any], *want: str) -> Mapping[str, Any]:
+    """Return what a law says in exact rationals, or raise `QueryError` where that is no number one can write."""
+    try:
+        return plain_outputs(law, given, want=want)[1]
+    except Undefined:
+        message = "the exponents a, b and c lead to numbers too large to write down; give exponents such as 1/2"
+        raise QueryError(message, field="a", conflict=True) from None
 
 
 def _by_role(name: str, value: Mapping[str, Any] | float | str) -> dict[str, Any]:

@@ -140,6 +140,7 @@ def test_parametrizations_that_transfer_learn_features(name: str) -> None:
         ({"alignment": 2}, "alignment", "<= 1"),
         ({"hidden_layers": -1}, "hidden_layers", ">= 0"),
         ({"c": float("inf")}, "c", "not finite"),
+        ({"a": roles(0, -1.7e308, 0)}, "a", "too large to write down"),
     ],
 )
 def test_wrong_exponents_are_one_sentence(fields: Any, field: str, says: str) -> None:

@@ -56,6 +56,15 @@ def _styled(chart: Any) -> Any:
     )
 
 
+def _axis(largest: float) -> Any:
+    """Return an axis whose numbers are as people write them: 30B, not 30000000000."""
+    # Vega's letter for a thousand million is G
+    letters = "replace(format(datum.value, '~s'), 'G', 'B')"
+    if largest < 1e4:
+        return alt.Axis(format="~g", tickCount=5, labelOverlap=True)
+    return alt.Axis(labelExpr=letters, tickCount=5, labelOverlap=True)
+
+
 def _rows(**columns: Any) -> Any:
     names = list(columns)
     values = [list(column) for column in columns.values()]
@@ -79,13 +88,15 @@ def _data(fitted: Fitted) -> Any:
         back = np.exp if log else np.asarray
         data = _rows(fitted=back(mean).tolist(), observed=back(observed).tolist())
         scale = alt.Scale(type="log" if log else "linear", zero=False, nice=False, padding=8)
-        points = alt.Chart(data).mark_circle(size=14, color=_INK, opacity=0.45).encode(
-            x=alt.X("fitted:Q", scale=scale, title=f"fitted {name}"), y=alt.Y("observed:Q", scale=scale, title=f"observed {name}")
-        )  # fmt: skip
         ends = [
             float(back(min(mean.min(), observed.min()))),
             float(back(max(mean.max(), observed.max()))),
         ]
+        axis = _axis(ends[1])
+        points = alt.Chart(data).mark_circle(size=14, color=_INK, opacity=0.45).encode(
+            x=alt.X("fitted:Q", scale=scale, axis=axis, title=f"fitted {name}"),
+            y=alt.Y("observed:Q", scale=scale, axis=axis, title=f"observed {name}"),
+        )  # fmt: skip
         line = (
             alt.Chart(_rows(x=ends, y=ends))
             .mark_line(color=_PALE)
@@ -105,12 +116,15 @@ def _residuals(fitted: Fitted) -> Any:
             residual=np.clip(residual, -limit, limit).tolist(),
         )
         base = alt.Chart(data)
+        scale = alt.Scale(type="log" if log else "linear", zero=False, nice=False, padding=8)
+        axis = _axis(float(np.exp(mean.max()) if log else mean.max()))
         points = base.mark_circle(size=14, color=_INK, opacity=0.45).encode(
-            x=alt.X("fitted:Q", scale=alt.Scale(zero=False, nice=False, padding=8), title=f"fitted {name}"),
+            x=alt.X("fitted:Q", scale=scale, axis=axis, title=f"fitted {name}"),
             y=alt.Y("residual:Q", title="residual in percent" if log else "residual"),
         ).properties(width=320, height=220)  # fmt: skip
         bars = base.mark_bar(color=_INK, opacity=0.7).encode(
-            y=alt.Y("residual:Q", bin=alt.Bin(maxbins=60), title=None), x=alt.X("count()", title="runs")
+            y=alt.Y("residual:Q", bin=alt.Bin(maxbins=60), axis=alt.Axis(tickCount=8, labelOverlap=True), title=None),
+            x=alt.X("count()", axis=alt.Axis(tickMinStep=1, tickCount=5, format="d"), title="runs"),
         ).properties(width=120, height=220)  # fmt: skip
         charts.append(points | bars)
     return alt.vconcat(*charts)
@@ -166,13 +180,13 @@ def _bowls(law: Law, fitted: Fitted, judgement: Judgement) -> Any:
     x = alt.X(
         f"{a}:Q",
         scale=alt.Scale(type="log", nice=False, padding=8),
-        axis=alt.Axis(format="~g", tickCount=4),
+        axis=_axis(max(point[a] for point in points)),
         title=a,
     )
     y = alt.Y(
         f"{b}:Q",
         scale=alt.Scale(type="log", nice=False, padding=8),
-        axis=alt.Axis(format="~s", tickCount=4),
+        axis=_axis(max(point[b] for point in points)),
         title=b,
     )
     base = alt.Chart().mark_square(size=46).encode(
@@ -242,13 +256,8 @@ def _optimum(law: Law, judgement: Judgement) -> Any:
             return None
         values = alt.Data(values=rows)
         scale = alt.Scale(type="log", nice=False, padding=10)
-        axis = alt.Axis(format="~s" if rows[0]["law"] > 10 else "~g", tickCount=5)
+        axis = _axis(max(row["high"] for row in rows))
         x = alt.X("law:Q", scale=scale, axis=axis, title=f"{name}, law")
-        bars = (
-            alt.Chart(values)
-            .mark_rule(color=_PALE, strokeWidth=3)
-            .encode(y=x.copy(), x=alt.X("measured:Q", scale=scale))
-        )
         points = (
             alt.Chart(values)
             .mark_circle(size=60, color=_INK)
@@ -328,12 +337,17 @@ def _domain(law: Law, fitted: Fitted) -> Any:
     )
     counts = fitted.kept.group_by([a, b], maintain_order=True).len()
     scale = alt.Scale(type="log", nice=False, padding=20)
-    axis = alt.Axis(format="~s", tickCount=5)
-    points = alt.Chart(_rows(a=counts[a], b=counts[b], runs=counts["len"])).mark_circle(color=_INK, opacity=0.8).encode(
-        x=alt.X("a:Q", scale=scale, axis=axis, title=a), y=alt.Y("b:Q", scale=scale, axis=axis, title=b),
-        size=alt.Size("runs:Q", title="runs"),
-    )  # fmt: skip
     (low_a, high_a), (low_b, high_b) = law.spec.domain[a], law.spec.domain[b]
+    runs = alt.Legend(tickCount=4, tickMinStep=1, format="d")
+    size = (
+        alt.Size("runs:Q", title="runs", legend=runs)
+        if counts["len"].n_unique() > 1
+        else alt.value(60)
+    )
+    points = alt.Chart(_rows(a=counts[a], b=counts[b], runs=counts["len"])).mark_circle(color=_INK, opacity=0.8).encode(
+        x=alt.X("a:Q", scale=scale, axis=_axis(float(high_a)), title=a),
+        y=alt.Y("b:Q", scale=scale, axis=_axis(float(high_b)), title=b), size=size,
+    )  # fmt: skip
     frame = alt.Chart(_rows(x=[low_a], x2=[high_a], y=[low_b], y2=[high_b])).mark_rect(
         fillOpacity=0.06, fill=_INK, stroke=_PALE
     ).encode(x=alt.X("x:Q", scale=scale), x2="x2:Q", y=alt.Y("y:Q", scale=scale), y2="y2:Q")  # fmt: skip

@@ -65,8 +65,9 @@ class Linex(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     def at(self, inputs: Mapping[str, Any]) -> tuple[Array, Array]:
         """Return c and the offset of t at a law's inputs, numbers or `[row, 1]`: `[row, ridge x scenario]` each."""
         if self.lines is not None:
-            c, t = np.split(self.lines.at(inputs), 2, axis=1)
-            return np.exp(c), t
+            found = self.lines.at(inputs)
+            half = found.shape[1] // 2
+            return np.exp(found[:, :half]), found[:, half:]
         environment = self.program.environment(inputs)
         rows = max((len(value) for value in inputs.values() if is_column(value)), default=1)
         with np.errstate(all="ignore"):

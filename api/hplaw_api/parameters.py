@@ -95,7 +95,12 @@ def _number(name: str, text: str) -> float:
 
 def _check_known(name: str, names: tuple[str, ...]) -> None:
     if name not in names:
-        message = f"{name}: unknown parameter; known are {', '.join(names)}{nearest(name, names)}"
+        known = (
+            f"known are {', '.join(names)}{nearest(name, names)}"
+            if names
+            else "this path takes none"
+        )
+        message = f"{name}: unknown parameter; {known}"
         raise QueryError(message, field=name, malformed=True)
 
 

@@ -45,7 +45,11 @@ def _of_http(request: Request[Any, Any, Any], error: HTTPException) -> Problem:
             return plain_problem(405, f"{request.method} does nothing at {path}; use {allowed}")
         case 413:
             own = error.detail != HTTPStatus(413).phrase
-            detail = error.detail if own else "the body is larger than this path takes"
+            most = request.route_handler.resolve_request_max_body_size()
+            large = (
+                f"the body is larger than the {most:,} bytes that {path} takes; send a smaller one"
+            )
+            detail = error.detail if own else large
             return plain_problem(413, detail)
         case 503:
             return plain_problem(503, error.detail)

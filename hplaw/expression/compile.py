@@ -9,8 +9,9 @@ when a formula is compiled, and operations on names or constants take them witho
 from __future__ import annotations
 
 import contextlib
+import itertools as it
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -24,6 +25,9 @@ Environment = Mapping[str, Any]
 Function = Callable[[Environment], Any]
 
 __all__ = ["Environment", "Function", "Undefined", "compile_expression"]
+
+_MOST_LISTED = 12
+"""Names of a table that are said where another was asked for."""
 
 
 def compile_expression(
@@ -236,7 +240,7 @@ def _looked_up(name: str, keys: list[Function]) -> Function:
         for key in keys:
             word = key(e)
             if word not in entry:
-                message = f"the table {name} has no entry for {word}; it has {', '.join(entry)}"
+                message = f"the table {name} has no entry for {word}; it has {_listed(entry)}"
                 raise Undefined(message)
             entry = entry[word]
         return entry
@@ -252,9 +256,16 @@ def _indexed(
         for index, key, place in zip(indices, keys, places, strict=True):
             word = key(e)
             if word not in place:
-                message = f"{index}={word} is not known to this law; it has {', '.join(place)}"
+                message = f"{index}={word} is not known to this law; it has {_listed(place)}"
                 raise Undefined(message)
             value = value[place[word]]
         return value
 
     return pick
+
+
+def _listed(names: Collection[str]) -> str:
+    """Return the first names of a table, and how many more there are."""
+    shown = ", ".join(it.islice(names, _MOST_LISTED))
+    more = len(names) - _MOST_LISTED
+    return f"{shown} and {more} more" if more > 0 else shown

@@ -122,7 +122,8 @@ def test_more_active_parameters_than_parameters_are_refused(http, problem):
 
 def test_body_too_large_is_refused(http, problem):
     body = json.dumps({**GOOD, "model": {"a": "x" * 300_000}}).encode()
-    problem(http.post(ASK, content=body), 413)
+    told = problem(http.post(ASK, content=body), 413)
+    assert f"than the 262,144 bytes that {ASK} takes" in told["detail"]
 
 
 def test_body_too_large_is_refused_when_it_comes_in_chunks(http, problem):
@@ -182,3 +183,8 @@ def test_caller_who_leaves_in_the_middle_does_not_stop_the_service(service, http
         )
     assert http.get("/health/live").status_code == 200
     assert "Traceback" not in service.log.read_text()[before:]
+
+
+def test_a_parameter_where_none_is_taken_is_refused(http, problem):
+    told = problem(http.get("/v1/quantities?unit=J"), 400)
+    assert told["detail"] == "unit: unknown parameter; this path takes none"

@@ -1,5 +1,6 @@
 """The command as a whole: exit statuses, one sentence for every mistake, streams, and what a start loads."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -205,3 +206,15 @@ print(*sorted({{name.partition(".")[0] for name in sys.modules}}), file=sys.stde
     loaded = set(done.stderr.split())
     assert "msgspec" in loaded
     assert not loaded & {"rich", "httpx2", "polars", "scipy", "jax", "litestar", "uvicorn"}
+
+
+def test_only_a_process_of_its_own_answers_without_collecting_garbage(run: Any) -> None:
+    before = gc.get_freeze_count()
+    assert run(*ASK).status == 0
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == before
+    script = "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > 0)); from hplaw.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", script, *ASK], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.endswith("True\n")

@@ -126,7 +126,8 @@ def load_catalogue(
     places = list(search_path(folders, environ=os.environ if environ is None else environ))
     for given in folders:
         if not Path(given).is_dir():
-            message = f"the law folder '{given}' does not exist; give a folder of law files"
+            wrong = "is no folder" if Path(given).exists() else "does not exist"
+            message = f"the law folder '{given}' {wrong}; give a folder of law files"
             raise LawNotFound(message)
     found: list[tuple[Law, str]] = []
     problems: list[LawError] = []

@@ -128,7 +128,7 @@ def test_a_broken_file_is_named_and_the_others_serve(tmp_path: Path) -> None:
 def test_a_folder_that_was_given_must_exist(tmp_path: Path) -> None:
     with pytest.raises(LawNotFound, match="does not exist; give a folder of law files"):
         load_catalogue([tmp_path / "absent"], environ={})
-    with pytest.raises(LawNotFound, match="does not exist"):
+    with pytest.raises(LawNotFound, match="is no folder; give a folder of law files"):
         load_catalogue([put(tmp_path)], environ={})
     assert (
         problems_in(load_catalogue(environ={"HPLAW_LAWS": str(tmp_path / "absent")}), tmp_path)

@@ -11,14 +11,15 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 import jax
-import jax.numpy as jnp
 
 from benchmarks.rows import row
 from hplaw_experiments.models import build_model, flop_per_token, n_params
 from hplaw_experiments.probe import measure_matmul
 from hplaw_experiments.spec import Precision, Trial
-from hplaw_experiments.step import CALL, POINTS, data_of, find_program, hyper_of
+from hplaw_experiments.step import CALL, data_of, find_program, hyper_of
 
 
 SHAPES = {"10M": (320, 8), "100M": (768, 14)}
@@ -46,15 +47,14 @@ def run(sizes: Sequence[str] = tuple(SHAPES)) -> list[dict[str, Any]]:
 def _measured(size: str, sequences: int, precision: Precision) -> list[dict[str, Any]]:
     trial = transformer(size, sequences=sequences, precision=precision)
     program, data = find_program([trial]), data_of(trial)
-    state = program.start(build_model(trial), hyper_of(trial))
+    state, hyper = program.start(build_model(trial)), hyper_of(trial)
     work = flop_per_token(trial) * trial.batch_tokens
 
     def train(steps: int) -> float:
         """Return the FLOP/s of so many steps from the start."""
-        # a call does CALL of POINTS stretches, of `steps` steps together
-        hyper = hyper_of(trial, total=steps * (POINTS // CALL))
+        ends = np.full(CALL, steps, np.int32)
         begun = time.perf_counter()
-        jax.block_until_ready(program.advance(state, hyper, data, jnp.int32(0)))
+        jax.block_until_ready(program.advance(state, hyper, data, ends))
         return steps * work / (time.perf_counter() - begun)
 
     train(0)  # compiles

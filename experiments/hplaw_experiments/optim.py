@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -25,20 +27,24 @@ COUPLED = ("momentum", "adam")
 """Those that add the decay to the gradient, as PyTorch's SGD and Adam do; the others shrink the weights themselves."""
 
 
-class Hyper(eqx.Module):
-    """What may differ between trials of one program: scalars on the device."""
+Number = Float[Array | np.ndarray, ""]
+"""A value of a program, on the device or on its way there."""
 
-    peak_lr: Float[Array, ""]
-    final_lr: Float[Array, ""]
-    warmup_steps: Float[Array, ""]
-    decay_steps: Float[Array, ""]
+
+class Hyper(eqx.Module):
+    """What may differ between trials of one program."""
+
+    peak_lr: Number
+    final_lr: Number
+    warmup_steps: Number
+    decay_steps: Number
     total_steps: Any
-    weight_decay: Float[Array, ""]
-    beta1: Float[Array, ""]
-    beta2: Float[Array, ""]
-    adam_epsilon: Float[Array, ""]
-    momentum: Float[Array, ""]
-    gradient_clip: Float[Array, ""]
+    weight_decay: Number
+    beta1: Number
+    beta2: Number
+    adam_epsilon: Number
+    momentum: Number
+    gradient_clip: Number
     key: PRNGKeyArray
 
 
@@ -53,6 +59,13 @@ class Optimizer(NamedTuple):
         """Return the state before the first step."""
         plain, orthogonal = self._parts(model)
         return self._plain(hyper).init(plain), self._muon(hyper).init(orthogonal)
+
+    def start(self, model: PyTree, hyper: Hyper) -> PyTree:
+        """Return the same as `init`; where that is all zeros, without a program to compile."""
+        if self.name == "muon":
+            return jax.jit(self.init)(model, hyper)
+        asked = jax.eval_shape(self.init, model, hyper)
+        return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), asked)
 
     def update(
         self, gradient: PyTree, state: PyTree, model: PyTree, hyper: Hyper, rate: Float[Array, ""]

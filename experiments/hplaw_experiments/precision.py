@@ -9,6 +9,8 @@ import functools as ft
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -83,8 +85,8 @@ class LossScale(eqx.Module):
 
 
 def first_scale() -> LossScale:
-    """Return the scale that a run begins with."""
-    return LossScale(jnp.asarray(FIRST_SCALE, jnp.float32), jnp.asarray(0, jnp.int32))
+    """Return the scale that a run begins with, on the host."""
+    return LossScale(np.asarray(FIRST_SCALE, np.float32), np.asarray(0, np.int32))
 
 
 def value_and_grad(

@@ -1,7 +1,7 @@
-"""The compiled program of a shape: many optimizer steps in one call, for one trial or for a pack of them.
+"""The compiled programs of a shape: many optimizer steps in one call, for one trial or for a pack of them.
 
-A run has `POINTS` stretches of nearly equal length; one call does a few of them and gives the mean training loss of
-each, and at the last few the held-out loss. A trial that has diverged, or has come to its end, stands still.
+A run has `POINTS` stretches of nearly equal length; one call does up to `CALL` of them and gives the sum of the training
+losses over each. At the end of the last few the held-out loss is taken. A trial that has diverged stands still.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 from jaxtyping import Array, Bool, Float, Int, PyTree, Shaped
 
+from hplaw_experiments.compiling import soon_options
 from hplaw_experiments.data import AbstractSource, load_source
-from hplaw_experiments.models import cross_entropy
+from hplaw_experiments.data.draw import fold_in, seed_key
+from hplaw_experiments.models import build_model, cross_entropy
 from hplaw_experiments.optim import Hyper, find_optimizer
 from hplaw_experiments.precision import (
     LEAST_SCALE,
@@ -37,7 +39,7 @@ POINTS = 64
 """Stretches of a run; its curve has as many points."""
 
 CALL = 8
-"""Stretches in one call of the program."""
+"""Stretches in one call of the program at most."""
 
 SMOOTHED = 4
 """The losses at the end are means over so many last stretches."""
@@ -71,30 +73,37 @@ class Data(eqx.Module):
 
 
 class Program(NamedTuple):
-    """The functions of a shape, for one trial (`start`, `advance`) and for a pack (`pack_start`, `pack_advance`).
+    """The functions of a shape, for one trial (`advance`, `held_out`) and for a pack (`pack_advance`, `pack_held_out`).
 
-    `start(model, hyper)` returns the state before the first step;
-    `advance(state, hyper, data, first)` does `CALL` stretches from the one counted `first`, and returns the state, the
-    mean training loss of each stretch, and the held-out loss where it is taken (NaN elsewhere).
+    `start(model, hyper)` returns the state before the first step, on the host;
+    `advance(state, hyper, data, ends)` trains up to the last of the steps at which its stretches end, and returns the
+    state and the sum of the training losses over each stretch;
+    `held_out(model, data)` returns the mean loss over the held-out batches.
     """
 
     start: Any
     advance: Any
-    pack_start: Any
+    held_out: Any
     pack_advance: Any
+    pack_held_out: Any
 
 
-def find_program(trials: Sequence[Trial]) -> Program:
-    """Return the program of the shape that the trials share; it is built once in a process."""
+def find_program(trials: Sequence[Trial], *, soon: bool = False) -> Program:
+    """Return the program of the shape that the trials share; it is built once in a process.
+
+    **Arguments:**
+
+    - `soon`: it is compiled in less time, and trains more slowly.
+    """
     traced = dict.fromkeys(TRACED, 0) | {"tokens": 1, "peak_lr": 1.0}
     shape = msgspec.structs.replace(trials[0], **traced, curve_points=0)
     clips = any(trial.gradient_clip > 0 for trial in trials)
     decays = any(trial.weight_decay > 0 for trial in trials)
-    return _program(msgspec.json.encode(shape, order="deterministic"), clips, decays)
+    return _program(msgspec.json.encode(shape, order="deterministic"), clips, decays, soon)
 
 
 @ft.lru_cache(maxsize=64)
-def _program(text: bytes, clips: bool, decays: bool) -> Program:  # noqa: FBT001
+def _program(text: bytes, clips: bool, decays: bool, soon: bool) -> Program:  # noqa: FBT001
     shape = msgspec.json.decode(text, type=Trial)
     policy = find_policy(shape.precision)
     optimizer = find_optimizer(shape.optimizer, clips=clips, decays=decays)
@@ -106,12 +115,17 @@ def _program(text: bytes, clips: bool, decays: bool) -> Program:  # noqa: FBT001
 
     gradient_of = value_and_grad(loss_of, policy)
 
-    def start(model: PyTree, hyper: Hyper) -> State:
-        zero = jnp.asarray(0, jnp.int32)
-        return State(model, optimizer.init(model, hyper), first_scale(), zero, zero - 1)
+    @ft.cache
+    def moments() -> PyTree:
+        return optimizer.start(build_model(shape), hyper_of(shape))
+
+    def start(model: PyTree) -> State:
+        return State(
+            model, moments(), first_scale(), np.asarray(0, np.int32), np.asarray(-1, np.int32)
+        )
 
     def one(state: State, hyper: Hyper, data: Data) -> tuple[State, Float[Array, ""]]:
-        x, y = data.source.batch(jr.fold_in(hyper.key, state.step), size)
+        x, y = data.source.batch(fold_in(hyper.key, state.step), size)
         loss, gradient = gradient_of(state.scale, state.model, x, y)
         rate = schedule(state.step, hyper)
         model, moments = optimizer.update(gradient, state.optimizer, state.model, hyper, rate)
@@ -126,41 +140,31 @@ def _program(text: bytes, clips: bool, decays: bool) -> Program:  # noqa: FBT001
         diverged_step = jnp.where(lost, state.step, state.diverged_step)
         return State(model, moments, scale, state.step + 1, diverged_step), loss
 
+    def advance(
+        state: State, hyper: Hyper, data: Data, ends: Int[Array, " stretches"]
+    ) -> tuple[State, Float[Array, " stretches"]]:
+        def goes_on(carry: tuple[State, Array]) -> Bool[Array, ""]:
+            return (carry[0].step < ends[-1]) & (carry[0].diverged_step < 0)
+
+        def go(carry: tuple[State, Array]) -> tuple[State, Array]:
+            before, totals = carry
+            state, loss = one(before, hyper, data)
+            here = jnp.sum(ends <= before.step, dtype=jnp.int32)
+            return state, totals.at[here].add(loss)
+
+        return jax.lax.while_loop(goes_on, go, (state, jnp.zeros(ends.shape, jnp.float32)))
+
     def held_out(model: PyTree, data: Data) -> Float[Array, ""]:
         with jax.default_matmul_precision(policy.matmul):
             each = jax.lax.map(lambda b: loss_of(model, b[0], b[1]), (data.x_held, data.y_held))
         return jnp.mean(each)
 
-    def advance(
-        state: State, hyper: Hyper, data: Data, first: Int[Array, ""]
-    ) -> tuple[State, Float[Array, " points"], Float[Array, " points"]]:
-        def stretch(state: State, point: Int[Array, ""]) -> tuple[State, tuple[Array, Array]]:
-            begun, end = state.step, end_of(point, hyper.total_steps)
-
-            def goes_on(carry: tuple[State, Array]) -> Bool[Array, ""]:
-                return (carry[0].step < end) & (carry[0].diverged_step < 0)
-
-            def go(carry: tuple[State, Array]) -> tuple[State, Array]:
-                state, loss = one(carry[0], hyper, data)
-                return state, carry[1] + loss
-
-            state, total = jax.lax.while_loop(goes_on, go, (state, jnp.zeros((), jnp.float32)))
-            loss = total / (state.step - begun).astype(jnp.float32)
-            held = jax.lax.cond(
-                point >= POINTS - SMOOTHED,
-                lambda: held_out(state.model, data),
-                lambda: jnp.full((), jnp.nan, jnp.float32),
-            )
-            return state, (loss, held)
-
-        points = first + jnp.arange(CALL, dtype=jnp.int32)
-        state, (losses, held) = jax.lax.scan(stretch, state, points)
-        return state, losses, held
-
-    pack = jax.vmap(advance, in_axes=(0, 0, None, None))
+    jit = ft.partial(jax.jit, compiler_options=soon_options() if soon else None)
     return Program(
-        jax.jit(start), jax.jit(advance), jax.jit(jax.vmap(start)), jax.jit(pack, donate_argnums=0)
-    )
+        start, jit(advance), jit(held_out),
+        jit(jax.vmap(advance, in_axes=(0, 0, None, 0)), donate_argnums=0),
+        jit(jax.vmap(held_out, in_axes=(0, None))),
+    )  # fmt: skip
 
 
 def forget() -> None:
@@ -185,17 +189,17 @@ def arranged(family: str, x: Array) -> Array:
     return x[..., None] if family == "convnet" else x
 
 
-def hyper_of(trial: Trial, *, total: int | None = None) -> Hyper:
-    """Return the values of a trial that its program takes; `total` in place of its steps, to compile with."""
-    number = lambda x: jnp.asarray(x, jnp.float32)
+def hyper_of(trial: Trial) -> Hyper:
+    """Return the values of a trial that its program takes, on the host: nothing need be compiled for them."""
+    number = lambda x: np.asarray(x, np.float32)
     warmup, decay = lengths(trial)
     return Hyper(
         peak_lr=number(trial.peak_lr), final_lr=number(trial.final_lr_fraction * trial.peak_lr),
         warmup_steps=number(warmup), decay_steps=number(decay),
-        total_steps=jnp.asarray(steps(trial) if total is None else total, jnp.int32),
+        total_steps=np.asarray(steps(trial), np.int32),
         weight_decay=number(trial.weight_decay), beta1=number(trial.beta1), beta2=number(trial.beta2),
         adam_epsilon=number(trial.adam_epsilon), momentum=number(trial.momentum),
-        gradient_clip=number(trial.gradient_clip), key=jr.key(trial.seed),
+        gradient_clip=number(trial.gradient_clip), key=seed_key(trial.seed),
     )  # fmt: skip
 
 

@@ -2,9 +2,10 @@
 
 On a CPU the program of one trial runs for several trials at once, a thread for each core: measured on two busy cores it
 is as fast as one vmapped or mapped program over the pack (16 MLPs of width 32 and 128, 500 steps: 0.4 and 1.3 s against
-0.4 to 0.5 and 0.9 to 1.5 s), compiles once whatever the pack's width, and gives each trial the numbers of a run alone. On an accelerator the pack is
-one vmapped program, as wide as the device's memory allows; the numbers agree up to rounding. A trial that diverges
-stands still from that step on. Trials that ask for it are stopped when a forecast of their curve is hopeless.
+0.4 to 0.5 and 0.9 to 1.5 s), compiles once whatever the pack's width, and gives each trial the numbers of a run alone.
+On an accelerator the pack is one vmapped program, as wide as the device's memory allows; the numbers agree up to
+rounding. A trial that diverges stands still from that step on. Trials that ask for it are stopped when a forecast of
+their curve is hopeless.
 """
 
 from __future__ import annotations
@@ -13,29 +14,27 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Float
 
 from hplaw.errors import QueryError
+from hplaw_experiments.compiling import over_soon
+from hplaw_experiments.curve import Curve, outcomes
 from hplaw_experiments.forecast import exponential_forecast, hopeless
-from hplaw_experiments.models import build_model, flop_per_token, n_params
-from hplaw_experiments.optim import Hyper
+from hplaw_experiments.models import build_model, flop, n_params
 from hplaw_experiments.schedules import check_schedule
-from hplaw_experiments.spec import Outcome, Trial, shape_key, steps
+from hplaw_experiments.spec import Outcome, Trial, shape_key
 from hplaw_experiments.step import (
     CALL,
     POINTS,
     SMOOTHED,
     Data,
     Program,
-    State,
     data_of,
-    end_of,
     find_program,
     hyper_of,
 )
@@ -59,15 +58,6 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def flop(trial: Trial) -> float:
-    """Return the training FLOP of a trial: FLOP of a token times the tokens of its steps.
-
-    >>> flop(Trial(width=128, tokens=6400, batch_tokens=64, peak_lr=1e-3))
-    992870400.0
-    """
-    return flop_per_token(trial) * steps(trial) * trial.batch_tokens
-
-
 def train_pack(trials: Sequence[Trial], *, progress: Progress | None = None) -> list[Outcome]:
     """Train trials of one shape together; return their outcomes in the order given.
 
@@ -88,10 +78,10 @@ def train_pack(trials: Sequence[Trial], *, progress: Progress | None = None) -> 
         raise QueryError(message)
     for trial in trials:
         _check(trial)
-    program, data = find_program(trials), data_of(trials[0])
-    told = _Told(progress, len(trials))
+    data, told = data_of(trials[0]), _Told(progress, len(trials))
     if jax.default_backend() == "cpu":
-        return _on_cores(trials, program, data, told)
+        return _on_cores(trials, data, told)
+    program = find_program(trials)
     width = pack_width(trials[0], program, data)
     run = lambda pack: _vmapped(pack, program, data, told)
     packs = (trials[i : i + width] for i in range(0, len(trials), width))
@@ -109,38 +99,69 @@ class _Told:
     """Progress over trials that are at different places."""
 
     def __init__(self, progress: Progress | None, trials: int) -> None:
-        self.progress, self.whole, self.done = progress, trials * POINTS // CALL, 0
+        self.progress, self.whole, self.done = progress, trials * POINTS, 0
 
-    def __call__(self, calls: int) -> None:
-        self.done += calls
+    def __call__(self, stretches: int) -> None:
+        self.done += stretches
         if self.progress is not None:
             self.progress(min(1.0, self.done / self.whole))
+
+
+class _Call(NamedTuple):
+    """The stretches of one call: from `first` up to before `last`; `measures` says that held-out loss is taken then."""
+
+    first: int
+    last: int
+    measures: bool
+
+
+def _calls() -> list[_Call]:
+    """Return the calls of a run: as long as may be, and stretch by stretch where held-out loss is taken."""
+    long = range(0, POINTS - SMOOTHED, CALL)
+    calls = [_Call(first, min(first + CALL, POINTS - SMOOTHED), False) for first in long]
+    return calls + [_Call(point, point + 1, True) for point in range(POINTS - SMOOTHED, POINTS)]
 
 
 # On a CPU
 
 
-def _on_cores(trials: Sequence[Trial], program: Program, data: Data, told: _Told) -> list[Outcome]:
-    hypers = [hyper_of(trial) for trial in trials]
-    warm = hyper_of(trials[0], total=0)
-    jax.block_until_ready(
-        program.advance(program.start(build_model(trials[0]), warm), warm, data, jnp.int32(0))
-    )
+def _on_cores(trials: Sequence[Trial], data: Data, told: _Told) -> list[Outcome]:
+    ways = [over_soon(trial) for trial in trials]
+    programs = {soon: find_program(trials, soon=soon) for soon in set(ways)}
     # trials are kept in step with one another only where they are compared
     together = len(trials) if any(trial.forecast for trial in trials) else 1
     packs = [range(i, min(i + together, len(trials))) for i in range(0, len(trials), together)]
-    told(0)  # compiled: who meters begins here
-    begun = time.perf_counter()
     with ThreadPoolExecutor(_cores()) as pool:
+        compiling = [
+            pool.submit(compiled, trials[0], data)
+            for program in programs.values() for compiled in _compilings(program)
+        ]  # fmt: skip
+        for one in compiling:
+            one.result()
+        told(0)  # compiled: who meters begins here
+        begun = time.perf_counter()
         each = pool.map if together == 1 else map
         inner: Any = map if together == 1 else pool.map
 
-        def run(pack: range) -> list[_Curve]:
-            chosen, values = [trials[i] for i in pack], [hypers[i] for i in pack]
-            return _lockstep(chosen, _Singly(program, chosen, values, data, inner), told)
+        def run(pack: range) -> list[Curve]:
+            runner = _Singly(
+                [programs[ways[i]] for i in pack], [trials[i] for i in pack], data, inner
+            )
+            return _lockstep(runner.trials, runner, told)
 
         curves = [curve for found in each(run, packs) for curve in found]
-    return _outcomes(trials, curves, time.perf_counter() - begun)
+        seconds = time.perf_counter() - begun
+    return outcomes(trials, curves, seconds)
+
+
+def _compilings(program: Program) -> list[Callable[[Trial, Data], object]]:
+    """Return what compiles each part of a program: a call that trains nothing, and one that measures."""
+    nothing = np.zeros(CALL, np.int32)
+    started = lambda trial: program.start(build_model(trial))
+    return [
+        lambda trial, data: program.advance(started(trial), hyper_of(trial), data, nothing)[1].block_until_ready(),
+        lambda trial, data: program.held_out(started(trial).model, data).block_until_ready(),
+    ]  # fmt: skip
 
 
 def _cores() -> int:
@@ -148,50 +169,48 @@ def _cores() -> int:
 
 
 class _Runner(Protocol):
-    """Trials in training: `call` does the next stretches of those alive."""
+    """Trials in training: `advance` does the next stretches, `held_out` measures."""
 
-    def call(self, first: int, alive: list[bool]) -> tuple[Any, Any, Any, Any]:
-        """Return, by trial: losses and held-out losses by stretch, the step reached, the step of divergence."""
+    def advance(self, ends: Any) -> tuple[Any, Any, Any]:
+        """Train each trial up to its last end; return summed losses by stretch, the step reached, that of divergence."""
+        ...
+
+    def held_out(self) -> Any:
+        """Return the held-out loss of each trial."""
         ...
 
 
 class _Singly:
-    """Trials run one by one, or on several threads, by the program of one."""
+    """Trials run one by one, or on several threads, each by the program of one."""
 
     def __init__(
         self,
-        program: Program,
+        programs: Sequence[Program],
         trials: Sequence[Trial],
-        hypers: list[Hyper],
         data: Data,
         each: Callable[..., Iterator[Any]],
     ) -> None:
-        self.program, self.trials, self.hypers, self.data, self.each = (
-            program,
-            trials,
-            hypers,
-            data,
-            each,
-        )
-        self.states: list[State | None] = [None] * len(hypers)
+        self.programs, self.trials, self.data, self.each = programs, trials, data, each
+        self.hypers = [hyper_of(trial) for trial in trials]
+        self.states = [
+            program.start(build_model(trial))
+            for program, trial in zip(programs, trials, strict=True)
+        ]
 
-    def call(self, first: int, alive: list[bool]) -> tuple[Any, Any, Any, Any]:
-        def one(i: int) -> tuple[Any, Any, Any, Any]:
-            state = self.states[i]
-            if state is None:
-                state = self.program.start(build_model(self.trials[i]), self.hypers[i])
-            nothing = np.full(CALL, np.nan, np.float32)
-            losses, held = nothing, nothing
-            if alive[i]:
-                state, losses, held = self.program.advance(
-                    state, self.hypers[i], self.data, jnp.int32(first)
-                )
+    def advance(self, ends: Any) -> tuple[Any, Any, Any]:
+        def one(i: int) -> tuple[Any, Any, Any]:
+            state, totals = self.programs[i].advance(
+                self.states[i], self.hypers[i], self.data, ends[i]
+            )
             self.states[i] = state
-            return tuple(np.asarray(x) for x in (losses, held, state.step, state.diverged_step))
+            return np.asarray(totals), np.asarray(state.step), np.asarray(state.diverged_step)
 
-        found = list(self.each(one, range(len(self.hypers))))
-        losses, held, reached, diverged = (np.stack(column) for column in zip(*found, strict=True))
-        return losses, held, reached, diverged
+        totals, reached, diverged = zip(*self.each(one, range(len(self.trials))), strict=True)
+        return np.stack(totals), np.stack(reached), np.stack(diverged)
+
+    def held_out(self) -> Any:
+        one = lambda i: np.asarray(self.programs[i].held_out(self.states[i].model, self.data))
+        return np.stack(list(self.each(one, range(len(self.trials)))))
 
 
 # On an accelerator
@@ -200,44 +219,32 @@ class _Singly:
 class _Packed:
     """Trials run as one vmapped program."""
 
-    def __init__(
-        self, program: Program, trials: Sequence[Trial], hypers: list[Hyper], data: Data
-    ) -> None:
+    def __init__(self, program: Program, trials: Sequence[Trial], data: Data) -> None:
         self.program, self.data = program, data
-        self.hyper = _stacked(hypers)
-        self.state = program.pack_start(_stacked([build_model(t) for t in trials]), self.hyper)
+        self.hyper = _stacked([hyper_of(trial) for trial in trials])
+        self.state = _stacked([program.start(build_model(trial)) for trial in trials])
 
-    def call(self, first: int, alive: list[bool]) -> tuple[Any, Any, Any, Any]:
-        # a trial that was stopped has its end behind it, and stands still
-        lengths = jnp.where(jnp.asarray(alive), self.hyper.total_steps, 0)
-        hyper = _with_steps(self.hyper, lengths)
-        self.state, losses, held = self.program.pack_advance(
-            self.state, hyper, self.data, jnp.int32(first)
-        )
-        found = losses, held, self.state.step, self.state.diverged_step
-        losses, held, reached, diverged = (np.asarray(x) for x in jax.device_get(found))
-        return losses, held, reached, diverged
+    def advance(self, ends: Any) -> tuple[Any, Any, Any]:
+        self.state, totals = self.program.pack_advance(self.state, self.hyper, self.data, ends)
+        return jax.device_get((totals, self.state.step, self.state.diverged_step))
+
+    def held_out(self) -> Any:
+        return np.asarray(self.program.pack_held_out(self.state.model, self.data))
 
 
 def _vmapped(trials: Sequence[Trial], program: Program, data: Data, told: _Told) -> list[Outcome]:
-    hypers = [hyper_of(trial) for trial in trials]
-    idle = [hyper_of(trial, total=0) for trial in trials]
-    _Packed(program, trials, idle, data).call(0, [True] * len(trials))  # compiles
+    warm = _Packed(program, trials, data)
+    warm.advance(np.zeros((len(trials), CALL), np.int32))  # compiles
+    warm.held_out()
+    del warm  # its state fills the device's memory
     told(0)  # compiled: who meters begins here
     begun = time.perf_counter()
-    curves = _lockstep(trials, _Packed(program, trials, hypers, data), told)
-    return _outcomes(trials, curves, time.perf_counter() - begun)
+    curves = _lockstep(trials, _Packed(program, trials, data), told)
+    return outcomes(trials, curves, time.perf_counter() - begun)
 
 
-def _stacked(hypers: list[Any]) -> Any:
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *hypers)
-
-
-def _with_steps(hyper: Hyper, total_steps: Any) -> Hyper:
-    return jax.tree.unflatten(
-        jax.tree.structure(hyper),
-        [total_steps if leaf is hyper.total_steps else leaf for leaf in jax.tree.leaves(hyper)],
-    )
+def _stacked(trees: list[Any]) -> Any:
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
 
 
 def pack_width(trial: Trial, program: Program, data: Data) -> int:
@@ -245,9 +252,8 @@ def pack_width(trial: Trial, program: Program, data: Data) -> int:
     stats = jax.local_devices()[0].memory_stats() or {}
     if "bytes_limit" not in stats:
         return MOST_PACKED
-    hyper = hyper_of(trial)
-    state = jax.eval_shape(program.start, build_model(trial), hyper)
-    asked = program.advance.lower(state, hyper, data, jnp.int32(0)).compile().memory_analysis()
+    state, ends = program.start(build_model(trial)), np.zeros(CALL, np.int32)
+    asked = program.advance.lower(state, hyper_of(trial), data, ends).compile().memory_analysis()
     if asked is None:
         return MOST_PACKED
     shared = sum(leaf.nbytes for leaf in jax.tree.leaves(data) if hasattr(leaf, "nbytes"))
@@ -271,58 +277,32 @@ def halving(run: Callable[[Sequence[T]], list[R]], pack: Sequence[T]) -> list[R]
     return [*halving(run, pack[:half]), *halving(run, pack[half:])]
 
 
-# What came of it
+# In step
 
 
-class _Curve:
-    """What is known of one trial while it runs."""
-
-    def __init__(self, trial: Trial) -> None:
-        self.trial = trial
-        self.total = steps(trial)
-        self.ends = [end_of(point, self.total) for point in range(POINTS)]
-        self.losses = np.full(POINTS, np.nan)
-        self.held = np.full(POINTS, np.nan)
-        self.steps_done, self.diverged_step = 0, -1
-        self.forecast: float | None = None
-        self.stopped = False
-
-    @property
-    def alive(self) -> bool:
-        """Return whether it still trains."""
-        return not self.stopped and self.diverged_step < 0
-
-    def seen(self) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
-        """Return the last step of each stretch that had one, counted from zero, and the mean loss there."""
-        known = np.isfinite(self.losses)
-        return np.asarray(self.ends)[known] - 1, self.losses[known]
-
-    def now(self) -> float | None:
-        """Return the smoothed training loss so far."""
-        losses = self.seen()[1]
-        return float(np.mean(losses[-SMOOTHED:])) if len(losses) and self.diverged_step < 0 else None  # fmt: skip
-
-
-def _lockstep(trials: Sequence[Trial], runner: _Runner, told: _Told) -> list[_Curve]:
-    curves = [_Curve(trial) for trial in trials]
-    for first in range(0, POINTS, CALL):
+def _lockstep(trials: Sequence[Trial], runner: _Runner, told: _Told) -> list[Curve]:
+    curves = [Curve(trial) for trial in trials]
+    for first, last, measures in _calls():
         alive = [curve.alive for curve in curves]
         if not any(alive):
-            told((POINTS - first) // CALL * len(curves))
+            told((POINTS - first) * len(curves))
             break
-        losses, held, reached, diverged = runner.call(first, alive)
+        # one that was stopped has its end behind it, and stands still
+        ends = np.array([curve.ends_of(first, last) if curve.alive else [0] * CALL for curve in curves], np.int32)  # fmt: skip
+        totals, reached, diverged = runner.advance(ends)
+        held = runner.held_out() if measures else np.full(len(curves), np.nan)
         for i, curve in enumerate(curves):
             if alive[i]:
-                curve.losses[first : first + CALL] = losses[i]
-                curve.held[first : first + CALL] = held[i]
-                curve.steps_done, curve.diverged_step = int(reached[i]), int(diverged[i])
-        if FORECAST_FROM <= (first + CALL) / POINTS <= FORECAST_TO:
+                curve.saw(first, last, totals[i], int(reached[i]))
+                curve.held[first:last] = held[i]
+                curve.diverged_step = int(diverged[i])
+        if FORECAST_FROM <= last / POINTS <= FORECAST_TO:
             _stop_hopeless(curves)
-        told(len(curves))
+        told((last - first) * len(curves))
     return curves
 
 
-def _stop_hopeless(curves: Sequence[_Curve]) -> None:
+def _stop_hopeless(curves: Sequence[Curve]) -> None:
     if not any(curve.trial.forecast for curve in curves) or len(curves) == 1:
         return
     forecasts = [
@@ -334,36 +314,3 @@ def _stop_hopeless(curves: Sequence[_Curve]) -> None:
     ):
         if ends:
             curve.stopped, curve.forecast = True, forecast
-
-
-def _outcomes(trials: Sequence[Trial], curves: Sequence[_Curve], seconds: float) -> list[Outcome]:
-    work = [curve.steps_done for curve in curves]
-    return [
-        _outcome(trial, curve, seconds * curve.steps_done / max(1, sum(work)), len(trials))
-        for trial, curve in zip(trials, curves, strict=True)
-    ]
-
-
-def _outcome(trial: Trial, curve: _Curve, seconds: float, width: int) -> Outcome:
-    diverged = curve.diverged_step >= 0
-    held = curve.held[np.isfinite(curve.held)]
-    train = curve.now()
-    x, y = _thinned(*curve.seen(), trial.curve_points)
-    loss = float(np.mean(held)) if len(held) else train
-    return Outcome(
-        loss=None if diverged else loss, train_loss=None if diverged else train, diverged=diverged,
-        diverged_step=curve.diverged_step if diverged else None, steps_done=curve.steps_done,
-        stopped_early=curve.stopped, forecast_loss=curve.forecast, seconds=seconds, pack_width=width,
-        shared=width > 1, curve_steps=tuple(map(int, x)), curve_losses=tuple(map(float, y)),
-        n_params=n_params(trial), training_flop=flop_per_token(trial) * curve.steps_done * trial.batch_tokens,
-    )  # fmt: skip
-
-
-def _thinned(x: Any, y: Any, most: int) -> tuple[Any, Any]:
-    """Return at most so many points of a curve, evenly chosen, the last one always."""
-    if len(x) <= most:
-        return x, y
-    at = (
-        np.linspace(0, len(x) - 1, most).round().astype(int) if most > 1 else np.array([len(x) - 1])
-    )
-    return x[at], y[at]

@@ -12,6 +12,7 @@ import jax.random as jr
 
 from hplaw.errors import DataError, QueryError
 from hplaw_experiments.data import dimensions, load_source
+from hplaw_experiments.data.draw import fold_in, random_bits, seed_key
 
 
 def test_digits_are_split_by_their_seed_and_never_mixed() -> None:
@@ -35,6 +36,15 @@ def test_a_batch_is_a_function_of_its_key(name: str) -> None:
     assert not np.array_equal(a[0], b[0])
     held = jax.jit(lambda source: source.held_out(8))(source)
     assert not np.array_equal(a[0], held[0])
+
+
+def test_draws_are_those_of_jax_alone_and_mapped() -> None:
+    keys, steps = jr.split(jr.key(5), 3), jnp.asarray([0, 7, 2**31 - 1], jnp.int32)
+    ours = jax.jit(jax.vmap(lambda key, step: random_bits(fold_in(key, step), 9)))(keys, steps)
+    theirs = [jr.bits(jr.fold_in(k, s), (9,), jnp.uint32) for k, s in zip(keys, steps, strict=True)]
+    assert np.array_equal(ours, np.stack(theirs))
+    for seed in (0, 1, 2**31, 2**32 - 1):
+        assert seed_key(seed) == jr.key(seed)
 
 
 def test_a_teacher_is_learnable_but_not_certain() -> None:

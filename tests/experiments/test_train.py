@@ -14,13 +14,14 @@ import optax
 import hplaw
 from hplaw.errors import QueryError
 from hplaw.schedules import SCHEDULES
+from hplaw_experiments.compiling import SOON, over_soon, soon_options
 from hplaw_experiments.forecast import exponential_forecast, hopeless
 from hplaw_experiments.models import build_model
-from hplaw_experiments.optim import find_optimizer
+from hplaw_experiments.optim import OPTIMIZERS, find_optimizer
 from hplaw_experiments.precision import FIRST_SCALE, GROW_AFTER, first_scale
 from hplaw_experiments.schedules import make_schedule, schedule_law
 from hplaw_experiments.spec import Trial, steps
-from hplaw_experiments.step import POINTS, end_of, find_program, hyper_of
+from hplaw_experiments.step import CALL, POINTS, end_of, find_program, hyper_of
 from hplaw_experiments.train import _Told, _vmapped, data_of, flop, halving, train_pack
 
 
@@ -86,6 +87,32 @@ def test_one_vmapped_program_agrees_with_trials_alone() -> None:
         assert b.loss == pytest.approx(a.loss, rel=1e-4)  # a hundred steps away from equal numbers
         assert b.curve_losses[0] == pytest.approx(a.curve_losses[0], rel=1e-6)
         assert (a.steps_done, a.curve_steps) == (b.steps_done, b.curve_steps)
+
+
+def test_a_program_compiled_soon_agrees_with_one_that_is_not() -> None:
+    assert soon_options() == SOON  # else this version of XLA knows them no more
+    model, hyper, data = build_model(BASE), hyper_of(BASE), data_of(BASE)
+    ends = np.full(CALL, 100, np.int32)
+    found = []
+    for soon in (True, False):
+        program = find_program([BASE], soon=soon)
+        state, totals = program.advance(program.start(model), hyper, data, ends)
+        found.append((float(totals[0]), float(program.held_out(state.model, data))))
+    assert found[0] == pytest.approx(found[1], rel=1e-4)
+    assert over_soon(BASE)
+    assert not over_soon(with_(width=2048, tokens=2**20))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_trial_starts_as_its_optimizer_wants(name: str) -> None:
+    trial = with_(optimizer=name)
+    model = build_model(trial)
+    state = find_program([trial]).start(model)
+    expected = find_optimizer(name).init(model, hyper_of(trial))
+    assert jax.tree.structure(state.optimizer) == jax.tree.structure(expected)
+    for a, b in zip(jax.tree.leaves(state.optimizer), jax.tree.leaves(expected), strict=True):
+        assert a.dtype == b.dtype
+        assert np.array_equal(a, b)
 
 
 @pytest.mark.parametrize("vmapped", [False, True])

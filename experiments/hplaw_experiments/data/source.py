@@ -8,8 +8,9 @@ import msgspec
 
 import equinox as eqx
 import jax.numpy as jnp
-import jax.random as jr
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
+
+from hplaw_experiments.data.draw import random_bits
 
 
 class Dimensions(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +83,7 @@ def places(key: PRNGKeyArray, size: int, count: int) -> Int[Array, " size"]:
 
     The share of a place is out by at most `count` / 2^32 of itself.
     """
-    bits = jr.bits(key, (size,), jnp.uint32)
+    bits = random_bits(key, size)
     return jnp.remainder(bits, jnp.uint32(count)).astype(jnp.int32)
 
 

@@ -1,6 +1,6 @@
 """Small models with a declared width, depth and base: MLP, residual network, decoder Transformer."""
 
-from hplaw_experiments.models.build import build_model, flop_per_token, n_params, scaling
+from hplaw_experiments.models.build import build_model, flop, flop_per_token, n_params, scaling
 from hplaw_experiments.models.convnet import ConvNet
 from hplaw_experiments.models.layers import Scaling, Weight, cross_entropy, is_weight
 from hplaw_experiments.models.mlp import MLP
@@ -15,6 +15,7 @@ __all__ = [
     "Weight",
     "build_model",
     "cross_entropy",
+    "flop",
     "flop_per_token",
     "is_weight",
     "n_params",

@@ -6,7 +6,6 @@ import numpy as np
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 
 from hplaw.errors import QueryError, nearest
 from hplaw_experiments.data import Dimensions, dimensions
@@ -19,7 +18,7 @@ from hplaw_experiments.models.transformer import (
     full_shape,
     transformer_params,
 )
-from hplaw_experiments.spec import Trial
+from hplaw_experiments.spec import Trial, steps
 
 
 def scaling(trial: Trial) -> Scaling:
@@ -60,7 +59,7 @@ def build_model(trial: Trial, *, seed: int | None = None) -> eqx.Module:
     **Raises:** `QueryError` where family, shape and data do not go together.
     """
     rng = np.random.Generator(np.random.Philox(trial.seed if seed is None else seed))
-    return jax.tree.map(jnp.asarray, _model(trial, rng))
+    return jax.device_put(_model(trial, rng))
 
 
 def _model(trial: Trial, rng: np.random.Generator) -> eqx.Module:
@@ -107,6 +106,15 @@ def flop_per_token(trial: Trial) -> float:
     if trial.family == "mlp":
         return 6.0 * n_params(trial)
     return 6.0 * _convnet(trial, _fitting(trial))[1]
+
+
+def flop(trial: Trial) -> float:
+    """Return the training FLOP of a trial: FLOP of a token times the tokens of its steps.
+
+    >>> flop(Trial(width=128, tokens=6400, batch_tokens=64, peak_lr=1e-3))
+    992870400.0
+    """
+    return flop_per_token(trial) * steps(trial) * trial.batch_tokens
 
 
 def _convnet(trial: Trial, size: Dimensions) -> tuple[int, int]:

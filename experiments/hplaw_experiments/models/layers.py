@@ -117,9 +117,12 @@ def rms_norm(x: Float[Array, "*batch d"], gain: Weight) -> Float[Array, "*batch 
 
 
 def cross_entropy(logits: Float[Array, "*batch classes"], labels: Any) -> Float[Array, ""]:
-    """Return the mean negative log-likelihood of the labels, nat."""
+    """Return the mean negative log-likelihood of the labels, nat; NaN for logits that are not finite."""
     picked = jnp.take_along_axis(logits, labels[..., None], axis=-1)[..., 0]
-    return jnp.mean(jax.nn.logsumexp(logits, axis=-1) - picked)
+    # `jax.nn.logsumexp` without its cases, each of which is a kernel more to compile
+    top = jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
+    total = jnp.log(jnp.sum(jnp.exp(logits - top), axis=-1)) + top[..., 0]
+    return jnp.mean(total - picked)
 
 
 ACTIVATIONS = {"relu": jax.nn.relu, "gelu": jax.nn.gelu, "tanh": jnp.tanh, "silu": jax.nn.silu}

@@ -57,12 +57,10 @@ def _styled(chart: Any) -> Any:
 
 
 def _axis(largest: float) -> Any:
-    """Return an axis whose numbers are as people write them: 30B, not 30000000000."""
-    # Vega's letter for a thousand million is G
-    letters = "replace(format(datum.value, '~s'), 'G', 'B')"
-    if largest < 1e4:
-        return alt.Axis(format="~g", tickCount=5, labelOverlap=True)
-    return alt.Axis(labelExpr=letters, tickCount=5, labelOverlap=True)
+    """Return an axis whose numbers are as people write them: 30B and 1e21, not 30G and 1Z."""
+    form = "~g" if largest < 1e4 else "~s" if largest < 1e15 else "~e"
+    plain = "replace(replace(datum.label, 'G', 'B'), 'e+', 'e')"
+    return alt.Axis(format=form, labelExpr=plain, tickCount=5, labelOverlap=True)
 
 
 def _rows(**columns: Any) -> Any:

@@ -154,10 +154,11 @@ def _values(
 def _followed(
     rule: TransferRule, followers: Sequence[Law], known: Mapping[str, Any], catalogue: Catalogue
 ) -> TransferRule:
-    """Return a rule with what else goes with its rate."""
-    if RATE not in rule.values:
+    """Return a rule with what else goes with its rate, unless no run could take that."""
+    rate = rule.values.get(RATE)
+    if rate is None or check_value(vocabulary()[RATE], rate):
         return rule
-    at = {**known, RATE: rule.values[RATE]}
+    at = {**known, RATE: rate}
     found: dict[str, float] = {}
     for law in followers:
         other = _rule(law, at, catalogue, 1.0)

@@ -135,3 +135,11 @@ def test_rules_from_batch_to_batch_never_answer_before_fitted_laws() -> None:
     based = recommend(**question, given={"base_peak_lr": 3e-4, "base_batch_tokens": 1e6}).answers
     assert (based["peak_lr"].law, based["peak_lr"].value) == (plain.law, plain.value)
     assert rules & {other.law for other in based["peak_lr"].alternatives}
+
+
+def test_nothing_follows_a_rate_that_no_run_could_take() -> None:
+    asked = {"peak_lr": 9e5, "optimizer": "adamw", "given": {"base_weight_decay": 0.1}}
+    far = rule(ask(**asked, to_batch_tokens=256e10), "square-root-rule")
+    assert far.values["peak_lr"] == pytest.approx(9e10)
+    assert not far.follows
+    assert rule(ask(**asked, to_batch_tokens=257), "square-root-rule").follows

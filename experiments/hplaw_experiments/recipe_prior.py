@@ -120,8 +120,7 @@ def sweeps(folder: Path, catalogue: Catalogue) -> list[Sweep]:
         _sweep(f"step-law-{family}", step_law_cells(runs.filter(pl.col("family") == family)))
         for family in ("dense", "moe")
     ]
-    marin = marin_cells(marin_runs)
-    found.append(_sweep("marin", marin, CELL + COARSE**2 * np.eye(2)))
+    found.append(_marin(marin_runs))
     misfitting = misfitting_cells(misfitting_runs)
     found.append(
         Sweep(name="misfitting", team="misfitting", settings=misfitting, seen=tuple(map(_fixed_batch, misfitting)))
@@ -146,12 +145,21 @@ def law_sweep(law: Law, catalogue: Catalogue) -> Sweep:
     return Sweep(name=law.id, team=TEAMS.get(law.id, law.id), settings=(), seen=tuple(seen))
 
 
-def _fixed_batch(setting: Setting) -> Seen:
+def _fixed_batch(setting: Setting, cell: Array = CELL) -> Seen:
     """Return what the best rate at a batch that was not chosen says: ln rate - slope ln batch lies on a line."""
     turn = np.array([[1.0, -SLOPE]])
     values = np.log([setting.peak_lr, setting.batch_tokens or 1.0])
     rows = features(setting.n_params, setting.tokens)
-    return Seen(rows=turn @ rows, values=turn @ values, noise=turn @ CELL @ turn.T)
+    return Seen(rows=turn @ rows, values=turn @ values, noise=turn @ cell @ turn.T)
+
+
+def _marin(runs: pl.DataFrame) -> Sweep:
+    """Return Marin's sweep: a batch at the end of those tried was not chosen, and only the rate at it speaks."""
+    cell = CELL + COARSE**2 * np.eye(2)
+    cells = marin_cells(runs)
+    seen = [setting_seen(s, cell) if chosen else _fixed_batch(s, cell) for s, chosen in cells]
+    settings = tuple(setting for setting, chosen in cells if chosen)
+    return Sweep(name="marin", team="marin", settings=settings, seen=tuple(seen))
 
 
 def step_law_cells(runs: pl.DataFrame) -> list[Setting]:
@@ -176,16 +184,28 @@ MARIN_SEQ_LEN = 4096
 """Tokens of a sequence there."""
 
 
-def marin_cells(runs: pl.DataFrame) -> list[Setting]:
-    """Return each cell's best run among those that vary rate or batch."""
-    found: list[Setting] = []
-    varied = runs.filter(pl.col("varied").is_in(["baseline", "lr", "bs"]))
-    for (size, times), cell in varied.group_by("size", "chinchilla_x", maintain_order=True):
-        best = cell.sort("loss").row(0, named=True)
-        n = MARIN_SIZES[str(size)]
-        tokens = 20 * n * float(str(times))
-        found.append(_setting(n, tokens, best["peak_lr"], best["batch_seqs"] * MARIN_SEQ_LEN))
+def marin_cells(runs: pl.DataFrame) -> list[tuple[Setting, bool]]:
+    """Return each cell's best setting, and whether its batch was chosen.
+
+    Rate and batch were varied one at a time. A cell counts where worse rates were tried on both sides of the best, those
+    that diverged among them; its batch was chosen where the same is so of batches.
+    """
+    found: list[tuple[Setting, bool]] = []
+    for (size, times), cell in runs.group_by("size", "chinchilla_x", maintain_order=True):
+        rate, rates = _best_of(cell.filter(pl.col("varied").is_in(["baseline", "lr"])), "peak_lr")
+        batch, batches = _best_of(cell.filter(pl.col("varied").is_in(["baseline", "bs"])), "batch_seqs")  # fmt: skip
+        if rates:
+            n = MARIN_SIZES[str(size)]
+            tokens = 20 * n * float(str(times))
+            found.append((_setting(n, tokens, rate, batch * MARIN_SEQ_LEN), batches))
     return found
+
+
+def _best_of(runs: pl.DataFrame, column: str) -> tuple[float, bool]:
+    """Return the value of the run of least loss, and whether others were tried on both sides of it."""
+    best = float(runs.sort("loss")[column][0])
+    tried = runs[column].to_numpy()
+    return best, bool(tried.min() < best < tried.max())
 
 
 def misfitting_cells(runs: pl.DataFrame) -> list[Setting]:

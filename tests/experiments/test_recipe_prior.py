@@ -3,11 +3,21 @@
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from hplaw.errors import DataError
 from hplaw_experiments.recipe import PRIOR, Setting, features, read_prior, setting_seen
-from hplaw_experiments.recipe_prior import CELL, CENTRE, SPREAD, Sweep, learn, sweeps
+from hplaw_experiments.recipe_prior import (
+    CELL,
+    CENTRE,
+    MARIN_SEQ_LEN,
+    SPREAD,
+    Sweep,
+    learn,
+    marin_cells,
+    sweeps,
+)
 from hplaw_experiments.recipe_scores import held_out, ours, score, splits
 from tests.helpers import shipped
 
@@ -47,6 +57,20 @@ def test_the_prior_shipped_is_the_one_learned(data: Path) -> None:
     np.testing.assert_allclose(told.mean, found.mean, atol=2e-3)
     np.testing.assert_allclose(told.between, found.between, atol=2e-3)
     np.testing.assert_allclose(told.unsure, found.unsure, atol=2e-3)
+
+
+def test_a_best_value_at_the_end_of_those_tried_was_not_found() -> None:
+    rows = [("baseline", 2.0, 8), ("lr", 1.0, 8), ("lr", 4.0, 8), ("bs", 2.0, 16)]
+    losses = [3.0, 3.1, 7.7, 3.2]  # a run that diverged is a worse one, too
+    runs = pl.DataFrame(
+        [("130m", 1, *row, loss) for row, loss in zip(rows, losses, strict=True)],
+        schema=["size", "chinchilla_x", "varied", "peak_lr", "batch_seqs", "loss"], orient="row",
+    )  # fmt: skip
+    [(setting, chosen)] = marin_cells(runs)
+    assert (setting.peak_lr, setting.batch_tokens, chosen) == (2.0, 8 * MARIN_SEQ_LEN, False)
+    less = runs.vstack(runs[3:].with_columns(batch_seqs=pl.lit(4, pl.Int64), loss=pl.lit(3.3)))
+    assert marin_cells(less) == [(setting, True)]
+    assert marin_cells(runs[:2].vstack(runs[3:])) == []  # no higher rate was tried
 
 
 def test_a_sweep_is_foretold_by_the_others_better_than_by_its_cheapest_cell(data: Path) -> None:

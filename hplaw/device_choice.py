@@ -101,7 +101,7 @@ def _known(small: Probe, large: Probe, capped: Probe) -> dict[str, Any]:
         "probe_small_samples": small.batch_samples, "probe_small_j": small.energy_per_sample_j,
         "probe_small_s": small.time_per_sample_s, "probe_large_samples": large.batch_samples,
         "probe_large_j": large.energy_per_sample_j, "probe_large_s": large.time_per_sample_s,
-        "probe_capped_w": capped.power_limit_w, "probe_capped_j": capped.energy_per_sample_j,
+        "probe_power_limit_w": large.power_limit_w, "probe_capped_w": capped.power_limit_w, "probe_capped_j": capped.energy_per_sample_j,
         "probe_capped_s": capped.time_per_sample_s,
     }  # fmt: skip
 
@@ -177,7 +177,8 @@ def _noise(law: Law, size: int, *, settings: int) -> dict[str, Array]:
     environment = numpy_environment(law, scenarios(law).parameters)
     rng = np.random.default_rng(5)
     found: dict[str, Array] = {}
-    for item in law.spec.fit.likelihoods if law.spec.fit else ():
+    told = law.spec.fit.likelihoods if law.spec.fit else ()
+    for item in (item for item in told if item.observed in (ENERGY, TIME)):
         formula = law.namespace.formula(item.scale, table="fit", key="scale")
         scale = unroll(law.namespace, formula, numpy(), ())(environment)
         freedom = float(item.likelihood.partition("(")[2].partition(",")[0])

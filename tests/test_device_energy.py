@@ -30,7 +30,12 @@ def truth(batch: float, limit: float) -> tuple[float, float]:
         for role, item in (("small", SMALL), ("large", LARGE))
         for short, name in (("samples", "batch_samples"), ("j", "energy_per_sample_j"), ("s", "time_per_sample_s"))
     }  # fmt: skip
-    known |= {"probe_capped_w": 125.0, "probe_capped_j": 0.946, "probe_capped_s": 0.00753}
+    known |= {
+        "probe_power_limit_w": 300.0,
+        "probe_capped_w": 125.0,
+        "probe_capped_j": 0.946,
+        "probe_capped_s": 0.00753,
+    }
     values = answer(shipped().get("device-energy"), {**known, "batch_samples": batch, "power_limit_w": limit}).values  # fmt: skip
     return values["energy_per_sample_j"], values["time_per_sample_s"]
 

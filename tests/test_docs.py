@@ -239,10 +239,11 @@ def test_python_in_the_readme_prints_what_it_shows(
         assert not runner.failures, "".join(report)
 
 
-def test_the_shelf_in_the_readme_is_the_shelf() -> None:
-    """`python docs/shelf.py` writes the table anew."""
+@pytest.mark.parametrize("script", ["shelf.py", "limits.py"])
+def test_tables_made_of_laws_are_up_to_date(script: str) -> None:
+    """`python docs/shelf.py` writes the README's table anew, `python docs/limits.py` those of a power limit."""
     done = subprocess.run(
-        [sys.executable, str(ROOT / "docs" / "shelf.py"), "--check"],
+        [sys.executable, str(ROOT / "docs" / script), "--check"],
         capture_output=True,
         text=True,
         check=False,

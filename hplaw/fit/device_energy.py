@@ -53,9 +53,13 @@ def _cell(cell: pl.DataFrame) -> Iterator[dict[str, Any]]:
     nearest = (pl.col("power_limit_w") - CAPPED_SHARE * pl.lit(most)).abs()
     capped = here.sort(nearest).row(0, named=True)
     probes = [(p["batch_size"], p["power_limit_w"]) for p in (small, large, capped)]
-    for row in cell.iter_rows(named=True):
-        if (row["batch_size"], row["power_limit_w"]) in probes:
-            continue
+    slowdown = capped["s"] / large["s"]
+    rows = [
+        row
+        for row in cell.iter_rows(named=True)
+        if (row["batch_size"], row["power_limit_w"]) not in probes
+    ]
+    for place, row in enumerate(rows):
         yield {
             "gpu": row["gpu"], "workload": f"{row['gpu']} {row['network']} {row['optimizer']}",
             "largest": row["batch_size"] == free["batch_size"][-1], "free": row["power_limit_w"] == most,
@@ -63,5 +67,9 @@ def _cell(cell: pl.DataFrame) -> Iterator[dict[str, Any]]:
             "energy_per_sample_j": row["j"], "time_per_sample_s": row["s"],
             "probe_small_samples": float(small["batch_size"]), "probe_small_j": small["j"], "probe_small_s": small["s"],
             "probe_large_samples": float(large["batch_size"]), "probe_large_j": large["j"], "probe_large_s": large["s"],
+            "probe_power_limit_w": float(most),
             "probe_capped_w": float(capped["power_limit_w"]), "probe_capped_j": capped["j"], "probe_capped_s": capped["s"],
+            # once, as a workload has one third probe whatever else was measured of it
+            "limit_slowdown": slowdown if place == 0 else None,
+            "limit_power_share": capped["j"] / large["j"] / slowdown if place == 0 else None,
         }  # fmt: skip

@@ -53,6 +53,14 @@ def test_the_optimum_is_the_one_of_the_law_asked_point_by_point() -> None:
     assert found.least_energy.time_per_sample_s == pytest.approx(table[least][1], rel=1e-9)
 
 
+def test_the_law_gives_its_probes_back() -> None:
+    """The first two as they were, whatever limit they ran under; the third as far as it is believed against other GPUs."""
+    for probe, within in ((SMALL, 0.02), (LARGE, 0.02), (CAPPED, 0.15)):
+        energy, time = truth(probe["batch_samples"], probe["power_limit_w"])
+        assert energy == pytest.approx(probe["energy_per_sample_j"], rel=within)
+        assert time == pytest.approx(probe["time_per_sample_s"], rel=within)
+
+
 @pytest.mark.parametrize("third", [125.0, 150.0])
 def test_probes_made_of_a_known_truth_give_its_optimum_back(third: float) -> None:
     """The law, asked from probes that it foretold itself, finds a setting within a percent of the truth's least energy."""

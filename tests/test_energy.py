@@ -64,6 +64,27 @@ def test_a_measured_probe_narrows_the_interval() -> None:
     assert math.log(probed.high / probed.low) < 0.6 * math.log(guessed.high / guessed.low)
 
 
+def test_a_width_and_a_sequence_that_are_told_make_a_small_model_surer() -> None:
+    guessed, told = (
+        case(n_params=2e7, tokens=1e12, given=given).answers["energy_kwh"]
+        for given in ({}, {"d_model": 600, "seq_len": 2048})
+    )
+    assert math.log(told.high / told.low) < 0.9 * math.log(guessed.high / guessed.low)
+
+
+def test_nothing_jumps_where_a_dense_model_is_a_little_larger() -> None:
+    given = {"n_params": 7e10, "hardware": "h100-sxm", "tokens": 1.5e13}
+    slopes = recommend(Query(**given, given={"country": "US"}), shipped()).answers["energy_kwh"].elasticities  # fmt: skip
+    assert 0.9 < slopes["n_params"] < 1.1
+
+
+def test_a_moderate_power_limit_saves_energy_and_takes_time() -> None:
+    free, limited, low = (case(given={"power_limit_ratio": x}).answers for x in (1.3, 0.7, 0.45))
+    assert 0.7 < value(limited, "energy_kwh") / value(free, "energy_kwh") < 0.85
+    assert 1.1 < value(limited, "accelerator_hours") / value(free, "accelerator_hours") < 1.5
+    assert value(low, "energy_kwh") > value(limited, "energy_kwh")
+
+
 def test_energy_grows_with_size_and_data() -> None:
     small, larger, longer = (
         value(case(**more).answers, "energy_kwh")

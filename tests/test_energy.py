@@ -39,6 +39,11 @@ def test_an_answer_has_energy_where_an_accelerator_is_named_and_not_elsewhere() 
         assert named.answers[name].law == plain.answers[name].law
 
 
+def test_a_mistyped_accelerator_is_answered_with_the_nearest() -> None:
+    answered = recommend(Query(**SIZE, hardware="h200x"), shipped()).answers
+    assert "did you mean 'h200-sxm'" in str(answered["energy_j"].reason)
+
+
 def test_llama_3_70b_took_what_the_intervals_say() -> None:
     answers = case(devices=2048, country="US", given={"seq_len": 8192}).answers
     hours = answers["accelerator_hours"]

@@ -9,13 +9,14 @@ when a formula is compiled, and operations on names or constants take them witho
 from __future__ import annotations
 
 import contextlib
-import itertools as it
+import functools as ft
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from hplaw.errors import nearest
 from hplaw.expression.backends import Backend, Undefined
 from hplaw.expression.scope import Kind, Scope
 from hplaw.expression.tree import Binary, Call, Item, Name, Node, Number, Reduce, Unary
@@ -240,7 +241,9 @@ def _looked_up(name: str, keys: list[Function]) -> Function:
         for key in keys:
             word = key(e)
             if word not in entry:
-                message = f"the table {name} has no entry for {word}; it has {_listed(entry)}"
+                message = (
+                    f"the table {name} has no entry for {word}{_instead(str(word), tuple(entry))}"
+                )
                 raise Undefined(message)
             entry = entry[word]
         return entry
@@ -256,7 +259,9 @@ def _indexed(
         for index, key, place in zip(indices, keys, places, strict=True):
             word = key(e)
             if word not in place:
-                message = f"{index}={word} is not known to this law; it has {_listed(place)}"
+                message = (
+                    f"{index}={word} is not known to this law{_instead(str(word), tuple(place))}"
+                )
                 raise Undefined(message)
             value = value[place[word]]
         return value
@@ -264,8 +269,10 @@ def _indexed(
     return pick
 
 
-def _listed(names: Collection[str]) -> str:
-    """Return the first names of a table, and how many more there are."""
-    shown = ", ".join(it.islice(names, _MOST_LISTED))
+@ft.lru_cache(maxsize=1024)
+def _instead(word: str, names: tuple[str, ...]) -> str:
+    """Return what a table has in place of a name that it lacks: all, or the nearest and the first of many."""
     more = len(names) - _MOST_LISTED
-    return f"{shown} and {more} more" if more > 0 else shown
+    if more <= 0:
+        return f"; it has {', '.join(names)}"
+    return f"{nearest(word, names)}; it has {', '.join(names[:_MOST_LISTED])} and {more} more"

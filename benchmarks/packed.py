@@ -45,10 +45,11 @@ def run(widths: Sequence[int] = WIDTHS) -> list[dict[str, Any]]:
         print("torch is not installed: the packed trainer is timed alone", file=sys.stderr)
     for width in widths:
         trials = pack(width)
-        rates: dict[str, list[float]] = {"packed": [], "torch": []}
+        rates: dict[str, list[float]] = {"packed": [], "packed, compiled before": [], "torch": []}
         for _ in range(ROUNDS):
             forget()
-            rates["packed"].append(RATES / timed(lambda trials=trials: train_pack(trials)))
+            for side in ("packed", "packed, compiled before"):
+                rates[side].append(RATES / timed(lambda trials=trials: train_pack(trials)))
             for threads in (1, torch_threads()) if has_torch() else ():
                 torch_loop(trials[:1], threads=threads, steps=5)
                 work = ft.partial(torch_loop, trials[:TIMED], threads=threads)

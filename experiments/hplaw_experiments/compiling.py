@@ -8,6 +8,7 @@ Transformer in about half the time, but leaves sums and products of arrays to sc
 from __future__ import annotations
 
 import functools as ft
+import os
 from typing import Any
 
 import jax
@@ -16,11 +17,15 @@ from hplaw_experiments.models import flop
 from hplaw_experiments.spec import Trial
 
 
-SOON_FLOP = 2e10
-"""Training FLOP of a trial up to which its program is compiled the sooner way: about a second on one core."""
+SOON_FLOP = {"mlp": 6e9, "convnet": 4e10, "transformer": 4e10}
+"""Training FLOP of a trial up to which its program is compiled the sooner way: where, in a pack of 16, the time gained and
+the time lost were about equal."""
 
 SOON: dict[str, Any] = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 1}
 """Options of XLA for a CPU that make it compile sooner; they change a run's numbers by rounding at most."""
+
+PARTS = "xla_cpu_parallel_codegen_split_count"
+"""The option that says into how many parts machine code is made at once: more than there are cores cost and gain nothing."""
 
 
 def over_soon(trial: Trial) -> bool:
@@ -29,13 +34,23 @@ def over_soon(trial: Trial) -> bool:
     >>> over_soon(Trial(width=128, tokens=6400, batch_tokens=64, peak_lr=1e-3))
     True
     """
-    return jax.default_backend() == "cpu" and flop(trial) <= SOON_FLOP
+    return jax.default_backend() == "cpu" and flop(trial) <= SOON_FLOP[trial.family]
 
 
 @ft.cache
 def soon_options() -> dict[str, Any]:
-    """Return those of `SOON` that the XLA installed here knows: they are no stable part of it."""
-    return {name: value for name, value in SOON.items() if _known(name, value)}
+    """Return those of `SOON` and `PARTS` that the XLA installed here knows: they are no stable part of it."""
+    asked = SOON | {PARTS: cores()}
+    return {name: value for name, value in asked.items() if _known(name, value)}
+
+
+def cores() -> int:
+    """Return the processor cores that this process may use.
+
+    >>> cores() > 0
+    True
+    """
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _known(name: str, value: Any) -> bool:

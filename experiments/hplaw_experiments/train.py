@@ -10,7 +10,6 @@ their curve is hopeless.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +21,7 @@ import jax
 import jax.numpy as jnp
 
 from hplaw.errors import QueryError
-from hplaw_experiments.compiling import over_soon
+from hplaw_experiments.compiling import cores, over_soon
 from hplaw_experiments.curve import Curve, outcomes
 from hplaw_experiments.forecast import exponential_forecast, hopeless
 from hplaw_experiments.models import build_model, flop, n_params
@@ -131,7 +130,7 @@ def _on_cores(trials: Sequence[Trial], data: Data, told: _Told) -> list[Outcome]
     # trials are kept in step with one another only where they are compared
     together = len(trials) if any(trial.forecast for trial in trials) else 1
     packs = [range(i, min(i + together, len(trials))) for i in range(0, len(trials), together)]
-    with ThreadPoolExecutor(_cores()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         compiling = [
             pool.submit(compiled, trials[0], data)
             for program in programs.values() for compiled in _compilings(program)
@@ -162,10 +161,6 @@ def _compilings(program: Program) -> list[Callable[[Trial, Data], object]]:
         lambda trial, data: program.advance(started(trial), hyper_of(trial), data, nothing)[1].block_until_ready(),
         lambda trial, data: program.held_out(started(trial).model, data).block_until_ready(),
     ]  # fmt: skip
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Runner(Protocol):

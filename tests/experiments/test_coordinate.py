@@ -54,17 +54,22 @@ def test_the_chart_holds_every_coordinate() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "low", "high"), [("standard", -1.0, -0.6), ("mup", -0.2, 0.2)])
 def test_the_best_rate_of_adam_over_width(name: str, low: float, high: float) -> None:
+    """Three hidden layers, so that most of the net is of the layers whose rate goes with width, and training loss, which
+    theory speaks of: the held-out loss of 359 digits is flat around the best rate of the wide. With eight seeds the slope
+    in the standard parametrization is -0.80 +- 0.03; with two hidden layers, one of them such a layer, -0.61 +- 0.03."""
     widths, exponents, seeds = (64, 128, 256, 512, 1024), np.arange(-13, -3), (0, 1, 2)
     best = []
     for width in widths:
         trials = [
             Trial(
-                width=width, base_width=64, parametrization=name, optimizer="adam", peak_lr=2.0 ** int(e), seed=seed,
+                width=width, n_layers=3, base_width=64, parametrization=name, optimizer="adam", peak_lr=2.0 ** int(e), seed=seed,
                 tokens=200 * 64, batch_tokens=64, schedule="constant", warmup_fraction=0.0, beta2=0.999,
             )
             for e in exponents for seed in seeds
         ]  # fmt: skip
-        losses = np.array([np.inf if o.loss is None else o.loss for o in train_pack(trials)])
+        losses = np.array(
+            [np.inf if o.train_loss is None else o.train_loss for o in train_pack(trials)]
+        )
         curve = np.log(losses).reshape(len(exponents), -1).mean(axis=1)
         i = int(np.clip(np.argmin(curve), 2, len(curve) - 3))
         square, linear, _ = np.polyfit(exponents[i - 2 : i + 3], curve[i - 2 : i + 3], 2)

@@ -67,7 +67,7 @@ def _cell(cell: pl.DataFrame) -> Iterator[dict[str, Any]]:
             "energy_per_sample_j": row["j"], "time_per_sample_s": row["s"],
             "probe_small_samples": float(small["batch_size"]), "probe_small_j": small["j"], "probe_small_s": small["s"],
             "probe_large_samples": float(large["batch_size"]), "probe_large_j": large["j"], "probe_large_s": large["s"],
-            "probe_power_limit_w": float(most),
+            "probe_power_limit_w": float(large["power_limit_w"]),
             "probe_capped_w": float(capped["power_limit_w"]), "probe_capped_j": capped["j"], "probe_capped_s": capped["s"],
             # once, as a workload has one third probe whatever else was measured of it
             "limit_slowdown": slowdown if place == 0 else None,

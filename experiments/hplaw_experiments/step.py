@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PyTree, Shaped
 
-from hplaw_experiments.compiling import soon_options
+from hplaw_experiments.compiling import options
 from hplaw_experiments.data import AbstractSource, load_source
 from hplaw_experiments.data.draw import fold_in, seed_key
 from hplaw_experiments.models import build_model, cross_entropy
@@ -159,7 +159,7 @@ def _program(text: bytes, clips: bool, decays: bool, soon: bool) -> Program:  # 
             each = jax.lax.map(lambda b: loss_of(model, b[0], b[1]), (data.x_held, data.y_held))
         return jnp.mean(each)
 
-    jit = ft.partial(jax.jit, compiler_options=soon_options() if soon else None)
+    jit = ft.partial(jax.jit, compiler_options=options(soon=soon))
     return Program(
         start, jit(advance), jit(held_out),
         jit(jax.vmap(advance, in_axes=(0, 0, None, 0)), donate_argnums=0),

@@ -14,7 +14,7 @@ import optax
 import hplaw
 from hplaw.errors import QueryError
 from hplaw.schedules import SCHEDULES
-from hplaw_experiments.compiling import PARTS, SOON, cores, over_soon, soon_options
+from hplaw_experiments.compiling import ALWAYS, PARTS, SOON, cores, options, over_soon
 from hplaw_experiments.forecast import exponential_forecast, hopeless
 from hplaw_experiments.models import build_model
 from hplaw_experiments.optim import OPTIMIZERS, find_optimizer
@@ -90,7 +90,9 @@ def test_one_vmapped_program_agrees_with_trials_alone() -> None:
 
 
 def test_a_program_compiled_soon_agrees_with_one_that_is_not() -> None:
-    assert soon_options() == SOON | {PARTS: cores()}  # else this version of XLA knows them no more
+    # else this version of XLA knows them no more
+    assert options(soon=True) == ALWAYS | SOON | {PARTS: cores()}
+    assert options(soon=False) == ALWAYS
     model, hyper, data = build_model(BASE), hyper_of(BASE), data_of(BASE)
     ends = np.full(CALL, 100, np.int32)
     found = []

@@ -75,6 +75,9 @@ def plan_of(law: Law) -> Plan:
         )
 
     cells = [(n_ref * n, n_ref * n, d_ref * d) for n in (0.5, 1.0, 2.0) for d in (0.2, 0.5, 1.2)]
+    if law.id.endswith("-moe"):
+        shares = it.cycle((0.1, 0.2, 0.4, 0.15))
+        cells = [(n, n * next(shares), d) for n, _, d in cells]
     first = surface_runs(cells, best, np.linspace(-1.8, 1.8, 7), np.linspace(-1.5, 1.5, 6))
     second = surface_runs(cells, best, np.linspace(-0.9, 0.9, 3), np.array([-0.6, 0.6]))
     return Plan(first, second, 24, 8)
@@ -202,7 +205,7 @@ def chances(ranks: Mapping[str, Array]) -> dict[str, tuple[float, float]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["pretrain-loss", "pretrain-surface"])
+@pytest.mark.parametrize("name", ["pretrain-loss", "pretrain-surface", "pretrain-surface-moe"])
 def test_truths_of_a_shipped_law_have_uniform_ranks(name: str) -> None:
     law = load_catalogue().get(name)
     found = chances(ranks_of(law, plan_of(law)))

@@ -129,7 +129,7 @@ def shipped_values(law: Law, runs: pl.DataFrame, rng: np.random.Generator) -> di
     return point
 
 
-def tested(law: Law, draws: Mapping[str, Array]) -> dict[str, Array]:
+def compared(law: Law, draws: Mapping[str, Array]) -> dict[str, Array]:
     """Return what is compared `[draw]`: numbers of the law, and its ridges as the bowl they make an e-fold from the best.
 
     Ridges can change places with hardly a change of the bowl, so that chains agree on it long before they do on them.
@@ -149,7 +149,7 @@ def fit(density: Density, sampler: Sampler, weights: Array, start: Array | None,
     normal = fit_normal(density, weights, start=start)
     found = sampler.run(normal, weights, chains=chains, draws=draws, seed=seed)
     flat = found.draws.reshape(-1, density.size)
-    for name, values in tested(density.model.law, density.constrain(flat)).items():
+    for name, values in compared(density.model.law, density.constrain(flat)).items():
         by_chain = values.reshape(chains, draws)
         assert float(numpyro.diagnostics.split_gelman_rubin(by_chain)) < agree, name
     return normal, flat
@@ -166,7 +166,7 @@ def ranks_of(law: Law, plan: Plan) -> dict[str, Array]:
         one = np.ones(len(first))
         normal, flat = fit(density, Sampler(density), one, None, chains=4, draws=500, seed=1, agree=1.05)  # fmt: skip
         truths = density.constrain(flat)
-        true = tested(law, truths)
+        true = compared(law, truths)
         chosen = np.linspace(0, len(flat) - 1, plan.sets).round().astype(int)
         for start in range(0, plan.sets, plan.at_once):
             places = chosen[start : start + plan.at_once]
@@ -183,7 +183,7 @@ def ranks_of(law: Law, plan: Plan) -> dict[str, Array]:
                 begin = len(first) + number * len(plan.second)
                 weights[begin : begin + len(plan.second)] = 1.0
                 _, found = fit(both, sampler, weights, normal.mode, chains=2, draws=250, seed=int(place), agree=1.1)  # fmt: skip
-                for name, draws in tested(law, both.constrain(found)).items():
+                for name, draws in compared(law, both.constrain(found)).items():
                     below = np.count_nonzero(draws < true[name][place])
                     ranks.setdefault(name, []).append((below + 0.5) / (len(draws) + 1))
     return {name: np.array(found) for name, found in ranks.items()}

@@ -38,11 +38,11 @@ from hplaw_experiments.spec import TRACED, Trial, steps
 POINTS = 64
 """Stretches of a run; its curve has as many points."""
 
-CALL = 8
-"""Stretches in one call of the program at most."""
-
 SMOOTHED = 4
 """The losses at the end are means over so many last stretches."""
+
+CALL = POINTS - SMOOTHED
+"""Stretches in one call of the program at most: all before the first held-out loss."""
 
 HELD_OUT_EXAMPLES = 1024
 """Held-out examples of a classifier that a loss is taken over."""
@@ -159,12 +159,15 @@ def _program(text: bytes, clips: bool, decays: bool, soon: bool) -> Program:  # 
             each = jax.lax.map(lambda b: loss_of(model, b[0], b[1]), (data.x_held, data.y_held))
         return jnp.mean(each)
 
-    jit = ft.partial(jax.jit, compiler_options=options(soon=soon))
+    trains, measures = options(soon=soon), options(soon=True)  # measuring updates nothing in place
+    pack = jax.vmap(advance, in_axes=(0, 0, None, 0))
     return Program(
-        start, jit(advance), jit(held_out),
-        jit(jax.vmap(advance, in_axes=(0, 0, None, 0)), donate_argnums=0),
-        jit(jax.vmap(held_out, in_axes=(0, None))),
-    )  # fmt: skip
+        start,
+        jax.jit(advance, compiler_options=trains),
+        jax.jit(held_out, compiler_options=measures),
+        jax.jit(pack, donate_argnums=0, compiler_options=trains),
+        jax.jit(jax.vmap(held_out, in_axes=(0, None)), compiler_options=measures),
+    )
 
 
 def forget() -> None:

@@ -50,6 +50,12 @@ MEMORY_SHARE = 0.8
 FORECAST_FROM, FORECAST_TO = 0.25, 0.8
 """Shares of a run between which it may be stopped by a forecast."""
 
+STRIDE = 8
+"""Stretches after which trials are compared, and it is told how far they are."""
+
+SHORT_FLOP = 1e10
+"""Training FLOP of a trial up to which nothing is told of it until its end is near: about a second on one core."""
+
 Progress = Callable[[float], object]
 """Told the share of the pack's steps that is done, from 0 to 1."""
 
@@ -114,11 +120,12 @@ class _Call(NamedTuple):
     measures: bool
 
 
-def _calls() -> list[_Call]:
-    """Return the calls of a run: as long as may be, and stretch by stretch where held-out loss is taken."""
-    long = range(0, POINTS - SMOOTHED, CALL)
-    calls = [_Call(first, min(first + CALL, POINTS - SMOOTHED), False) for first in long]
-    return calls + [_Call(point, point + 1, True) for point in range(POINTS - SMOOTHED, POINTS)]
+def _calls(trials: Sequence[Trial]) -> list[_Call]:
+    """Return the calls of a run: few, as each takes time of its own, then by stretch where held-out loss is taken."""
+    short = all(flop(trial) <= SHORT_FLOP and not trial.forecast for trial in trials)
+    stride, end = CALL if short else STRIDE, POINTS - SMOOTHED
+    calls = [_Call(first, min(first + stride, end), False) for first in range(0, end, stride)]
+    return calls + [_Call(point, point + 1, True) for point in range(end, POINTS)]
 
 
 # On a CPU
@@ -277,7 +284,7 @@ def halving(run: Callable[[Sequence[T]], list[R]], pack: Sequence[T]) -> list[R]
 
 def _lockstep(trials: Sequence[Trial], runner: _Runner, told: _Told) -> list[Curve]:
     curves = [Curve(trial) for trial in trials]
-    for first, last, measures in _calls():
+    for first, last, measures in _calls(trials):
         alive = [curve.alive for curve in curves]
         if not any(alive):
             told((POINTS - first) * len(curves))

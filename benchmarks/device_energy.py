@@ -43,12 +43,13 @@ def run() -> list[dict[str, Any]]:
 
 def _fitted(law: Any, rows: Any, folder: Path) -> Any:
     """Return the law fitted to some rows around its mode."""
+    from hplaw.fit.device_energy import for_fit
     from hplaw.fit.fitting import fit_law
     from hplaw.fit.runs import read_runs
     from hplaw.fit.write import Verdict, write_folder
 
     table = folder / "rows.parquet"
-    rows.rename({"workload": "run"}).drop("gpu", "largest", "free").write_parquet(table)
+    for_fit(rows).write_parquet(table)
     fitted = fit_law(law, read_runs(table, law=law), method="map", draws=64)
     return write_folder(folder / "law", fitted, Verdict(), data=FILE, sha256="", accept=True)
 

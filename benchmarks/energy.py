@@ -54,11 +54,16 @@ def left_out(law: Any, rows: Any, catalogue: Any, quantity: str) -> list[dict[st
     from hplaw.fit.laplace import fit_normal
     from hplaw.fit.libraries import double_precision
     from hplaw.fit.model import Model
-    from hplaw.fit.published_energy import for_law
+    from hplaw.fit.published_energy import for_fit
+    from hplaw.fit.runs import read_runs
     from hplaw.fit.write import Verdict, write_folder
     from hplaw.posterior import standard_normals
 
-    runs, labels = for_law(rows, law)
+    labels = for_fit(rows, law)
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder) / "rows.parquet"
+        labels.write_parquet(table)
+        runs = read_runs(table, law=law)
     families = labels["family"].to_numpy()
     told = [item for item in labels.iter_rows(named=True) if item[quantity] is not None]
     answers: list[dict[str, Any]] = []

@@ -39,6 +39,7 @@ COMMANDS = (
     ("laws new", "new_law:new", "Write a law file to start from.", "my-law --to my-law.toml"),
     ("data list", "data:list_data", "List the public runs that shipped laws were fitted to.", ""),
     ("data fetch", "data:fetch_data", "Download a set of public runs as a table to fit to.", "chinchilla --to runs"),
+    ("data rows", "data:make_rows", "Make a table of trainings into the rows of a law of time or energy.", "training-time trainings.csv --to rows.csv"),
     ("quantities", "quantities:quantities", "List the vocabulary, or explain one quantity.", "n_params"),
     ("transfer", "transfer:transfer", "Take hyperparameters from one batch size to another by every rule.", "--lr 3e-4 --batch 256 --to-batch 2048 --optimizer adamw"),
     ("theory", "theory:theory", "Say what rules say of a quantity, and where they differ.", "peak_lr"),
@@ -97,7 +98,11 @@ def create_app() -> App:
         result_action="return_value",
     )
     laws = App(name="laws", help="List, show, check, cite, compare and write laws.", sort_key=2)
-    data = App(name="data", help="List and fetch the public runs behind shipped laws.", sort_key=7)
+    data = App(
+        name="data",
+        help="List and fetch the public runs behind shipped laws, make tables into rows.",
+        sort_key=7,
+    )
     app.command(laws)
     app.command(data)
     sweep = App(name="sweep", help="Plan, run and resume sweeps of training runs.", sort_key=13)

@@ -1,4 +1,4 @@
-"""`hplaw data`: the public runs that shipped laws were fitted to."""
+"""`hplaw data`: the public runs that shipped laws were fitted to, and tables of others made into the rows of a fit."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from hplaw.cli.needing import needing
+from hplaw.cli.options import LawFolders
 from hplaw.cli.page import Page, write, write_json
+from hplaw.cli.reading import open_catalogue
 from hplaw.cli.statuses import OK
+from hplaw.errors import DataError, QueryError
 from hplaw.human import plural
 
 
@@ -77,6 +80,38 @@ def fetch_data(
     if fetched.data_set.where:
         rows.append(("where", fetched.data_set.where))
     page.table(rows)
+    write(str(page))
+    return OK
+
+
+def make_rows(
+    name: Annotated[str, Parameter(name="NAME", help="The law that the rows are for: training-time, training-energy or device-energy.")],
+    file: Annotated[Path, Parameter(name="FILE", help="The table, CSV with # comments or parquet: what trainings took, as developers report it; for device-energy trainings of one GPU, metered over batch and power limit. Columns that it lacks are named.")],
+    /,
+    *,
+    to: Annotated[Path, Parameter(help="The file of the rows, .csv; written anew if it is there.")],
+    laws: LawFolders = None,
+) -> int:  # fmt: skip
+    """Make a table of published or metered trainings into the rows that a law of time or energy is fitted to."""
+    if to.suffix.lower() != ".csv":
+        message = f"--to {to}: the rows are written as CSV; give a name that ends with .csv"
+        raise QueryError(message, field="to")
+    if to.exists() and file.exists() and to.samefile(file):
+        message = f"--to {to} is the table itself; give another file for its rows"
+        raise QueryError(message, field="to")
+    library = _library()
+    from hplaw.fit import law_rows
+    from hplaw.fit.runs import sha256_of
+
+    rows = law_rows.make_rows(name, file, open_catalogue(laws))
+    try:
+        library.write_table(rows, to)
+    except OSError as error:
+        message = f"--to {to}: {error.strerror or error}; give a file that can be written"
+        raise DataError(message) from None
+    page = Page()
+    page.line(f"{plural(len(rows), 'row')} in {to}")
+    page.table([("sha256", sha256_of(to)), ("next", f"hplaw fit {name} --data {to} --to FOLDER")])
     write(str(page))
     return OK
 

@@ -236,7 +236,7 @@ def fetch(data_set: DataSet, to: Path, *, progress: bool = False) -> Fetched:
         paths = [_retrieve(source, folder, progress=progress) for source in data_set.files]
         table = data_set.read(paths)
         target = to / f"{data_set.name}.csv"
-        _write(table, target)
+        write_table(table, target)
         files = tuple(
             (path, hashlib.sha256(path.read_bytes()).hexdigest(), source.sha256 is not None)
             for path, source in zip(paths, data_set.files, strict=True)
@@ -296,11 +296,14 @@ def _quiet(pooch: Any) -> Generator[None]:
         logger.setLevel(level)
 
 
-def _write(table: pl.DataFrame, target: Path) -> None:
-    """Write a table under another name first, so that nothing is ever half there."""
+def write_table(table: pl.DataFrame, target: Path) -> None:
+    """Write a table as CSV, under another name first, so that nothing is ever half there.
+
+    **Raises:** `OSError` where it cannot be written.
+    """
     partial = target.with_name(f".{target.name}.part")
     try:
-        table.write_csv(partial)
+        partial.write_bytes(table.write_csv().encode())
         os.replace(partial, target)  # noqa: PTH105
     finally:
         partial.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from hplaw.fit.runs import read_table
+from hplaw.fit.runs import read_columns
 
 
 CAPPED_SHARE = 0.4
@@ -20,6 +20,7 @@ CAPPED_SHARE = 0.4
 FEW = 6
 """Batches below which the least one is the small probe."""
 CELL = ("gpu", "dataset", "network", "optimizer")
+MEASURED = ("batch_size", "power_limit_w", "time_per_epoch_s", "energy_per_epoch_j")
 
 
 def read_metered(path: Path | str) -> pl.DataFrame:
@@ -29,8 +30,13 @@ def read_metered(path: Path | str) -> pl.DataFrame:
 
     - `path`: a table with the columns gpu, dataset, network, optimizer, batch_size, power_limit_w, time_per_epoch_s,
       energy_per_epoch_j and train_samples; a sample is an epoch where the last is empty, which only scales a workload.
+
+    Rows without a measurement, and workloads of fewer than four batches without a limit, are left out.
+
+    **Raises:** `DataError` where a column is missing or no number.
     """
-    table = read_table(Path(path))
+    table = read_columns(Path(path), numbers=(*MEASURED, "train_samples"), texts=CELL)
+    table = table.filter(pl.all_horizontal(pl.col(*MEASURED) > 0))
     samples = pl.col("train_samples").fill_null(1.0)
     table = table.with_columns(
         (pl.col("energy_per_epoch_j") / samples).alias("j"),
@@ -40,6 +46,11 @@ def read_metered(path: Path | str) -> pl.DataFrame:
     for _, cell in table.group_by(*CELL, maintain_order=True):
         rows += _cell(cell)
     return pl.DataFrame(rows)
+
+
+def for_fit(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return metered rows as `hplaw fit device-energy` reads them: a workload is a run."""
+    return rows.rename({"workload": "run"}).drop("gpu", "largest", "free")
 
 
 def _cell(cell: pl.DataFrame) -> Iterator[dict[str, Any]]:

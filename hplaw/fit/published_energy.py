@@ -6,15 +6,14 @@ times a board's power keep only their hours.
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from hplaw.catalogue import Catalogue, load_catalogue
-from hplaw.errors import DataError
-from hplaw.fit.runs import observed_by, read_runs, read_table
+from hplaw.errors import DataError, QueryError
+from hplaw.fit.runs import observed_by, read_columns
 from hplaw.hardware import canonical
 from hplaw.law import Law
 from hplaw.messages import Query
@@ -41,6 +40,18 @@ CALENDAR = ("derived", "assumed", "upper bound", "from LLMCarbon")
 
 DEVICE = ("peak_flop_per_s", "memory_bytes_per_s", "accelerator_generation")
 
+TEXTS = (
+    "model",
+    "family",
+    "precision",
+    "hardware",
+    "hours_kind",
+    "energy_scope",
+    "energy_basis",
+    "flag",
+)
+NUMBERS = ("n_params_b", "n_active_b", "tokens_b", "n_accel", "accel_hours", "pue", "energy_mwh")
+
 DEFAULT_PUE = 1.1
 """What stands for a PUE that a row does not tell, which touches only the energies that count it."""
 
@@ -55,36 +66,39 @@ def read_published(path: Path | str, catalogue: Catalogue | None = None) -> pl.D
 
     Rows whose work is not 6 N D (flagged `exclude`), or without size, tokens or a known accelerator, are left out.
 
-    **Raises:** `DataError` where a column is missing.
+    **Raises:** `DataError` where a column is missing or no number, and for a precision that is not known.
     """
     catalogue = catalogue or load_catalogue()
-    table = read_table(Path(path))
-    try:
-        rows = [_row(row, catalogue) for row in table.iter_rows(named=True)]
-    except KeyError as error:
-        message = f"{path}: no column {error}; give a table of published runs"
-        raise DataError(message) from None
+    table = read_columns(Path(path), numbers=NUMBERS, texts=TEXTS)
+    rows: list[dict[str, Any] | None] = []
+    for place, row in enumerate(table.iter_rows(named=True), 1):
+        try:
+            rows.append(_row(row, catalogue))
+        except QueryError as error:
+            message = f"{path}: row {place}: {error}"
+            raise DataError(message) from None
     return pl.DataFrame([row for row in rows if row is not None], infer_schema_length=None)
 
 
-def for_law(rows: pl.DataFrame, law: Law) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the rows that a law of time or energy can be fitted to, in its words, and the same rows whole.
+def for_fit(rows: pl.DataFrame, law: Law) -> pl.DataFrame:
+    """Return the rows that tell what a law of time or energy is fitted to, as `hplaw fit` reads them.
 
     Names of runs are left out: a run has one row, so that its scatter is the noise of that row.
     """
     observed = [name for name in observed_by(law) if name in rows.columns]
     told = pl.any_horizontal(pl.col(name).is_not_null() for name in observed)
     needed = [item.name for item in inputs(law) if item.required and item.name in rows.columns]
-    whole = rows.filter(told, *(pl.col(name).is_not_null() for name in needed))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "rows.parquet"
-        whole.drop("run").write_parquet(path)
-        return read_runs(path, law=law), whole
+    return rows.filter(told, *(pl.col(name).is_not_null() for name in needed)).drop("run")
 
 
 def _row(row: dict[str, Any], catalogue: Catalogue) -> dict[str, Any] | None:
     hardware = canonical(row["hardware"] or "")
-    if not row["n_active_b"] or not row["tokens_b"] or "exclude" in (row["flag"] or ""):
+    if (
+        not row["n_params_b"]
+        or not row["n_active_b"]
+        or not row["tokens_b"]
+        or "exclude" in (row["flag"] or "")
+    ):
         return None
     precision = (row["precision"] or "bf16").partition("/")[0]
     device = accelerator(hardware, precision, catalogue)

@@ -122,6 +122,28 @@ def read_table(path: Path) -> pl.DataFrame:
         raise DataError(message) from None
 
 
+def read_columns(path: Path, *, numbers: Sequence[str], texts: Sequence[str]) -> pl.DataFrame:
+    """Return a file's columns of these names, numbers as numbers and the rest as text; entries may be empty.
+
+    **Raises:** `DataError` naming the column, and the row of what is no number.
+    """
+    table = read_table(path)
+    for name in (*texts, *numbers):
+        if name not in table.columns:
+            message = f"{path}: no column '{name}'{nearest(name, table.columns)}; give a table with {', '.join((*texts, *numbers))}"
+            raise DataError(message)
+    for name in numbers:
+        found = table[name].cast(pl.Float64, strict=False)
+        bad = found.is_null() & table[name].is_not_null()
+        if bad.any():
+            row = int(bad.arg_true()[0])
+            message = f"{path}: row {row + 1}: {name}={table[name][row]!r} is not a number; give one, or leave it empty"
+            raise DataError(message)
+        if not table[name].dtype.is_numeric():
+            table = table.with_columns(found)
+    return table.select(*(pl.col(name).cast(pl.String) for name in texts), *numbers)
+
+
 def filtered(table: pl.DataFrame, where: str, path: Path) -> pl.DataFrame:
     """Return the rows for which a condition in the SQL of polars holds."""
     try:

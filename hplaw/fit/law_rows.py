@@ -1,0 +1,51 @@
+"""The rows that a shipped law was fitted to, made from a table as others have it: what `hplaw fit` is then given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import polars as pl
+
+from hplaw.catalogue import Catalogue
+from hplaw.errors import DataError, LawNotFound, nearest
+from hplaw.fit import device_energy, published_energy
+
+
+def make_rows(name: str, path: Path, catalogue: Catalogue) -> pl.DataFrame:
+    """Return the rows that a law is fitted to, of a table in another's words.
+
+    **Arguments:**
+
+    - `name`: the law: training-time and training-energy read published trainings, device-energy metered ones.
+    - `path`: CSV with `#` comments, or parquet; `read_published` and `read_metered` name its columns.
+
+    **Raises:** `LawNotFound` with the nearest name; `DataError` for another table, and for one of which no row is left.
+    """
+    maker = _MAKERS.get(name)
+    if maker is None:
+        near = nearest(name[:80], _MAKERS) or f"; there is {', '.join(_MAKERS)}"
+        message = f"no rows are made for '{name[:80]}'{near}"
+        raise LawNotFound(message)
+    rows = maker(name, path, catalogue)
+    if not len(rows):
+        message = f"{path}: none of its rows tells what {name} is fitted to; give whole rows"
+        raise DataError(message)
+    return rows
+
+
+def _published(name: str, path: Path, catalogue: Catalogue) -> pl.DataFrame:
+    rows = published_energy.read_published(path, catalogue)
+    return published_energy.for_fit(rows, catalogue.get(name)) if len(rows) else rows
+
+
+def _metered(name: str, path: Path, catalogue: Catalogue) -> pl.DataFrame:
+    rows = device_energy.read_metered(path)
+    return device_energy.for_fit(rows) if len(rows) else rows
+
+
+_MAKERS: Mapping[str, Callable[[str, Path, Catalogue], pl.DataFrame]] = {
+    "training-time": _published,
+    "training-energy": _published,
+    "device-energy": _metered,
+}

@@ -60,7 +60,7 @@ def _axis(largest: float) -> Any:
     """Return an axis whose numbers are as people write them: 30B and 1e21, not 30G and 1Z."""
     form = "~g" if largest < 1e4 else "~s" if largest < 1e15 else "~e"
     plain = "replace(replace(datum.label, 'G', 'B'), 'e+', 'e')"
-    return alt.Axis(format=form, labelExpr=plain, tickCount=5, labelOverlap=True)
+    return alt.Axis(format=form, labelExpr=plain, tickCount=5, labelOverlap=True, labelSeparation=4)
 
 
 def _rows(**columns: Any) -> Any:
@@ -113,18 +113,21 @@ def _residuals(fitted: Fitted) -> Any:
             fitted=(np.exp(mean) if log else mean).tolist(),
             residual=np.clip(residual, -limit, limit).tolist(),
         )
-        base = alt.Chart(data)
         scale = alt.Scale(type="log" if log else "linear", zero=False, nice=False, padding=8)
         axis = _axis(float(np.exp(mean.max()) if log else mean.max()))
-        points = base.mark_circle(size=14, color=_INK, opacity=0.45).encode(
+        points = alt.Chart(data).mark_circle(size=14, color=_INK, opacity=0.45).encode(
             x=alt.X("fitted:Q", scale=scale, axis=axis, title=f"fitted {name}"),
             y=alt.Y("residual:Q", title="residual in percent" if log else "residual"),
         ).properties(width=320, height=220)  # fmt: skip
-        bars = base.mark_bar(color=_INK, opacity=0.7).encode(
-            y=alt.Y("residual:Q", bin=alt.Bin(maxbins=60), axis=alt.Axis(tickCount=8, labelOverlap=True), title=None),
-            x=alt.X("count()", axis=alt.Axis(tickMinStep=1, tickCount=5, format="d"), title="runs"),
+        bins = int(np.clip(3 * np.sqrt(len(residual)), 10, 60))
+        counts, edges = np.histogram(np.clip(residual, -limit, limit), bins)
+        bars = alt.Chart(_rows(low=edges[:-1].tolist(), high=edges[1:].tolist(), runs=counts.tolist())).mark_rect(
+            color=_INK, opacity=0.7
+        ).encode(
+            y=alt.Y("low:Q", axis=alt.Axis(labels=False), title=None), y2="high:Q",
+            x=alt.X("runs:Q", axis=alt.Axis(tickMinStep=1, tickCount=5, format="d"), title="runs"), x2=alt.datum(0),
         ).properties(width=120, height=220)  # fmt: skip
-        charts.append(points | bars)
+        charts.append((points | bars).resolve_scale(y="shared"))
     return alt.vconcat(*charts)
 
 
@@ -203,28 +206,38 @@ def _bowls(law: Law, fitted: Fitted, judgement: Judgement) -> Any:
     both = [{**point, "layer": 0} for point in points] + [{**mark, "layer": 1} for mark in marks]
     layers = alt.layer(
         base.transform_filter("datum.layer == 0"), over.transform_filter("datum.layer == 1"), data=alt.Data(values=both)
-    ).properties(width=190, height=170)  # fmt: skip
+    ).properties(width=240, height=190)  # fmt: skip
     return layers.facet(
         facet=alt.Facet("group:N", title=None, sort=[_short(t) for t in titles]), columns=3
-    )
+    ).resolve_axis(x="independent", y="independent")
 
 
 def _short(name: str) -> str:
-    """Return a group's name with numbers as people write them."""
+    """Return a group's name with numbers as people write them, active parameters only where not all are.
+
+    >>> _short("n_params 2.15e+08, n_active_params 2.15e+08, tokens 4e+09")
+    'n_params 215M, tokens 4B'
+    """
+    split = [part.rpartition(" ") for part in name.split(", ")]
+    values = {word: value for word, _, value in split}
     parts: list[str] = []
-    for part in name.split(", "):
-        word, _, value = part.rpartition(" ")
-        try:
-            number = float(value)
-        except ValueError:
-            parts.append(part)
+    for word, space, value in split:
+        if word == "n_active_params" and value == values.get("n_params"):
             continue
-        for letter, size in (("T", 1e12), ("B", 1e9), ("M", 1e6)):
-            if number >= size:
-                value = f"{number / size:.3g}{letter}"
-                break
-        parts.append(f"{word} {value}")
+        parts.append(f"{word}{space}{_number(value)}")
     return ", ".join(dict.fromkeys(parts))
+
+
+def _number(text: str) -> str:
+    """Return a number of a million and more as people write it, and anything else as it is."""
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    for letter, size in (("T", 1e12), ("B", 1e9), ("M", 1e6)):
+        if number >= size:
+            return f"{number / size:.3g}{letter}"
+    return text
 
 
 def _optimum(law: Law, judgement: Judgement) -> Any:
@@ -311,14 +324,19 @@ def _priors(fitted: Fitted) -> Any:
         ),
     )
     bars = base.mark_rule(strokeWidth=4).encode(
-        x=alt.X("low:Q", title=None, axis=alt.Axis(tickCount=4), scale=alt.Scale(zero=False)),
+        x=alt.X(
+            "low:Q",
+            title=None,
+            axis=alt.Axis(tickCount=3, labelOverlap=True, labelSeparation=4),
+            scale=alt.Scale(zero=False),
+        ),
         x2="high:Q",
     )
     ticks = base.mark_tick(thickness=2, size=14).encode(
         x=alt.X("middle:Q", scale=alt.Scale(zero=False))
     )
     return alt.layer(bars, ticks, data=alt.Data(values=rows)).properties(width=130, height=34).facet(
-        facet=alt.Facet("name:N", title=None, sort=None), columns=5
+        facet=alt.Facet("name:N", title=None, sort=list(dict.fromkeys(row["name"] for row in rows))), columns=5
     ).resolve_scale(x="independent")  # fmt: skip
 
 
@@ -336,10 +354,11 @@ def _domain(law: Law, fitted: Fitted) -> Any:
     counts = fitted.kept.group_by([a, b], maintain_order=True).len()
     scale = alt.Scale(type="log", nice=False, padding=20)
     (low_a, high_a), (low_b, high_b) = law.spec.domain[a], law.spec.domain[b]
-    runs = alt.Legend(tickCount=4, tickMinStep=1, format="d")
+    numbers: list[int] = counts["len"].to_list()
+    fewest, most = min(numbers), max(numbers)
     size = (
-        alt.Size("runs:Q", title="runs", legend=runs)
-        if counts["len"].n_unique() > 1
+        alt.Size("runs:Q", title="runs", legend=alt.Legend(values=[fewest, most], format="d"))
+        if fewest < most
         else alt.value(60)
     )
     points = alt.Chart(_rows(a=counts[a], b=counts[b], runs=counts["len"])).mark_circle(color=_INK, opacity=0.8).encode(

@@ -125,7 +125,7 @@ def _residuals(fitted: Fitted) -> Any:
             color=_INK, opacity=0.7
         ).encode(
             y=alt.Y("low:Q", axis=alt.Axis(labels=False), title=None), y2="high:Q",
-            x=alt.X("runs:Q", axis=alt.Axis(tickMinStep=1, tickCount=5, format="d"), title="runs"), x2=alt.datum(0),
+            x=alt.X("runs:Q", axis=alt.Axis(tickMinStep=1, tickCount=4, format="d", labelOverlap=True, labelSeparation=4), title="runs"), x2=alt.datum(0),
         ).properties(width=120, height=220)  # fmt: skip
         charts.append((points | bars).resolve_scale(y="shared"))
     return alt.vconcat(*charts)
@@ -217,6 +217,8 @@ def _short(name: str) -> str:
 
     >>> _short("n_params 2.15e+08, n_active_params 2.15e+08, tokens 4e+09")
     'n_params 215M, tokens 4B'
+    >>> _short("d_model 1024, tokens 5.18e+04")
+    'd_model 1024, tokens 51.8k'
     """
     split = [part.rpartition(" ") for part in name.split(", ")]
     values = {word: value for word, _, value in split}
@@ -229,13 +231,13 @@ def _short(name: str) -> str:
 
 
 def _number(text: str) -> str:
-    """Return a number of a million and more as people write it, and anything else as it is."""
+    """Return a number of a million and more, or with an exponent, as people write it, and anything else as it is."""
     try:
         number = float(text)
     except ValueError:
         return text
-    for letter, size in (("T", 1e12), ("B", 1e9), ("M", 1e6)):
-        if number >= size:
+    for letter, size in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= size and (size > 1e3 or "e" in text):
             return f"{number / size:.3g}{letter}"
     return text
 

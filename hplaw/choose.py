@@ -15,7 +15,7 @@ from hplaw.law import Law
 from hplaw.lines import best_logs
 from hplaw.linex import linex
 from hplaw.narrow import is_column
-from hplaw.posterior import numpy, numpy_environment, scenarios
+from hplaw.posterior import scenarios
 
 
 Array = NDArray[np.float64]
@@ -121,14 +121,9 @@ class _Part:
         self.shift = {name: wider * z for name, z in drawn.discrepancy.items()}
         self.wider = wider
         self.ridges = Ridges(form, self.inputs, self.fixed, stretch=wider)
-        forms = law.program(numpy()).optimum
-        environment = numpy_environment(law, {**drawn.point, **self.inputs})
-        rows = len(wider)
-        start = np.stack(
-            [np.broadcast_to(np.log(forms[name](environment)), (rows, 1))[:, 0] for name in free],
-            axis=1,
-        )
+        self.logs = best_logs(law, self.inputs, transfer=False)
         self.low, self.high = np.full(len(free), -np.inf), np.full(len(free), np.inf)
+        start = self.logs.mean(axis=2)[:, list(self.ridges.free)]
         self.x = self.ridges.least(start, self.low, self.high)
         if not self.ridges.convex or not np.isfinite(self.x).all():
             raise NeedsSearch
@@ -140,7 +135,7 @@ class _Part:
     def own(self, *, transfer: bool) -> dict[str, Array]:
         """Return where each scenario has its own best values, `[row, scenario]`."""
         if len(self.free) == len(self.law.chosen):
-            logs = best_logs(self.law, self.inputs, transfer=transfer)
+            logs = best_logs(self.law, self.inputs, transfer=True) if transfer else self.logs
             return {
                 name: np.exp(logs[:, i] + self.shift.get(name, 0.0))
                 for i, name in enumerate(self.law.chosen)

@@ -25,7 +25,7 @@ Mask = NDArray[np.bool_]
 
 _ROUNDS = 30
 """Newton steps at most."""
-_TOLERANCE = 1e-5
+_TOLERANCE = 1e-3
 """Newton step, in e-folds, behind which the error is its square."""
 _REACH = 1.5
 """Longest step, in e-folds."""
@@ -86,7 +86,7 @@ class Ridges:
         variance = self.form.variance
         if strays:
             variance = variance + np.square(self.stretch) * self.form.stray_variance
-        return np.sum(self.c * (np.exp(m + variance / 2) - 1 - m), axis=1) / self.size
+        return np.vecdot(self.c, np.exp(m + variance / 2) - 1 - m) / self.size
 
     def least(self, start: Array, low: Array, high: Array) -> Array:
         """Return where the expected excess is least, inside bounds; NaN where ridges leave a direction flat."""
@@ -94,13 +94,14 @@ class Ridges:
             return np.array([self._least_alone(start[0].tolist(), low.tolist(), high.tolist())])
         bounds = _bounds(low, high)
         x = np.clip(start, low, high)
+        settled: Mask = np.zeros(len(x), dtype=bool)
         half, slopes = self.offset + self.form.variance / 2, self.slopes
         for _ in range(_ROUNDS):
             e: Array = self.c * np.exp(half + x @ slopes)
             gradient: Array = np.matmul(e - self.c, slopes.T)
             hessian: Array = np.matmul(e[:, None, :] * slopes, slopes.T)
-            x, done = _newton(x, gradient, hessian, bounds)
-            if done:
+            x, settled = _newton(x, gradient, hessian, bounds, settled)
+            if settled.all():
                 break
         return x
 
@@ -136,7 +137,7 @@ class Ridges:
         """Return each scenario's excess at `x`, `[row, scenario]`, effects of a new group and discrepancy included."""
         m = self._scattered() + x @ self.slopes
         each: Array = self.c * (np.exp(m) - 1 - m)
-        return np.sum(each.reshape(len(each), self.ridges, self.size), axis=1)
+        return each.reshape(len(each), self.ridges, self.size).sum(axis=1)
 
     def _scattered(self) -> Array:
         """Return the offsets of t with each scenario's effects of a new group and discrepancy."""
@@ -151,6 +152,7 @@ class Ridges:
         slopes = self.slopes.reshape(len(self.free), *shape[1:])
         # scenarios come before quantities, as the solver wants them last
         x: Array = np.repeat(np.clip(start, low, high)[:, None, :], self.size, axis=1)
+        settled: Mask = np.zeros(x.shape[:-1], dtype=bool)
 
         def value(x: Array) -> Array:
             return base + sum(x[:, None, :, i] * slope for i, slope in enumerate(slopes))
@@ -160,8 +162,8 @@ class Ridges:
             gradient: Array = np.stack([((e - c) * slope).sum(axis=1) for slope in slopes], axis=-1)
             rows = [[(e * a * b).sum(axis=1) for b in slopes] for a in slopes]
             hessian: Array = np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
-            x, done = _newton(x, gradient, hessian, bounds)
-            if done:
+            x, settled = _newton(x, gradient, hessian, bounds, settled)
+            if settled.all():
                 break
         m = value(x)
         return np.moveaxis(x, 1, 2), np.sum(c * (np.exp(m) - 1 - m), axis=1)
@@ -211,12 +213,10 @@ class Ridges:
             for place, (edge, found) in enumerate(
                 zip(edges, (e @ with_it.table).tolist(), strict=True)
             ):
-                total, gradient, system = excess(found, edge)
-                residual = [-value for value in gradient]
-                system[place // 2] = gradient
-                residual[place // 2] = limit - total
-                step = solve_alone(system, residual)
-                longest = max(longest, *map(abs, step))
+                i = place // 2
+                total, gradient, curvature = excess(found, edge)
+                step = _to_edge(i, limit - total, gradient, curvature)
+                longest = max(longest, abs(step[i]))
                 edges[place] = [v + min(max(s, -1.0), 1.0) for v, s in zip(edge, step, strict=True)]
             if longest < _EDGE:
                 break
@@ -225,6 +225,21 @@ class Ridges:
             for place, edge in enumerate(edges)
         ]
         return list(zip(at[::2], at[1::2], strict=True))
+
+
+def _to_edge(
+    i: int, lacking: float, gradient: list[float], curvature: list[list[float]]
+) -> list[float]:
+    """Return the step to where the excess is greater by `lacking` and its slope along all but quantity `i` is none.
+
+    The bend of the excess along Newton's step is made up for by a second one.
+    """
+    system = [gradient if j == i else row for j, row in enumerate(curvature)]
+    residual = [lacking if j == i else -value for j, value in enumerate(gradient)]
+    step = solve_alone(system, residual)
+    bend = [sum(map(operator.mul, row, step)) for row in curvature]
+    residual[i] -= sum(map(operator.mul, bend, step)) / 2
+    return solve_alone(system, residual)
 
 
 def _edge(reach: float, skew: float) -> float:
@@ -242,9 +257,12 @@ def _bounds(low: Array, high: Array) -> tuple[Array, Array] | None:
 
 
 def _newton(
-    x: Array, gradient: Array, hessian: Array, bounds: tuple[Array, Array] | None
-) -> tuple[Array, bool]:
-    """Return `x[..., quantity]` after one step of convex problems inside bounds, and whether none moved."""
+    x: Array, gradient: Array, hessian: Array, bounds: tuple[Array, Array] | None, settled: Mask
+) -> tuple[Array, Mask]:
+    """Return `x[..., quantity]` after one step of convex problems inside bounds, and which of them are settled.
+
+    What is settled stays, so that a problem ends where it ends alone.
+    """
     if bounds is not None:
         low, high = bounds
         stuck: Mask = ((x <= low) & (gradient > 0)) | ((x >= high) & (gradient < 0))
@@ -257,7 +275,8 @@ def _newton(
     moved = x + step * (_REACH / np.maximum(longest, _REACH))
     if bounds is not None:
         moved = np.clip(moved, *bounds)
-    return moved, bool(np.abs(moved - x).max() < _TOLERANCE)
+    moved = np.where(settled[..., None], x, moved)
+    return moved, settled | (np.abs(moved - x).max(axis=-1) < _TOLERANCE)
 
 
 def _solve(matrix: Array, right: Array) -> Array:

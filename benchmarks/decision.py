@@ -1,14 +1,21 @@
-"""How long one exact decision of the fitted surface takes: best rate and batch under all draws, with what goes along."""
+"""How long one exact decision of the fitted surface takes: best rate and batch under all draws, alone and as answered."""
 
 from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from benchmarks.rows import row
 from hplaw.catalogue import load_catalogue
-from hplaw.decide import decide
+from hplaw.decide import decide, point_inputs
+from hplaw.exact import Ridges
+from hplaw.law import Law
+from hplaw.lines import best_logs
+from hplaw.linex import linex
 from hplaw.posterior import scenarios
 
 
@@ -19,21 +26,43 @@ MOST_S = 150e-6
 
 
 def run(rounds: int = ROUNDS) -> list[dict[str, Any]]:
-    """Return a row for the decision: the fastest of many turns of each question, as others use the machine too."""
+    """Return a row for the values alone, and for all that an answer takes from the decision."""
     law = load_catalogue(environ={}).get("pretrain-surface")
     draw = random.Random(0)
     asked = [
         {"n_params": 10 ** draw.uniform(8, 11), "tokens": 10 ** draw.uniform(10, 13)}
         for _ in range(QUESTIONS)
     ]
-    fastest = [float("inf")] * QUESTIONS
+    what = f"decision at {scenarios(law).size} draws"
+    alone = _fastest(lambda known: _values(law, known), asked, rounds)
+    whole = _fastest(lambda known: decide(law, known), asked, rounds)
+    return [
+        row(f"{what}: best rate and batch", alone * 1e6, "us", most=MOST_S * 1e6),
+        row(f"{what}, with plateau, scatter and regret", whole * 1e6, "us", most=MOST_S * 1e6),
+    ]
+
+
+def _values(law: Law, known: dict[str, float]) -> Any:
+    """Return the logarithms at which the expected excess is least, in the steps that `decide` takes to them."""
+    inputs = point_inputs(law, known)
+    form = linex(law)
+    assert form is not None
+    start = best_logs(law, inputs, transfer=False).mean(axis=2)
+    wide = np.full(len(law.chosen), np.inf)
+    return Ridges(form, inputs, {}).least(start, -wide, wide)
+
+
+def _fastest(
+    work: Callable[[dict[str, float]], Any], asked: Sequence[dict[str, float]], rounds: int
+) -> float:
+    """Return the mean over questions of the fastest of many turns of each, as others use the machine too."""
+    fastest = [float("inf")] * len(asked)
     for _ in range(rounds + 1):
         for i, known in enumerate(asked):
             begun = time.perf_counter()
-            decide(law, known)
+            work(known)
             fastest[i] = min(fastest[i], time.perf_counter() - begun)
-    what = f"decision at {scenarios(law).size} draws, with plateau, scatter and regret"
-    return [row(what, sum(fastest) / QUESTIONS * 1e6, "us", most=MOST_S * 1e6)]
+    return sum(fastest) / len(asked)
 
 
 if __name__ == "__main__":

@@ -163,6 +163,7 @@ class _Walk:
     def __init__(self, route: Route, questions: Sequence[Question], known: dict[str, Any]) -> None:
         self.route, self.questions, self.known = route, questions, known
         self.question, self.size = questions[0], len(questions)
+        self.needed = frozenset(slot.quantity for slot in route.slots)
         self.sources: dict[str, _Source] = {}
         self.away: dict[Law, tuple[int, Array]] = {}
         self.asked: dict[tuple[Law, bytes, tuple[str, ...]], Column] = {}
@@ -317,13 +318,15 @@ class _Walk:
                 if name not in own
             }
             found = self.asked[key] = ask_column(
-                law, inputs, self._measured(law, own)[1][rows], intervals=self._shown(law)
+                law, inputs, self._measured(law, own)[1][rows], seen=self._seen(law)
             )
         return found
 
-    def _shown(self, law: Law) -> bool:
-        """Return whether a law gives something that is wanted, so that its intervals are seen."""
-        return any(name in law.outputs for name in self.question.want)
+    def _seen(self, law: Law) -> frozenset[str]:
+        """Return the outputs of a law that are looked at, where it gives something that is wanted."""
+        if not any(name in law.outputs for name in self.question.want):
+            return frozenset()
+        return self.needed & law.outputs.keys()
 
     def results(self, catalogue: Catalogue) -> list[BriefRecommendation]:
         """Return the rows as records."""
@@ -443,7 +446,8 @@ def _outside(value: Array, low: float, high: float) -> Array:
 
 
 def _whole(values: NDArray[np.int64]) -> list[int]:
-    return [int(value) for value in values.tolist()]
+    found: list[int] = values.tolist()
+    return found
 
 
 def _nullable(values: Array) -> list[float | None]:

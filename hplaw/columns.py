@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools as ft
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Self
 
 import msgspec
@@ -76,14 +76,16 @@ class Column(msgspec.Struct, frozen=True):
         )
 
 
-def ask_column(law: Law, known: Mapping[str, Any], outside: Array, *, intervals: bool) -> Column:
+def ask_column(
+    law: Law, known: Mapping[str, Any], outside: Array, *, seen: Collection[str]
+) -> Column:
     """Return what a law of plain formulas says for many rows, choosing what it is free to choose.
 
     **Arguments:**
 
     - `known`: numbers `[row]` and categories by name; the law's inputs are among them, have a stand-in, or are chosen.
     - `outside`: e-folds outside the law's domain, `[row]`.
-    - `intervals`: false leaves them out.
+    - `seen`: outputs whose intervals are seen, and whose values are then the medians of a fitted law.
     """
     size = len(outside)
     wider = stretch_of(law, outside)
@@ -91,7 +93,7 @@ def ask_column(law: Law, known: Mapping[str, Any], outside: Array, *, intervals:
     drawn = drawn_inputs(law, known)
     chosen = choose_rows(
         law, _bind(law, {**known, **dict.fromkeys(free, np.ones(size))}), free, wider,
-        drawn=drawn, following=sorted(followers(law)) if intervals else (),
+        drawn=drawn, following=sorted(followers(law) & {*seen}),
     )  # fmt: skip
     bound = _bind(law, {**known, **chosen.values})
     environment = numpy_environment(law, {**scenarios(law).point, **bound})
@@ -102,10 +104,10 @@ def ask_column(law: Law, known: Mapping[str, Any], outside: Array, *, intervals:
         if not law.quantity(name).categorical
     }
     found, transfers = dict(chosen.intervals), dict(chosen.transfers)
-    if intervals and (scenarios(law).uncertain or drawn):
+    if seen and (scenarios(law).uncertain or drawn):
         decided = law.spec.decision.minimise if law.spec.decision else None
-        told = [name for name, value in values.items() if np.isfinite(value).any()]
-        for name in [name for name in told if name not in chosen.intervals]:
+        told = [name for name in values if name in seen and name not in chosen.intervals]
+        for name in [name for name in told if np.isfinite(values[name]).any()]:
             found.update(_interval(law, name, values, bound, drawn, wider, chosen.lets))
             if scenarios(law).transfer and name != decided:
                 transfers.update(

@@ -26,7 +26,7 @@ MAX_QUERIES = 10_000
 """Queries that one batch may hold."""
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """The base of all wire types: frozen, named fields only, nothing unknown."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,6 +20,8 @@ FIELDS = (
     "n_params", "tokens", "n_active_params", "batch_tokens", "target_loss", "optimizer", "precision", "hardware", "devices",
 )  # fmt: skip
 """Quantities that are fields of a query; all others go into `given`."""
+
+_fields = operator.attrgetter(*FIELDS)
 
 DEFAULT_WANT = (
     "peak_lr",
@@ -65,7 +68,7 @@ _OPTIMIZER = Query().optimizer
 """The optimizer of a query that names none."""
 
 
-class Question(msgspec.Struct, frozen=True):
+class Question(msgspec.Struct, frozen=True, gc=False):
     """A query understood.
 
     - `known`: numbers and categories by quantity; `given` the names that the user gave.
@@ -91,12 +94,13 @@ def understand(query: Query, catalogue: Catalogue) -> Question:
 
     **Raises:** `QueryError` naming the field: unknown quantities, values out of bounds, one quantity given twice.
     """
-    known: dict[str, Any] = {}
-    for name in FIELDS:
-        value = getattr(query, name)
-        if value is not None:
-            known[name] = _checked(vocabulary()[name], value, name)
-    defaults = {"optimizer"} if query.optimizer == _OPTIMIZER else set[str]()
+    quantities = vocabulary()
+    known: dict[str, Any] = {
+        name: _checked(quantities[name], value, name)
+        for name, value in zip(FIELDS, _fields(query), strict=True)
+        if value is not None
+    }
+    defaults: set[str] = {"optimizer"} if query.optimizer == _OPTIMIZER else set()
     words = known_quantities(catalogue)
     for name, value in query.given.items():
         quantity = words.get(name)

@@ -298,7 +298,7 @@ def factor(matrix: Array) -> Array:
     >>> factor(np.array([[4.0]])) ** 2
     array([[4.]])
     """
-    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+    values, vectors = np.linalg.eigh(matrix / 2 + matrix.T / 2)
     return vectors * np.sqrt(np.clip(values, 0, None))
 
 

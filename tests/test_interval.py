@@ -234,3 +234,8 @@ def test_what_follows_a_choice_is_the_same_in_a_batch_of_questions() -> None:
         for field in ("value", "low", "high", "transfer_low", "transfer_high"):
             alone, together = getattr(one, field), getattr(row.answers["warmup_tokens"], field)
             assert together == (alone if alone is None else pytest.approx(alone, rel=1e-9)), field
+
+
+def test_a_variance_near_the_greatest_number_has_a_factor() -> None:
+    shift = factor(np.array([[1.0, 0.0], [0.0, 1e308]]))
+    assert np.square(shift).sum(axis=1) == pytest.approx([1.0, 1e308])

@@ -24,6 +24,9 @@ MOST_RATE, MOST_BATCH, LEAST_COVERAGE, MOST_REGRET = 1.25, 1.3, 0.8, 0.18
 """What is asked for: median factors of rate and batch, the share inside 90 percent, and the mean regret in percent."""
 
 RUNS = 12
+DRAWN = 200
+"""Recipes drawn from the prior itself."""
+
 STRAY = 0.5
 """How far the guess of a cross lies from the cell's best run, in ln of rate and of batch."""
 
@@ -38,7 +41,7 @@ def run() -> list[dict[str, Any]]:
     catalogue = load_catalogue()
     found = sweeps(folder, catalogue)
     prior = learn([sweep for sweep in found if sweep.team != "step-law"])
-    rows = [*three_cells(found, catalogue), *twelve_runs(folder, catalogue, prior)]
+    rows = [*three_cells(found, catalogue), *recipes_of(prior), *twelve_runs(folder, catalogue, prior)]  # fmt: skip
     return [{**one, "ok": one["limit"] is None or one["ok"]} for one in rows]
 
 
@@ -72,6 +75,34 @@ def three_cells(found: Sequence[Any], catalogue: Any) -> list[dict[str, Any]]:
                 *(row(f"{what}, median factor of {rival}", s.factors()[i], "1") for rival, s in scores.items()),
             ]  # fmt: skip
     return rows
+
+
+def recipes_of(prior: Any) -> list[dict[str, Any]]:
+    """Return how often recipes drawn from a prior, with the scatter of real cells, are foretold as well as is asked for.
+
+    Nothing could be known of them but the prior and three cells, so that this is what scatter and recipes leave to reach.
+    """
+    from hplaw_experiments.few_runs import posterior
+    from hplaw_experiments.recipe import foretell
+    from hplaw_experiments.recipe_scores import LADDERS, ladder, score
+
+    def tell(seen: Sequence[Any], n_params: float, tokens: float) -> tuple[Any, Any]:
+        return foretell(posterior(seen, prior)[0], prior.cell, n_params, tokens)
+
+    random = np.random.default_rng(0)
+    thetas = random.multivariate_normal(prior.mean, prior.recipe.covariance, size=DRAWN)
+    sizes = LADDERS["deepseek-llm-2024"]
+    scores = [score([ladder(theta, sizes, seed=seed)], tell) for seed, theta in enumerate(thetas)]
+    told = []
+    for i, (quantity, most) in enumerate((("peak_lr", MOST_RATE), ("batch_tokens", MOST_BATCH))):
+        within = float(np.mean([s.factors()[i] <= most for s in scores]))
+        covered = float(np.mean([s.coverage()[i] >= LEAST_COVERAGE for s in scores]))
+        what = f"share of {DRAWN} recipes drawn from the prior: {quantity}"
+        told += [
+            row(f"{what}, median factor at most {most:g}", within, "1"),
+            row(f"{what}, inside 90 percent at least {LEAST_COVERAGE:g}", covered, "1"),
+        ]  # fmt: skip
+    return told
 
 
 def cross(cell: Any, random: np.random.Generator) -> Any:
@@ -112,6 +143,7 @@ def twelve_runs(folder: Path, catalogue: Any, prior: Any) -> list[dict[str, Any]
     shape = catalogue.get(SHAPE)
     frame = read_runs(folder / "steplaw_runs.csv", law=shape, maps={"loss": "smooth_loss"}, where="family = 'dense'")  # fmt: skip
     law = linear(catalogue.get("step-law-2025"), catalogue)
+    assert law is not None
     means: dict[str, list[float]] = {}
     rivals: dict[str, list[float]] = {}
     for seed, warp in enumerate(WARPS):

@@ -28,6 +28,7 @@ from hplaw_experiments.recipe import (
     average,
     linear,
     read_prior,
+    scatter,
     setting_seen,
     shares_of,
     update,
@@ -76,7 +77,8 @@ def posterior(
 
     - `rivals`: recipes beside the prior, as `rescaled` returns them; with none the prior stands alone.
     """
-    seen = [setting_seen(setting, prior.cell) for setting in settings]
+    cell = scatter(settings, prior.cell)
+    seen = [setting_seen(setting, cell) for setting in settings]
     weight = PRIOR_SHARE if rivals else 1.0
     start = [msgspec.structs.replace(prior.recipe, weight=weight)]
     start += [msgspec.structs.replace(r, weight=r.weight * (1 - PRIOR_SHARE)) for r in rivals]
@@ -119,7 +121,7 @@ def write_law_of(
     spec = decode_spec((files("hplaw_experiments") / "templates" / "few-runs.toml").read_bytes())
     sizes, data_ = [s.n_params for s in settings], [s.tokens for s in settings]
     spec = msgspec.structs.replace(
-        with_numbers(spec, found.mean, found.covariance, cell=prior.cell),
+        with_numbers(spec, found.mean, found.covariance, cell=scatter(settings, prior.cell)),
         domain={"n_params": [min(sizes), max(sizes)], "tokens": [min(data_), max(data_)]},
         evidence=EvidenceSpec(
             runs=len(settings), groups=len(settings), data=data, data_sha256=sha256,

@@ -31,6 +31,12 @@ NAMES = ("r0", "r1", "r2", "q0", "q1", "q2")
 N_REF, D_REF = 4e8, 3e10
 """Where a recipe's constants are stated: parameters and tokens."""
 
+COARSE = math.log(2)
+"""Step of a grid, in ln, where the values read off it are all one and do not tell; grids of rate and batch mostly double."""
+
+ROUNDED = 0.01
+"""How far values of a grid may lie from it, in ln: two written digits."""
+
 PRIOR = "recipe-prior"
 """The id of the shipped law that holds the prior over recipes."""
 
@@ -108,6 +114,32 @@ def setting_seen(setting: Setting, cell: Array) -> Seen:
     return Seen(
         rows=features(setting.n_params, setting.tokens)[known], values=found[known], noise=cell[np.ix_(known, known)]
     )  # fmt: skip
+
+
+def grid_step(values: Sequence[float]) -> float:
+    """Return the step, in ln, of the grid that best values were read off; 0 where they do not look read off one.
+
+    They do where a value comes back, or where the gaps between them are multiples of the least.
+
+    >>> [round(math.exp(grid_step(v)), 2) for v in ([1e-3, 1e-3], [1e-3, 2e-3, 8e-3], [1e-3, 4e-3, 1e-3], [1e-3, 1.3e-3, 2.1e-3])]
+    [2.0, 2.0, 2.0, 1.0]
+    """
+    x = np.log(np.unique(np.asarray(values, dtype=np.float64)))
+    comes_back = len(x) < len(values)
+    gaps = np.diff(x)
+    if not len(gaps):
+        return COARSE if comes_back else 0.0
+    least = float(gaps.min())
+    off = gaps - least * np.round(gaps / least)
+    multiples = len(gaps) > 1 and float(np.abs(off).max()) < ROUNDED
+    return least / max(1, round(least / COARSE)) if comes_back or multiples else 0.0
+
+
+def scatter(settings: Sequence[Setting], cell: Array) -> Array:
+    """Return the covariance of the scatter of best settings: that of cells, and of rounding to the grid they were read off."""
+    rates = [s.peak_lr for s in settings]
+    batches = [s.batch_tokens for s in settings if s.batch_tokens is not None]
+    return cell + np.diag([grid_step(rates) ** 2, grid_step(batches) ** 2]) / 12
 
 
 def together(parts: Sequence[Seen]) -> Seen:

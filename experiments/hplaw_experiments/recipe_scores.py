@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hplaw.catalogue import Catalogue
 from hplaw_experiments.few_runs import posterior, rescaled
-from hplaw_experiments.recipe import Prior, Setting, features, foretell, linear
+from hplaw_experiments.recipe import Prior, Setting, features, foretell, linear, scatter
 from hplaw_experiments.recipe_prior import TEAMS, Sweep, learn
 
 
@@ -92,7 +92,7 @@ def splits(cells: Sequence[Setting]) -> list[tuple[list[Setting], list[Setting]]
 def score(lists: Sequence[Sequence[Setting]], foretelling: Foretelling, *, batch: bool = True) -> Score:  # fmt: skip
     """Return how a way of foretelling does on lists of cells; `batch` says whether their batches were chosen at all."""
     errors: list[Array] = []
-    inside: list[Array] = []
+    inside: list[NDArray[np.bool_]] = []
     for cells in lists:
         for seen, asked in splits(cells):
             for cell in asked:
@@ -152,7 +152,7 @@ def ours(prior: Prior, catalogue: Catalogue, without: frozenset[str]) -> Foretel
 
     def tell(seen: Sequence[Setting], n_params: float, tokens: float) -> tuple[Array, Array]:
         found, _ = posterior(seen, prior, rivals)
-        return foretell(found, prior.cell, n_params, tokens)
+        return foretell(found, scatter(seen, prior.cell), n_params, tokens)
 
     return tell
 

@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -21,8 +22,10 @@ from hplaw_experiments.recipe import (
     Setting,
     features,
     foretell,
+    grid_step,
     linear,
     read_prior,
+    scatter,
     setting_seen,
     update,
 )
@@ -92,6 +95,38 @@ def test_intervals_of_larger_cells_cover_what_recipes_of_the_prior_do(prior: Pri
         wanted = np.log([large.peak_lr, large.batch_tokens or 1])
         covered.append(np.abs(wanted - mean) < 1.645 * np.sqrt(np.diag(covariance)))
     assert np.mean(covered) == pytest.approx(0.9, abs=0.04)
+
+
+def test_intervals_cover_what_a_search_on_the_same_coarse_grid_finds(prior: Prior) -> None:
+    """Best values of a doubling grid lie up to half a step off; without the grid's share, intervals cover too little."""
+
+    def read_off(setting: Setting) -> Setting:
+        rate, batch = (
+            2 ** round(math.log2(v)) for v in (setting.peak_lr, setting.batch_tokens or 1)
+        )
+        return msgspec.structs.replace(setting, peak_lr=rate, batch_tokens=batch)
+
+    covered, narrow = [], []
+    for seed in range(300):
+        *seen, large = map(read_off, drawn(prior, seed, [*CELLS, (2e9, 6e10)]))
+        recipe, _ = posterior(seen, prior)
+        wanted = np.log([large.peak_lr, large.batch_tokens or 1])
+        for cell, found in ((scatter(seen, prior.cell), covered), (prior.cell, narrow)):
+            mean, covariance = foretell(recipe, cell, large.n_params, large.tokens)
+            found.append(np.abs(wanted - mean) < 1.645 * np.sqrt(np.diag(covariance)))
+    assert np.mean(covered) == pytest.approx(0.9, abs=0.04)
+    assert np.mean(narrow) < np.mean(covered) - 0.02
+
+
+@given(st.floats(1e-4, 1e6), st.floats(1.1, 2.5), st.permutations([0, 1, 3]))
+def test_the_step_of_a_grid_is_read_off_its_values(
+    start: float, step: float, places: list[int]
+) -> None:
+    assert grid_step([start * step**k for k in places]) == pytest.approx(math.log(step))
+    twice = [start, start * step, start]
+    assert grid_step(twice) == pytest.approx(math.log(step))
+    assert grid_step([start] * 3) == pytest.approx(math.log(2))  # they do not tell
+    assert grid_step([start, start * 1.13, start * 1.61]) == 0
 
 
 @given(st.integers(0, 100))

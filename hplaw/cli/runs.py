@@ -112,10 +112,11 @@ def verify(folder: Folder = RUNS, /) -> int:
 def _store(folder: Path) -> Store:
     from hplaw.runs import Store
 
+    found = Store(folder)
     if not folder.is_dir():
         message = f"{folder} is no folder; give a folder of runs"
         raise DataError(message)
-    return Store(folder)
+    return found
 
 
 def _read(folder: Path) -> Runs:

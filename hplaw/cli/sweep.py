@@ -219,10 +219,11 @@ def _words(name: str, found: Standing) -> str:
 def _store(folder: Path) -> Store:
     from hplaw.runs import Store
 
+    found = Store(folder)
     if not folder.is_dir():
         message = f"{folder} is no folder; give the folder that `hplaw sweep run` wrote to"
         raise DataError(message)
-    return Store(folder)
+    return found
 
 
 def _saved(folder: Path) -> list[SweepSpec]:

@@ -31,6 +31,9 @@ COMPACT = "compact"
 NAME = re.compile(r"([A-Za-z0-9_.][A-Za-z0-9_.-]*)-([0-9a-f]{16})\.parquet")
 """The name of a file of runs: key, and the first 16 digits of the sha256 of its bytes."""
 
+ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+"""How a path starts that was an address, as s3://bucket/runs; a drive is one letter."""
+
 PART = ".part"
 """How the names of files that are still being written end."""
 
@@ -58,10 +61,16 @@ class Store:
     **Arguments:**
 
     - `folder`: made when the first run is put into it.
+
+    **Raises:** `DataError` for the address of an object store, which would be taken for a folder of that name.
     """
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
+        start, *rest = self.folder.parts or ("",)
+        if ADDRESS.fullmatch(start):
+            message = f"{start}//{'/'.join(rest)} is an address, and runs are kept in a folder; mount the object store on all machines (s3fs, gcsfuse, rclone mount), and give the folder where it is mounted"
+            raise DataError(message)
 
     def put(self, values: Mapping[str, Any]) -> bool:
         """Store a finished run; return whether it was new.

@@ -60,6 +60,12 @@ def test_runs_are_imported_listed_asked_compacted_and_verified(run: Any, runs: P
         ("sweep resume nowhere", 1, "nowhere is no folder"),
         ("sweep status nowhere", 1, "nowhere is no folder"),
         ("runs list nowhere", 1, "nowhere is no folder"),
+        (
+            "runs list s3://bucket/runs",
+            1,
+            "s3://bucket/runs is an address, and runs are kept in a folder",
+        ),
+        ("calibrate --to s3://bucket/mine", 1, "s3://bucket/mine/runs is an address"),
         ("runs verify nowhere", 1, "nowhere is no folder"),
         ("runs import none.csv", 1, "none.csv"),
         ("sweep run SPEC --workers 2", 2, "--launch local"),

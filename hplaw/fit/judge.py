@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from hplaw.fit.fitting import Fitted
 from hplaw.fit.groups import Effect
@@ -242,16 +243,20 @@ def _show(value: object) -> str:
 def estimate_discrepancy(left: list[Left]) -> Array | None:
     """Return how far measured best settings stray beyond what the law foretells: a covariance, or None if too few tell.
 
-    The mean of e e' - V over the groups, e the error and V the covariance foretold, without its negative part.
+    The mean of w e e' - V over the groups, e the error and V the covariance foretold, without its negative part. A scatter
+    known from n errors makes the next one Student's t: w = (t / z)^2, the quantiles of the two at 95 percent, makes normal
+    intervals of 90 percent as wide as that takes.
     """
     parts = [
-        np.outer(item.measured - item.predicted, item.measured - item.predicted) - item.covariance
+        (item.measured - item.predicted, item.covariance)
         for item in left
         if item.measured is not None and item.predicted is not None and item.covariance is not None
     ]
     if len(parts) < MIN_GROUPS:
         return None
-    values, vectors = np.linalg.eigh(np.mean(parts, axis=0))
+    wider = (float(stdtrit(len(parts), 0.95)) / _SURE) ** 2
+    strays = [wider * np.outer(error, error) - foretold for error, foretold in parts]
+    values, vectors = np.linalg.eigh(np.mean(strays, axis=0))
     return (vectors * np.maximum(values, 1e-5)) @ vectors.T
 
 

@@ -132,27 +132,34 @@ def test_the_smooth_surface_finds_the_bottom_of_a_bowl() -> None:
     assert smooth(x[:5], z[:5]) is None
 
 
+def left_out(error: np.ndarray, foretold: np.ndarray) -> Left:
+    return Left(
+        name="", runs=1, error=0.0, covered=1.0, predicted=np.zeros(2), covariance=foretold, measured=error
+    )  # fmt: skip
+
+
 def test_the_discrepancy_is_what_errors_have_beyond_their_foretold_spread() -> None:
     rng = np.random.default_rng(1)
     true = np.array([[0.04, 0.03], [0.03, 0.05]])
     foretold = np.diag([0.01, 0.02])
     errors = rng.multivariate_normal([0, 0], true + foretold, size=4000)
-    left = [
-        Left(
-            name="",
-            runs=1,
-            error=0.0,
-            covered=1.0,
-            predicted=np.zeros(2),
-            covariance=foretold,
-            measured=error,
-        )
-        for error in errors
-    ]
+    left = [left_out(error, foretold) for error in errors]
     assert np.allclose(estimate_discrepancy(left), true, atol=0.005)
     assert estimate_discrepancy(left[:3]) is None
     exact = [msgspec.structs.replace(item, measured=np.zeros(2)) for item in left[:9]]
     assert np.linalg.eigvalsh(estimate_discrepancy(exact)).min() >= 0
+
+
+def test_intervals_of_a_scatter_known_from_few_groups_hold_nine_in_ten() -> None:
+    rng = np.random.default_rng(4)
+    root = np.linalg.cholesky([[0.03, 0.02], [0.02, 0.05]])
+    held = []
+    for _ in range(2000):
+        errors = rng.standard_normal((9, 2)) @ root.T
+        left = [left_out(error, np.zeros((2, 2))) for error in errors[1:]]
+        width = 1.645 * np.sqrt(np.diag(estimate_discrepancy(left)))
+        held.append(np.abs(errors[0]) <= width)
+    assert np.mean(held, axis=0) == pytest.approx([0.9, 0.9], abs=0.02)
 
 
 def test_shorter_steps_are_tried_only_where_divergences_are_all_that_is_wrong() -> None:

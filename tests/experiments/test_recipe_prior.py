@@ -7,7 +7,15 @@ import polars as pl
 import pytest
 
 from hplaw.errors import DataError
-from hplaw_experiments.recipe import PRIOR, Setting, features, read_prior, setting_seen
+from hplaw_experiments.recipe import (
+    NAMES,
+    PRIOR,
+    Setting,
+    features,
+    read_prior,
+    setting_seen,
+    update,
+)
 from hplaw_experiments.recipe_prior import (
     CELL,
     CENTRE,
@@ -57,6 +65,16 @@ def test_the_prior_shipped_is_the_one_learned(data: Path) -> None:
     np.testing.assert_allclose(told.mean, found.mean, atol=2e-3)
     np.testing.assert_allclose(told.between, found.between, atol=2e-3)
     np.testing.assert_allclose(told.unsure, found.unsure, atol=2e-3)
+
+
+def test_experts_tell_a_recipe_s_exponents_of_data_and_hardly_its_constants(data: Path) -> None:
+    prior = read_prior(shipped().get(PRIOR)).recipe
+    [experts] = [sweep for sweep in sweeps(data, shipped()) if sweep.name == "step-law-moe"]
+    seen = update(prior, experts.seen)
+    left = np.sqrt(np.diag(seen.covariance) / np.diag(prior.covariance))
+    assert left[[NAMES.index("r2"), NAMES.index("q1")]].max() < 0.6
+    # a shift as wide as the spread between recipes leaves about the root of a half
+    assert left[[NAMES.index("r0"), NAMES.index("q0")]].min() > 0.65
 
 
 def test_a_best_value_at_the_end_of_those_tried_was_not_found() -> None:

@@ -152,10 +152,12 @@ def fit_law(
                 f"mode and the normal around it, {chains * draws} draws, seed {seed}",
             )
         else:
-            found, diagnostics = _sample(
-                density, normal, weights, chains, draws, warmup, seed, progress
+            found = _sample(
+                density, normal, weights, chains, draws, warmup, seed, catalogue, progress
             )
-            flat, sampler = found.draws.reshape(-1, density.size), found.sampler
+            density, normal, diagnostics = found.density, found.normal, found.diagnostics
+            flat = found.chains.draws.reshape(-1, density.size)
+            sampler = found.chains.sampler
         named = density.constrain(flat)
     return Fitted(
         law=law, runs=runs, kept=kept, density=density, normal=normal, flat=flat, draws=named, diagnostics=diagnostics,
@@ -167,23 +169,48 @@ def _normals(rows: int, size: int) -> Array:
     return standard_normals(rows, size).T
 
 
+class _Sampled(msgspec.Struct, frozen=True):
+    """One attempt at sampling: the density as it was drawn, its normal, the chains and what they are worth."""
+
+    density: Density
+    normal: Normal
+    chains: Chains
+    diagnostics: Diagnostics
+
+
 def _sample(
-    density: Density, normal: Normal, weights: Array, chains: int, draws: int, warmup: int | None, seed: int, progress: Progress
-) -> tuple[Chains, Diagnostics]:  # fmt: skip
-    """Return chains with the metric of the mode; where those fail, with shorter steps, and then with an adapted metric."""
-    best: tuple[Chains, Diagnostics] | None = None
-    for adapt, accept in ((False, ACCEPT), (False, CAREFUL), (True, CAREFUL)):
-        if accept == CAREFUL and not adapt and best is not None and not best[1].only_diverged:
+    density: Density, normal: Normal, weights: Array, chains: int, draws: int, warmup: int | None, seed: int,
+    catalogue: Any, progress: Progress,
+) -> _Sampled:  # fmt: skip
+    """Return chains with the metric of the mode; where those fail, with shorter steps, then with an adapted metric.
+
+    Where few runs tell of a member, its effect and the scale it is drawn with make a funnel, in which all of these fail;
+    the last attempt draws effects apart from their scale.
+    """
+    model = density.model
+    best: _Sampled | None = None
+    for centred, adapt, accept in (
+        (True, False, ACCEPT),
+        (True, False, CAREFUL),
+        (True, True, CAREFUL),
+        (False, True, CAREFUL),
+    ):
+        if accept == CAREFUL and not adapt and best and not best.diagnostics.only_diverged:
             continue  # shorter steps alone do not mend it; it is the metric that is at fault
+        if not centred:
+            if not any(effect.centred for effect in model.effects.values()):
+                break
+            density = Density(Model(model.law, model.frame, catalogue, centred=False))
+            normal = fit_normal(density, weights, seed=seed)
         found = sample(
             density, normal, weights, chains=chains, draws=draws, warmup=warmup, seed=seed, adapt=adapt, accept=accept,
             progress=progress,
         )  # fmt: skip
-        diagnostics = diagnose(density, found)
-        if not diagnostics.failed():
-            return found, diagnostics
-        if best is None or _badness(diagnostics) < _badness(best[1]):
-            best = found, diagnostics
+        attempt = _Sampled(density, normal, found, diagnose(density, found))
+        if not attempt.diagnostics.failed():
+            return attempt
+        if best is None or _badness(attempt.diagnostics) < _badness(best.diagnostics):
+            best = attempt
     assert best is not None
     return best
 

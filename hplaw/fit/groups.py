@@ -49,11 +49,16 @@ class Effect:
     """One effect whose members the rows tell apart.
 
     - `ids`: each row's member; `members` one row per member with the columns that tell it.
+    - `centred`: whether members are drawn around their centre, which suits members that many rows tell of, or as
+      standard normals times their scale, which suits those that few do. The density is the same.
     """
 
-    def __init__(self, law: Law, name: str, frame: pl.DataFrame, backend: Any) -> None:
+    def __init__(
+        self, law: Law, name: str, frame: pl.DataFrame, backend: Any, *, centred: bool = True
+    ) -> None:
         self.name: str = name
         self.spec: EffectSpec = law.spec.effects[name]
+        self.centred: bool = centred and self.spec.centred and self.spec.covariance is None
         self.columns = group_columns(law, name, frame)
         self.ids: NDArray[np.int64]
         self.members: pl.DataFrame
@@ -79,7 +84,7 @@ class Effect:
                 for term in centre_of(law, of, self.columns)
             ]
             for of in self.spec.of
-            if self.spec.centred
+            if self.centred
         ]
         self.known = {
             column: jnp.asarray(self.members[column].to_numpy())
@@ -119,7 +124,7 @@ class Effect:
         """Return the members' values `[member, name]`."""
         root = self.root(environment)
         shape = (self.size, self.width)
-        if self.spec.centred and self.spec.covariance is None:
+        if self.centred:
             centre = self.centre(environment)
             site = f"{self.name}_place"
             if self.width == 1:

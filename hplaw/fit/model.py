@@ -103,11 +103,14 @@ class Model:
     - `law`: a law with `[fit]`.
     - `frame`: its runs, as `read_runs` returns them, those that `keep` refuses left out.
     - `catalogue`: where the laws of `[[fit.pseudo]]` are found.
+    - `centred`: false draws no effect around its centre, whatever the law says.
 
     **Raises:** `FitError` where the rows have nothing that the law speaks of.
     """
 
-    def __init__(self, law: Law, frame: pl.DataFrame, catalogue: Any = None) -> None:
+    def __init__(
+        self, law: Law, frame: pl.DataFrame, catalogue: Any = None, *, centred: bool = True
+    ) -> None:
         fit = law.spec.fit
         if fit is None:
             message = f"{law.id} has no [fit]; give a law that says how it is fitted"
@@ -115,7 +118,10 @@ class Model:
         self.law, self.frame = law, frame
         self.backend = jax_backend()
         self.program = law.program(self.backend)
-        self.effects = {name: Effect(law, name, frame, self.backend) for name in law.spec.effects}
+        self.effects = {
+            name: Effect(law, name, frame, self.backend, centred=centred)
+            for name in law.spec.effects
+        }
         self.parameters = _ordered(law, {
             name: Prior(law, item.prior, name, item.over, self.backend)
             for name, item in law.spec.parameters.items()

@@ -14,8 +14,9 @@ from hplaw.fit.smooth import smooth
 from hplaw.fit.write import Verdict, write_folder
 from hplaw.law import Law, read_law
 from hplaw.law.check import check_law
+from hplaw.law.read import parse_law
 
-from .conftest import TRUTH, simulate
+from .conftest import TEXT, TRUTH, simulate
 
 
 def test_the_mode_recovers_the_truth(fitted: Fitted) -> None:
@@ -160,6 +161,12 @@ def test_intervals_of_a_scatter_known_from_few_groups_hold_nine_in_ten() -> None
         width = 1.645 * np.sqrt(np.diag(estimate_discrepancy(left)))
         held.append(np.abs(errors[0]) <= width)
     assert np.mean(held, axis=0) == pytest.approx([0.9, 0.9], abs=0.02)
+
+
+def test_a_scale_that_few_runs_tell_is_sampled_without_a_funnel() -> None:
+    wide = parse_law(TEXT.replace("lognormal(log(0.1), 0.5)", "lognormal(log(0.02), 2)").encode())
+    frame = simulate(seed=3, cells=8, runs=2, t=0.02, s=0.06)
+    assert fit_law(wide, frame, draws=400).diagnostics.failed() == []
 
 
 def test_shorter_steps_are_tried_only_where_divergences_are_all_that_is_wrong() -> None:

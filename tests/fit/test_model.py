@@ -153,6 +153,17 @@ def test_how_an_effect_is_sampled_does_not_change_what_is_found(toy: Law) -> Non
     assert found[0] == pytest.approx(found[1], abs=0.02)
 
 
+def test_effects_can_be_drawn_apart_whatever_the_law_says(toy: Law) -> None:
+    frame = simulate(cells=6, runs=6)
+    plain = changed(toy, ('scale = { shift = "t" }', 'scale = { shift = "t" }\ncentred = false'))
+    with double_precision():
+        apart = Density(Model(toy, frame, centred=False))
+    said = density_of(plain, frame)
+    assert apart.sites == said.sites
+    z = 0.1 * np.arange(apart.size)
+    assert log_density(apart, z) == log_density(said, z)
+
+
 def test_likelihoods_speak_of_the_rows_they_name(toy: Law) -> None:
     law = changed(
         toy,

@@ -6,9 +6,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 import benchmarks.__main__ as bench
+from benchmarks import quality
 
 
 def row(*, ok: bool, limit: str | None = ">= 0.5", value: float = 0.61234) -> dict[str, Any]:
@@ -66,3 +68,13 @@ def test_a_benchmark_that_cannot_be_run_stops_no_other(
     found = json.loads(file.read_text())
     assert [(r["benchmark"], r["value"]) for r in found["rows"]] == [("good", 0.61234)]
     assert found["machine"]["processors"] >= 1
+
+
+def test_noise_of_runs_alone_gives_a_regret() -> None:
+    """A best setting that is known costs nothing where runs have no noise, and the more the more noise they have."""
+    axes = np.linspace(-9, -4, 11), np.linspace(11, 15, 9)
+    x = np.array([(a, b) for a in axes[0] for b in axes[1]])
+    z = 0.9 + 0.012 * ((x[:, 0] + 6.3) ** 2 + (x[:, 1] - 13.2) ** 2)
+    cell = quality.surface({"n_params": 4e8, "tokens": 1e10}, x, z)
+    means = [quality.scored_by_noise([cell], scale)[0] for scale in (0.0, 0.001, 0.004)]
+    assert means[0] < 0.002 < means[1] < means[2] / 2

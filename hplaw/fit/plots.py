@@ -125,7 +125,7 @@ def _residuals(fitted: Fitted) -> Any:
             color=_INK, opacity=0.7
         ).encode(
             y=alt.Y("low:Q", axis=alt.Axis(labels=False), title=None), y2="high:Q",
-            x=alt.X("runs:Q", axis=alt.Axis(tickMinStep=1, tickCount=4, format="d", labelOverlap=True, labelSeparation=4), title="runs"), x2=alt.datum(0),
+            x=alt.X("runs:Q", axis=alt.Axis(tickMinStep=1, tickCount=min(4, int(counts.max())), format="d", labelOverlap=True, labelSeparation=4), title="runs"), x2=alt.datum(0),
         ).properties(width=120, height=220)  # fmt: skip
         charts.append((points | bars).resolve_scale(y="shared"))
     return alt.vconcat(*charts)

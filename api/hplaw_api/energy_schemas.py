@@ -34,6 +34,9 @@ BUDGETS = (
     ("duration_s", "devices"),
 )
 """What each kind of budget needs."""
+_SIZES = ((("n_params", "tokens"), ("n_active_params",)), (("n_active_params", "tokens"), ()))
+"""What each way to tell a run's size needs, and what may be told besides."""
+
 _UNTOLD = frozenset((*it.chain(*BUDGETS), "law"))
 
 
@@ -56,14 +59,14 @@ def narrow_energy(found: dict[str, Schema], catalogue: Catalogue) -> None:  # fm
     country: Schema = {"anyOf": [{"type": "string", "enum": codes}, {"type": "null"}], "default": None}  # fmt: skip
     shared = {"given": given, "country": country}
     asked = found["EnergyRequest"]["properties"]
-    sizes = {name: _number(asked[name]) for name in ("n_params", "tokens")}
-    rest = {name: asked[name] for name in ("n_active_params", "devices")}
+    sizes = {name: _number(asked[name]) for name in ("n_params", "n_active_params", "tokens")}
     found["EnergyRequest"] = _either(found["EnergyRequest"], [
         _object({
-            **sizes, **rest, **shared, "hardware": {"type": "array", "items": _words(names), "minItems": 1, "maxItems": 8},
+            **{name: asked[name] for name in (*optional, "devices")}, **{name: sizes[name] for name in told}, **shared,
+            "hardware": {"type": "array", "items": _words(names), "minItems": 1, "maxItems": 8},
             "precision": {"type": "array", "items": _words(precisions), "maxItems": 8, "default": []},
-        }, [*sizes, "hardware"])
-        for names, precisions in groups
+        }, [*told, "hardware"])
+        for (names, precisions), (told, optional) in it.product(groups, _SIZES)
     ])  # fmt: skip
     asked = found["FrontierRequest"]["properties"]
     plain = {name: item for name, item in asked.items() if name not in _UNTOLD}

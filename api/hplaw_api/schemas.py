@@ -78,8 +78,8 @@ _RECORDS = (
     TransferRequest,
 )
 
-EXPONENT = r"^-?(0|[1-9][0-9]{0,8})(/[1-9][0-9]{0,8})?$"
-"""An exponent written as a fraction."""
+EXPONENT = r"^-?(0|[1-9][0-9]{0,197})(/[1-9][0-9]{0,197})?$"
+"""An exponent written as a fraction, as long as exact arithmetic takes it."""
 
 ADDRESS: Schema = {
     "type": "string",

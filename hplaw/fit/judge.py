@@ -11,13 +11,12 @@ from collections.abc import Mapping
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from hplaw.fit.fitting import Fitted
 from hplaw.fit.groups import Effect
 from hplaw.fit.ladder import leave_ranges_out, scores
 from hplaw.fit.laplace import fit_normal
-from hplaw.fit.libraries import double_precision
+from hplaw.fit.libraries import double_precision, stdtrit
 from hplaw.fit.nuts import Progress, silent
 from hplaw.fit.runs import group_ids
 from hplaw.fit.smooth import Surface, smooth

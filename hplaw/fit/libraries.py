@@ -13,6 +13,7 @@ jnp: Any = importlib.import_module("jax.numpy")
 jr: Any = importlib.import_module("jax.random")
 numpyro: Any = importlib.import_module("numpyro")
 dist: Any = importlib.import_module("numpyro.distributions")
+stdtrit: Any = importlib.import_module("scipy.special").stdtrit
 minimize: Any = importlib.import_module("scipy.optimize").minimize
 RBFInterpolator: Any = importlib.import_module("scipy.interpolate").RBFInterpolator
 

@@ -27,7 +27,10 @@ MAX_QUERIES = 10_000
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """The base of all wire types: frozen, named fields only, nothing unknown."""
+    """The base of all wire types: frozen, named fields only, nothing unknown.
+
+    Records are trees, so that the garbage collector, which looks for circles, need not go through them.
+    """
 
 
 class Bounds(Record, frozen=True, kw_only=True, omit_defaults=True):

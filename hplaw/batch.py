@@ -16,6 +16,7 @@ from hplaw.catalogue import Catalogue
 from hplaw.choose import NeedsSearch, in_rows
 from hplaw.derive import derive, route_of
 from hplaw.errors import HplawError
+from hplaw.expression.backends import Undefined
 from hplaw.law import Law
 from hplaw.messages import BriefEstimate, BriefRecommendation, Query
 from hplaw.plan import Route, check_want
@@ -111,7 +112,7 @@ def _columns(
     with np.errstate(all="ignore"):
         try:
             walk.run()
-        except NeedsSearch:
+        except (NeedsSearch, Undefined):
             return None
         return walk.results(catalogue)
 
@@ -119,7 +120,7 @@ def _columns(
 def _words(route: Route, question: Question, catalogue: Catalogue) -> dict[str, str] | None:
     """Return the categories that a route derives, where these follow from categories alone, which rows share.
 
-    None where they do not, or are wanted themselves.
+    None where they do not, or one has no value, or is wanted itself.
     """
     slots = [slot for slot in route.slots if slot.quantity not in question.known]
     slots = [s for s in slots if s.candidates[0].law.quantity(s.quantity).categorical]
@@ -130,7 +131,9 @@ def _words(route: Route, question: Question, catalogue: Catalogue) -> dict[str, 
     if numbers or any(slot.quantity in question.want for slot in slots):
         return None
     found = derive(question, catalogue).known
-    return {slot.quantity: found[slot.quantity] for slot in slots if slot.quantity in found}
+    if any(slot.quantity not in found for slot in slots):
+        return None
+    return {slot.quantity: found[slot.quantity] for slot in slots}
 
 
 def _plain(law: Law) -> bool:

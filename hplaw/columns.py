@@ -159,11 +159,18 @@ def followed(law: Law, known: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _cases(law: Law, environment: Environment, size: int) -> tuple[Mask, NDArray[np.int64]]:
-    """Return which rows a case silences, and the number of the case that makes others doubtful."""
+    """Return which rows a case silences, and the number of the case that makes others doubtful.
+
+    Where a case cannot be told, as a table lacks the category of these rows, all that it would decide are silent.
+    """
     silent, doubtful = np.zeros(size, dtype=bool), np.zeros(size, dtype=np.int64)
     decided = np.zeros(size, dtype=bool)
     for number, case in enumerate(law.program(numpy()).cases, 1):
-        holds = np.broadcast_to(np.asarray(case.holds(environment), dtype=bool), (size,)) & ~decided
+        try:
+            holds = np.broadcast_to(np.asarray(case.holds(environment), dtype=bool), (size,))
+        except Undefined:
+            return silent | ~decided, doubtful
+        holds = holds & ~decided
         decided |= holds
         if case.status in SILENT:
             silent |= holds

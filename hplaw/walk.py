@@ -15,6 +15,7 @@ from hplaw.law import Law
 from hplaw.messages import BriefEstimate, BriefRecommendation
 from hplaw.narrow import is_column
 from hplaw.plan import Candidate, Route
+from hplaw.posterior import scenarios
 from hplaw.question import Question
 from hplaw.warn import TELLING, Seen, codes_of, question_share
 
@@ -206,8 +207,12 @@ class Walk:
         return found
 
     def _seen(self, law: Law) -> frozenset[str]:
-        """Return the outputs of a law that are looked at, where it gives something that is wanted."""
-        if not any(name in law.outputs for name in self.question.want):
+        """Return the outputs of a law that are worked out with intervals: those that are needed, where one is wanted.
+
+        A fitted law's are, too, as its values are the medians of its scenarios.
+        """
+        wanted = any(name in law.outputs for name in self.question.want)
+        if not wanted and not scenarios(law).fitted:
             return frozenset()
         return self.needed & law.outputs.keys()
 

@@ -43,11 +43,13 @@ def random_query(rng: random.Random, signature: int) -> Query:
             {**base, "bounds": {"peak_lr": Bounds(high=1e-3)}},
             {"given": {"compute_flop": log_uniform(rng, 1e15, 1e27)}},
             {**base, "n_active_params": n},
+            {"hardware": "h100-sxm", "devices": 8.0, "given": {"duration_s": log_uniform(rng, 1e4, 1e8)}, "want": ["energy_kwh"]},
+            {**base, "hardware": "h1000-sxm"},
         ][signature]
-    )
+    )  # fmt: skip
 
 
-SIGNATURES = range(18)
+SIGNATURES = range(20)
 
 
 def brief(query: Query, catalogue: Catalogue) -> BriefRecommendation:

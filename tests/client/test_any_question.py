@@ -91,7 +91,12 @@ VANISHING = {
 """A question whose way leads over numbers that are too small to write down."""
 
 
+NOWHERE = {"n_params": 1e9, "tokens": 1e11, "hardware": ""}
+"""A question about an accelerator that no table of any law has."""
+
+
 @example(questions=[VANISHING], copies=8)
+@example(questions=[NOWHERE], copies=8)
 @given(questions=st.lists(questions(), min_size=1, max_size=3), copies=st.integers(1, 10))
 @settings(max_examples=50)
 def test_a_batch_says_of_each_row_what_the_question_alone_says(local, questions, copies):

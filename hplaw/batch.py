@@ -25,6 +25,9 @@ from hplaw.recommendation import recommend
 from hplaw.walk import Walk
 
 
+_COUNTS = ("n_params", "n_active_params", "n_params_with_embedding", "tokens")
+"""Quantities that count what a run is made of."""
+
 _FEW = 8
 """Rows below which columns cost more than they save."""
 
@@ -46,12 +49,20 @@ def recommend_many(queries: Sequence[Query], catalogue: Catalogue) -> list[Brief
         except HplawError as error:
             results[i] = BriefRecommendation(answers={}, error=str(error))
             continue
+        if _countless(question):
+            results[i] = _single(query, catalogue)
+            continue
         groups.setdefault(_signature(question), []).append((i, question))
     for rows in groups.values():
         whole = _columns(rows, catalogue) if len(rows) >= _FEW else None
         for place, (i, _) in enumerate(rows):
             results[i] = whole[place] if whole is not None else _single(queries[i], catalogue)
     return [result for result in results if result is not None]
+
+
+def _countless(question: Question) -> bool:
+    """Return whether a count is below one, so far from what any law was seen on that rounding shows in what is chosen."""
+    return any(question.known.get(name, 1.0) < 1.0 for name in _COUNTS)
 
 
 def _signature(question: Question) -> Any:

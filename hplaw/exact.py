@@ -25,7 +25,7 @@ Mask = NDArray[np.bool_]
 
 _ROUNDS = 30
 """Newton steps at most."""
-_TOLERANCE = 1e-3
+_TOLERANCE = 1e-5
 """Newton step, in e-folds, behind which the error is its square."""
 _REACH = 1.5
 """Longest step, in e-folds."""

@@ -95,8 +95,13 @@ NOWHERE = {"n_params": 1e9, "tokens": 1e11, "hardware": ""}
 """A question about an accelerator that no table of any law has."""
 
 
+COUNTLESS = {"n_params": 1e-26, "tokens": 1e22}
+"""A question so far from all runs that rounding moves what is chosen."""
+
+
 @example(questions=[VANISHING], copies=8)
 @example(questions=[NOWHERE], copies=8)
+@example(questions=[COUNTLESS], copies=8)
 @given(questions=st.lists(questions(), min_size=1, max_size=3), copies=st.integers(1, 10))
 @settings(max_examples=50)
 def test_a_batch_says_of_each_row_what_the_question_alone_says(local, questions, copies):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from benchmarks.rows import row
+from hplaw.alone import Alone
 from hplaw.catalogue import load_catalogue
 from hplaw.decide import decide, point_inputs
 from hplaw.exact import Ridges
@@ -48,8 +48,8 @@ def _values(law: Law, known: dict[str, float]) -> Any:
     form = linex(law)
     assert form is not None
     start = best_logs(law, inputs, transfer=False).mean(axis=2)
-    wide = np.full(len(law.chosen), np.inf)
-    return Ridges(form, inputs, {}).least(start, -wide, wide)
+    wide = [math.inf] * len(law.chosen)
+    return Alone(Ridges(form, inputs, {})).least(start[0].tolist(), [-x for x in wide], wide)
 
 
 def _fastest(

@@ -7,13 +7,14 @@ minimised; and scenario by scenario, to say where the best value of a new cell m
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hplaw.alone import Alone
 from hplaw.domain import distance
 from hplaw.errors import QueryError
 from hplaw.exact import Ridges
@@ -91,10 +92,10 @@ class _Problem:
         """Return whether the closed form applies as it stands."""
         return bool(self.law.optimum) and len(self.free) == len(self.law.chosen)
 
-    def values(self, x: Array) -> dict[str, float]:
+    def values(self, x: Sequence[float]) -> dict[str, float]:
         """Return the free quantities from their logarithms, no digit outside the bounds."""
         found: dict[str, float] = {}
-        for name, (low, high), log in zip(self.free, self.limits, x.tolist(), strict=True):
+        for name, (low, high), log in zip(self.free, self.limits, x, strict=True):
             value = math.exp(log)
             value = value if low is None else max(value, low)
             found[name] = value if high is None else min(value, high)
@@ -206,7 +207,7 @@ def decide(
         if exactly is not None:
             return exactly
     best = _least(problem)
-    values = problem.values(best[:, 0])
+    values = problem.values(best[:, 0].tolist())
     plateau = {name: _plateau(problem, best, i) for i, name in enumerate(problem.free)}
     if not problem.drawn.uncertain:
         return Decision(values=values, samples={}, transfer={}, plateau=plateau, regret=None)
@@ -234,21 +235,23 @@ def _exact(problem: _Problem) -> Decision | None:
     fixed = {
         i: math.log(problem.known[name]) for i, name in enumerate(law.chosen) if name not in free
     }
-    low, high = problem.low[:, 0], problem.high[:, 0]
     ridges = Ridges(_form(law), inputs, fixed, stretch=problem.stretch)
+    alone = Alone(ridges)
+    low, high = problem.low[:, 0].tolist(), problem.high[:, 0].tolist()
     closed = best_logs(law, inputs, transfer=False)[0] if law.optimum else None
     start = problem.start()[:, 0] if closed is None else closed.mean(axis=1)[list(ridges.free)]
     try:
-        best = ridges.least(start[None], low, high)
+        found = alone.least(start.tolist(), low, high)
+        best = np.array([found])
         edges = (
             [_exact_plateau(problem, ridges, best[0], i) for i in range(len(free))]
             if problem.bounded
-            else [(math.exp(a), math.exp(b)) for a, b in ridges.plateau(best, PLATEAU, low, high)]
+            else [(math.exp(a), math.exp(b)) for a, b in alone.plateau(found, PLATEAU)]
         )
     except (np.linalg.LinAlgError, OverflowError):
         return None
     known = all(math.isfinite(side) for edge in edges for side in edge)
-    if not known or not ridges.convex or float(np.abs(best).max()) > _LARGEST:
+    if not known or not ridges.convex or max(map(abs, found)) > _LARGEST:
         return None
     own, least = _own(problem, ridges, closed, best)
     other: dict[str, Array] = {}
@@ -258,9 +261,9 @@ def _exact(problem: _Problem) -> Decision | None:
         else:
             there = Ridges(_form(law, transfer=True), inputs, fixed, stretch=problem.stretch)
         other, _ = _own(problem, there, closed, best)
-    regret = float(ridges.mean(best, strays=True)[0]) - least
+    regret = alone.astray(found) - least
     return Decision(
-        values=problem.values(best[0]), samples=own, transfer=other,
+        values=problem.values(found), samples=own, transfer=other,
         plateau=dict(zip(free, edges, strict=True)),
         regret=max(math.expm1(regret), 0.0) if abs(regret) < 1 else None,
         lets={ridges.form.let: ridges.excess(best)[0]} if ridges.form.let else {},

@@ -8,8 +8,6 @@ decided at once, one row each.
 from __future__ import annotations
 
 import copy
-import math
-import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,20 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hplaw.linex import Linex
-from hplaw.moments import moments, solve_alone
 
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-_ROUNDS = 30
+ROUNDS = 30
 """Newton steps at most."""
-_TOLERANCE = 1e-5
+TOLERANCE = 1e-5
 """Newton step, in e-folds, behind which the error is its square."""
-_REACH = 1.5
+REACH = 1.5
 """Longest step, in e-folds."""
-_EDGE = 0.05
-"""Newton step, in e-folds, at which an edge of a plateau is known well enough."""
 
 
 class Ridges:
@@ -80,56 +75,23 @@ class Ridges:
         """Return whether every ridge rises to both sides, so that a least point is the only one."""
         return bool(self.c.min() > 0 and self.c.max() < np.inf)
 
-    def mean(self, x: Array, *, strays: bool = False) -> Array:
-        """Return the expected excess at `x` by row, discrepancy left out or with it."""
+    def mean(self, x: Array) -> Array:
+        """Return the expected excess at `x` by row, discrepancy left out."""
         m = self.offset + x @ self.slopes
-        variance = self.form.variance
-        if strays:
-            variance = variance + np.square(self.stretch) * self.form.stray_variance
-        return np.vecdot(self.c, np.exp(m + variance / 2) - 1 - m) / self.size
+        return np.vecdot(self.c, np.exp(m + self.form.variance / 2) - 1 - m) / self.size
 
     def least(self, start: Array, low: Array, high: Array) -> Array:
         """Return where the expected excess is least, inside bounds; NaN where ridges leave a direction flat."""
-        if len(self.c) == len(start) == 1:
-            return np.array([self._least_alone(start[0].tolist(), low.tolist(), high.tolist())])
         bounds = _bounds(low, high)
         x = np.clip(start, low, high)
         settled: Mask = np.zeros(len(x), dtype=bool)
         half, slopes = self.offset + self.form.variance / 2, self.slopes
-        for _ in range(_ROUNDS):
+        for _ in range(ROUNDS):
             e: Array = self.c * np.exp(half + x @ slopes)
             gradient: Array = np.matmul(e - self.c, slopes.T)
             hessian: Array = np.matmul(e[:, None, :] * slopes, slopes.T)
             x, settled = _newton(x, gradient, hessian, bounds, settled)
             if settled.all():
-                break
-        return x
-
-    def _least_alone(self, start: list[float], low: list[float], high: list[float]) -> list[float]:
-        """Return the same for one question, steps in plain numbers, which are faster than arrays of two."""
-        with_it = moments(self.form, self.free)
-        c, half = self.c[0], self.offset[0] + with_it.half
-        _, still, _ = with_it.split((c @ with_it.table).tolist())
-        x = [min(max(v, a), b) for v, a, b in zip(start, low, high, strict=True)]
-        for _ in range(_ROUNDS):
-            e: Array = c * np.exp(half + np.dot(x, with_it.slopes))
-            _, rises, curvature = with_it.split((e @ with_it.table).tolist())
-            gradient = [a - b for a, b in zip(rises, still, strict=True)]
-            for i, value in enumerate(x):
-                if (value <= low[i] and gradient[i] > 0) or (value >= high[i] and gradient[i] < 0):
-                    gradient[i] = 0.0
-                    for j in range(len(x)):
-                        curvature[i][j] = curvature[j][i] = float(i == j)
-            step = solve_alone(curvature, gradient)
-            longest = max(map(abs, step))
-            if not longest < math.inf:
-                return [math.nan] * len(x)
-            short = _REACH / max(longest, _REACH)
-            before = x
-            x = [
-                min(max(v - short * s, a), b) for v, s, a, b in zip(x, step, low, high, strict=True)
-            ]
-            if max(abs(a - b) for a, b in zip(x, before, strict=True)) < _TOLERANCE:
                 break
         return x
 
@@ -157,7 +119,7 @@ class Ridges:
         def value(x: Array) -> Array:
             return base + sum(x[:, None, :, i] * slope for i, slope in enumerate(slopes))
 
-        for _ in range(_ROUNDS):
+        for _ in range(ROUNDS):
             e: Array = c * np.exp(value(x))
             gradient: Array = np.stack([((e - c) * slope).sum(axis=1) for slope in slopes], axis=-1)
             rows = [[(e * a * b).sum(axis=1) for b in slopes] for a in slopes]
@@ -167,88 +129,6 @@ class Ridges:
                 break
         m = value(x)
         return np.moveaxis(x, 1, 2), np.sum(c * (np.exp(m) - 1 - m), axis=1)
-
-    def plateau(self, x: Array, cost: float, low: Array, high: Array) -> list[tuple[float, float]]:
-        """Return for each free quantity of one question the range whose expected excess is at most `cost` above the
-        least, others re-chosen.
-
-        An edge solves excess = limit with the other quantities at their best. The first guess is that of a single ridge
-        with the curvature and the skew that all have together.
-
-        **Raises:** `numpy.linalg.LinAlgError` where the ridges leave a direction flat.
-        """
-        assert len(x) == 1
-        with_it = moments(self.form, self.free)
-        c, m0 = self.c[0], self.offset[0]
-        half, scale = m0 + with_it.half, self.size
-        base = float(np.dot(c, 1 + m0))
-        _, still, _ = with_it.split((c @ with_it.table).tolist())
-        best = x[0].tolist()
-
-        def excess(
-            found: list[float], at: list[float]
-        ) -> tuple[float, list[float], list[list[float]]]:
-            total, rises, curvature = with_it.split(found)
-            total -= base + sum(map(operator.mul, still, at))
-            return total, list(map(operator.sub, rises, still)), curvature
-
-        e: Array = c * np.exp(half + np.dot(best, with_it.slopes))
-        least, _, curvature = excess((e @ with_it.table).tolist(), best)
-        limit = least + cost * scale
-        edges: list[list[float]] = []
-        for i in range(len(best)):
-            # the way along which the others follow, its curvature, and how that changes
-            along = solve_alone(curvature, [float(i == j) for j in range(len(best))])
-            if not along[i] > 0:
-                raise np.linalg.LinAlgError
-            way = [part / along[i] for part in along]
-            slope: Array = np.dot(way, with_it.slopes)
-            skew = float(np.dot(e, slope * slope * slope)) * along[i]
-            for side in (-1.0, 1.0):
-                reach = _edge(side * math.sqrt(2 * cost * scale * along[i]), skew)
-                edges.append([v + reach * part for v, part in zip(best, way, strict=True)])
-        for _ in range(_ROUNDS):
-            e = c * np.exp(half + np.dot(edges, with_it.slopes))
-            longest = 0.0
-            for place, (edge, found) in enumerate(
-                zip(edges, (e @ with_it.table).tolist(), strict=True)
-            ):
-                i = place // 2
-                total, gradient, curvature = excess(found, edge)
-                step = _to_edge(i, limit - total, gradient, curvature)
-                longest = max(longest, abs(step[i]))
-                edges[place] = [v + min(max(s, -1.0), 1.0) for v, s in zip(edge, step, strict=True)]
-            if longest < _EDGE:
-                break
-        at = [
-            min(max(edge[place // 2], low[place // 2]), high[place // 2])
-            for place, edge in enumerate(edges)
-        ]
-        return list(zip(at[::2], at[1::2], strict=True))
-
-
-def _to_edge(
-    i: int, lacking: float, gradient: list[float], curvature: list[list[float]]
-) -> list[float]:
-    """Return the step to where the excess is greater by `lacking` and its slope along all but quantity `i` is none.
-
-    The bend of the excess along Newton's step is made up for by a second one.
-    """
-    system = [gradient if j == i else row for j, row in enumerate(curvature)]
-    residual = [lacking if j == i else -value for j, value in enumerate(gradient)]
-    step = solve_alone(system, residual)
-    bend = [sum(map(operator.mul, row, step)) for row in curvature]
-    residual[i] -= sum(map(operator.mul, bend, step)) / 2
-    return solve_alone(system, residual)
-
-
-def _edge(reach: float, skew: float) -> float:
-    """Return z where a (e^(kz) - 1 - kz) / k^2 equals a `reach`^2 / 2, on the side of `reach`, by its first terms.
-
-    `skew` is k, the third derivative over the second.
-    """
-    u = min(max(skew * reach, -2.0), 2.0)
-    return reach * (1 - u / 6 + u * u / 36)
 
 
 def _bounds(low: Array, high: Array) -> tuple[Array, Array] | None:
@@ -272,11 +152,11 @@ def _newton(
             hessian = np.where(held, np.eye(x.shape[-1]), hessian)
     step = -_solve(hessian, gradient)
     longest = np.abs(step).max(axis=-1, keepdims=True)
-    moved = x + step * (_REACH / np.maximum(longest, _REACH))
+    moved = x + step * (REACH / np.maximum(longest, REACH))
     if bounds is not None:
         moved = np.clip(moved, *bounds)
     moved = np.where(settled[..., None], x, moved)
-    return moved, settled | (np.abs(moved - x).max(axis=-1) < _TOLERANCE)
+    return moved, settled | (np.abs(moved - x).max(axis=-1) < TOLERANCE)
 
 
 def _solve(matrix: Array, right: Array) -> Array:

@@ -37,8 +37,10 @@ class Lines(msgspec.Struct, frozen=True, eq=False):
         array([[3.]])
         """
         values = [inputs[name] for name in self.names]
-        rows = max((len(value) for value in values if is_column(value)), default=1)
-        logs = np.ones((rows, len(self.table)))
+        columns = [value for value in values if is_column(value)]
+        if not columns:
+            return np.dot([1.0, *map(math.log, values)], self.table)[None]
+        logs = np.ones((max(map(len, columns)), len(self.table)))
         for place, value in enumerate(values, 1):
             logs[:, place : place + 1] = np.log(value) if is_column(value) else math.log(value)
         return logs @ self.table

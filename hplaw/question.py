@@ -64,7 +64,7 @@ def _energy_want(known: Mapping[str, Any]) -> Iterator[str]:
         yield "carbon_kg"
 
 
-_OPTIMIZER = Query().optimizer
+OPTIMIZER = Query().optimizer
 """The optimizer of a query that names none."""
 
 
@@ -100,7 +100,7 @@ def understand(query: Query, catalogue: Catalogue) -> Question:
         for name, value in zip(FIELDS, _fields(query), strict=True)
         if value is not None
     }
-    defaults: set[str] = {"optimizer"} if query.optimizer == _OPTIMIZER else set()
+    defaults: set[str] = {"optimizer"} if query.optimizer == OPTIMIZER else set()
     words = known_quantities(catalogue)
     for name, value in query.given.items():
         quantity = words.get(name)

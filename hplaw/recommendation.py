@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+import msgspec
+
 from hplaw.answer import Answer
 from hplaw.catalogue import Catalogue
 from hplaw.derive import Derivation, derive
@@ -27,7 +29,7 @@ from hplaw.messages import (
 )
 from hplaw.narrow import is_tuple
 from hplaw.point import standing
-from hplaw.question import understand
+from hplaw.question import OPTIMIZER, understand
 from hplaw.warn import warnings_of
 
 
@@ -47,6 +49,7 @@ def recommend(query: Query, catalogue: Catalogue) -> Recommendation:
     >>> round(answer.answers["peak_lr"].value, 6)
     0.001632
     """
+    query = _named_by_default(query)
     question = understand(query, catalogue)
     found = derive(question, catalogue)
     slopes = elasticities(question, found)
@@ -68,6 +71,14 @@ def recommend(query: Query, catalogue: Catalogue) -> Recommendation:
         citations=[citation(law) for law in used],
         id=identity(query, found.asked),
     )
+
+
+def _named_by_default(query: Query) -> Query:
+    """Return a query that names the default optimizer as one that names none: msgspec leaves out what is the default
+    itself, not what equals it, as a word that was read does."""
+    if query.optimizer != OPTIMIZER or query.optimizer is OPTIMIZER:
+        return query
+    return msgspec.structs.replace(query, optimizer=OPTIMIZER)
 
 
 def query_record(query: Query) -> dict[str, Any]:

@@ -105,6 +105,12 @@ def test_the_id_tells_questions_and_laws_apart() -> None:
     assert ask({"tokens": 1e11, "n_params": 1e9}).id == ids[0]
 
 
+def test_naming_the_default_optimizer_changes_nothing() -> None:
+    base = {"n_params": 1e9, "tokens": 1e11}
+    read = decode(encode({**base, "optimizer": "adamw"}), Query)
+    assert encode(recommend(read, shipped())) == encode(ask(base)) == encode(ask({**base, "optimizer": "adamw"}))  # fmt: skip
+
+
 def test_an_answer_is_the_same_in_another_process() -> None:
     code = "import hplaw; from hplaw.messages import encode; print(encode(hplaw.recommend(n_params=7e9, tokens=1.4e12)).decode())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONHASHSEED": "7", "HOME": "/nonexistent"})  # fmt: skip

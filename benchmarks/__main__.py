@@ -70,8 +70,7 @@ def table(rows: Sequence[Row]) -> str:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     lines.insert(1, tuple("-" * width for width in widths))
     return "\n".join(
-        f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |"
-        for line in lines
+        f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |" for line in lines
     )
 
 
@@ -90,13 +89,19 @@ def machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "processors": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "python": platform.python_version(),
-    }  # fmt: skip
+    }
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run what the command line asks for; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure speed and quality.")  # fmt: skip
-    parser.add_argument("--only", metavar="NAME", action="append", choices=BENCHMARKS, help=f"one of {', '.join(BENCHMARKS)}; may be repeated")  # fmt: skip
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure speed and quality.")
+    parser.add_argument(
+        "--only",
+        metavar="NAME",
+        action="append",
+        choices=BENCHMARKS,
+        help=f"one of {', '.join(BENCHMARKS)}; may be repeated",
+    )
     parser.add_argument("--json", metavar="FILE", type=Path, help="also write the rows as JSON")
     asked = parser.parse_args(words)
     rows, broken = measure([name for name in BENCHMARKS if not asked.only or name in asked.only])

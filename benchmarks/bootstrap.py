@@ -68,9 +68,12 @@ def _loop(n: Any, d: Any, loss: Any, start: Any, *, gradient: bool) -> float:
                 return value
             pull = -np.clip(r, -DELTA, DELTA) / total
             slope = [
-                (pull * parts[0]).sum(), (pull * parts[1]).sum(), (pull * parts[2]).sum(),
-                -(pull * parts[0] * x).sum(), -(pull * parts[1] * y).sum(),
-            ]  # fmt: skip
+                (pull * parts[0]).sum(),
+                (pull * parts[1]).sum(),
+                (pull * parts[2]).sum(),
+                -(pull * parts[0] * x).sum(),
+                -(pull * parts[1] * y).sum(),
+            ]
             return value, np.array(slope)
 
         began = time.perf_counter()

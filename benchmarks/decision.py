@@ -29,10 +29,7 @@ def run(rounds: int = ROUNDS) -> list[dict[str, Any]]:
     """Return a row for the values alone, and for all that an answer takes from the decision."""
     law = load_catalogue(environ={}).get("pretrain-surface")
     draw = random.Random(0)
-    asked = [
-        {"n_params": 10 ** draw.uniform(8, 11), "tokens": 10 ** draw.uniform(10, 13)}
-        for _ in range(QUESTIONS)
-    ]
+    asked = [{"n_params": 10 ** draw.uniform(8, 11), "tokens": 10 ** draw.uniform(10, 13)} for _ in range(QUESTIONS)]
     what = f"decision at {scenarios(law).size} draws"
     alone = _fastest(lambda known: _values(law, known), asked, rounds)
     whole = _fastest(lambda known: decide(law, known), asked, rounds)
@@ -52,9 +49,7 @@ def _values(law: Law, known: dict[str, float]) -> Any:
     return Alone(Ridges(form, inputs, {})).least(start[0].tolist(), [-x for x in wide], wide)
 
 
-def _fastest(
-    work: Callable[[dict[str, float]], Any], asked: Sequence[dict[str, float]], rounds: int
-) -> float:
+def _fastest(work: Callable[[dict[str, float]], Any], asked: Sequence[dict[str, float]], rounds: int) -> float:
     """Return the mean over questions of the fastest of many turns of each, as others use the machine too."""
     fastest = [float("inf")] * len(asked)
     for _ in range(rounds + 1):

@@ -38,7 +38,7 @@ def run() -> list[dict[str, Any]]:
         row("GPU never fitted, three probes: median", float(np.median(error)), most=10),
         row("GPU never fitted, three probes: 90th percentile", float(np.quantile(error, 0.9)), most=25),
         row("largest batch without a limit, from smaller ones: median", float(np.median(largest)), most=4.5),
-    ]  # fmt: skip
+    ]
 
 
 def _fitted(law: Any, rows: Any, folder: Path) -> Any:

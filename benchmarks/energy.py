@@ -75,13 +75,19 @@ def left_out(law: Any, rows: Any, catalogue: Any, quantity: str) -> list[dict[st
             normal = fit_normal(density, weights, start=whole.mode, rounds=1)
             flat = normal.draws(standard_normals(density.size, 256).T)
             fitted = Fitted(
-                law=law, runs=runs, kept=runs.filter(pl.Series(families != family)), density=density, normal=normal,
-                flat=flat, draws=density.constrain(flat), diagnostics=Diagnostics(), sampler="", seconds=0.0,
-            )  # fmt: skip
+                law=law,
+                runs=runs,
+                kept=runs.filter(pl.Series(families != family)),
+                density=density,
+                normal=normal,
+                flat=flat,
+                draws=density.constrain(flat),
+                diagnostics=Diagnostics(),
+                sampler="",
+                seconds=0.0,
+            )
             with tempfile.TemporaryDirectory() as folder:
-                written = write_folder(
-                    Path(folder) / "law", fitted, Verdict(), data=FILE, sha256="", accept=True
-                )
+                written = write_folder(Path(folder) / "law", fitted, Verdict(), data=FILE, sha256="", accept=True)
                 here = (item for item in told if item["family"] == family)
                 answers += [_foretold(written, item, quantity) for item in here]
     return answers
@@ -115,16 +121,12 @@ def report(
         error = np.abs(truth - np.log([item[word] for item in found]))
         lines += _factors(f"{what}, {label}", error, limits)
         inside = float(np.mean([item[f"{word}_inside"] for item in found]))
-        lines.append(
-            row(f"{what}, {label}: share in 90 percent intervals", inside, "1", least=0.85)
-        )
+        lines.append(row(f"{what}, {label}: share in 90 percent intervals", inside, "1", least=0.85))
     lines += _factors(f"{what}, 0.4 of the peak", np.abs(truth - naive))
     return lines + _factors(f"{what}, one constant fitted", np.abs(truth - naive - shift))
 
 
-def _factors(
-    label: str, error: Any, limits: tuple[float, float] | None = None
-) -> list[dict[str, Any]]:
+def _factors(label: str, error: Any, limits: tuple[float, float] | None = None) -> list[dict[str, Any]]:
     median, late = math.exp(np.median(error)), math.exp(np.quantile(error, 0.9))
     most = limits or (None, None)
     return [
@@ -140,4 +142,4 @@ def _naive(item: Mapping[str, Any], quantity: str) -> float:
     if quantity == "accelerator_hours":
         return hours
     scope = item["energy_scope"] or ""
-    return hours + math.log(3600 * item["board_power_w"]) + (math.log(item["pue"]) if "pue" in scope else 0.0)  # fmt: skip
+    return hours + math.log(3600 * item["board_power_w"]) + (math.log(item["pue"]) if "pue" in scope else 0.0)

@@ -41,7 +41,7 @@ def run() -> list[dict[str, Any]]:
     catalogue = load_catalogue()
     found = sweeps(folder, catalogue)
     prior = learn([sweep for sweep in found if sweep.team != "step-law"])
-    rows = [*three_cells(found, catalogue), *recipes_of(prior), *twelve_runs(folder, catalogue, prior)]  # fmt: skip
+    rows = [*three_cells(found, catalogue), *recipes_of(prior), *twelve_runs(folder, catalogue, prior)]
     return [{**one, "ok": one["limit"] is None or one["ok"]} for one in rows]
 
 
@@ -61,9 +61,10 @@ def three_cells(found: Sequence[Any], catalogue: Any) -> list[dict[str, Any]]:
             "the pooled law": lambda seen, n, d, mean=prior.mean: (features(n, d) @ mean, nothing),
             "Step Law": lambda seen, n, d: (features(n, d) @ law, nothing),
             "the cheapest cell's setting": lambda seen, n, d: (
-                np.log([seen[0].peak_lr, seen[0].batch_tokens or 1.0]), nothing,
+                np.log([seen[0].peak_lr, seen[0].batch_tokens or 1.0]),
+                nothing,
             ),
-        }  # fmt: skip
+        }
         scores = {rival: score(lists, tell, batch=batch) for rival, tell in rivals.items()}
         quantities = ("peak_lr", "batch_tokens") if batch else ("peak_lr",)
         for i, quantity in enumerate(quantities):
@@ -73,7 +74,7 @@ def three_cells(found: Sequence[Any], catalogue: Any) -> list[dict[str, Any]]:
                 row(f"{what}, median factor", told.factors()[i], "1", most=most),
                 row(f"{what}, share inside 90 percent", told.coverage()[i], "1", least=LEAST_COVERAGE),
                 *(row(f"{what}, median factor of {rival}", s.factors()[i], "1") for rival, s in scores.items()),
-            ]  # fmt: skip
+            ]
     return rows
 
 
@@ -101,7 +102,7 @@ def recipes_of(prior: Any) -> list[dict[str, Any]]:
         told += [
             row(f"{what}, median factor at most {most:g}", within, "1"),
             row(f"{what}, inside 90 percent at least {LEAST_COVERAGE:g}", covered, "1"),
-        ]  # fmt: skip
+        ]
     return told
 
 
@@ -141,7 +142,7 @@ def twelve_runs(folder: Path, catalogue: Any, prior: Any) -> list[dict[str, Any]
     from hplaw_experiments.recipe import features, linear
 
     shape = catalogue.get(SHAPE)
-    frame = read_runs(folder / "steplaw_runs.csv", law=shape, maps={"loss": "smooth_loss"}, where="family = 'dense'")  # fmt: skip
+    frame = read_runs(folder / "steplaw_runs.csv", law=shape, maps={"loss": "smooth_loss"}, where="family = 'dense'")
     law = linear(catalogue.get("step-law-2025"), catalogue)
     assert law is not None
     means: dict[str, list[float]] = {}
@@ -159,16 +160,15 @@ def twelve_runs(folder: Path, catalogue: Any, prior: Any) -> list[dict[str, Any]
             with tempfile.TemporaryDirectory() as to:
                 own = write_surface(
                     some.select(NEEDED), Path(to), prior=prior, recipe=prior.recipe, shape=shape, data="", sha256=""
-                )  # fmt: skip
+                )
                 known = [{k: c.known[k] for k in ("n_params", "tokens")} for c in cells]
                 found = [answer(own, one) for one in known]
             regret = [
-                c.regret(a.values["peak_lr"], a.values["batch_tokens"])
-                for a, c in zip(found, cells, strict=True)
+                c.regret(a.values["peak_lr"], a.values["batch_tokens"]) for a, c in zip(found, cells, strict=True)
             ]
             means.setdefault(name, []).append(float(np.mean(regret)))
     what = f"mean regret, largest dense cells under {len(WARPS)} hidden warps"
     return [
         *(row(f"{what}, {RUNS} runs as {name}", float(np.mean(v)), most=MOST_REGRET) for name, v in means.items()),
         *(row(f"{what}, {name}", float(np.mean(v))) for name, v in rivals.items()),
-    ]  # fmt: skip
+    ]

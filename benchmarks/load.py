@@ -58,10 +58,7 @@ async def load(host, port, requests, connections):
     left = iter(requests)
     waits = [loop.create_future() for _ in range(connections)]
     start = time.perf_counter()
-    lines = [
-        await loop.create_connection(lambda done=done: Line(left, done, seconds), host, port)
-        for done in waits
-    ]
+    lines = [await loop.create_connection(lambda done=done: Line(left, done, seconds), host, port) for done in waits]
     await asyncio.gather(*waits)
     total = time.perf_counter() - start
     for transport, _ in lines:

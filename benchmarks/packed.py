@@ -58,7 +58,7 @@ def run(widths: Sequence[int] = WIDTHS) -> list[dict[str, Any]]:
         rows += [row(f"{side}, width {width}", value, "trials/s") for side, value in best.items()]
         if "torch" in best:
             ratio = best["packed"] / best["torch"]
-            rows.append(row(f"packed over torch, width {width}", ratio, "1", least=LEAST if width <= UP_TO else None))  # fmt: skip
+            rows.append(row(f"packed over torch, width {width}", ratio, "1", least=LEAST if width <= UP_TO else None))
     return rows
 
 
@@ -66,11 +66,17 @@ def pack(width: int) -> list[Trial]:
     """Return the trials of one width."""
     return [
         Trial(
-            width=width, optimizer="adam", peak_lr=2.0 ** -(3 + i / 2), tokens=STEPS * BATCH, batch_tokens=BATCH,
-            schedule="constant", warmup_fraction=0.0, seed=i,
+            width=width,
+            optimizer="adam",
+            peak_lr=2.0 ** -(3 + i / 2),
+            tokens=STEPS * BATCH,
+            batch_tokens=BATCH,
+            schedule="constant",
+            warmup_fraction=0.0,
+            seed=i,
         )
         for i in range(RATES)
-    ]  # fmt: skip
+    ]
 
 
 def forget() -> None:
@@ -128,7 +134,7 @@ def torch_loop(trials: Sequence[Trial], *, threads: int, steps: int = STEPS) -> 
         for a, b in sizes:
             layers += [torch.nn.Linear(a, b, bias=False), torch.nn.ReLU()]
         model = torch.nn.Sequential(*layers[:-1])
-        optimizer = torch.optim.Adam(model.parameters(), lr=trial.peak_lr, betas=(trial.beta1, trial.beta2))  # fmt: skip
+        optimizer = torch.optim.Adam(model.parameters(), lr=trial.peak_lr, betas=(trial.beta1, trial.beta2))
         for _ in range(steps):
             at = torch.randint(len(x), (BATCH,))
             loss = torch.nn.functional.cross_entropy(model(x[at]), y[at])

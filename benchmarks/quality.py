@@ -30,10 +30,7 @@ NOISY = 16
 """How often cells are measured anew, to tell what the noise of their runs does to a score."""
 _CAP, _STEPS = 0.25, (math.log(2) / 2, 0.75 * math.log(2))
 
-FAMILIES = {
-    "dense": ("pretrain-surface", {}),
-    "moe": ("pretrain-surface-moe", {"n_active_params": "n_active"}),
-}
+FAMILIES = {"dense": ("pretrain-surface", {}), "moe": ("pretrain-surface-moe", {"n_active_params": "n_active"})}
 """Families of models: the law of each, and names of its columns beside that of the loss."""
 
 
@@ -80,9 +77,12 @@ def split(frame: Any, largest: int = LARGEST) -> tuple[Any, list[Cell]]:
     import polars as pl
 
     names = ["n_params", "n_active_params", "tokens"]
-    cells = frame.select(names).unique(maintain_order=True).with_columns(
-        (pl.col("n_active_params") * pl.col("tokens")).alias("compute")
-    ).sort("compute")  # fmt: skip
+    cells = (
+        frame.select(names)
+        .unique(maintain_order=True)
+        .with_columns((pl.col("n_active_params") * pl.col("tokens")).alias("compute"))
+        .sort("compute")
+    )
     rest = frame.join(cells.head(len(cells) - largest), on=names, how="semi", maintain_order="left")
     left: list[Cell] = []
     for known in cells.tail(largest).select(names).rows(named=True):
@@ -104,9 +104,7 @@ def warped(frame: Any, warp: Sequence[float]) -> Any:
     )
 
 
-def recommend(
-    law: Any, frame: Any, cells: Sequence[Cell], *, judge: bool = False, method: Any = "map"
-) -> list[Any]:
+def recommend(law: Any, frame: Any, cells: Sequence[Cell], *, judge: bool = False, method: Any = "map") -> list[Any]:
     """Return what the law says for the cells after a fit to the runs: a quick one, or as `hplaw fit` samples."""
     from hplaw.answer import answer
     from hplaw.fit.fitting import fit_law
@@ -178,9 +176,7 @@ def one_by_one(law: Any, frame: Any) -> tuple[list[float], list[float]]:
     return ours, theirs
 
 
-def paired(
-    ours: Sequence[float], theirs: Sequence[float], *, size: int = 10_000
-) -> tuple[float, float, float]:
+def paired(ours: Sequence[float], theirs: Sequence[float], *, size: int = 10_000) -> tuple[float, float, float]:
     """Return the mean difference and its 90 percent interval by a bootstrap over cells."""
     difference = np.subtract(ours, theirs)
     draws = np.random.default_rng(0).integers(len(difference), size=(size, len(difference)))
@@ -198,7 +194,7 @@ def run(law: Any = None, note: Callable[[str], None] = lambda text: None) -> lis
     rows: list[dict[str, Any]] = []
     for family, (name, columns) in FAMILIES.items():
         one = load_catalogue().get(name) if law is None or family != "dense" else law
-        runs = read_runs(path, law=one, maps={"loss": "smooth_loss", **columns}, where=f"family = '{family}'")  # fmt: skip
+        runs = read_runs(path, law=one, maps={"loss": "smooth_loss", **columns}, where=f"family = '{family}'")
         ours, theirs = one_by_one(one, runs)
         note(f"{family} one by one, ours {np.round(ours, 3)} step law {np.round(theirs, 3)}")
         rows += _beside(ours, theirs, f"each {family} cell left out in turn")
@@ -236,9 +232,7 @@ def _dense(law: Any, frame: Any, note: Callable[[str], None]) -> list[dict[str, 
     return rows
 
 
-def _intervals(
-    found: Sequence[Any], cells: Sequence[Cell], ours: Sequence[float]
-) -> list[dict[str, Any]]:
+def _intervals(found: Sequence[Any], cells: Sequence[Cell], ours: Sequence[float]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for i, name in enumerate(("peak_lr", "batch_tokens")):
         inside = [
@@ -269,9 +263,7 @@ def _warps(law: Any, frame: Any, plain: float, note: Callable[[str], None]) -> l
     return rows
 
 
-def _subsets(
-    law: Any, rest: Any, cells: Sequence[Cell], note: Callable[[str], None]
-) -> list[dict[str, Any]]:
+def _subsets(law: Any, rest: Any, cells: Sequence[Cell], note: Callable[[str], None]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for size, (most_mean, most_worst) in SUBSETS.items():
         means: list[float] = []
@@ -281,9 +273,7 @@ def _subsets(
             found = recommend(law, some, cells, method="nuts")
             means.append(float(np.mean(regrets(found, cells))))
         note(f"{size} runs {np.round(means, 3)}")
-        rows.append(
-            row(f"mean regret from {size} random runs", float(np.mean(means)), most=most_mean)
-        )
+        rows.append(row(f"mean regret from {size} random runs", float(np.mean(means)), most=most_mean))
         worst = None if math.isinf(most_worst) else most_worst
         rows.append(row(f"worst of {DRAWS} draws of {size} runs", max(means), most=worst))
     return rows

@@ -8,12 +8,7 @@ from typing import Any
 
 
 def row(
-    name: str,
-    value: float,
-    unit: str = "%",
-    *,
-    most: float | None = None,
-    least: float | None = None,
+    name: str, value: float, unit: str = "%", *, most: float | None = None, least: float | None = None
 ) -> dict[str, Any]:
     """Return one line of a benchmark; what has no limit cannot miss it."""
     limit = f"<= {most:g}" if most is not None else f">= {least:g}" if least is not None else None

@@ -49,9 +49,7 @@ def running(*words: str, **environ: str) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         with log.open("wb") as out:
-            process = subprocess.Popen(
-                [sys.executable, "-m", *words], stdout=out, stderr=out, env=os.environ | environ
-            )
+            process = subprocess.Popen([sys.executable, "-m", *words], stdout=out, stderr=out, env=os.environ | environ)
         try:
             yield _address(process, log)
         finally:
@@ -68,9 +66,7 @@ def _address(process: subprocess.Popen[bytes], log: Path) -> str:
     raise RuntimeError(log.read_text())
 
 
-def load(
-    url: str, path: str, bodies: Sequence[bytes], connections: int = CONNECTIONS
-) -> dict[str, float]:
+def load(url: str, path: str, bodies: Sequence[bytes], connections: int = CONNECTIONS) -> dict[str, float]:
     """Send all bodies from a process of its own; return rate, seconds, p50 and p99."""
     place = urlsplit(url)
     with tempfile.NamedTemporaryFile(suffix=".jsonl") as file:
@@ -110,18 +106,10 @@ def run(rounds: int = ROUNDS) -> list[dict[str, Any]]:
         full = len(post(service + ASK, questions(1, seed=0)[0]))
         with running("benchmarks.echo", str(lean), str(full)) as echo:
             rows = [
-                *_compared(
-                    "lean", service, echo, lean, rounds,
-                    lambda turn: questions(2000, want=LEAN, seed=turn),
-                ),
-                *_compared(
-                    "full", service, echo, full, rounds, lambda turn: questions(1000, seed=100 + turn)
-                ),
-                *_compared(
-                    "repeated", service, echo, lean, rounds,
-                    lambda _: questions(1, want=LEAN, seed=1) * 4000,
-                ),
-            ]  # fmt: skip
+                *_compared("lean", service, echo, lean, rounds, lambda turn: questions(2000, want=LEAN, seed=turn)),
+                *_compared("full", service, echo, full, rounds, lambda turn: questions(1000, seed=100 + turn)),
+                *_compared("repeated", service, echo, lean, rounds, lambda _: questions(1, want=LEAN, seed=1) * 4000),
+            ]
         return rows + _batch(service)
 
 
@@ -145,7 +133,7 @@ def _compared(
         row(f"{name}: rate of echo", echoed, "requests/s"),
         row(f"{name}: p99", late * 1e3, "ms"),
         row(f"{name}: reply", size, "bytes"),
-    ]  # fmt: skip
+    ]
     return rows
 
 

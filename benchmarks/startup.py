@@ -45,9 +45,7 @@ def run(rounds: int = ROUNDS) -> list[dict[str, Any]]:
         for turn in range(rounds + 1):
             for name, words in COMMANDS.items():
                 begun = time.perf_counter()
-                subprocess.run(
-                    [sys.executable, *words], check=True, stdout=subprocess.DEVNULL, env=environ
-                )
+                subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL, env=environ)
                 if turn:  # the first round fills the caches of files and of byte code
                     seconds[name].append(time.perf_counter() - begun)
     median = {name: statistics.median(taken) for name, taken in seconds.items()}
@@ -55,7 +53,7 @@ def run(rounds: int = ROUNDS) -> list[dict[str, Any]]:
         row("cold hplaw recommend over import numpy", median["recommend"] / median["numpy"], "1", most=MOST_RECOMMEND),
         row("import hplaw over bare Python", median["hplaw"] - median["bare"], "s", most=MOST_IMPORT_S),
         *(row(f"python {' '.join(words)}", median[name], "s") for name, words in COMMANDS.items()),
-    ]  # fmt: skip
+    ]
 
 
 if __name__ == "__main__":

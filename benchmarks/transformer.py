@@ -77,10 +77,17 @@ def transformer(size: str, *, sequences: int, precision: Precision) -> Trial:
     """Return a trial of one of `SHAPES`."""
     width, layers = SHAPES[size]
     return Trial(
-        family="transformer", width=width, n_layers=layers, seq_len=SEQ_LEN, data="language",
-        data_options={"vocab_size": VOCAB_SIZE}, tokens=1e6, batch_tokens=sequences * SEQ_LEN, peak_lr=1e-3,
+        family="transformer",
+        width=width,
+        n_layers=layers,
+        seq_len=SEQ_LEN,
+        data="language",
+        data_options={"vocab_size": VOCAB_SIZE},
+        tokens=1e6,
+        batch_tokens=sequences * SEQ_LEN,
+        peak_lr=1e-3,
         precision=precision,
-    )  # fmt: skip
+    )
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ POWER_W = 100.0
 
 def tables(device: Law) -> dict[str, dict[str, Any]]:
     """Return time and energy under a limit over those without one, at the places where the law bends."""
-    found: dict[str, dict[str, Any]] = {"cap_energy": {"x": [], "y": []}, "cap_time": {"x": [], "y": []}}  # fmt: skip
+    found: dict[str, dict[str, Any]] = {"cap_energy": {"x": [], "y": []}, "cap_time": {"x": [], "y": []}}
     for x in [LOWEST, *device.spec.tables["at"]["values"]]:
         slowdown, share = _under(device, x)
         for name, y in (("cap_energy", slowdown * share), ("cap_time", slowdown)):
@@ -40,9 +40,12 @@ def tables(device: Law) -> dict[str, dict[str, Any]]:
 def _under(device: Law, x: float) -> tuple[float, float]:
     """Return how many times longer a sample takes under a limit, and the power it then draws over that without."""
     known = dict.fromkeys(device.inputs, 1.0) | {
-        "probe_large_samples": 2.0, "probe_large_j": POWER_W, "probe_capped_w": x * POWER_W,
-        "power_limit_w": 1e5, "probe_power_limit_w": 1e5,
-    }  # fmt: skip
+        "probe_large_samples": 2.0,
+        "probe_large_j": POWER_W,
+        "probe_capped_w": x * POWER_W,
+        "power_limit_w": 1e5,
+        "probe_power_limit_w": 1e5,
+    }
     said = answer(device, known).values
     return said["limit_slowdown"], said["limit_power_share"]
 
@@ -55,13 +58,9 @@ def main(words: Sequence[str]) -> int:
     if fresh == dict(energy.spec.tables):
         return 0
     if "--check" in words:
-        sys.exit(
-            "the tables of a limit in training-energy are not device-energy's: python docs/limits.py"
-        )
+        sys.exit("the tables of a limit in training-energy are not device-energy's: python docs/limits.py")
     assert energy.path is not None
-    energy.path.write_text(
-        write_law(msgspec.structs.replace(energy.spec, tables=fresh)), encoding="utf-8"
-    )
+    energy.path.write_text(write_law(msgspec.structs.replace(energy.spec, tables=fresh)), encoding="utf-8")
     return 0
 
 

@@ -78,14 +78,7 @@ def line(catalogue: Catalogue, law: str) -> list[dict[str, Any]]:
             continue  # the law is silent here, and another one spoke
         inside = not any(w.code == "outside-domain" and w.law == rate.law for w in found.warnings)
         rows.append(
-            {
-                "law": law,
-                "n_params": size,
-                "peak_lr": rate.value,
-                "low": rate.low,
-                "high": rate.high,
-                "inside": inside,
-            }
+            {"law": law, "n_params": size, "peak_lr": rate.value, "low": rate.low, "high": rate.high, "inside": inside}
         )
     return rows
 
@@ -125,13 +118,9 @@ def chart(catalogue: Catalogue) -> alt.LayerChart:
     laws.sort(key=lambda law: list(NAMES).index(law) if law in NAMES else len(NAMES))
     lines = {law: line(catalogue, law) for law in laws}
     colour = alt.Color("law:N", legend=None).scale(domain=laws, range=list(COLOURS))
-    x = alt.X("n_params:Q", title="parameters without embedding").scale(
-        type="log", domain=SIZES, nice=False
-    )
+    x = alt.X("n_params:Q", title="parameters without embedding").scale(type="log", domain=SIZES, nice=False)
     x = x.axis(values=[10.0**k for k in range(7, 12)], labelExpr=_SIZE_LABEL)
-    y = alt.Y("peak_lr:Q", title="peak learning rate (AdamW or Adam)").scale(
-        type="log", domain=RATES, nice=False
-    )
+    y = alt.Y("peak_lr:Q", title="peak learning rate (AdamW or Adam)").scale(type="log", domain=RATES, nice=False)
     y = y.axis(values=[3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2], labelExpr="format(datum.value, '.0e')")
     rows = [row for law in laws for row in stretches(lines[law]) if _visible(row["peak_lr"])]
     bands = [row for row in rows if row["law"] == FITTED and row["low"] is not None]
@@ -141,25 +130,32 @@ def chart(catalogue: Catalogue) -> alt.LayerChart:
     texts = [
         {"law": law, "n_params": ends[law]["n_params"], "peak_lr": heights[law], "text": NAMES.get(law, law)}
         for law in laws
-    ]  # fmt: skip
+    ]
     detail = alt.Detail("stretch:Q")
     band = (
         alt.Chart(alt.Data(values=bands))
         .mark_area(strokeWidth=0, clip=True)
         .encode(
-            x, y=alt.Y("low:Q"), y2="high:Q", color=colour, detail=detail,
+            x,
+            y=alt.Y("low:Q"),
+            y2="high:Q",
+            color=colour,
+            detail=detail,
             opacity=alt.condition("datum.inside", alt.value(0.28), alt.value(0.10)),
         )
-    )  # fmt: skip
+    )
     strokes = (
         alt.Chart(alt.Data(values=rows))
         .mark_line(clip=True, strokeCap="round")
         .encode(
-            x, y, color=colour, detail=detail,
+            x,
+            y,
+            color=colour,
+            detail=detail,
             opacity=alt.condition("datum.inside", alt.value(1.0), alt.value(0.38)),
             strokeWidth=alt.condition("datum.inside", alt.value(3.2), alt.value(1.4)),
         )
-    )  # fmt: skip
+    )
     labels = (
         alt.Chart(alt.Data(values=texts))
         .mark_text(align="left", dx=7, fontSize=13, fontWeight=600)
@@ -169,25 +165,41 @@ def chart(catalogue: Catalogue) -> alt.LayerChart:
         "Peak learning rate by published rules, and by the law fitted here",
         subtitle=f"{RATIO:.0f} training tokens per parameter. Solid: inside the range a rule was seen in. "
         "Faint: outside. Band: where the fitted law's best rate lies nine times in ten.",
-        anchor="start", color=INK, subtitleColor=INK, fontSize=16, subtitleFontSize=12.5,
-        subtitlePadding=6, offset=14,
-    )  # fmt: skip
+        anchor="start",
+        color=INK,
+        subtitleColor=INK,
+        fontSize=16,
+        subtitleFontSize=12.5,
+        subtitlePadding=6,
+        offset=14,
+    )
     return (
         alt.layer(band, strokes, labels)
-        .properties(width=660, height=400, title=title, background="white",
-                    padding={"left": 14, "right": 14, "top": 14, "bottom": 12})
+        .properties(
+            width=660,
+            height=400,
+            title=title,
+            background="white",
+            padding={"left": 14, "right": 14, "top": 14, "bottom": 12},
+        )
         .configure(font="Helvetica, Arial, sans-serif", autosize=alt.AutoSizeParams(type="pad"))
         .configure_view(stroke=None)
         .configure_axis(
-            gridColor=GREY, domainColor=INK, tickColor=INK, labelColor=INK, titleColor=INK,
-            labelFlush=False, labelFontSize=12, titleFontSize=13, titleFontWeight="normal", titlePadding=10,
+            gridColor=GREY,
+            domainColor=INK,
+            tickColor=INK,
+            labelColor=INK,
+            titleColor=INK,
+            labelFlush=False,
+            labelFontSize=12,
+            titleFontSize=13,
+            titleFontWeight="normal",
+            titlePadding=10,
         )
-    )  # fmt: skip
+    )
 
 
-_SIZE_LABEL = (
-    "datum.value >= 1e9 ? format(datum.value / 1e9, '') + 'B' : format(datum.value / 1e6, '') + 'M'"
-)
+_SIZE_LABEL = "datum.value >= 1e9 ? format(datum.value / 1e9, '') + 'B' : format(datum.value / 1e6, '') + 'M'"
 
 
 def _visible(rate: float) -> bool:

@@ -9,16 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 
 if TYPE_CHECKING:
-    from hplaw.ask import (
-        classify,
-        device_energy,
-        evaluate,
-        local,
-        parametrize,
-        recommend,
-        schedule,
-        transfer,
-    )
+    from hplaw.ask import classify, device_energy, evaluate, local, parametrize, recommend, schedule, transfer
     from hplaw.catalogue import Catalogue, load_catalogue
     from hplaw.client import AsyncClient, Client, LocalClient
     from hplaw.errors import ClientError, DataError, HplawError, LawError, LawNotFound, QueryError

@@ -46,22 +46,11 @@ def classify(request: AbcRequest) -> AbcReply:
     """
     a, b, c = (_by_role(name, getattr(request, name)) for name in ("a", "b", "c"))
     law = theory_law(f"abc-classification{'-adam' if request.optimizer == 'adam' else ''}")
-    given = {
-        "abc_a": a,
-        "abc_b": b,
-        "abc_c": c,
-        "hidden_to_hidden_layers": request.hidden_layers,
-    }
+    given = {"abc_a": a, "abc_b": b, "abc_c": c, "hidden_to_hidden_layers": request.hidden_layers}
     found = _work_out(law, given, "abc_regime", "abc_r")
     regime = found["abc_regime"]
     rates = {role: str(value) for role, value in largest_rates(request).items()}
-    return AbcReply(
-        regime=regime,
-        r=str(found["abc_r"]),
-        say=_WORDS[regime],
-        largest_rates=rates,
-        law=law.address,
-    )
+    return AbcReply(regime=regime, r=str(found["abc_r"]), say=_WORDS[regime], largest_rates=rates, law=law.address)
 
 
 def largest_rates(request: AbcRequest) -> Mapping[str, Fraction]:
@@ -76,7 +65,9 @@ def largest_rates(request: AbcRequest) -> Mapping[str, Fraction]:
         given["alignment"] = request.alignment
         return _largest(theory_law("adam-lr-exponents"), given)
     if request.alignment != 1.0:
-        message = f"alignment={request.alignment:g} has a rule for Adam only; leave it out, or give an optimizer such as adam"
+        message = (
+            f"alignment={request.alignment:g} has a rule for Adam only; leave it out, or give an optimizer such as adam"
+        )
         raise QueryError(message, field="alignment", conflict=True)
     given |= {"abc_b": _by_role("b", request.b), "abc_c": _by_role("c", request.c)}
     return _largest(theory_law("abc-classification"), given)
@@ -100,9 +91,7 @@ def _by_role(name: str, value: Mapping[str, Any] | float | str) -> dict[str, Any
         return dict.fromkeys(ROLES, value)
     for role in value:
         if role not in ROLES:
-            message = (
-                f"{name}.{role[:80]} is no role{nearest(role[:80], ROLES)}; give {', '.join(ROLES)}"
-            )
+            message = f"{name}.{role[:80]} is no role{nearest(role[:80], ROLES)}; give {', '.join(ROLES)}"
             raise QueryError(message, field=name)
     missing = [role for role in ROLES if role not in value]
     if missing:

@@ -34,12 +34,7 @@ class Affine:
     """
 
     def __init__(
-        self,
-        namespace: Namespace,
-        names: Collection[str],
-        *,
-        logs: Collection[str] = (),
-        settled: Collection[str] = (),
+        self, namespace: Namespace, names: Collection[str], *, logs: Collection[str] = (), settled: Collection[str] = ()
     ) -> None:
         self.namespace, self.plain, self.logs = namespace, names, logs
         self.moving = frozenset(names).union(logs)
@@ -58,9 +53,7 @@ class Affine:
             case Binary(operator="+" | "-", left=left, right=right):
                 return self.holds(left) and self.holds(right)
             case Binary(operator="*", left=left, right=right):
-                return (self._factor(left) and self.holds(right)) or (
-                    self._factor(right) and self.holds(left)
-                )
+                return (self._factor(left) and self.holds(right)) or (self._factor(right) and self.holds(left))
             case Binary(operator="/", left=left, right=right):
                 return self._factor(right) and self.holds(left)
             case Call(function="log", arguments=(x,)):
@@ -79,9 +72,7 @@ class Affine:
             case Binary(operator="*" | "/", left=left, right=right):
                 return self.in_log(left) and self.in_log(right)
             case Binary(operator="**", left=base, right=power):
-                return (self._factor(power) and self.in_log(base)) or (
-                    self._factor(base) and self.holds(power)
-                )
+                return (self._factor(power) and self.in_log(base)) or (self._factor(base) and self.holds(power))
             case Call(function="exp", arguments=(x,)):
                 return self.holds(x)
             case Call(function="sqrt", arguments=(x,)):
@@ -110,9 +101,7 @@ def free_of(node: Node, namespace: Namespace, names: Collection[str]) -> bool:
     return True
 
 
-def monomial(
-    law: Law, output: str, moved: Mapping[str, float] | None = None
-) -> dict[str, float] | None:
+def monomial(law: Law, output: str, moved: Mapping[str, float] | None = None) -> dict[str, float] | None:
     """Return the exponents of an output, or of a best value in closed form, by input where it is a constant times powers
     of inputs, or None for any other.
 
@@ -127,11 +116,7 @@ def monomial(
     formula, over = law.optimum.get(output), None
     if formula is None:
         formula, over = law.outputs[output]
-    if (
-        over is not None
-        or law.exact
-        or any(isinstance(item.missing, str) for item in law.inputs.values())
-    ):
+    if over is not None or law.exact or any(isinstance(item.missing, str) for item in law.inputs.values()):
         return None
     return _Powers(law, moved or {}).of(formula.tree)
 
@@ -200,9 +185,7 @@ class _Powers:
                 return None
 
 
-def _add(
-    a: dict[str, float] | None, b: dict[str, float] | None, times: float
-) -> dict[str, float] | None:
+def _add(a: dict[str, float] | None, b: dict[str, float] | None, times: float) -> dict[str, float] | None:
     """Return a + times b, exponent by exponent."""
     if a is None or b is None:
         return None

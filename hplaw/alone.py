@@ -158,7 +158,7 @@ def _clipped(x: list[float], low: list[float], high: list[float]) -> list[float]
 
 def _hold(
     x: list[float], low: list[float], high: list[float], gradient: list[float], curvature: list[list[float]]
-) -> None:  # fmt: skip
+) -> None:
     """Keep the quantities that press against a bound where they are."""
     for i, value in enumerate(x):
         if (value <= low[i] and gradient[i] > 0) or (value >= high[i] and gradient[i] < 0):
@@ -167,9 +167,7 @@ def _hold(
                 curvature[i][j] = curvature[j][i] = float(i == j)
 
 
-def _to_edge(
-    i: int, lacking: float, gradient: list[float], curvature: list[list[float]]
-) -> list[float]:
+def _to_edge(i: int, lacking: float, gradient: list[float], curvature: list[list[float]]) -> list[float]:
     """Return the step to where the excess is greater by `lacking` and its slope along all but quantity `i` is none.
 
     The bend of the excess along Newton's step is made up for by a second one.
@@ -177,9 +175,7 @@ def _to_edge(
     system, residual = curvature.copy(), [-value for value in gradient]
     system[i], residual[i] = gradient, lacking
     step = solve_alone(system, residual)
-    residual[i] -= (
-        sum(sum(map(mul, row, step)) * s for row, s in zip(curvature, step, strict=True)) / 2
-    )
+    residual[i] -= sum(sum(map(mul, row, step)) * s for row, s in zip(curvature, step, strict=True)) / 2
     return solve_alone(system, residual)
 
 

@@ -19,9 +19,7 @@ Bounds = Mapping[str, tuple[float | None, float | None]]
 
 NO_COVARIANCE = "the source states no covariance, so there is a value and no interval"
 """Why a published law's interval is null."""
-UNMOVED = (
-    "nothing that the law is unsure of moves it, or moves it within bounds, so there is no interval"
-)
+UNMOVED = "nothing that the law is unsure of moves it, or moves it within bounds, so there is no interval"
 """Why an interval is null where the law states uncertainty."""
 
 
@@ -57,9 +55,14 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def answer(
-    law: Law, known: Mapping[str, Any], *, want: Sequence[str] | None = None, bounds: Bounds | None = None,
-    catalogue: Any = None, intervals: bool = True,
-) -> Answer:  # fmt: skip
+    law: Law,
+    known: Mapping[str, Any],
+    *,
+    want: Sequence[str] | None = None,
+    bounds: Bounds | None = None,
+    catalogue: Any = None,
+    intervals: bool = True,
+) -> Answer:
     """Return what a law says at `known`, choosing what it is free to choose.
 
     **Arguments:**
@@ -83,11 +86,7 @@ def answer(
     values: dict[str, Any] = {}
     decision = None
     if free:
-        chosen = (
-            closed_form(law, known)
-            if not intervals and not bounds and len(free) == len(law.chosen)
-            else None
-        )
+        chosen = closed_form(law, known) if not intervals and not bounds and len(free) == len(law.chosen) else None
         if chosen is None:
             from hplaw.decide import decide
 
@@ -113,15 +112,20 @@ def answer(
     if intervals and values and uncertain(law):
         from hplaw.interval import intervals_of
 
-        spreads, transfers, medians = intervals_of(
-            here, known, [n for n in wanted if n in values], decision
-        )
+        spreads, transfers, medians = intervals_of(here, known, [n for n in wanted if n in values], decision)
         values.update(medians)
     return Answer(
-        law=law, status=here.status, say=here.say, values=values, failed=failed, spreads=spreads, transfers=transfers,
-        plateaus=decision.plateau if decision else {}, regret=decision.regret if decision else None,
+        law=law,
+        status=here.status,
+        say=here.say,
+        values=values,
+        failed=failed,
+        spreads=spreads,
+        transfers=transfers,
+        plateaus=decision.plateau if decision else {},
+        regret=decision.regret if decision else None,
         at={item.name: here.environment.get(item.name) for item in inputs(law) if item.name not in free},
-    )  # fmt: skip
+    )
 
 
 @ft.lru_cache(maxsize=1024)
@@ -166,18 +170,12 @@ def plain_outputs(
     else:
         known = read_given(law, given)
     found = answer(
-        law,
-        known,
-        want=list(want) or None,
-        catalogue=catalogue,
-        intervals=bool(law.arrays or law.spec.mixture),
+        law, known, want=list(want) or None, catalogue=catalogue, intervals=bool(law.arrays or law.spec.mixture)
     )
     for name in want:
         if name in found.failed and found.status not in SILENT:
             raise Undefined(found.failed[name])
-    return found.status, {
-        name: by_category(law, name, value) for name, value in found.values.items()
-    }
+    return found.status, {name: by_category(law, name, value) for name, value in found.values.items()}
 
 
 def by_category(law: Law, name: str, value: Any) -> Any:

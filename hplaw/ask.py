@@ -21,9 +21,7 @@ def _catalogue(folders: tuple[str, ...]) -> Catalogue:
     return load_catalogue(folders)
 
 
-def recommend(
-    query: Query | None = None, /, *, folders: Iterable[str | Path] = (), **fields: Any
-) -> Recommendation:
+def recommend(query: Query | None = None, /, *, folders: Iterable[str | Path] = (), **fields: Any) -> Recommendation:
     """Return what to set and what to expect for a run.
 
     **Arguments:**
@@ -43,9 +41,7 @@ def recommend(
     return answer(decode(query_body(query, fields), Query), _catalogue(tuple(map(str, folders))))
 
 
-def evaluate(
-    address: str, given: Mapping[str, Any], *, folders: Iterable[str | Path] = ()
-) -> Evaluation:
+def evaluate(address: str, given: Mapping[str, Any], *, folders: Iterable[str | Path] = ()) -> Evaluation:
     """Return what one law says at one point.
 
     **Arguments:**
@@ -102,9 +98,7 @@ def classify(**fields: Any) -> AbcReply:
     return work_out(decode(to_json(fields), AbcRequest))
 
 
-def schedule(
-    schedule: str, /, *, folders: Iterable[str | Path] = (), **fields: Any
-) -> ScheduleCurve:
+def schedule(schedule: str, /, *, folders: Iterable[str | Path] = (), **fields: Any) -> ScheduleCurve:
     """Return a schedule's curve and the area under it.
 
     **Arguments:** a schedule's name or a law's id, and the fields of a `ScheduleRequest`: `total_steps`, `peak_lr`,
@@ -162,9 +156,7 @@ def device_energy(*, folders: Iterable[str | Path] = (), **fields: Any) -> Devic
     from hplaw.device_choice import device_energy as work_out
     from hplaw.device_messages import DeviceEnergyRequest
 
-    return work_out(
-        decode(to_json(fields), DeviceEnergyRequest), _catalogue(tuple(map(str, folders)))
-    )
+    return work_out(decode(to_json(fields), DeviceEnergyRequest), _catalogue(tuple(map(str, folders))))
 
 
 def local(laws: Iterable[str | Path] = ()) -> LocalClient:

@@ -88,19 +88,20 @@ def _single(query: Query, catalogue: Catalogue) -> BriefRecommendation:
         return BriefRecommendation(answers={}, error=str(error))
     answers = {
         name: BriefEstimate(
-            value=e.value, low=e.low, high=e.high, transfer_low=e.transfer_low, transfer_high=e.transfer_high, law=e.law,
+            value=e.value,
+            low=e.low,
+            high=e.high,
+            transfer_low=e.transfer_low,
+            transfer_high=e.transfer_high,
+            law=e.law,
             reason=e.reason if e.value is None else None,
         )
         for name, e in whole.answers.items()
-    }  # fmt: skip
-    return BriefRecommendation(
-        answers=answers, warnings=list(dict.fromkeys(w.code for w in whole.warnings))
-    )
+    }
+    return BriefRecommendation(answers=answers, warnings=list(dict.fromkeys(w.code for w in whole.warnings)))
 
 
-def _columns(
-    rows: Sequence[tuple[int, Question]], catalogue: Catalogue
-) -> list[BriefRecommendation] | None:
+def _columns(rows: Sequence[tuple[int, Question]], catalogue: Catalogue) -> list[BriefRecommendation] | None:
     """Return the answers to rows of one signature, or None where they must be asked one by one."""
     question = rows[0][1]
     try:

@@ -23,12 +23,7 @@ from hplaw.quantities import Quantity, check_value, vocabulary
 from hplaw.transfer_messages import Agreement, Transfer, TransferRequest, TransferRule
 
 
-RATE, BATCH, BASE_RATE, BASE_BATCH = (
-    "peak_lr",
-    "batch_tokens",
-    "base_peak_lr",
-    "base_batch_tokens",
-)
+RATE, BATCH, BASE_RATE, BASE_BATCH = ("peak_lr", "batch_tokens", "base_peak_lr", "base_batch_tokens")
 
 ALIKE = 1.1
 """Rates within this factor of one another count as agreeing."""
@@ -57,9 +52,8 @@ def transfer(query: TransferRequest, catalogue: Catalogue) -> Transfer:
     rules.sort(key=lambda rule: (_place(rule), -len(rule.values), rule.law))
     agreements = _agreements(rules)
     return Transfer(
-        query=query, ratio=ratio, rules=rules, agreements=agreements,
-        decides=list(_decides(rules, agreements, ratio)),
-    )  # fmt: skip
+        query=query, ratio=ratio, rules=rules, agreements=agreements, decides=list(_decides(rules, agreements, ratio))
+    )
 
 
 def may_be_given(catalogue: Catalogue) -> Mapping[str, Quantity]:
@@ -94,7 +88,9 @@ def _known(query: TransferRequest, catalogue: Catalogue) -> dict[str, Any]:
         *((f"given.{name}", name, value) for name, value in query.given.items()),
     ):
         if name not in words:
-            message = f"given: '{name[:80]}' is not a quantity{nearest(name[:80], words)}; 'hplaw quantities' lists them"
+            message = (
+                f"given: '{name[:80]}' is not a quantity{nearest(name[:80], words)}; 'hplaw quantities' lists them"
+            )
             raise QueryError(message, field="given")
         if field.startswith("given.") and name in _OWN:
             message = f"given: {name} is a field of the question; give it there"
@@ -120,7 +116,7 @@ def _rule(law: Law, known: Mapping[str, Any], catalogue: Catalogue, ratio: float
     """Return what one law says, or why it says nothing."""
     rule = TransferRule(
         law=law.address, title=law.spec.title, checked=law.spec.checked, status="ok", assumes=assumption(law)
-    )  # fmt: skip
+    )
     seen = law.spec.domain.get("optimizer")
     if seen and known["optimizer"] not in seen:
         return msgspec.structs.replace(
@@ -137,16 +133,10 @@ def _rule(law: Law, known: Mapping[str, Any], catalogue: Catalogue, ratio: float
     return msgspec.structs.replace(rule, status=status, values=values, say=say, exponent=exponent)
 
 
-def _values(
-    law: Law, known: Mapping[str, Any], catalogue: Catalogue
-) -> tuple[str, dict[str, float], str | None]:
+def _values(law: Law, known: Mapping[str, Any], catalogue: Catalogue) -> tuple[str, dict[str, float], str | None]:
     """Return a law's status, its outputs that are positive numbers or zero, and the words of its case."""
     found = evaluate(law, {name: known[name] for name in law.inputs if name in known}, catalogue)
-    values = {
-        name: estimate.value
-        for name, estimate in found.outputs.items()
-        if isinstance(estimate.value, float)
-    }
+    values = {name: estimate.value for name, estimate in found.outputs.items() if isinstance(estimate.value, float)}
     reason = next((estimate.reason for estimate in found.outputs.values() if estimate.reason), None)
     return found.status, values, found.say or (None if values else reason)
 
@@ -174,9 +164,7 @@ def assumption(law: Law) -> str:
     'AdamW, the same n'
     """
     first = " ".join(law.spec.notes.split()).partition(". ")[0].rstrip(".")
-    return (
-        first.removeprefix("Assumes ").removeprefix("that ") if first.startswith("Assumes ") else ""
-    )
+    return first.removeprefix("Assumes ").removeprefix("that ") if first.startswith("Assumes ") else ""
 
 
 def _place(rule: TransferRule) -> int:
@@ -186,26 +174,17 @@ def _place(rule: TransferRule) -> int:
 
 def _agreements(rules: Sequence[TransferRule]) -> list[Agreement]:
     """Return the rules that hold, gathered by their rates."""
-    rated = sorted(
-        (rule.values[RATE], rule.law)
-        for rule in rules
-        if rule.status in HOLDS and RATE in rule.values
-    )
+    rated = sorted((rule.values[RATE], rule.law) for rule in rules if rule.status in HOLDS and RATE in rule.values)
     groups: list[list[tuple[float, str]]] = []
     for rate, law in rated:
         if groups and rate <= ALIKE * groups[-1][0][0]:
             groups[-1].append((rate, law))
         else:
             groups.append([(rate, law)])
-    return [
-        Agreement(low=group[0][0], high=group[-1][0], laws=[law for _, law in group])
-        for group in groups
-    ]
+    return [Agreement(low=group[0][0], high=group[-1][0], laws=[law for _, law in group]) for group in groups]
 
 
-def _decides(
-    rules: Sequence[TransferRule], agreements: Sequence[Agreement], ratio: float
-) -> Iterator[str]:
+def _decides(rules: Sequence[TransferRule], agreements: Sequence[Agreement], ratio: float) -> Iterator[str]:
     """Yield what tells the rules apart, one sentence each."""
     if not agreements:
         yield "No rule that holds here gives a rate."
@@ -231,10 +210,7 @@ def _decides(
         if rule.lacks:
             lacking.setdefault(tuple(rule.lacks), []).append(_name(rule.law))
     for names, laws in sorted(lacking.items(), key=lambda item: (len(item[0]), item[0])):
-        words = [
-            f"{name} ({vocabulary()[name].meaning})" if name in vocabulary() else name
-            for name in names
-        ]
+        words = [f"{name} ({vocabulary()[name].meaning})" if name in vocabulary() else name for name in names]
         yield f"Give {' and '.join(words)}, and {', '.join(laws)} will say more."
 
 

@@ -32,11 +32,7 @@ class Catalogue:
     """
 
     def __init__(
-        self,
-        found: Iterable[tuple[Law, str]],
-        *,
-        problems: Iterable[LawError] = (),
-        folders: Iterable[Path] = (),
+        self, found: Iterable[tuple[Law, str]], *, problems: Iterable[LawError] = (), folders: Iterable[Path] = ()
     ) -> None:
         visible: dict[str, Law] = {}
         shelves: dict[str, str] = {}
@@ -64,12 +60,12 @@ class Catalogue:
         version, _, digest = rest.partition("+")
         candidates = [law for law in (*self.laws, *self.shadowed) if law.id == name]
         for law in candidates:
-            if (not version or str(law.version) == version) and (
-                not digest or law.digest == digest
-            ):
+            if (not version or str(law.version) == version) and (not digest or law.digest == digest):
                 return law
         if candidates:
-            message = f"no law has the address '{address[:120]}'; there is {', '.join(law.address for law in candidates)}"
+            message = (
+                f"no law has the address '{address[:120]}'; there is {', '.join(law.address for law in candidates)}"
+            )
         else:
             message = f"no law is called '{name[:80]}'{nearest(name[:80], self._by_id)}; 'hplaw laws list' shows all"
         raise LawNotFound(message)
@@ -80,10 +76,7 @@ class Catalogue:
 
     def shadows(self, law: Law) -> str | None:
         """Return the address of the law that this one hides, if there is one."""
-        return next(
-            (other.address for other in self.shadowed if other.id == law.id and other is not law),
-            None,
-        )
+        return next((other.address for other in self.shadowed if other.id == law.id and other is not law), None)
 
     @ft.cached_property
     def givers(self) -> Mapping[str, tuple[Law, ...]]:
@@ -104,10 +97,7 @@ class Catalogue:
 
 
 def load_catalogue(
-    folders: Sequence[Path | str] = (),
-    *,
-    environ: Mapping[str, str] | None = None,
-    hasty: bool = False,
+    folders: Sequence[Path | str] = (), *, environ: Mapping[str, str] | None = None, hasty: bool = False
 ) -> Catalogue:
     """Return all laws that can be found.
 
@@ -150,7 +140,9 @@ def _refuse_failed(law: Law) -> None:
     """Refuse a fit that failed its own checks and was not accepted all the same."""
     evidence = law.spec.evidence
     if evidence and evidence.failed and not evidence.accepted_with:
-        message = f"the fit failed its checks ({'; '.join(evidence.failed)}); fit again, or take it as it is with --accept"
+        message = (
+            f"the fit failed its checks ({'; '.join(evidence.failed)}); fit again, or take it as it is with --accept"
+        )
         raise LawError(message, table="evidence", key="failed")
 
 
@@ -180,18 +172,14 @@ def _without_orphans(catalogue: Catalogue, found: list[tuple[Law, str]]) -> Cata
                 raise LawError(message)
         except (LawNotFound, LawError) as error:
             orphans.add(law.address)
-            problems.append(
-                LawError(str(error), file=str(law.path or ""), table="mixture", key="members")
-            )
+            problems.append(LawError(str(error), file=str(law.path or ""), table="mixture", key="members"))
     if not orphans:
         return catalogue
     kept = [(law, shelf) for law, shelf in found if law.address not in orphans]
     return Catalogue(kept, problems=problems, folders=catalogue.folders)
 
 
-def search_path(
-    folders: Sequence[Path | str], *, environ: Mapping[str, str]
-) -> Iterable[tuple[Path, str]]:
+def search_path(folders: Sequence[Path | str], *, environ: Mapping[str, str]) -> Iterable[tuple[Path, str]]:
     """Yield folder and shelf name of every place that is searched, in order."""
     for folder in folders:
         yield Path(folder), Path(folder).name
@@ -204,9 +192,7 @@ def search_path(
 
 def user_folder(environ: Mapping[str, str]) -> Path:
     """Return the folder of the user's own laws: `hplaw/laws` in the data folder of the system."""
-    base = environ.get("XDG_DATA_HOME") or (
-        Path(environ.get("HOME", "~")).expanduser() / ".local" / "share"
-    )
+    base = environ.get("XDG_DATA_HOME") or (Path(environ.get("HOME", "~")).expanduser() / ".local" / "share")
     return Path(base) / "hplaw" / "laws"
 
 

@@ -49,9 +49,7 @@ def chunks(size: int) -> Iterator[slice]:
 
 def rows_of(values: Mapping[str, Any], part: slice) -> dict[str, Any]:
     """Return some rows of columns as `[row, 1]`; what is no column stays."""
-    return {
-        name: value[part, None] if is_column(value) else value for name, value in values.items()
-    }
+    return {name: value[part, None] if is_column(value) else value for name, value in values.items()}
 
 
 def in_rows(law: Law) -> bool:
@@ -62,9 +60,14 @@ def in_rows(law: Law) -> bool:
 
 
 def choose_rows(
-    law: Law, bound: Mapping[str, Any], free: Sequence[str], wider: Array, *, drawn: Mapping[str, Array],
+    law: Law,
+    bound: Mapping[str, Any],
+    free: Sequence[str],
+    wider: Array,
+    *,
+    drawn: Mapping[str, Array],
     following: Sequence[str] = (),
-) -> Chosen:  # fmt: skip
+) -> Chosen:
     """Return what a law chooses for each row.
 
     **Arguments:**
@@ -114,9 +117,7 @@ class _Part:
         assert form is not None
         self.law, self.free = law, free
         self.inputs = {name: value for name, value in bound.items() if name not in law.chosen}
-        self.fixed = {
-            i: np.log(bound[name]) for i, name in enumerate(law.chosen) if name not in free
-        }
+        self.fixed = {i: np.log(bound[name]) for i, name in enumerate(law.chosen) if name not in free}
         drawn = scenarios(law)
         self.shift = {name: wider * z for name, z in drawn.discrepancy.items()}
         self.wider = wider
@@ -136,10 +137,7 @@ class _Part:
         """Return where each scenario has its own best values, `[row, scenario]`."""
         if len(self.free) == len(self.law.chosen):
             logs = best_logs(self.law, self.inputs, transfer=True) if transfer else self.logs
-            return {
-                name: np.exp(logs[:, i] + self.shift.get(name, 0.0))
-                for i, name in enumerate(self.law.chosen)
-            }
+            return {name: np.exp(logs[:, i] + self.shift.get(name, 0.0)) for i, name in enumerate(self.law.chosen)}
         ridges = self.ridges
         if transfer:
             form = linex(self.law, transfer=True)
@@ -150,11 +148,11 @@ class _Part:
 
     def following(
         self, names: Sequence[str], own: Mapping[str, Array], drawn: Mapping[str, Array], *, transfer: bool
-    ) -> dict[str, Array]:  # fmt: skip
+    ) -> dict[str, Array]:
         """Return the outputs that follow the chosen quantities through `own`, `[row, scenario]`."""
         if not names:
             return {}
-        given = {name: np.exp(self.fixed[i]) for i, name in enumerate(self.law.chosen) if i in self.fixed}  # fmt: skip
+        given = {name: np.exp(self.fixed[i]) for i, name in enumerate(self.law.chosen) if i in self.fixed}
         values = {**self.inputs, **drawn}
         run = Run(self.law, values, stretch=self.wider, transfer=transfer, chosen={**given, **own})
         shape = (len(self.x), self.ridges.size)

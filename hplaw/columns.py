@@ -65,20 +65,12 @@ class Column(msgspec.Struct, frozen=True):
         """Return one output's columns at some rows."""
         value = self.values[name][rows]
         nothing = np.full(len(value), np.nan)
-        low, high = (
-            (side[rows] for side in self.intervals[name])
-            if name in self.intervals
-            else (nothing, nothing)
-        )
+        low, high = (side[rows] for side in self.intervals[name]) if name in self.intervals else (nothing, nothing)
         outer = self.transfers.get(name)
-        return Columns(
-            value, low, high, *((side[rows] for side in outer) if outer else (nothing, nothing))
-        )
+        return Columns(value, low, high, *((side[rows] for side in outer) if outer else (nothing, nothing)))
 
 
-def ask_column(
-    law: Law, known: Mapping[str, Any], outside: Array, *, seen: Collection[str]
-) -> Column:
+def ask_column(law: Law, known: Mapping[str, Any], outside: Array, *, seen: Collection[str]) -> Column:
     """Return what a law of plain formulas says for many rows, choosing what it is free to choose.
 
     **Arguments:**
@@ -92,9 +84,13 @@ def ask_column(
     free = [name for name in law.chosen if name not in known]
     drawn = drawn_inputs(law, known)
     chosen = choose_rows(
-        law, _bind(law, {**known, **dict.fromkeys(free, np.ones(size))}), free, wider,
-        drawn=drawn, following=sorted(followers(law) & {*seen}),
-    )  # fmt: skip
+        law,
+        _bind(law, {**known, **dict.fromkeys(free, np.ones(size))}),
+        free,
+        wider,
+        drawn=drawn,
+        following=sorted(followers(law) & {*seen}),
+    )
     bound = _bind(law, {**known, **chosen.values})
     environment = numpy_environment(law, {**scenarios(law).point, **bound})
     silent, doubtful = _cases(law, environment, size)
@@ -110,9 +106,7 @@ def ask_column(
         for name in [name for name in told if np.isfinite(values[name]).any()]:
             found.update(_interval(law, name, values, bound, drawn, wider, chosen.lets))
             if scenarios(law).transfer and name != decided:
-                transfers.update(
-                    _interval(law, name, values, bound, drawn, wider, {}, transfer=True)
-                )
+                transfers.update(_interval(law, name, values, bound, drawn, wider, {}, transfer=True))
     values.update(chosen.values)
     for name, value in values.items():
         vain = value <= 0 if name in positive_outputs(law) else False
@@ -188,9 +182,16 @@ def _row_values(output: Any, environment: Environment, size: int) -> Array:
 
 
 def _interval(
-    law: Law, name: str, values: dict[str, Array], bound: Mapping[str, Any], drawn_in: Mapping[str, Array], wider: Array,
-    lets: Mapping[str, Array], *, transfer: bool = False,
-) -> dict[str, tuple[Array, Array]]:  # fmt: skip
+    law: Law,
+    name: str,
+    values: dict[str, Array],
+    bound: Mapping[str, Any],
+    drawn_in: Mapping[str, Array],
+    wider: Array,
+    lets: Mapping[str, Array],
+    *,
+    transfer: bool = False,
+) -> dict[str, tuple[Array, Array]]:
     """Return the 90 percent interval of one output by row: in closed form, or from scenarios a chunk of rows at a time.
 
     The value of a fitted law is the median of its scenarios, and is put in its place. `drawn_in` has the inputs that
@@ -208,9 +209,13 @@ def _interval(
     levels = np.full((len(value), 5), np.nan)
     for part in chunks(len(value)):
         run = Run(
-            law, {**rows_of(bound, part), **drawn_in}, stretch=wider[part, None], transfer=transfer,
-            lets={let: samples[part] for let, samples in lets.items()}, chosen={} if follows else None,
-        )  # fmt: skip
+            law,
+            {**rows_of(bound, part), **drawn_in},
+            stretch=wider[part, None],
+            transfer=transfer,
+            lets={let: samples[part] for let, samples in lets.items()},
+            chosen={} if follows else None,
+        )
         noise = 1.0 if transfer else run.noise(name)
         samples = np.asarray(run.output(name) * noise)
         levels[part] = quantiles(np.broadcast_to(samples, (len(value[part]), samples.shape[-1])))

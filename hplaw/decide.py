@@ -59,10 +59,7 @@ class _Problem:
     """One decision: the law, what is fixed, what is free between which bounds, and its scenarios."""
 
     def __init__(
-        self,
-        law: Law,
-        known: Mapping[str, Any],
-        bounds: Mapping[str, tuple[float | None, float | None]],
+        self, law: Law, known: Mapping[str, Any], bounds: Mapping[str, tuple[float | None, float | None]]
     ) -> None:
         assert law.spec.decision is not None
         self.law, self.known = law, known
@@ -74,11 +71,7 @@ class _Problem:
         self.high = np.array([[math.inf if high is None else _log(high)] for _, high in limits])
         grows = growth(law)
         self.stretch = (
-            math.sqrt(
-                max(grows({**law.spec.constants, "outside": distance(law, known).total}), 1.0)
-            )
-            if grows
-            else 0.0
+            math.sqrt(max(grows({**law.spec.constants, "outside": distance(law, known).total}), 1.0)) if grows else 0.0
         )
         self.shift = {name: self.stretch * z for name, z in self.drawn.discrepancy.items()}
 
@@ -102,17 +95,10 @@ class _Problem:
         return found
 
     def environment(
-        self,
-        x: Array | None,
-        *,
-        transfer: bool = False,
-        shifted: bool = False,
-        single: bool = False,
+        self, x: Array | None, *, transfer: bool = False, shifted: bool = False, single: bool = False
     ) -> Any:
         """Return the law's names with the free quantities at `x[point, quantity, problem]`, logarithms."""
-        values: dict[str, Any] = (
-            dict(self.drawn.point) if single else self.drawn.values(transfer=transfer)
-        )
+        values: dict[str, Any] = dict(self.drawn.point) if single else self.drawn.values(transfer=transfer)
         values.update(point_inputs(self.law, self.known))
         if x is not None:
             values.update({name: np.exp(x[:, i]) for i, name in enumerate(self.free)})
@@ -135,31 +121,21 @@ class _Problem:
         points, size, problems = x.shape
         spread = np.moveaxis(x, 1, 2).reshape(-1, size, 1)
         found = self.objective(spread, single=not self.drawn.uncertain)
-        return (
-            found.mean(axis=1).reshape(points, problems)
-            if found.ndim > 1
-            else found.reshape(points, problems)
-        )
+        return found.mean(axis=1).reshape(points, problems) if found.ndim > 1 else found.reshape(points, problems)
 
     def start(self) -> Array:
         """Return where to begin `[quantity, 1]`: the closed form, or the best of a coarse scan over the domain."""
         found = closed_form(self.law, self.known)
         if found is not None:
-            return np.clip(
-                np.array([[math.log(found[name])] for name in self.free]), self.low, self.high
-            )
+            return np.clip(np.array([[math.log(found[name])] for name in self.free]), self.low, self.high)
         axes = [np.linspace(*self._reach(i), 25) for i in range(len(self.free))]
-        grid = np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")], axis=1)[
-            :, :, None
-        ]
+        grid = np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")], axis=1)[:, :, None]
         values = self.mean(grid)[:, 0]
         return grid[int(np.argmin(values))]
 
     def _reach(self, i: int) -> tuple[float, float]:
         seen = self.law.spec.domain.get(self.free[i])
-        low, high = (
-            (math.log(float(seen[0])) - 3, math.log(float(seen[1])) + 3) if seen else (-25.0, 30.0)
-        )
+        low, high = (math.log(float(seen[0])) - 3, math.log(float(seen[1])) + 3) if seen else (-25.0, 30.0)
         return max(low, float(self.low[i, 0])), min(high, float(self.high[i, 0]))
 
 
@@ -175,9 +151,7 @@ def point_inputs(law: Law, known: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def decide(
-    law: Law,
-    known: Mapping[str, Any],
-    bounds: Mapping[str, tuple[float | None, float | None]] | None = None,
+    law: Law, known: Mapping[str, Any], bounds: Mapping[str, tuple[float | None, float | None]] | None = None
 ) -> Decision:
     """Return what a law with a `[decision]` recommends for the quantities that `known` leaves free.
 
@@ -197,9 +171,7 @@ def decide(
             message = f"the bounds of {name} leave nothing above zero"
             raise QueryError(message, field=f"bounds.{name}")
         if low > high:
-            message = (
-                f"the bounds of {name} leave nothing: {math.exp(low):g} is above {math.exp(high):g}"
-            )
+            message = f"the bounds of {name} leave nothing: {math.exp(low):g} is above {math.exp(high):g}"
             raise QueryError(message, field=f"bounds.{name}")
     if problem.drawn.uncertain and linex(law) is not None:
         with np.errstate(all="ignore"):
@@ -216,9 +188,7 @@ def decide(
     with np.errstate(all="ignore"):
         regret = float((problem.objective(best[None], shifted=True)[0] / least - 1).mean())
     regret = max(regret, 0.0) if math.isfinite(regret) else None
-    return Decision(
-        values=values, samples=samples, transfer=transfer, plateau=plateau, regret=regret
-    )
+    return Decision(values=values, samples=samples, transfer=transfer, plateau=plateau, regret=regret)
 
 
 def _exact(problem: _Problem) -> Decision | None:
@@ -227,14 +197,8 @@ def _exact(problem: _Problem) -> Decision | None:
     None where the ridges are not convex or leave a direction flat: then a search must do.
     """
     law, free = problem.law, problem.free
-    inputs = {
-        name: value
-        for name, value in point_inputs(law, problem.known).items()
-        if name not in law.chosen
-    }
-    fixed = {
-        i: math.log(problem.known[name]) for i, name in enumerate(law.chosen) if name not in free
-    }
+    inputs = {name: value for name, value in point_inputs(law, problem.known).items() if name not in law.chosen}
+    fixed = {i: math.log(problem.known[name]) for i, name in enumerate(law.chosen) if name not in free}
     ridges = Ridges(_form(law), inputs, fixed, stretch=problem.stretch)
     alone = Alone(ridges)
     low, high = problem.low[:, 0].tolist(), problem.high[:, 0].tolist()
@@ -263,11 +227,13 @@ def _exact(problem: _Problem) -> Decision | None:
         other, _ = _own(problem, there, closed, best)
     regret = alone.astray(found) - least
     return Decision(
-        values=problem.values(found), samples=own, transfer=other,
+        values=problem.values(found),
+        samples=own,
+        transfer=other,
         plateau=dict(zip(free, edges, strict=True)),
         regret=max(math.expm1(regret), 0.0) if abs(regret) < 1 else None,
         lets={ridges.form.let: ridges.excess(best)[0]} if ridges.form.let else {},
-    )  # fmt: skip
+    )
 
 
 def _form(law: Law, *, transfer: bool = False) -> Linex:
@@ -276,9 +242,7 @@ def _form(law: Law, *, transfer: bool = False) -> Linex:
     return form
 
 
-def _own(
-    problem: _Problem, ridges: Ridges, closed: Array | None, best: Array
-) -> tuple[dict[str, Array], float]:
+def _own(problem: _Problem, ridges: Ridges, closed: Array | None, best: Array) -> tuple[dict[str, Array], float]:
     """Return where each scenario has its own best values, by quantity, and the mean of its least excess there.
 
     `closed` has the logarithms of its closed form `[chosen, scenario]`, which hold where nothing is fixed or bounded.
@@ -340,9 +304,7 @@ def _scatter(problem: _Problem, best: Array, *, transfer: bool) -> tuple[dict[st
             return {name: np.exp(own[i]) for i, name in enumerate(problem.free)}, least
     start = np.repeat(best, size, axis=1)
     low, high = np.maximum(problem.low, best - _FAR), np.minimum(problem.high, best + _FAR)
-    found: Minimum = minimise(
-        lambda x: problem.objective(x, transfer=transfer, shifted=True), start, low, high
-    )
+    found: Minimum = minimise(lambda x: problem.objective(x, transfer=transfer, shifted=True), start, low, high)
     return {name: np.exp(found.x[i]) for i, name in enumerate(problem.free)}, found.value
 
 

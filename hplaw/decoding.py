@@ -67,9 +67,7 @@ _TYPES = {
 }
 """What JSON's types are called to people."""
 
-_EXPECTED = re.compile(
-    r"Expected `(?P<type>[^`]+)`(?:, got `(?P<got>[^`]+)`| (?P<bound>[<>]=? \S+))?\Z"
-)
+_EXPECTED = re.compile(r"Expected `(?P<type>[^`]+)`(?:, got `(?P<got>[^`]+)`| (?P<bound>[<>]=? \S+))?\Z")
 
 
 def _in_words(problem: str) -> str:
@@ -87,9 +85,7 @@ def _in_words(problem: str) -> str:
     needed = " or ".join(kinds)
     if match["bound"]:
         return f"{needed} is needed here that is {match['bound'].removesuffix('.0')}"
-    return f"{needed} is needed here" + (
-        f", not {_TYPES.get(match['got'], match['got'])}" if match["got"] else ""
-    )
+    return f"{needed} is needed here" + (f", not {_TYPES.get(match['got'], match['got'])}" if match["got"] else "")
 
 
 _LONG_BODY = 65_536

@@ -86,18 +86,12 @@ class Derivation:
                 continue
             value = found.values.get(name)
             if value is None or isinstance(value, tuple):
-                why = (
-                    found.failed.get(name)
-                    or f"{law.id} gives a table of {name}; ask it with evaluate"
-                )
+                why = found.failed.get(name) or f"{law.id} gives a table of {name}; ask it with evaluate"
                 self.reasons[name] = why
                 self.passed.append((law, name, why))
                 continue
             if found.status != "ok" and candidate.preferred == len(self.question.prefer):
-                doubtful = doubtful or (
-                    law,
-                    value,
-                )  # it says itself that it does not hold here: another may
+                doubtful = doubtful or (law, value)  # it says itself that it does not hold here: another may
                 continue
             doubtful = (law, value)
             break
@@ -121,9 +115,7 @@ class Derivation:
             return first
         bounds = {name: limit for name, limit in self.question.bounds.items() if name in law.chosen}
         try:
-            found = answer(
-                law, self.known, want=self._needed, bounds=bounds, catalogue=self.catalogue
-            )
+            found = answer(law, self.known, want=self._needed, bounds=bounds, catalogue=self.catalogue)
         except QueryError as error:
             return str(error)
         if first is not None:
@@ -134,10 +126,7 @@ class Derivation:
 
     def _overruled(self, law: Law, first: Answer) -> bool:
         """Return whether another law has given since what a law was free to choose."""
-        return any(
-            name in self.source and self.source[name] is not law and name not in first.at
-            for name in law.chosen
-        )
+        return any(name in self.source and self.source[name] is not law and name not in first.at for name in law.chosen)
 
     def offered(self, name: str) -> bool:
         """Return whether any law gives a quantity at all."""
@@ -201,10 +190,7 @@ class Derivation:
     def chain(self) -> list[tuple[str, Law, dict[str, None]]]:
         """Return the quantities that lead to what is wanted, in order, with their laws and what those choose themselves."""
         needed = {
-            quantity
-            for name in self.question.want
-            for _, quantities in self.path(name)
-            for quantity in quantities
+            quantity for name in self.question.want for _, quantities in self.path(name) for quantity in quantities
         }
         order = [slot.quantity for slot in self.route.slots if slot.quantity in needed]
         return [(name, self.source[name], self._own(self.source[name], name)) for name in order]
@@ -234,9 +220,7 @@ def route_of(question: Question, catalogue: Catalogue) -> Route:
     if route is None:
         if len(catalogue.routes) > _ROUTES:
             catalogue.routes.clear()
-        route = catalogue.routes[key] = find_route(
-            catalogue, key[0], question.want, question.prefer
-        )
+        route = catalogue.routes[key] = find_route(catalogue, key[0], question.want, question.prefer)
     return route
 
 

@@ -63,10 +63,14 @@ def device_energy(request: DeviceEnergyRequest, catalogue: Catalogue) -> DeviceE
     by_energy = sorted(found, key=lambda p: (p.energy_per_sample_j, p.time_per_sample_s))
     by_time = sorted(found, key=lambda p: (p.time_per_sample_s, p.energy_per_sample_j))
     return DeviceEnergy(
-        default=rows.default, least_energy=by_energy[0], fastest=by_time[0], front=pareto(by_time),
-        considered=len(found), law=law.address,
+        default=rows.default,
+        least_energy=by_energy[0],
+        fastest=by_time[0],
+        front=pareto(by_time),
+        considered=len(found),
+        law=law.address,
         warnings=_warnings(law, large, capped, best=by_energy[0], silent=silent),
-    )  # fmt: skip
+    )
 
 
 def pareto(by_time: Sequence[DevicePoint]) -> list[DevicePoint]:
@@ -88,7 +92,7 @@ def _roles(probes: Sequence[Probe]) -> tuple[Probe, Probe, Probe]:
         raise QueryError(message, field="probes", conflict=len(probes) == 3)
     small, large = free
     if small.batch_samples == large.batch_samples:
-        message = f"both probes under {most:g} W have batch_samples={large.batch_samples:g}; {PROBES}"  # fmt: skip
+        message = f"both probes under {most:g} W have batch_samples={large.batch_samples:g}; {PROBES}"
         raise QueryError(message, field="probes", conflict=True)
     if capped[0].batch_samples != large.batch_samples:
         message = f"the probe under {capped[0].power_limit_w:g} W has batch_samples={capped[0].batch_samples:g}, the large one {large.batch_samples:g}; give it the large batch"
@@ -98,12 +102,17 @@ def _roles(probes: Sequence[Probe]) -> tuple[Probe, Probe, Probe]:
 
 def _known(small: Probe, large: Probe, capped: Probe) -> dict[str, Any]:
     return {
-        "probe_small_samples": small.batch_samples, "probe_small_j": small.energy_per_sample_j,
-        "probe_small_s": small.time_per_sample_s, "probe_large_samples": large.batch_samples,
-        "probe_large_j": large.energy_per_sample_j, "probe_large_s": large.time_per_sample_s,
-        "probe_power_limit_w": large.power_limit_w, "probe_capped_w": capped.power_limit_w, "probe_capped_j": capped.energy_per_sample_j,
+        "probe_small_samples": small.batch_samples,
+        "probe_small_j": small.energy_per_sample_j,
+        "probe_small_s": small.time_per_sample_s,
+        "probe_large_samples": large.batch_samples,
+        "probe_large_j": large.energy_per_sample_j,
+        "probe_large_s": large.time_per_sample_s,
+        "probe_power_limit_w": large.power_limit_w,
+        "probe_capped_w": capped.power_limit_w,
+        "probe_capped_j": capped.energy_per_sample_j,
         "probe_capped_s": capped.time_per_sample_s,
-    }  # fmt: skip
+    }
 
 
 def _doublings(small: Probe, large: Probe) -> list[float]:
@@ -151,14 +160,19 @@ class _Settings:
             less, more = ends[ENERGY][row].tolist(), ends[TIME][row].tolist()
             items.append(
                 DevicePoint(
-                    batch_samples=batch, power_limit_w=limit,
-                    energy_per_sample_j=float(middle[ENERGY][row]), time_per_sample_s=float(middle[TIME][row]),
+                    batch_samples=batch,
+                    power_limit_w=limit,
+                    energy_per_sample_j=float(middle[ENERGY][row]),
+                    time_per_sample_s=float(middle[TIME][row]),
                     power_w=float(middle["power_w"][row]),
-                    saving=1 - float(centre[ENERGY][row]), longer=float(centre[TIME][row]) - 1,
-                    saving_low=None if itself else 1 - less[1], saving_high=None if itself else 1 - less[0],
-                    longer_low=None if itself else more[0] - 1, longer_high=None if itself else more[1] - 1,
+                    saving=1 - float(centre[ENERGY][row]),
+                    longer=float(centre[TIME][row]) - 1,
+                    saving_low=None if itself else 1 - less[1],
+                    saving_high=None if itself else 1 - less[0],
+                    longer_low=None if itself else more[0] - 1,
+                    longer_high=None if itself else more[1] - 1,
                 )
-            )  # fmt: skip
+            )
         return items
 
     def _point(self, batch: float, limit: float) -> Point:
@@ -187,9 +201,7 @@ def _noise(law: Law, size: int, *, settings: int) -> dict[str, Array]:
     return found
 
 
-def _warnings(
-    law: Law, large: Probe, capped: Probe, *, best: DevicePoint, silent: set[float]
-) -> list[Warning]:
+def _warnings(law: Law, large: Probe, capped: Probe, *, best: DevicePoint, silent: set[float]) -> list[Warning]:
     found: list[tuple[str, str]] = []
     if silent:
         text = f"the law says nothing of {', '.join(f'{limit:g}' for limit in sorted(silent))} W, too low for it; such limits are left out"
@@ -205,19 +217,27 @@ def _warnings(
 
 def chart(found: DeviceEnergy) -> dict[str, Any]:
     """Return the front as a Vega-Lite plot: energy over time of a sample, the default and the least energy marked."""
-    x = {"field": "s", "type": "quantitative", "scale": {"zero": False}, "title": "time of a sample, s"}  # fmt: skip
-    y = {"field": "j", "type": "quantitative", "scale": {"zero": False}, "title": "energy of a sample, J"}  # fmt: skip
+    x = {"field": "s", "type": "quantitative", "scale": {"zero": False}, "title": "time of a sample, s"}
+    y = {"field": "j", "type": "quantitative", "scale": {"zero": False}, "title": "energy of a sample, J"}
     marked = [("default", found.default), ("least energy", found.least_energy)]
     named = [{**_place(item), "which": which} for which, item in marked]
     return {
-        "$schema": "https://vega.github.io/schema/vega-lite/v6.json", "width": 480, "height": 280,
+        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
+        "width": 480,
+        "height": 280,
         "layer": [
-            {"data": {"values": [_place(item) for item in found.front]},
-             "mark": {"type": "line", "point": True}, "encoding": {"x": x, "y": y}},
-            {"data": {"values": named}, "mark": {"type": "point", "filled": True, "size": 80},
-             "encoding": {"x": x, "y": y, "color": {"field": "which", "type": "nominal", "title": None}}},
+            {
+                "data": {"values": [_place(item) for item in found.front]},
+                "mark": {"type": "line", "point": True},
+                "encoding": {"x": x, "y": y},
+            },
+            {
+                "data": {"values": named},
+                "mark": {"type": "point", "filled": True, "size": 80},
+                "encoding": {"x": x, "y": y, "color": {"field": "which", "type": "nominal", "title": None}},
+            },
         ],
-    }  # fmt: skip
+    }
 
 
 def _place(item: DevicePoint) -> dict[str, float]:

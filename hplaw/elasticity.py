@@ -42,11 +42,7 @@ def elasticities(question: Question, found: Derivation) -> dict[str, dict[str, f
                 total[given] = total.get(given, 0.0) + partial * total_slope
         slopes[name] = total
     return {
-        name: {
-            given: rounded
-            for given, slope in slopes[name].items()
-            if (rounded := round(slope, _DIGITS))
-        }
+        name: {given: rounded for given, slope in slopes[name].items() if (rounded := round(slope, _DIGITS))}
         for name, _, _ in found.chain
     }
 
@@ -85,9 +81,7 @@ def _partials(
     return partials
 
 
-def _closed(
-    here: Point, name: str, by: str, own: Mapping[str, None], known: Mapping[str, Any]
-) -> float | None:
+def _closed(here: Point, name: str, by: str, own: Mapping[str, None], known: Mapping[str, Any]) -> float | None:
     """Return the slope by the derivative of the law's formulas, or None where it has none at the point."""
     form = slope(here.law, name, by, chosen=bool(own))
     if form is None or any(known.get(word) is None for word in form.stood_in):
@@ -98,9 +92,7 @@ def _closed(
         return None
 
 
-def difference(
-    law: Law, name: str, source: str, known: Mapping[str, Any], *, place: int = 0
-) -> float | None:
+def difference(law: Law, name: str, source: str, known: Mapping[str, Any], *, place: int = 0) -> float | None:
     """Return d ln(output) / d ln(input) of one law between two points aside, or None where it does not speak at both.
 
     **Arguments:**

@@ -6,12 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hplaw.catalogue import Catalogue
-from hplaw.energy_messages import (
-    EnergyCase,
-    EnergyReply,
-    EnergyRequest,
-    HardwareRecord,
-)
+from hplaw.energy_messages import EnergyCase, EnergyReply, EnergyRequest, HardwareRecord
 from hplaw.errors import QueryError, nearest
 from hplaw.hardware import ALIASES, canonical
 from hplaw.messages import Citation, Query, Scalar
@@ -19,8 +14,14 @@ from hplaw.recommendation import recommend
 
 
 WANT = (
-    "accelerator_hours", "power_w", "energy_j", "energy_kwh", "board_energy_kwh", "system_energy_kwh", "site_energy_kwh",
-)  # fmt: skip
+    "accelerator_hours",
+    "power_w",
+    "energy_j",
+    "energy_kwh",
+    "board_energy_kwh",
+    "system_energy_kwh",
+    "site_energy_kwh",
+)
 OWN = ("peak_flop_per_s", "memory_bytes_per_s", "accelerator_generation", "board_power_w")
 """What describes an accelerator of one's own."""
 PRECISIONS = ("bf16", "fp16", "fp32")
@@ -40,9 +41,7 @@ def energy(request: EnergyRequest, catalogue: Catalogue) -> EnergyReply:
     table = catalogue.get("accelerators").spec.tables["peak"]
     cases: list[EnergyCase] = []
     citations: dict[str, Citation] = {}
-    names: list[str | None] = [known_hardware(name, catalogue) for name in request.hardware] or [
-        None
-    ]
+    names: list[str | None] = [known_hardware(name, catalogue) for name in request.hardware] or [None]
     for hardware in names:
         for precision in request.precision or [first_precision(hardware, table)]:
             case, sources = _case(request, hardware, precision, catalogue)
@@ -91,17 +90,23 @@ def _case(
     if hardware is None:
         given.setdefault("accelerator_generation", "other")
     query = Query(
-        n_params=request.n_params, n_active_params=request.n_active_params, tokens=request.tokens, hardware=hardware,
-        precision=precision, devices=request.devices, model=request.model, given=given,
+        n_params=request.n_params,
+        n_active_params=request.n_active_params,
+        tokens=request.tokens,
+        hardware=hardware,
+        precision=precision,
+        devices=request.devices,
+        model=request.model,
+        given=given,
         want=[*WANT, *(["duration_s"] if request.devices is not None else []), "carbon_kg"],
-    )  # fmt: skip
+    )
     found = recommend(query, catalogue)
     reason = None
     if found.answers["energy_j"].value is None:
         reason = found.answers["energy_j"].reason
     case = EnergyCase(
         hardware=hardware, precision=precision, answers=found.answers, warnings=found.warnings, reason=reason
-    )  # fmt: skip
+    )
     return case, found.citations
 
 
@@ -118,11 +123,14 @@ def hardware_records(catalogue: Catalogue) -> list[HardwareRecord]:
     watts: Mapping[str, Any] = power.spec.tables["board_power"]
     return [
         HardwareRecord(
-            name=name, aliases=sorted(alias for alias, short in ALIASES.items() if short == name),
+            name=name,
+            aliases=sorted(alias for alias, short in ALIASES.items() if short == name),
             generation=generations[int(tables["generation"][name])],
             peak_flop_per_s={precision: float(value) for precision, value in peaks.items()},
-            device_memory_bytes=float(tables["memory"][name]), memory_bytes_per_s=float(tables["bandwidth"][name]),
-            board_power_w=float(watts[name]) if name in watts else None, checked=CHECKED[int(tables["level"][name])],
+            device_memory_bytes=float(tables["memory"][name]),
+            memory_bytes_per_s=float(tables["bandwidth"][name]),
+            board_power_w=float(watts[name]) if name in watts else None,
+            checked=CHECKED[int(tables["level"][name])],
         )
         for name, peaks in tables["peak"].items()
-    ]  # fmt: skip
+    ]

@@ -35,8 +35,7 @@ class LawError(HplawError, ValueError):
 
     def __init__(self, text: str, *, file: str = "", table: str = "", key: str = "") -> None:
         text, table, key = (
-            part if len(part) <= most else f"{part[:most]}..."
-            for part, most in ((text, 500), (table, 80), (key, 80))
+            part if len(part) <= most else f"{part[:most]}..." for part, most in ((text, 500), (table, 80), (key, 80))
         )
         where = ": ".join(part for part in (file, ".".join(p for p in (table, key) if p)) if part)
         super().__init__(f"{where}: {text}" if where else text)
@@ -44,9 +43,7 @@ class LawError(HplawError, ValueError):
 
     def within(self, *, file: str = "", table: str = "", key: str = "") -> LawError:
         """Return the same error with the places filled in that only the caller knows."""
-        return LawError(
-            self.problem, file=self.file or file, table=self.table or table, key=self.key or key
-        )
+        return LawError(self.problem, file=self.file or file, table=self.table or table, key=self.key or key)
 
 
 class LawNotFound(HplawError, LookupError):
@@ -60,9 +57,7 @@ class QueryError(HplawError, ValueError):
     `conflict` values that are each allowed but contradict one another or the law asked (409).
     """
 
-    def __init__(
-        self, text: str, *, field: str = "", malformed: bool = False, conflict: bool = False
-    ) -> None:
+    def __init__(self, text: str, *, field: str = "", malformed: bool = False, conflict: bool = False) -> None:
         super().__init__(text)
         self.field, self.malformed, self.conflict = field, malformed, conflict
 

@@ -8,18 +8,20 @@ from hplaw.quantities import Quantity
 
 
 def estimate_of(
-    answer: Answer, name: str, *, derivation: list[Step] | None = None, elasticities: dict[str, float] | None = None,
+    answer: Answer,
+    name: str,
+    *,
+    derivation: list[Step] | None = None,
+    elasticities: dict[str, float] | None = None,
     alternatives: list[Alternative] | None = None,
-) -> Estimate:  # fmt: skip
+) -> Estimate:
     """Return one quantity of a law's answer as an estimate."""
     law = answer.law
     quantity: Quantity | None = law.namespace.quantities.get(name)
     unit = quantity.unit if quantity else "1"
     value = answer.values.get(name)
     if value is None:
-        return Estimate(
-            value=None, unit=unit, law=law.address, reason=answer.failed.get(name) or answer.say
-        )
+        return Estimate(value=None, unit=unit, law=law.address, reason=answer.failed.get(name) or answer.say)
     inner, outer = answer.spreads.get(name), answer.transfers.get(name)
     plateau = answer.plateaus.get(name)
     return Estimate(
@@ -54,9 +56,7 @@ def _reason(answer: Answer, name: str) -> str | None:
         missing.append("the law says nothing of other recipes")
     if name not in answer.plateaus and name in answer.law.gives and name != _minimised(answer):
         missing.append(
-            "it predicts no loss around its optimum"
-            if not answer.law.chosen
-            else "a plateau belongs to what is chosen"
+            "it predicts no loss around its optimum" if not answer.law.chosen else "a plateau belongs to what is chosen"
         )
     return "; ".join(missing) or None
 

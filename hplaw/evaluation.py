@@ -48,18 +48,18 @@ def evaluate(law: Law, given: Mapping[str, Any], catalogue: Any = None) -> Evalu
         if isinstance(value, tuple):
             unit = law.quantity(name).unit
             tables[name] = {
-                word: Estimate(
-                    value=entry if isinstance(entry, str) else float(entry),
-                    unit=unit,
-                    law=law.address,
-                )
+                word: Estimate(value=entry if isinstance(entry, str) else float(entry), unit=unit, law=law.address)
                 for word, entry in by_category(law, name, value).items()
             }
         else:
             outputs[name] = estimate_of(found, name)
     evidence = law.spec.evidence
     return Evaluation(
-        law=law.address, status=found.status, outputs=outputs, tables=tables, say=found.say,
+        law=law.address,
+        status=found.status,
+        outputs=outputs,
+        tables=tables,
+        say=found.say,
         outside={**dict(away.differs), **{name: round(efolds, 4) for name, efolds in away.efolds}},
         accepted_with=list(evidence.accepted_with) if evidence else [],
-    )  # fmt: skip
+    )

@@ -41,14 +41,7 @@ class Ridges:
     Arrays over ridges and scenarios are `[row, ridge x scenario]`; free quantities are logarithms, `[row, quantity]`.
     """
 
-    def __init__(
-        self,
-        form: Linex,
-        inputs: Mapping[str, Any],
-        fixed: Mapping[int, Any],
-        *,
-        stretch: Any = 0.0,
-    ) -> None:
+    def __init__(self, form: Linex, inputs: Mapping[str, Any], fixed: Mapping[int, Any], *, stretch: Any = 0.0) -> None:
         self.form, self.size, self.stretch = form, form.size, stretch
         self.c, offset = form.at(inputs)
         for place, value in fixed.items():

@@ -41,19 +41,13 @@ class Folder:
         found = self._moving.get(name)
         if found is None:
             let = self.law.namespace.lets.get(name)
-            found = self._moving[name] = let is not None and any(
-                map(self.moves, names_in(let.tree))
-            )
+            found = self._moving[name] = let is not None and any(map(self.moves, names_in(let.tree)))
         return found
 
     def fold(self, node: Node) -> Node:
         """Return a tree in which every part that does not move is a name."""
         if isinstance(node, Number | Item):
-            return (
-                node
-                if any(map(self.moves, names_in(node))) or isinstance(node, Number)
-                else self._keep(node)
-            )
+            return node if any(map(self.moves, names_in(node))) or isinstance(node, Number) else self._keep(node)
         if isinstance(node, Name):
             if node.name not in self.law.namespace.lets:
                 return node
@@ -67,24 +61,13 @@ class Folder:
             case Unary(operator=operator, x=x):
                 return Unary(column=node.column, operator=operator, x=self.fold(x))
             case Binary(operator=operator, left=left, right=right):
-                return Binary(
-                    column=node.column,
-                    operator=operator,
-                    left=self.fold(left),
-                    right=self.fold(right),
-                )
+                return Binary(column=node.column, operator=operator, left=self.fold(left), right=self.fold(right))
             case Reduce(function=function, index=index, body=body):
-                return Reduce(
-                    column=node.column, function=function, index=index, body=self.fold(body)
-                )
+                return Reduce(column=node.column, function=function, index=index, body=self.fold(body))
             case Call(function="interp", arguments=(x, table)):
                 return Call(column=node.column, function="interp", arguments=(self.fold(x), table))
             case Call(function=function, arguments=arguments):
-                return Call(
-                    column=node.column,
-                    function=function,
-                    arguments=tuple(map(self.fold, arguments)),
-                )
+                return Call(column=node.column, function=function, arguments=tuple(map(self.fold, arguments)))
             case _:
                 raise AssertionError(node)
 
@@ -106,18 +89,14 @@ class Folder:
         indices = tuple(index for index in self.law.namespace.scope.indices if index in free)
         name = f"kept {len(self.kept)}"  # no law can have a name with a space
         with np.errstate(all="ignore"):
-            function = unroll(
-                self.law.namespace, Formula("", node, kind, indices), numpy(), indices
-            )
+            function = unroll(self.law.namespace, Formula("", node, kind, indices), numpy(), indices)
             self.kept[name] = function(self.environment)
         self.scope = self.scope.with_symbol(name, Symbol(Kind.PARAMETER, Type.NUMBER, indices))
         return Name(column=node.column, name=name)
 
     def namespace(self) -> Namespace:
         """Return the law's namespace with the names kept so far and the lets that move."""
-        return Namespace(
-            self.scope, self.law.namespace.quantities, self.law.namespace.tables, self.lets
-        )
+        return Namespace(self.scope, self.law.namespace.quantities, self.law.namespace.tables, self.lets)
 
 
 @ft.lru_cache(maxsize=256)
@@ -125,12 +104,14 @@ def folded(law: Law, *, transfer: bool = False) -> Program:
     """Return a law compiled for its scenarios, or for those of another recipe; its environment needs only inputs."""
     values = scenarios(law).values(transfer=transfer)
     folder = Folder(law, values)
-    outputs = {
-        name: (folder.formula(formula), over) for name, (formula, over) in law.outputs.items()
-    }
+    outputs = {name: (folder.formula(formula), over) for name, (formula, over) in law.outputs.items()}
     optimum = {name: folder.formula(formula) for name, formula in law.optimum.items()}
     cases = tuple((folder.formula(formula), status, say) for formula, status, say in law.cases)
     return compile_program(
-        folder.namespace(), numpy(), outputs=outputs, optimum=optimum, cases=cases,
+        folder.namespace(),
+        numpy(),
+        outputs=outputs,
+        optimum=optimum,
+        cases=cases,
         constants={**law.program(numpy()).constants, **values, **folder.kept},
-    )  # fmt: skip
+    )

@@ -43,12 +43,11 @@ def frontier(request: FrontierRequest, catalogue: Catalogue) -> Frontier:
     count = int(request.points)
     wide = _ladder(*SIZES, 61)
     priced = _priced(request, kind, wide, catalogue)
-    usable = [
-        n for n, price in zip(wide, priced, strict=True)
-        if LEAST_RATIO <= amount / price / n <= MOST_RATIO
-    ]  # fmt: skip
+    usable = [n for n, price in zip(wide, priced, strict=True) if LEAST_RATIO <= amount / price / n <= MOST_RATIO]
     if not usable:
-        message = f"{kind}={amount:g} buys no training between {SIZES[0]:g} and {SIZES[1]:g} parameters; give another budget"
+        message = (
+            f"{kind}={amount:g} buys no training between {SIZES[0]:g} and {SIZES[1]:g} parameters; give another budget"
+        )
         raise QueryError(message, field=kind, conflict=True)
     points = _points(request, kind, amount, _ladder(usable[0], usable[-1], count), catalogue)
     least = min(range(len(points)), key=lambda i: points[i].loss)
@@ -58,9 +57,7 @@ def frontier(request: FrontierRequest, catalogue: Catalogue) -> Frontier:
     near = [p.n_params for p in (*points, *finer) if p.loss <= best.loss * (1 + NEAR)]
     found = recommend(_query(request, best.n_params, best.tokens), catalogue)
     laws = list(dict.fromkeys(str(item.law) for item in found.answers.values() if item.law))
-    return Frontier(
-        best=best, near=[min(near), max(near)], points=points, laws=laws, warnings=found.warnings
-    )  # fmt: skip
+    return Frontier(best=best, near=[min(near), max(near)], points=points, laws=laws, warnings=found.warnings)
 
 
 def _budget(request: FrontierRequest) -> tuple[str, float]:
@@ -92,17 +89,21 @@ def _ladder(low: float, high: float, count: int) -> list[float]:
 
 def _query(request: FrontierRequest, n: float, tokens: float) -> Query:
     return Query(
-        n_params=n, tokens=tokens, hardware=request.hardware, precision=request.precision, devices=request.devices,
-        given=request.given, laws=[request.law], want=["loss", "accelerator_hours", "energy_kwh"],
-    )  # fmt: skip
+        n_params=n,
+        tokens=tokens,
+        hardware=request.hardware,
+        precision=request.precision,
+        devices=request.devices,
+        given=request.given,
+        laws=[request.law],
+        want=["loss", "accelerator_hours", "energy_kwh"],
+    )
 
 
 def _asked(
     request: FrontierRequest, sizes: Sequence[float], tokens: Sequence[float], catalogue: Catalogue
 ) -> list[BriefRecommendation]:
-    rows = recommend_many(
-        [_query(request, n, d) for n, d in zip(sizes, tokens, strict=True)], catalogue
-    )
+    rows = recommend_many([_query(request, n, d) for n, d in zip(sizes, tokens, strict=True)], catalogue)
     if rows[0].error:
         raise QueryError(rows[0].error)
     return rows
@@ -125,9 +126,7 @@ def _price(request: FrontierRequest, kind: str, row: BriefRecommendation) -> flo
     return hours * 3600 / float(request.devices or 1.0) if kind == "duration_s" else hours
 
 
-def _priced(
-    request: FrontierRequest, kind: str, sizes: Sequence[float], catalogue: Catalogue
-) -> list[float]:
+def _priced(request: FrontierRequest, kind: str, sizes: Sequence[float], catalogue: Catalogue) -> list[float]:
     """Return the budget that one token takes, by size."""
     rows = _asked(request, sizes, [TOKENS] * len(sizes), catalogue)
     return [_price(request, kind, row) / TOKENS for row in rows]
@@ -142,29 +141,39 @@ def _points(
         loss, energy = row.answers["loss"], row.answers["energy_kwh"].value
         points.append(
             FrontierPoint(
-                n_params=n, tokens=d, loss=_value(row, "loss"), loss_low=loss.low, loss_high=loss.high,
+                n_params=n,
+                tokens=d,
+                loss=_value(row, "loss"),
+                loss_low=loss.low,
+                loss_high=loss.high,
                 accelerator_hours=_value(row, "accelerator_hours"),
                 energy_kwh=float(energy) if isinstance(energy, int | float) else None,
             )
-        )  # fmt: skip
+        )
     return points
 
 
 def chart(found: Frontier, title: str) -> dict[str, Any]:
     """Return the frontier as a Vega-Lite plot: loss over size, the best marked."""
-    rows = [
-        {"n_params": p.n_params, "loss": p.loss, "low": p.loss_low, "high": p.loss_high}
-        for p in found.points
-    ]
-    x = {"field": "n_params", "type": "quantitative", "scale": {"type": "log"}, "title": "parameters"}  # fmt: skip
-    y = {"field": "loss", "type": "quantitative", "scale": {"zero": False}, "title": "loss, nat/token"}  # fmt: skip
+    rows = [{"n_params": p.n_params, "loss": p.loss, "low": p.loss_low, "high": p.loss_high} for p in found.points]
+    x = {"field": "n_params", "type": "quantitative", "scale": {"type": "log"}, "title": "parameters"}
+    y = {"field": "loss", "type": "quantitative", "scale": {"zero": False}, "title": "loss, nat/token"}
     return {
-        "$schema": "https://vega.github.io/schema/vega-lite/v6.json", "title": title, "width": 480, "height": 280,
+        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
+        "title": title,
+        "width": 480,
+        "height": 280,
         "data": {"values": rows},
         "layer": [
-            {"mark": {"type": "area", "opacity": 0.2}, "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}}},
+            {
+                "mark": {"type": "area", "opacity": 0.2},
+                "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}},
+            },
             {"mark": "line", "encoding": {"x": x, "y": y}},
-            {"mark": {"type": "point", "filled": True, "color": "#d1495b", "size": 80},
-             "data": {"values": [{"n_params": found.best.n_params, "loss": found.best.loss}]}, "encoding": {"x": x, "y": y}},
+            {
+                "mark": {"type": "point", "filled": True, "color": "#d1495b", "size": 80},
+                "data": {"values": [{"n_params": found.best.n_params, "loss": found.best.loss}]},
+                "encoding": {"x": x, "y": y},
+            },
         ],
-    }  # fmt: skip
+    }

@@ -25,9 +25,7 @@ from hplaw.posterior import factor, numpy, numpy_environment, scenarios
 
 Array = NDArray[np.float64]
 
-NORMAL_QUANTILES = np.array(
-    [-1.6448536269514722, -0.6744897501960817, 0.0, 0.6744897501960817, 1.6448536269514722]
-)
+NORMAL_QUANTILES = np.array([-1.6448536269514722, -0.6744897501960817, 0.0, 0.6744897501960817, 1.6448536269514722])
 """Of the standard normal at 5, 25, 50, 75 and 95 percent."""
 
 
@@ -63,50 +61,31 @@ def directions(law: Law) -> Directions | None:
             return None
         (outer if effect.predict == "transfer" else steps).extend(found)
     point = scenarios(law).point
-    return Directions(
-        _spread(point, steps), _spread(point, [*steps, *outer]) if outer else {}, len(steps)
-    )
+    return Directions(_spread(point, steps), _spread(point, [*steps, *outer]) if outer else {}, len(steps))
 
 
 def _columns(names: list[str], matrix: Array) -> list[dict[str, float]]:
-    return [
-        dict(zip(names, map(float, column), strict=True)) for column in matrix.T if np.any(column)
-    ]
+    return [dict(zip(names, map(float, column), strict=True)) for column in matrix.T if np.any(column)]
 
 
 def _effect_columns(law: Law, effect: EffectSpec) -> list[dict[str, float]] | None:
     if effect.covariance is not None:
         return _columns(effect.of, factor(np.asarray(effect.covariance)))
     texts = [*effect.scale.values(), *([effect.correlation] if effect.correlation else [])]
-    if any(
-        text.lstrip().startswith(f"{word}(") for text in texts for word in PRIORS | CORRELATIONS
-    ):
+    if any(text.lstrip().startswith(f"{word}(") for text in texts for word in PRIORS | CORRELATIONS):
         return None
     uncertain = {n for block in law.spec.covariance for n in block.of} | {
         n for n, p in law.spec.parameters.items() if p.sd is not None
     }
     formulas = [law.namespace.formula(text, table="effects", key="scale") for text in texts]
-    if len(effect.of) > 2 or any(
-        spoken(law.namespace, formula.tree) & uncertain for formula in formulas
-    ):
+    if len(effect.of) > 2 or any(spoken(law.namespace, formula.tree) & uncertain for formula in formulas):
         return None
     from hplaw.posterior import hyperparameter
 
     environment = numpy_environment(law, scenarios(law).point)
-    scales = [
-        float(hyperparameter(law, effect.scale[name], name, environment)) for name in effect.of
-    ]
-    rho = (
-        float(hyperparameter(law, effect.correlation, "", environment))
-        if effect.correlation
-        else 0.0
-    )
-    matrix = np.array(
-        [
-            [a * b * (1.0 if i == j else rho) for j, b in enumerate(scales)]
-            for i, a in enumerate(scales)
-        ]
-    )
+    scales = [float(hyperparameter(law, effect.scale[name], name, environment)) for name in effect.of]
+    rho = float(hyperparameter(law, effect.correlation, "", environment)) if effect.correlation else 0.0
+    matrix = np.array([[a * b * (1.0 if i == j else rho) for j, b in enumerate(scales)] for i, a in enumerate(scales)])
     return _columns(effect.of, factor(matrix))
 
 
@@ -151,11 +130,7 @@ def log_deviation(
     if names:
         program = law.program(numpy())
         with np.errstate(all="ignore"):
-            value = np.log(
-                program.outputs[output](
-                    numpy_environment(law, {**scenarios(law).point, **inputs, **names})
-                )
-            )
+            value = np.log(program.outputs[output](numpy_environment(law, {**scenarios(law).point, **inputs, **names})))
         if value.ndim:
             variance = np.square(value[..., 1:] - value[..., :1]).sum(axis=-1)
     variance = variance + stray_variance(law, output) * np.square(stretch)

@@ -39,9 +39,7 @@ def read_grid(law: Law) -> Grid:
         raise LawError(problem, file=str(law.path or ""), table="grid", key="values")
 
     if set(arrays) != {*spec.axes, "probabilities"}:
-        fail(
-            f"{spec.values} holds the arrays {', '.join(spec.axes)} and probabilities, nothing else"
-        )
+        fail(f"{spec.values} holds the arrays {', '.join(spec.axes)} and probabilities, nothing else")
     axes = tuple(arrays[name] for name in spec.axes)
     if any(axis.ndim != 1 or len(axis) < 2 or (np.diff(axis) <= 0).any() for axis in axes):
         fail("an axis is a list of two or more rising coordinates")
@@ -71,14 +69,7 @@ def classify(law: Law, values: Mapping[str, Any]) -> tuple[dict[str, float], str
         places.append((i, (clipped - float(axis[i])) / float(axis[i + 1] - axis[i])))
     total = np.zeros(len(spec.classes))
     for corner in it.product((0, 1), repeat=len(places)):
-        weight = math.prod(
-            share if side else 1 - share for side, (_, share) in zip(corner, places, strict=True)
-        )
-        total += (
-            weight
-            * grid.probabilities[
-                tuple(i + side for side, (i, _) in zip(corner, places, strict=True))
-            ]
-        )
+        weight = math.prod(share if side else 1 - share for side, (_, share) in zip(corner, places, strict=True))
+        total += weight * grid.probabilities[tuple(i + side for side, (i, _) in zip(corner, places, strict=True))]
     probability = dict(zip(spec.classes, map(float, total), strict=True))
     return probability, max(probability, key=lambda word: probability[word])

@@ -44,8 +44,20 @@ def canonical(name: str) -> str:
 
 SHORT = frozenset(
     (
-        *ALIASES.values(), "t4", "quadro-rtx-6000", "a100-pcie-40gb", "rtx-3090", "a40", "rtx-a6000", "rtx-4090",
-        "rtx-6000-ada", "l4", "l40s", "rtx-5090", "mi250x", "mi300x",
+        *ALIASES.values(),
+        "t4",
+        "quadro-rtx-6000",
+        "a100-pcie-40gb",
+        "rtx-3090",
+        "a40",
+        "rtx-a6000",
+        "rtx-4090",
+        "rtx-6000-ada",
+        "l4",
+        "l40s",
+        "rtx-5090",
+        "mi250x",
+        "mi300x",
     )
-)  # fmt: skip
+)
 """The short names themselves; a test holds them to the table of the law `accelerators`."""

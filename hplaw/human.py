@@ -108,9 +108,5 @@ def _multiple(value: float, unit: str) -> str:
             name, scale = letters, size
             break
     if abs(value) >= 1000 * scale:
-        return (
-            f"{value / scale:,.0f} {name}"
-            if abs(value) < 1e7 * scale
-            else f"{value / scale:.3g} {name}"
-        )
+        return f"{value / scale:,.0f} {name}" if abs(value) < 1e7 * scale else f"{value / scale:.3g} {name}"
     return f"{value / scale:.3g} {name}"

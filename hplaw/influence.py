@@ -87,20 +87,13 @@ def deciders(law: Law, known: Mapping[str, Any], influence: Influence) -> dict[s
     ]
     found: dict[str, list[Decider]] = {}
     for name in sides[0][0]:
-        slopes = [
-            math.log(up[name] / down[name]) / (2 * _STEP) for up, down in zip(*sides, strict=True)
-        ]
-        each = [
-            msgspec.structs.replace(label, slope=slope)
-            for label, slope in zip(labels, slopes, strict=True)
-        ]
+        slopes = [math.log(up[name] / down[name]) / (2 * _STEP) for up, down in zip(*sides, strict=True)]
+        each = [msgspec.structs.replace(label, slope=slope) for label, slope in zip(labels, slopes, strict=True)]
         found[name] = sorted(each, key=lambda decider: -abs(decider.slope))
     return found
 
 
-def _answers(
-    law: Law, known: Mapping[str, Any], influence: Influence, weight: float
-) -> list[dict[str, float]]:
+def _answers(law: Law, known: Mapping[str, Any], influence: Influence, weight: float) -> list[dict[str, float]]:
     """Return the law's answers with each group, then each prior, counting more by `weight`."""
     base = standing(law)
     found: list[dict[str, float]] = []

@@ -19,13 +19,7 @@ from hplaw.gaussian import NORMAL_QUANTILES, closed, log_deviation, stray_varian
 from hplaw.law.law import Law
 from hplaw.law.program import unroll
 from hplaw.point import Point, inputs, point, positive_outputs
-from hplaw.posterior import (
-    growth,
-    input_normals,
-    numpy,
-    prior_arguments,
-    scenarios,
-)
+from hplaw.posterior import growth, input_normals, numpy, prior_arguments, scenarios
 from hplaw.power import power_law
 
 
@@ -70,11 +64,7 @@ def _spread(levels: list[float]) -> Spread | None:
 def stretch(law: Law, outside: float) -> float:
     """Return the factor by which a law's discrepancy is wider `outside` e-folds from its domain; never below one."""
     grows = growth(law)
-    return (
-        math.sqrt(max(float(grows({**law.spec.constants, "outside": outside})), 1.0))
-        if grows
-        else 1.0
-    )
+    return math.sqrt(max(float(grows({**law.spec.constants, "outside": outside})), 1.0)) if grows else 1.0
 
 
 def stretch_of(law: Law, outside: Array) -> Array:
@@ -105,11 +95,7 @@ def intervals_of(
     numbers: list[str] = []
     uncertain_inputs = any(item.prior and known.get(item.known) is None for item in inputs(law))
     if drawn.uncertain or uncertain_inputs:
-        numbers = [
-            name
-            for name in wanted
-            if law.outputs[name][1] is None and not law.quantity(name).categorical
-        ]
+        numbers = [name for name in wanted if law.outputs[name][1] is None and not law.quantity(name).categorical]
     if decision is None:
         numbers = _closed_spreads(here, known, numbers, spreads, transfers)
     following = [name for name in numbers if name in followers(law)]
@@ -153,8 +139,7 @@ def followers(law: Law) -> frozenset[str]:
     return frozenset(
         name
         for name in law.outputs
-        if name != decision.minimise
-        and any(chosen & law.words_of(word) for word in (name, *law.lets_behind([name])))
+        if name != decision.minimise and any(chosen & law.words_of(word) for word in (name, *law.lets_behind([name])))
     )
 
 
@@ -180,9 +165,7 @@ def _closed_spreads(
                 continue
             power = None if transfer else power_law(law, name)
             if power is not None:
-                deviation = math.sqrt(
-                    power.log_variance(known) + stray_variance(law, name) * wider**2
-                )
+                deviation = math.sqrt(power.log_variance(known) + stray_variance(law, name) * wider**2)
             else:
                 found = log_deviation(law, name, values, wider, transfer=transfer)
                 deviation = 0.0 if found is None else float(found)
@@ -192,10 +175,7 @@ def _closed_spreads(
 
 
 def _collect(
-    spreads: dict[str, Spread],
-    transfers: dict[str, Spread],
-    inner: Mapping[str, Array],
-    outer: Mapping[str, Array],
+    spreads: dict[str, Spread], transfers: dict[str, Spread], inner: Mapping[str, Array], outer: Mapping[str, Array]
 ) -> None:
     """Add the quantiles of samples by name, worked out together."""
     samples = [*inner.values(), *outer.values()]
@@ -263,11 +243,7 @@ class Run:
 
 
 def run_at(
-    law: Law,
-    known: Mapping[str, Any],
-    *,
-    transfer: bool = False,
-    lets: Mapping[str, Array] | None = None,
+    law: Law, known: Mapping[str, Any], *, transfer: bool = False, lets: Mapping[str, Array] | None = None
 ) -> Run:
     """Return a law's run at one point, inputs that are not known drawn from their priors."""
     return _run(point(law, known), known, transfer=transfer, lets=lets)
@@ -288,9 +264,7 @@ def _run(
     return Run(law, values, stretch=wider, transfer=transfer, lets=lets, chosen=chosen)
 
 
-def samples(
-    law: Law, known: Mapping[str, Any], wanted: Sequence[str], *, transfer: bool = False
-) -> dict[str, Array]:
+def samples(law: Law, known: Mapping[str, Any], wanted: Sequence[str], *, transfer: bool = False) -> dict[str, Array]:
     """Return outputs scenario by scenario."""
     run = run_at(law, known, transfer=transfer)
     return {name: run.output(name) for name in wanted}
@@ -330,10 +304,7 @@ def _draw(word: str, x: list[float], z: Array) -> Array:
         case "truncnormal":
             return np.clip(x[0] + x[1] * z, x[2], x[3])
         case "uniform":
-            share = np.asarray(
-                np.frompyfunc(lambda v: 0.5 * math.erfc(-v / math.sqrt(2)), 1, 1)(z),
-                dtype=np.float64,
-            )
+            share = np.asarray(np.frompyfunc(lambda v: 0.5 * math.erfc(-v / math.sqrt(2)), 1, 1)(z), dtype=np.float64)
             return x[0] + (x[1] - x[0]) * share
         case _:
             from hplaw.law.priors import centre

@@ -11,23 +11,9 @@ from msgspec import structs
 from hplaw.abc_regime import adam_like, classify, largest_rates
 from hplaw.errors import QueryError
 from hplaw.law import Law
-from hplaw.layer_messages import (
-    AbcRequest,
-    Decay,
-    LayerRow,
-    LayerTable,
-    ParametrizeRequest,
-    WeightRow,
-)
+from hplaw.layer_messages import AbcRequest, Decay, LayerRow, LayerTable, ParametrizeRequest, WeightRow
 from hplaw.named_weights import NamedWeight, named_weights, sizes_of
-from hplaw.parametrization import (
-    KINDS,
-    LayerKind,
-    LayerRule,
-    factors,
-    find_parametrization,
-    layer_rule,
-)
+from hplaw.parametrization import KINDS, LayerKind, LayerRule, factors, find_parametrization, layer_rule
 
 
 CONVENTIONS: Mapping[Decay, str] = {
@@ -57,13 +43,22 @@ def parametrize(request: ParametrizeRequest) -> LayerTable:
     table = _Table(law, request, depth)
     whole = factors(request.scheme, request.optimizer, width=width, depth=depth, head=head)
     return LayerTable(
-        scheme=law.id.removeprefix("parametrization-"), title=law.spec.title, law=law.address,
-        optimizer=request.optimizer, width_multiplier=width, depth_multiplier=depth, head_multiplier=head,
-        decay=request.decay, convention=CONVENTIONS[request.decay], regime=_regime(law, request),
-        branch_factor=whole["branch_factor"], attention_factor=whole["attention_factor"],
+        scheme=law.id.removeprefix("parametrization-"),
+        title=law.spec.title,
+        law=law.address,
+        optimizer=request.optimizer,
+        width_multiplier=width,
+        depth_multiplier=depth,
+        head_multiplier=head,
+        decay=request.decay,
+        convention=CONVENTIONS[request.decay],
+        regime=_regime(law, request),
+        branch_factor=whole["branch_factor"],
+        attention_factor=whole["attention_factor"],
         layers=[table.row(kind, width) for kind in KINDS],
-        weights=table.weights(width, head), citation=law.citation(),
-    )  # fmt: skip
+        weights=table.weights(width, head),
+        citation=law.citation(),
+    )
 
 
 def _ratios(request: ParametrizeRequest) -> tuple[float, float, float]:
@@ -123,9 +118,13 @@ class _Table:
     def row(self, kind: LayerKind, width: float, fan_out: float | None = None) -> LayerRow:
         request = self.request
         rule = layer_rule(
-            kind, parametrization=request.scheme, optimizer=request.optimizer, width=width,
-            depth=self.depth, fan_out=fan_out,
-        )  # fmt: skip
+            kind,
+            parametrization=request.scheme,
+            optimizer=request.optimizer,
+            width=width,
+            depth=self.depth,
+            fan_out=fan_out,
+        )
         if request.alignment is not None:
             if request.optimizer == "muon":
                 message = "alignment has no rule for muon; leave it out, or give another optimizer"
@@ -134,16 +133,23 @@ class _Table:
         decay = rule.decay if request.decay == "coupled" else rule.rate * rule.decay
         drawn = kind not in ("vector", "block_vector")  # biases start at zero, gains at one
         return LayerRow(
-            kind=kind, init=rule.init, multiplier=rule.multiplier, rate=rule.rate, decay=decay, epsilon=rule.epsilon,
-            init_std=_times(self.init_std, rule.init) if drawn else None, peak_lr=_times(request.peak_lr, rule.rate),
-            weight_decay=_times(request.weight_decay, decay), adam_epsilon=_times(request.adam_epsilon, rule.epsilon),
-        )  # fmt: skip
+            kind=kind,
+            init=rule.init,
+            multiplier=rule.multiplier,
+            rate=rule.rate,
+            decay=decay,
+            epsilon=rule.epsilon,
+            init_std=_times(self.init_std, rule.init) if drawn else None,
+            peak_lr=_times(request.peak_lr, rule.rate),
+            weight_decay=_times(request.weight_decay, decay),
+            adam_epsilon=_times(request.adam_epsilon, rule.epsilon),
+        )
 
     def _aligned(self, kind: LayerKind, rule: LayerRule, width: float) -> LayerRule:
         """Return a rule with the largest rate that an alignment allows; rate times decay stays as it was over width."""
         request = self.request
         c = _largest(self.law, request)[_ROLES.get(kind, "input")]
-        base = layer_rule(kind, parametrization=request.scheme, optimizer=request.optimizer, depth=self.depth)  # fmt: skip
+        base = layer_rule(kind, parametrization=request.scheme, optimizer=request.optimizer, depth=self.depth)
         by_width = width ** -float(c)
         return structs.replace(rule, rate=base.rate * by_width, decay=base.decay / by_width)
 
@@ -166,8 +172,10 @@ class _Table:
                 # the readout's own deviation goes into its multiplier
                 row = structs.replace(table, kind=row.kind, multiplier=row.multiplier * row.init)
             rows.append(
-                WeightRow(name=weight.name, count=weight.count, shape=weight.shape(sizes), row=row, tied_to=weight.tied_to)
-            )  # fmt: skip
+                WeightRow(
+                    name=weight.name, count=weight.count, shape=weight.shape(sizes), row=row, tied_to=weight.tied_to
+                )
+            )
         return rows
 
     def _named(self, weight: NamedWeight, ratios: Mapping[str, float]) -> LayerRow:
@@ -197,9 +205,12 @@ def _abc(law: Law, request: ParametrizeRequest) -> AbcRequest:
     a, b = _exponents(law, "a"), _exponents(law, "b")
     c = _exponents(law, "c_adam" if adam else "c_sgd")
     return AbcRequest(
-        a=_texts(a), b=_texts(b), c=_texts(c), optimizer="adam" if adam else "sgd",
+        a=_texts(a),
+        b=_texts(b),
+        c=_texts(c),
+        optimizer="adam" if adam else "sgd",
         alignment=1.0 if request.alignment is None else request.alignment,
-    )  # fmt: skip
+    )
 
 
 def _regime(law: Law, request: ParametrizeRequest) -> str | None:

@@ -48,7 +48,7 @@ class Lines(msgspec.Struct, frozen=True, eq=False):
 
 def lines(
     law: Law, program: Program, functions: Sequence[Function], trees: Sequence[Node], *, logs: Sequence[bool]
-) -> Lines | None:  # fmt: skip
+) -> Lines | None:
     """Return formulas as lines, each over all scenarios, or None where they have another form.
 
     **Arguments:**
@@ -80,12 +80,7 @@ def lines(
 def _positive(law: Law, name: str) -> bool:
     """Return whether an input is a number that has a logarithm wherever it is allowed."""
     quantity = law.quantity(name)
-    return (
-        not quantity.categorical
-        and not law.inputs[name].over
-        and quantity.low == 0
-        and quantity.open_low
-    )
+    return not quantity.categorical and not law.inputs[name].over and quantity.low == 0 and quantity.open_low
 
 
 @ft.lru_cache(maxsize=256)

@@ -107,12 +107,8 @@ class _Form:
     def __init__(self, law: Law) -> None:
         self.law, self.lets = law, law.namespace.lets
         self.chosen = frozenset(law.chosen)
-        self.effects = tuple(
-            n for e in law.spec.effects.values() if e.predict == "integrate" for n in e.of
-        )
-        self.affine = Affine(
-            law.namespace, self.effects, logs=self.chosen, settled=frozenset(law.inputs)
-        )
+        self.effects = tuple(n for e in law.spec.effects.values() if e.predict == "integrate" for n in e.of)
+        self.affine = Affine(law.namespace, self.effects, logs=self.chosen, settled=frozenset(law.inputs))
         self.whole: tuple[str, int] | None = None
 
     def free(self, node: Node, names: frozenset[str]) -> bool:
@@ -120,11 +116,7 @@ class _Form:
         return free_of(node, self.law.namespace, names)
 
     def terms(
-        self,
-        node: Node,
-        factors: tuple[Node, ...],
-        divisors: tuple[Node, ...],
-        at: tuple[tuple[str, int], ...],
+        self, node: Node, factors: tuple[Node, ...], divisors: tuple[Node, ...], at: tuple[tuple[str, int], ...]
     ) -> tuple[Term, ...] | None:
         """Return the ridges of a sum; parts without chosen quantities are left out."""
         if self.free(node, self.chosen):
@@ -148,9 +140,7 @@ class _Form:
                 return self.terms(left, factors, (*divisors, right), at)
             case Reduce(function="sum", index=index, body=body):
                 entries = range(len(self.law.namespace.scope.indices[index]))
-                return _join(
-                    self.terms(body, factors, divisors, (*at, (index, i))) for i in entries
-                )
+                return _join(self.terms(body, factors, divisors, (*at, (index, i))) for i in entries)
             case Call(function="expm2", arguments=(t,)) if self.affine.holds(t):
                 return (Term(factors, divisors, t, at),)
             case _:
@@ -162,11 +152,7 @@ class _Form:
             return False
         if isinstance(node, Name) and node.name in self.lets:
             return self.pure(self.lets[node.name].tree)
-        return (
-            not isinstance(node, Binary)
-            or node.operator != "+"
-            or (self.pure(node.left) and self.pure(node.right))
-        )
+        return not isinstance(node, Binary) or node.operator != "+" or (self.pure(node.left) and self.pure(node.right))
 
 
 def _join(parts: Any) -> tuple[Term, ...] | None:
@@ -178,9 +164,7 @@ def _join(parts: Any) -> tuple[Term, ...] | None:
     return tuple(found)
 
 
-def _compile(
-    law: Law, terms: tuple[Term, ...], effects: tuple[str, ...], let: str | None, *, transfer: bool
-) -> Linex:
+def _compile(law: Law, terms: tuple[Term, ...], effects: tuple[str, ...], let: str | None, *, transfer: bool) -> Linex:
     """Return the ridges as functions; effects stand at zero in the environment."""
     drawn = scenarios(law)
     zero = {**drawn.values(transfer=transfer), **dict.fromkeys(effects, 0.0)}
@@ -190,55 +174,45 @@ def _compile(
     ones = dict.fromkeys(law.chosen, 1.0)
     offsets = [(folder.fold(term.t), dict(term.at)) for term in terms]
     kept = {**law.program(numpy()).constants, **zero, **folder.kept, **ones}
-    program = compile_program(
-        folder.namespace(), numpy(), outputs={}, optimum={}, cases=(), constants=kept
-    )
+    program = compile_program(folder.namespace(), numpy(), outputs={}, optimum={}, cases=(), constants=kept)
     slopes = np.array([_slope(law, terms, zero, {name: np.e}, size) for name in law.chosen])
     loads = {name: _slope(law, terms, zero, {name: 1.0}, size) for name in effects}
     groups = sum(
-        (np.tile(drawn.effects[name], len(terms)) * loads[name] for name in effects),
-        np.zeros(len(terms) * size),
+        (np.tile(drawn.effects[name], len(terms)) * loads[name] for name in effects), np.zeros(len(terms) * size)
     )
     variance = np.zeros(len(terms) * size)
     for (a, b), covariance in effect_covariance(law).items():
         variance += np.tile(np.broadcast_to(covariance, (size,)), len(terms)) * loads[a] * loads[b]
     z = np.array([drawn.discrepancy.get(name, np.zeros(size)) for name in law.chosen])
-    functions = [
-        compile_expression(node, folder.scope, numpy(), at)
-        for node, at in (*coefficients, *offsets)
-    ]
+    functions = [compile_expression(node, folder.scope, numpy(), at) for node, at in (*coefficients, *offsets)]
     trees = [*map(_product, terms), *(term.t for term in terms)]
     logs = [True] * len(terms) + [False] * len(terms)
     return Linex(
-        program=program, coefficients=tuple(functions[: len(terms)]), offsets=tuple(functions[len(terms) :]),
+        program=program,
+        coefficients=tuple(functions[: len(terms)]),
+        offsets=tuple(functions[len(terms) :]),
         lines=lines(law, program, functions, trees, logs=logs),
-        slopes=slopes, variance=variance, groups=groups, size=size, let=let,
+        slopes=slopes,
+        variance=variance,
+        groups=groups,
+        size=size,
+        let=let,
         stray_variance=np.einsum("ir,ij,jr->r", slopes, z @ z.T / size, slopes),
         strays=np.sum(slopes * np.tile(z, len(terms)), axis=0),
-    )  # fmt: skip
+    )
 
 
 def _product(term: Term) -> Node:
     """Return the factors of a ridge over what they are divided by, as one tree."""
     node: Node = Number(column=1, text="1")
     for factor in term.factors:
-        node = (
-            factor
-            if isinstance(node, Number)
-            else Binary(column=1, operator="*", left=node, right=factor)
-        )
+        node = factor if isinstance(node, Number) else Binary(column=1, operator="*", left=node, right=factor)
     for divisor in term.divisors:
         node = Binary(column=1, operator="/", left=node, right=divisor)
     return node
 
 
-def _slope(
-    law: Law,
-    terms: tuple[Term, ...],
-    zero: Mapping[str, Any],
-    moved: Mapping[str, float],
-    size: int,
-) -> Array:
+def _slope(law: Law, terms: tuple[Term, ...], zero: Mapping[str, Any], moved: Mapping[str, float], size: int) -> Array:
     """Return the change of t by ridge and scenario when one affine name moves by one; it is the same at any input."""
     inputs = {name: _anything(law, name) for name in law.inputs}
     rows: list[Array] = []

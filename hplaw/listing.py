@@ -58,9 +58,7 @@ def _of_members(catalogue: Catalogue, law: Law, line: LawSummary) -> LawSummary:
     return msgspec.structs.replace(line, inputs=inputs, outputs=list(catalogue.gives(law)))
 
 
-def list_laws(
-    catalogue: Catalogue, *, quantity: str | None = None, status: str | None = None
-) -> list[LawSummary]:
+def list_laws(catalogue: Catalogue, *, quantity: str | None = None, status: str | None = None) -> list[LawSummary]:
     """Return a line for each law, or for those that give `quantity` and have `status`.
 
     **Raises:** `QueryError` for a quantity or a status that does not exist.

@@ -47,30 +47,19 @@ class Query(Record, frozen=True, kw_only=True, omit_defaults=True):
     `given={"batch_tokens": 4e6}` asks for the best rate at this batch.
     """
 
-    n_params: (
-        Annotated[float, Meta(gt=0, le=1e18, description=f"{_SIZE}, all experts counted")] | None
-    ) = None
+    n_params: Annotated[float, Meta(gt=0, le=1e18, description=f"{_SIZE}, all experts counted")] | None = None
     tokens: Annotated[float, Meta(gt=0, le=1e22, description="training tokens")] | None = None
     n_active_params: (
-        Annotated[
-            float,
-            Meta(gt=0, le=1e18, description=f"{_SIZE} that one token uses; n_params when left out"),
-        ]
-        | None
+        Annotated[float, Meta(gt=0, le=1e18, description=f"{_SIZE} that one token uses; n_params when left out")] | None
     ) = None
-    batch_tokens: (
-        Annotated[float, Meta(gt=0, le=1e15, description="tokens in one optimizer step; fixes it")]
-        | None
-    ) = None
-    target_loss: (
-        Annotated[float, Meta(gt=0, le=1e6, description="loss to reach, in nat/token")] | None
-    ) = None
+    batch_tokens: Annotated[float, Meta(gt=0, le=1e15, description="tokens in one optimizer step; fixes it")] | None = (
+        None
+    )
+    target_loss: Annotated[float, Meta(gt=0, le=1e6, description="loss to reach, in nat/token")] | None = None
     optimizer: str = "adamw"
     precision: str | None = None
     hardware: str | None = None
-    devices: Annotated[float, Meta(ge=1, le=1e8, description="number of accelerators")] | None = (
-        None
-    )
+    devices: Annotated[float, Meta(ge=1, le=1e8, description="number of accelerators")] | None = None
     model: dict[str, Any] | None = None
     given: dict[str, float | str] = {}
     bounds: dict[str, Bounds] = {}
@@ -364,11 +353,16 @@ def quantity_records(quantities: Iterable[Quantity]) -> list[QuantityRecord]:
     """
     return [
         QuantityRecord(
-            name=item.name, symbol=item.symbol, unit=item.unit, meaning=item.meaning, low=item.low, high=item.high,
+            name=item.name,
+            symbol=item.symbol,
+            unit=item.unit,
+            meaning=item.meaning,
+            low=item.low,
+            high=item.high,
             categories=list(item.categories),
         )
         for item in quantities
-    ]  # fmt: skip
+    ]
 
 
 _encoder = msgspec.json.Encoder()

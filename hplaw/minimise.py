@@ -94,9 +94,7 @@ def _derivatives(values: Array, size: int, pairs: list[tuple[int, int]]) -> tupl
         hessian[:, i, i] = (sides[i, 0] - 2 * middle + sides[i, 1]) / _STEP**2
     corners = values[1 + 2 * size :].reshape(-1, 4, values.shape[1])
     for (i, j), corner in zip(pairs, corners, strict=True):
-        hessian[:, i, j] = hessian[:, j, i] = (corner[0] - corner[1] - corner[2] + corner[3]) / (
-            4 * _STEP**2
-        )
+        hessian[:, i, j] = hessian[:, j, i] = (corner[0] - corner[1] - corner[2] + corner[3]) / (4 * _STEP**2)
     return gradient, hessian
 
 
@@ -130,6 +128,4 @@ def _backtrack(
     first = good.argmax(axis=0)
     any_good = good.any(axis=0)
     every = np.asarray(np.arange(x.shape[1]), dtype=np.intp)
-    return np.where(any_good, tries[first, :, every].T, x), np.where(
-        any_good, values[first, every], value
-    )
+    return np.where(any_good, tries[first, :, every].T, x), np.where(any_good, values[first, every], value)

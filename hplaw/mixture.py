@@ -46,12 +46,7 @@ def read_mixed(law: Law, given: Mapping[str, Any], catalogue: Any) -> dict[str, 
 
 
 def mixed_answer(
-    law: Law,
-    known: Mapping[str, Any],
-    *,
-    want: Sequence[str] | None,
-    bounds: Bounds | None,
-    catalogue: Any,
+    law: Law, known: Mapping[str, Any], *, want: Sequence[str] | None, bounds: Bounds | None, catalogue: Any
 ) -> Answer:
     """Return a mixture's answer: the median and quantiles of its members' draws in proportion to their weights.
 
@@ -68,18 +63,20 @@ def mixed_answer(
         for name, value in part.values.items():
             if isinstance(value, float) and share:
                 drawn.setdefault(name, []).append(_share(member, part, name, share))
-    pools = {
-        name: np.concatenate(found)
-        for name, found in drawn.items()
-        if all(name in part.values for part in parts)
-    }
+    pools = {name: np.concatenate(found) for name, found in drawn.items() if all(name in part.values for part in parts)}
     spreads = {name: levels for name, pool in pools.items() if (levels := spread(pool)) is not None}
     return Answer(
-        law=law, status=silent.status if silent else "ok", say=silent.say if silent else None,
+        law=law,
+        status=silent.status if silent else "ok",
+        say=silent.say if silent else None,
         values={} if silent else {name: levels.median for name, levels in spreads.items()},
         failed={name: why for part in parts for name, why in part.failed.items()},
-        spreads={} if silent else spreads, transfers={}, plateaus={}, regret=None, at=dict(known),
-    )  # fmt: skip
+        spreads={} if silent else spreads,
+        transfers={},
+        plateaus={},
+        regret=None,
+        at=dict(known),
+    )
 
 
 def _share(member: Law, part: Answer, name: str, share: int) -> Any:

@@ -10,33 +10,51 @@ from hplaw.quantities import check_value, vocabulary
 
 
 CONFIG_KEYS = {
-    "num_hidden_layers": "n_layers", "n_layer": "n_layers", "num_layers": "n_layers",
-    "hidden_size": "d_model", "n_embd": "d_model",
-    "intermediate_size": "d_ff", "n_inner": "d_ff",
-    "num_attention_heads": "n_heads", "n_head": "n_heads",
-    "num_key_value_heads": "n_kv_heads", "head_dim": "d_head",
-    "vocab_size": "vocab_size", "max_position_embeddings": "seq_len", "n_positions": "seq_len",
-    "num_local_experts": "n_experts", "num_experts": "n_experts", "n_routed_experts": "n_experts",
-    "num_experts_per_tok": "n_active_experts", "n_shared_experts": "n_shared_experts",
-    "moe_intermediate_size": "d_expert", "first_k_dense_replace": "n_dense_layers",
-}  # fmt: skip
+    "num_hidden_layers": "n_layers",
+    "n_layer": "n_layers",
+    "num_layers": "n_layers",
+    "hidden_size": "d_model",
+    "n_embd": "d_model",
+    "intermediate_size": "d_ff",
+    "n_inner": "d_ff",
+    "num_attention_heads": "n_heads",
+    "n_head": "n_heads",
+    "num_key_value_heads": "n_kv_heads",
+    "head_dim": "d_head",
+    "vocab_size": "vocab_size",
+    "max_position_embeddings": "seq_len",
+    "n_positions": "seq_len",
+    "num_local_experts": "n_experts",
+    "num_experts": "n_experts",
+    "n_routed_experts": "n_experts",
+    "num_experts_per_tok": "n_active_experts",
+    "n_shared_experts": "n_shared_experts",
+    "moe_intermediate_size": "d_expert",
+    "first_k_dense_replace": "n_dense_layers",
+}
 """Quantities by the keys that released config.json files use."""
 
 SHAPE = (
-    "n_layers", "d_model", "d_ff", "n_heads", "n_kv_heads", "d_head", "vocab_size", "seq_len", "n_ffn_matrices", "n_embeddings",
-    "n_experts", "n_active_experts", "n_shared_experts", "d_expert", "n_dense_layers",
-)  # fmt: skip
+    "n_layers",
+    "d_model",
+    "d_ff",
+    "n_heads",
+    "n_kv_heads",
+    "d_head",
+    "vocab_size",
+    "seq_len",
+    "n_ffn_matrices",
+    "n_embeddings",
+    "n_experts",
+    "n_active_experts",
+    "n_shared_experts",
+    "d_expert",
+    "n_dense_layers",
+)
 """Quantities that make up a shape."""
 
 _GATED = ("silu", "swiglu", "swish", "geglu")
-CONFIG_MARKS = (
-    "model_type",
-    "architectures",
-    "hidden_act",
-    "activation_function",
-    "tie_word_embeddings",
-    *CONFIG_KEYS,
-)
+CONFIG_MARKS = ("model_type", "architectures", "hidden_act", "activation_function", "tie_word_embeddings", *CONFIG_KEYS)
 """Keys of which one tells a config.json from a shape in the vocabulary's words."""
 
 

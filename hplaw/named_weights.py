@@ -63,10 +63,15 @@ def sizes_of(config: Mapping[str, Any]) -> dict[str, float]:
     width, heads = need("d_model"), need("n_heads", 1.0)
     d_head = need("d_head", width / heads)
     found = {
-        "width": width, "d_head": d_head, "q": heads * d_head, "kv": need("n_kv_heads", heads) * d_head,
-        "vocab": need("vocab_size"), "layers": need("n_layers"), "experts": need("n_experts", 1.0),
+        "width": width,
+        "d_head": d_head,
+        "q": heads * d_head,
+        "kv": need("n_kv_heads", heads) * d_head,
+        "vocab": need("vocab_size"),
+        "layers": need("n_layers"),
+        "experts": need("n_experts", 1.0),
         "positions": need("seq_len", 1.0),
-    }  # fmt: skip
+    }
     found["expert"] = need("d_expert", need("d_ff", 4 * width))
     found["ff"] = need("d_ff", found["expert"])
     return found
@@ -100,7 +105,7 @@ def _family(config: Mapping[str, Any]) -> Callable[[Mapping[str, Any], int], Ite
     return family
 
 
-def _norm(name: str, *, count: int = 1, bias: bool = False, size: str = "width") -> Iterator[NamedWeight]:  # fmt: skip
+def _norm(name: str, *, count: int = 1, bias: bool = False, size: str = "width") -> Iterator[NamedWeight]:
     kind = "block_vector" if "*" in name else "vector"
     for what in ("weight", "bias") if bias else ("weight",):
         yield NamedWeight(name=f"{name}.{what}", kind=kind, outs=size, count=count)
@@ -108,22 +113,16 @@ def _norm(name: str, *, count: int = 1, bias: bool = False, size: str = "width")
 
 def _linear(
     name: str, ins: str, outs: str, *, count: int, bias: bool = False, across: int = 1, turned: bool = False
-) -> Iterator[NamedWeight]:  # fmt: skip
+) -> Iterator[NamedWeight]:
     kind = "output" if outs in FINITE else "hidden"
-    yield NamedWeight(
-        name=f"{name}.weight", kind=kind, ins=ins, outs=outs, count=count, across=across, turned=turned
-    )  # fmt: skip
+    yield NamedWeight(name=f"{name}.weight", kind=kind, ins=ins, outs=outs, count=count, across=across, turned=turned)
     if bias:
-        yield NamedWeight(
-            name=f"{name}.bias", kind="block_vector", outs=outs, count=count, across=across
-        )
+        yield NamedWeight(name=f"{name}.bias", kind="block_vector", outs=outs, count=count, across=across)
 
 
 def _readout(config: Mapping[str, Any], name: str, embedding: str) -> NamedWeight:
     tied = _shape(config).get("n_embeddings") == 1.0
-    return NamedWeight(
-        name=name, kind="output", ins="width", outs="vocab", tied_to=embedding if tied else None
-    )
+    return NamedWeight(name=name, kind="output", ins="width", outs="vocab", tied_to=embedding if tied else None)
 
 
 def _llama(config: Mapping[str, Any], layers: int) -> Iterator[NamedWeight]:
@@ -149,30 +148,30 @@ def _feed_forward(config: Mapping[str, Any], block: str, layers: int) -> Iterato
     kind = config["model_type"]
     if kind not in ("mixtral", "qwen3_moe"):
         bias = bool(config.get("mlp_bias"))
-        for name, ins, outs in (("gate", "width", "ff"), ("up", "width", "ff"), ("down", "ff", "width")):  # fmt: skip
+        for name, ins, outs in (("gate", "width", "ff"), ("up", "width", "ff"), ("down", "ff", "width")):
             yield from _linear(f"{block}.mlp.{name}_proj", ins, outs, count=layers, bias=bias)
         return
     if config.get("mlp_only_layers") or config.get("decoder_sparse_step", 1) != 1:
         message = "config: some layers have experts and others have none, which is not told apart here; give a model with experts in all layers"
         raise QueryError(message, field="config", conflict=True)
-    inside, names = ("block_sparse_moe", ("w1", "w3", "w2")) if kind == "mixtral" else ("mlp", ("gate_proj", "up_proj", "down_proj"))  # fmt: skip
+    inside, names = (
+        ("block_sparse_moe", ("w1", "w3", "w2"))
+        if kind == "mixtral"
+        else ("mlp", ("gate_proj", "up_proj", "down_proj"))
+    )
     experts = layers * int(sizes_of(config)["experts"])
     yield from _linear(f"{block}.{inside}.gate", "width", "experts", count=layers)
-    for name, ins, outs in zip(names, ("width", "width", "expert"), ("expert", "expert", "width"), strict=True):  # fmt: skip
+    for name, ins, outs in zip(names, ("width", "width", "expert"), ("expert", "expert", "width"), strict=True):
         yield from _linear(f"{block}.{inside}.experts.*.{name}", ins, outs, count=experts)
 
 
 def _gpt2(config: Mapping[str, Any], layers: int) -> Iterator[NamedWeight]:
     block = "transformer.h.*"
     for name, rows in (("wte", "vocab"), ("wpe", "positions")):
-        yield NamedWeight(
-            name=f"transformer.{name}.weight", kind="embedding", ins=rows, outs="width"
-        )
+        yield NamedWeight(name=f"transformer.{name}.weight", kind="embedding", ins=rows, outs="width")
     yield from _norm(f"{block}.ln_1", count=layers, bias=True)
-    for name, ins, outs, across in (("attn.c_attn", "width", "q", 3), ("attn.c_proj", "q", "width", 1)):  # fmt: skip
-        yield from _linear(
-            f"{block}.{name}", ins, outs, count=layers, bias=True, across=across, turned=True
-        )
+    for name, ins, outs, across in (("attn.c_attn", "width", "q", 3), ("attn.c_proj", "q", "width", 1)):
+        yield from _linear(f"{block}.{name}", ins, outs, count=layers, bias=True, across=across, turned=True)
     yield from _norm(f"{block}.ln_2", count=layers, bias=True)
     for name, ins, outs in (("mlp.c_fc", "width", "ff"), ("mlp.c_proj", "ff", "width")):
         yield from _linear(f"{block}.{name}", ins, outs, count=layers, bias=True, turned=True)
@@ -186,18 +185,18 @@ def _gpt_neox(config: Mapping[str, Any], layers: int) -> Iterator[NamedWeight]:
     for name in ("input_layernorm", "post_attention_layernorm"):
         yield from _norm(f"{block}.{name}", count=layers, bias=True)
     for name, ins, outs, across in (
-        ("attention.query_key_value", "width", "q", 3), ("attention.dense", "q", "width", 1),
-        ("mlp.dense_h_to_4h", "width", "ff", 1), ("mlp.dense_4h_to_h", "ff", "width", 1),
-    ):  # fmt: skip
+        ("attention.query_key_value", "width", "q", 3),
+        ("attention.dense", "q", "width", 1),
+        ("mlp.dense_h_to_4h", "width", "ff", 1),
+        ("mlp.dense_4h_to_h", "ff", "width", 1),
+    ):
         yield from _linear(f"{block}.{name}", ins, outs, count=layers, bias=True, across=across)
     yield from _norm("gpt_neox.final_layer_norm", bias=True)
     yield _readout(config, "embed_out.weight", "gpt_neox.embed_in.weight")
 
 
 _FAMILIES: Mapping[str, Callable[[Mapping[str, Any], int], Iterator[NamedWeight]]] = {
-    **dict.fromkeys(
-        ("llama", "mistral", "qwen2", "qwen3", "gemma", "mixtral", "qwen3_moe"), _llama
-    ),
+    **dict.fromkeys(("llama", "mistral", "qwen2", "qwen3", "gemma", "mixtral", "qwen3_moe"), _llama),
     "gpt2": _gpt2,
     "gpt_neox": _gpt_neox,
 }

@@ -95,16 +95,17 @@ def factors(
     0.0625
     """
     given: dict[str, Any] = {
-        "width_multiplier": width, "depth_multiplier": depth, "head_multiplier": head, "optimizer": optimizer,
-    }  # fmt: skip
+        "width_multiplier": width,
+        "depth_multiplier": depth,
+        "head_multiplier": head,
+        "optimizer": optimizer,
+    }
     if fan_out is not None:
         given["fan_out_multiplier"] = fan_out
     law = find_parametrization(parametrization)
     status, found = plain_outputs(law, given)
     if status == "refused":
-        message = (
-            f"optimizer='{optimizer}' has no place in {law.id}; give one of {', '.join(OPTIMIZERS)}"
-        )
+        message = f"optimizer='{optimizer}' has no place in {law.id}; give one of {', '.join(OPTIMIZERS)}"
         raise QueryError(message, field="optimizer")
     return found
 
@@ -160,8 +161,6 @@ def layer_rules(
     0.5
     """
     return {
-        kind: layer_rule(
-            kind, parametrization=parametrization, optimizer=optimizer, width=width, depth=depth
-        )
+        kind: layer_rule(kind, parametrization=parametrization, optimizer=optimizer, width=width, depth=depth)
         for kind in KINDS
     }

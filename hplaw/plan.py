@@ -25,16 +25,7 @@ COHERENT = ("peak_lr", "batch_tokens", "loss")
 SIZES = ("n_params", "n_params_with_embedding", "tokens")
 """Quantities that belong together: a law that would choose all, though one is settled, is asked for the rest last."""
 
-ASKABLE = (
-    "n_params",
-    "tokens",
-    "batch_tokens",
-    "peak_lr",
-    "target_loss",
-    "precision",
-    "hardware",
-    "devices",
-)
+ASKABLE = ("n_params", "tokens", "batch_tokens", "peak_lr", "target_loss", "precision", "hardware", "devices")
 """Quantities that a person knows without working them out: reasons ask for these first."""
 
 _STATUS = {"calibrated": 0, "published": 1, "theory": 2}
@@ -82,9 +73,7 @@ class Route(msgspec.Struct, frozen=True):
     together: tuple[Group, ...]
 
 
-def find_route(
-    catalogue: Catalogue, known: frozenset[str], want: Sequence[str], prefer: Sequence[str]
-) -> Route:
+def find_route(catalogue: Catalogue, known: frozenset[str], want: Sequence[str], prefer: Sequence[str]) -> Route:
     """Return the route from known names to wanted ones.
 
     **Arguments:**
@@ -98,9 +87,7 @@ def find_route(
     for quantity in want:
         search.visit(quantity, ())
     if any(slot.quantity in COHERENT for slot in search.slots):
-        for (
-            quantity
-        ) in COHERENT:  # a rate is one for a batch: what is asked for does not change who answers
+        for quantity in COHERENT:  # a rate is one for a batch: what is asked for does not change who answers
             search.visit(quantity, ())
     for law in search.preferred:
         if not any(candidate.law is law for slot in search.slots for candidate in slot.candidates):
@@ -113,19 +100,13 @@ def _together(slots: Sequence[Slot]) -> tuple[Group, ...]:
     """Return the groups of quantities to take from one law, largest first: all coherent ones, else rate and batch."""
     here = {slot.quantity: slot for slot in slots}
     groups = [tuple(q for q in COHERENT if q in here), tuple(q for q in COHERENT[:2] if q in here)]
-    return tuple(
-        _group([here[name] for name in names]) for names in dict.fromkeys(groups) if len(names) > 1
-    )
+    return tuple(_group([here[name] for name in names]) for names in dict.fromkeys(groups) if len(names) > 1)
 
 
 def _group(slots: Sequence[Slot]) -> Group:
     """Return the group that some slots make."""
     first, *others = slots
-    shared = tuple(
-        c
-        for c in first.candidates
-        if all(any(o.law is c.law for o in slot.candidates) for slot in others)
-    )
+    shared = tuple(c for c in first.candidates if all(any(o.law is c.law for o in slot.candidates) for slot in others))
     preferred = {c.preferred for slot in slots for c in slot.candidates}
     return Group(
         tuple(slot.quantity for slot in slots),
@@ -167,8 +148,7 @@ class _Search:
             missing = [
                 need
                 for need in needs
-                if (need not in self.found and need.startswith("target_"))
-                or not self.visit(need, path)
+                if (need not in self.found and need.startswith("target_")) or not self.visit(need, path)
             ]
             if missing:
                 lacking[law.id] = missing
@@ -176,18 +156,13 @@ class _Search:
             else:
                 candidates.append(self._candidate(law, needs))
         soft = {
-            name
-            for candidate in candidates
-            for name in candidate.law.chosen
-            if name != quantity and name not in path
+            name for candidate in candidates for name in candidate.law.chosen if name != quantity and name not in path
         }
         if quantity not in COHERENT[:2]:
             for name in sorted(soft & set(COHERENT[:2])):
                 self.visit(name, path)
         for name in sorted(
-            {name for candidate in candidates for name in candidate.law.spec.domain}
-            - self.known
-            - set(path)
+            {name for candidate in candidates for name in candidate.law.spec.domain} - self.known - set(path)
         ):
             if self._counted(name):
                 self.visit(name, path)
@@ -219,35 +194,24 @@ class _Search:
     def _shadowed(self, quantity: str) -> list[Law]:
         """Return preferred laws that a law of the same id hides, asked for by their whole address."""
         return [
-            law
-            for law in self.preferred
-            if law in self.catalogue.shadowed and quantity in self.catalogue.gives(law)
+            law for law in self.preferred if law in self.catalogue.shadowed and quantity in self.catalogue.gives(law)
         ]
 
     def _candidate(self, law: Law, needs: tuple[str, ...]) -> Candidate:
         place = self.preferred.index(law) if law in self.preferred else len(self.preferred)
         evidence = law.spec.evidence
         used = sum(item.known in self.known for item in inputs(law))
-        apart = any(
-            n in self.known and n not in law.inputs for n in self.catalogue.gives(law) if n in SIZES
-        )
+        apart = any(n in self.known and n not in law.inputs for n in self.catalogue.gives(law) if n in SIZES)
         tail = (_CHECKED[law.spec.checked], -(evidence.runs if evidence else 0), -used, law.id)
         status = _STATUS[law.spec.status] + (len(_STATUS) if apart else 0)
         return Candidate(law, needs, place, status, tail, domain(law))
 
-    def _reason(
-        self, quantity: str, lacking: Mapping[str, Sequence[str]], circles: Sequence[str]
-    ) -> str:
+    def _reason(self, quantity: str, lacking: Mapping[str, Sequence[str]], circles: Sequence[str]) -> str:
         if circles and not lacking:
             return f"laws derive {quantity} in a circle only ({circles[0]}); give one of these quantities"
         if lacking:
             plainest = min(
-                lacking,
-                key=lambda name: (
-                    sum(n not in ASKABLE for n in lacking[name]),
-                    len(lacking[name]),
-                    name,
-                ),
+                lacking, key=lambda name: (sum(n not in ASKABLE for n in lacking[name]), len(lacking[name]), name)
             )
             return f"{quantity} needs {' and '.join(lacking[plainest])} for {plainest}; give {'it' if len(lacking[plainest]) == 1 else 'them'}"
         if quantity.startswith("target_"):
@@ -259,15 +223,9 @@ def _needs(catalogue: Catalogue, law: Law, known: frozenset[str], quantity: str)
     """Return the inputs of a law that must be derived: not known, without a stand-in, and not the law's own to choose."""
     if law.spec.mixture is not None:
         members = [catalogue.get(address) for address in law.spec.mixture.members]
-        return tuple(
-            dict.fromkeys(
-                need for member in members for need in _needs(catalogue, member, known, quantity)
-            )
-        )
+        return tuple(dict.fromkeys(need for member in members for need in _needs(catalogue, member, known, quantity)))
     return tuple(
-        item.known
-        for item in inputs(law)
-        if item.required and item.known not in known and item.name not in law.chosen
+        item.known for item in inputs(law) if item.required and item.known not in known and item.name not in law.chosen
     )
 
 
@@ -291,8 +249,6 @@ def choose(slot: Slot, known: Mapping[str, Any], away: dict[Law, Distance]) -> l
         where = away.get(law)
         if where is None:
             where = away[law] = candidate.domain.distance(known)
-        ranked.append(
-            (candidate.preferred, candidate.status, len(where.differs), where.total, place)
-        )
+        ranked.append((candidate.preferred, candidate.status, len(where.differs), where.total, place))
     ranked.sort()
     return [slot.candidates[place] for *_, place in ranked]

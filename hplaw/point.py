@@ -125,9 +125,7 @@ class Point(msgspec.Struct, frozen=True):
 
     def _where(self, problem: str) -> str:
         given = ", ".join(
-            f"{i.name}={_show(self.environment.get(i.name))}"
-            for i in inputs(self.law)
-            if i.name in self.environment
+            f"{i.name}={_show(self.environment.get(i.name))}" for i in inputs(self.law) if i.name in self.environment
         )
         return f"{self.law.id} has no value at {given}: {problem}"
 
@@ -160,8 +158,7 @@ def _base(law: Law) -> Mapping[str, Any]:
     """Return the best single values of a law's parameters, effects at zero, in its own arithmetic."""
     if law.arrays is None and not any(p.value is None for p in law.spec.parameters.values()):
         values: dict[str, Any] = {
-            n: tuple(p.value) if isinstance(p.value, list) else p.value
-            for n, p in law.spec.parameters.items()
+            n: tuple(p.value) if isinstance(p.value, list) else p.value for n, p in law.spec.parameters.items()
         }
         values |= {name: 0.0 for effect in law.spec.effects.values() for name in effect.of}
     else:
@@ -170,10 +167,7 @@ def _base(law: Law) -> Mapping[str, Any]:
         values = dict(scenarios(law).point)
     if not law.exact:
         return values
-    return {
-        n: tuple(_number(law, e) for e in v) if is_tuple(v) else _number(law, v)
-        for n, v in values.items()
-    }
+    return {n: tuple(_number(law, e) for e in v) if is_tuple(v) else _number(law, v) for n, v in values.items()}
 
 
 def settled(law: Law) -> Mapping[str, Any]:
@@ -190,9 +184,14 @@ def _settled(law: Law) -> tuple[Mapping[str, Any], Program]:
             with contextlib.suppress(Undefined, KeyError):
                 values[name]
     program = compile_program(
-        namespace, law.arithmetic, outputs=law.outputs, optimum=law.optimum, cases=law.cases, constants=values,
+        namespace,
+        law.arithmetic,
+        outputs=law.outputs,
+        optimum=law.optimum,
+        cases=law.cases,
+        constants=values,
         settled=values,
-    )  # fmt: skip
+    )
     return values, program
 
 
@@ -274,9 +273,7 @@ def _bound(law: Law, item: Input, value: Any) -> Any:
     **Raises:** `QueryError` where one value is known and the law needs a table of them.
     """
     if is_tuple(value) != (item.over != ()):
-        message = (
-            f"{law.id} needs {item.known} for each of {', '.join(item.over)}; ask it with evaluate"
-        )
+        message = f"{law.id} needs {item.known} for each of {', '.join(item.over)}; ask it with evaluate"
         raise QueryError(message, field=item.known, conflict=True)
     return exact_number(repr(value)) if law.exact and isinstance(value, float) else value
 
@@ -291,7 +288,9 @@ def read_given(law: Law, given: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in given.items():
         item = names.get(name)
         if item is None:
-            message = f"'{name}' is not an input of {law.id}; it takes {', '.join(law.inputs)}{nearest(name, law.inputs)}"
+            message = (
+                f"'{name}' is not an input of {law.id}; it takes {', '.join(law.inputs)}{nearest(name, law.inputs)}"
+            )
             raise QueryError(message, field=name, conflict=True)
         if item.over != () and is_table(value):
             if set(value) != set(item.over):
@@ -307,12 +306,7 @@ def read_given(law: Law, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read(law: Law, item: Input, value: Any) -> Any:
-    if (
-        law.exact
-        and not item.categorical
-        and isinstance(value, str | int | float)
-        and not isinstance(value, bool)
-    ):
+    if law.exact and not item.categorical and isinstance(value, str | int | float) and not isinstance(value, bool):
         try:
             exact = exact_number(value if isinstance(value, str) else repr(value))
             value, check = exact, float(exact)

@@ -61,12 +61,7 @@ class Scenarios(msgspec.Struct, frozen=True, kw_only=True):
 
     def values(self, *, transfer: bool = False) -> dict[str, Any]:
         """Return the names of one law with an array per uncertain name; with `transfer`, those of another recipe."""
-        return {
-            **self.zeros,
-            **self.parameters,
-            **self.effects,
-            **(self.transfer if transfer else {}),
-        }
+        return {**self.zeros, **self.parameters, **self.effects, **(self.transfer if transfer else {})}
 
 
 @ft.lru_cache(maxsize=64)
@@ -100,7 +95,16 @@ def read_arrays(law: Law) -> dict[str, Array]:
         # opened here, as numpy leaves a torn file open
         with law.arrays.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             found = {name: np.asarray(file[name]) for name in file.files}
-    except (OSError, ValueError, EOFError, KeyError, MemoryError, TypeError, AttributeError, zipfile.BadZipFile) as error:  # fmt: skip
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        KeyError,
+        MemoryError,
+        TypeError,
+        AttributeError,
+        zipfile.BadZipFile,
+    ) as error:
         message = f"{law.arrays.name} cannot be read as arrays: {error}"
         raise LawError(message, file=str(law.path or "")) from None
     for name, array in found.items():
@@ -126,9 +130,7 @@ def scenarios(law: Law) -> Scenarios:
         size = 1
     everything: dict[str, Any] = {**point, **draws}
     zeros = {name: 0.0 for effect in law.spec.effects.values() for name in effect.of}
-    needed = sum(len(effect.of) for effect in groups.values()) + (
-        len(discrepancy.of) if discrepancy else 0
-    )
+    needed = sum(len(effect.of) for effect in groups.values()) + (len(discrepancy.of) if discrepancy else 0)
     used = 0 if fitted else _published_rows(law)
     z = standard_normals(used + needed, size, _stream(fitted=fitted))[used:]
     effects: dict[str, Array] = {}
@@ -140,13 +142,18 @@ def scenarios(law: Law) -> Scenarios:
         row += len(effect.of)
     strays = {}
     if discrepancy:
-        strays = dict(
-            zip(discrepancy.of, factor(np.asarray(discrepancy.covariance)) @ z[row:], strict=True)
-        )
+        strays = dict(zip(discrepancy.of, factor(np.asarray(discrepancy.covariance)) @ z[row:], strict=True))
     return Scenarios(
-        size=size, point={**zeros, **point}, parameters=everything, effects=effects, transfer=transfer, zeros=zeros,
-        discrepancy=strays, fitted=fitted, rows=used + needed,
-    )  # fmt: skip
+        size=size,
+        point={**zeros, **point},
+        parameters=everything,
+        effects=effects,
+        transfer=transfer,
+        zeros=zeros,
+        discrepancy=strays,
+        fitted=fitted,
+        rows=used + needed,
+    )
 
 
 def _stream(*, fitted: bool) -> int:
@@ -171,8 +178,7 @@ def _parameters(law: Law) -> tuple[dict[str, Any], dict[str, Any], bool]:
     if arrays:
         draws = _fitted_draws(law, arrays)
         point = {
-            name: tuple(map(_median, value)) if is_tuple(value) else _median(value)
-            for name, value in draws.items()
+            name: tuple(map(_median, value)) if is_tuple(value) else _median(value) for name, value in draws.items()
         }
         return point, draws, True
     point = {name: _point(law, name) for name in law.spec.parameters}
@@ -189,11 +195,7 @@ def _fitted_draws(law: Law, arrays: Mapping[str, Array]) -> dict[str, Any]:
     sizes = {len(array) if array.ndim else 0 for array in arrays.values()}
     missing = [name for name in law.spec.parameters if name not in arrays]
     if missing or len(sizes) != 1 or min(sizes) < 2:
-        what = (
-            f"'{missing[0]}' has no draws"
-            if missing
-            else "arrays of different length, or shorter than 2 draws"
-        )
+        what = f"'{missing[0]}' has no draws" if missing else "arrays of different length, or shorter than 2 draws"
         message = f"{law.arrays.name if law.arrays else 'posterior'}: {what}; every parameter has one row per draw"
         raise LawError(message, file=str(law.path or ""))
     draws: dict[str, Any] = {}
@@ -221,9 +223,7 @@ def _point(law: Law, name: str) -> Any:
     )
 
 
-def prior_arguments(
-    law: Law, prior: str, at: Mapping[str, int] | None = None
-) -> tuple[str, list[float]]:
+def prior_arguments(law: Law, prior: str, at: Mapping[str, int] | None = None) -> tuple[str, list[float]]:
     """Return a prior's name and the values of its arguments, at one entry of an index where it goes over one."""
     from hplaw.expression.backends import FLOATS
     from hplaw.expression.compile import compile_expression
@@ -233,17 +233,10 @@ def prior_arguments(
     for name in at or {}:
         scope = scope.with_symbol(name, index_symbol(name))
     call = check_call(
-        law.namespace,
-        prior,
-        PRIORS | CORRELATIONS,
-        "parameters",
-        prior,
-        over={n: index_symbol(n) for n in at or {}},
+        law.namespace, prior, PRIORS | CORRELATIONS, "parameters", prior, over={n: index_symbol(n) for n in at or {}}
     )
     environment = law.program(FLOATS).environment({})
-    return call.function, [
-        float(compile_expression(a, scope, FLOATS, at)(environment)) for a in call.arguments
-    ]
+    return call.function, [float(compile_expression(a, scope, FLOATS, at)(environment)) for a in call.arguments]
 
 
 def prior_centre(law: Law, prior: str, at: Mapping[str, int] | None = None) -> float:
@@ -255,9 +248,7 @@ def prior_centre(law: Law, prior: str, at: Mapping[str, int] | None = None) -> f
 def _single_deviations(law: Law) -> dict[str, float | list[float]]:
     """Return the standard deviations of parameters that no covariance speaks of."""
     correlated = {name for block in law.spec.covariance for name in block.of}
-    return {
-        n: p.sd for n, p in law.spec.parameters.items() if p.sd is not None and n not in correlated
-    }
+    return {n: p.sd for n, p in law.spec.parameters.items() if p.sd is not None and n not in correlated}
 
 
 def _published_rows(law: Law) -> int:
@@ -282,9 +273,7 @@ def _published_draws(law: Law, point: Mapping[str, Any]) -> dict[str, Any]:
         row += len(names)
     for name, sd in single.items():
         if isinstance(sd, list):
-            draws[name] = tuple(
-                p + s * z[row + i] for i, (p, s) in enumerate(zip(point[name], sd, strict=True))
-            )
+            draws[name] = tuple(p + s * z[row + i] for i, (p, s) in enumerate(zip(point[name], sd, strict=True)))
             row += len(sd)
         else:
             draws[name] = point[name] + sd * z[row]
@@ -302,9 +291,7 @@ def factor(matrix: Array) -> Array:
     return vectors * np.sqrt(np.clip(values, 0, None))
 
 
-def _effect(
-    law: Law, group: str, effect: EffectSpec, values: Mapping[str, Any], z: Array
-) -> dict[str, Array]:
+def _effect(law: Law, group: str, effect: EffectSpec, values: Mapping[str, Any], z: Array) -> dict[str, Array]:
     """Return the shifts of a new member of a group, by name."""
     if effect.covariance is not None:
         return dict(zip(effect.of, factor(np.asarray(effect.covariance)) @ z, strict=True))
@@ -315,8 +302,7 @@ def _effect(
     shifts = _correlate(rho, z)
     return {
         name: np.broadcast_to(
-            hyperparameter(law, effect.scale[name], f"{name}_scale", environment) * shift,
-            shift.shape,
+            hyperparameter(law, effect.scale[name], f"{name}_scale", environment) * shift, shift.shape
         )
         for name, shift in zip(effect.of, shifts, strict=True)
     }
@@ -339,14 +325,8 @@ def effect_covariance(law: Law) -> dict[tuple[str, str], Any]:
         rho: Any = 0.0
         if effect.correlation is not None:
             rho = hyperparameter(law, effect.correlation, f"{group}_correlation", environment)
-        scale = {
-            n: hyperparameter(law, effect.scale[n], f"{n}_scale", environment) for n in effect.of
-        }
-        found |= {
-            (a, b): scale[a] * scale[b] * (1.0 if a == b else rho)
-            for a in effect.of
-            for b in effect.of
-        }
+        scale = {n: hyperparameter(law, effect.scale[n], f"{n}_scale", environment) for n in effect.of}
+        found |= {(a, b): scale[a] * scale[b] * (1.0 if a == b else rho) for a in effect.of for b in effect.of}
     return found
 
 
@@ -373,9 +353,7 @@ def hyperparameter(law: Law, text: str, name: str, environment: Environment) -> 
     with np.errstate(all="ignore"):
         found = unroll(law.namespace, formula, numpy(), ())(environment)
     if not np.isfinite(found).all():
-        message = (
-            f"'{text}' has no finite value at the parameters of the law; mend one or the other"
-        )
+        message = f"'{text}' has no finite value at the parameters of the law; mend one or the other"
         raise LawError(message, table="effects", key=name)
     return found
 

@@ -37,9 +37,7 @@ class PowerLaw(msgspec.Struct, frozen=True):
         9.0
         """
         try:
-            value = math.exp(
-                self.constant + sum([e * math.log(known[name]) for name, e in self.exponents])
-            )
+            value = math.exp(self.constant + sum([e * math.log(known[name]) for name, e in self.exponents]))
         except (ValueError, OverflowError):
             value = 0.0
         if value > 0:
@@ -77,9 +75,7 @@ def power_law(law: Law, output: str) -> PowerLaw | None:
         moves = tuple(there[1].get(name, 0.0) - exponent for name, exponent in exponents.items())
         directions.append((there[0] - constant, moves))
     known = {item.name: item.known for item in inputs(law)}
-    return PowerLaw(
-        constant, tuple((known[name], e) for name, e in exponents.items()), tuple(directions)
-    )
+    return PowerLaw(constant, tuple((known[name], e) for name, e in exponents.items()), tuple(directions))
 
 
 @ft.lru_cache(maxsize=512)
@@ -98,9 +94,7 @@ def best_exponents(law: Law, chosen: str) -> Mapping[str, float] | None:
     return {item.known: exponents[item.name] for item in inputs(law) if item.name in exponents}
 
 
-def _read(
-    law: Law, output: str, moved: Mapping[str, float]
-) -> tuple[float, dict[str, float]] | None:
+def _read(law: Law, output: str, moved: Mapping[str, float]) -> tuple[float, dict[str, float]] | None:
     """Return the logarithm of the constant and the exponents, with some parameters elsewhere."""
     exponents = monomial(law, output, moved)
     if exponents is None:
@@ -118,16 +112,11 @@ def _read(
 def _directions(law: Law, output: str) -> list[dict[str, float]]:
     """Return the parameters along each direction of uncertainty, none where the law states none."""
     spec = law.spec
-    if not (
-        spec.covariance or spec.effects or any(p.sd is not None for p in spec.parameters.values())
-    ):
+    if not (spec.covariance or spec.effects or any(p.sd is not None for p in spec.parameters.values())):
         return []
     from hplaw.gaussian import closed, directions
 
     found = directions(law)
     if found is None or not closed(law, output):
         return []
-    return [
-        {name: float(values[j]) for name, values in found.own.items()}
-        for j in range(1, found.own_size + 1)
-    ]
+    return [{name: float(values[j]) for name, values in found.own.items()} for j in range(1, found.own_size + 1)]

@@ -5,14 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
-from hplaw.errors import (
-    ClientError,
-    DataError,
-    HplawError,
-    LawError,
-    LawNotFound,
-    QueryError,
-)
+from hplaw.errors import ClientError, DataError, HplawError, LawError, LawNotFound, QueryError
 from hplaw.messages import Problem
 
 
@@ -79,9 +72,7 @@ def plain_problem(status: int, detail: str = "") -> Problem:
     'Method Not Allowed'
     """
     known = HTTPStatus(status)
-    return Problem(
-        title=known.phrase, status=status, detail=detail or known.description or known.phrase
-    )
+    return Problem(title=known.phrase, status=status, detail=detail or known.description or known.phrase)
 
 
 def _problem(kind: str, title: str, status: int, detail: str, *, field: str = "") -> Problem:

@@ -17,21 +17,21 @@ from hplaw.quantities import Quantity, check_value, vocabulary
 
 
 FIELDS = (
-    "n_params", "tokens", "n_active_params", "batch_tokens", "target_loss", "optimizer", "precision", "hardware", "devices",
-)  # fmt: skip
+    "n_params",
+    "tokens",
+    "n_active_params",
+    "batch_tokens",
+    "target_loss",
+    "optimizer",
+    "precision",
+    "hardware",
+    "devices",
+)
 """Quantities that are fields of a query; all others go into `given`."""
 
 _fields = operator.attrgetter(*FIELDS)
 
-DEFAULT_WANT = (
-    "peak_lr",
-    "batch_tokens",
-    "weight_decay",
-    "warmup_tokens",
-    "loss",
-    "steps",
-    "compute_flop",
-)
+DEFAULT_WANT = ("peak_lr", "batch_tokens", "weight_decay", "warmup_tokens", "loss", "steps", "compute_flop")
 """What is answered when nothing is asked for by name, as far as laws are at hand."""
 
 
@@ -105,15 +105,15 @@ def understand(query: Query, catalogue: Catalogue) -> Question:
     for name, value in query.given.items():
         quantity = words.get(name)
         if quantity is None:
-            message = f"given: '{name[:80]}' is not a quantity{nearest(name[:80], words)}; 'hplaw quantities' lists them"
+            message = (
+                f"given: '{name[:80]}' is not a quantity{nearest(name[:80], words)}; 'hplaw quantities' lists them"
+            )
             raise QueryError(message, field="given")
         if name in known and name not in defaults:
             message = f"{name} is given twice, as a field and in given; give it once"
             raise QueryError(message, field=name, conflict=True)
         if name == "loss":
-            message = (
-                "loss cannot be given, as it is an outcome; name the loss to reach target_loss"
-            )
+            message = "loss cannot be given, as it is an outcome; name the loss to reach target_loss"
             raise QueryError(message, field="given.loss")
         known[name] = _checked(quantity, value, f"given.{name}")
         defaults.discard(name)
@@ -128,9 +128,16 @@ def understand(query: Query, catalogue: Catalogue) -> Question:
     bounds = _bounds(query, words, known)
     want = tuple(dict.fromkeys(query.want)) or default_want(known)
     return Question(
-        known, given, tuple(name for name in want if name not in given), tuple(dict.fromkeys(query.laws)),
-        bounds, (*filled, *stand_in[1]), stand_in[0], tuple(warnings), bool(query.want),
-    )  # fmt: skip
+        known,
+        given,
+        tuple(name for name in want if name not in given),
+        tuple(dict.fromkeys(query.laws)),
+        bounds,
+        (*filled, *stand_in[1]),
+        stand_in[0],
+        tuple(warnings),
+        bool(query.want),
+    )
 
 
 def _checked(quantity: Quantity, value: Any, field: str) -> Any:
@@ -148,9 +155,7 @@ def _add_model(model: dict[str, Any], known: dict[str, Any], warnings: list[Warn
 
     for name, value in read_shape(model).items():
         if name in known and known[name] != value:
-            message = (
-                f"{name} is given twice, as {known[name]} and in the model as {value}; give it once"
-            )
+            message = f"{name} is given twice, as {known[name]} and in the model as {value}; give it once"
             raise QueryError(message, field="model", conflict=True)
         known[name] = value
     for name in ("n_params", "n_active_params"):
@@ -196,14 +201,9 @@ def embedding_share(n: float) -> float:
     return 2 * LARGEST_VOCABULARY * width / n
 
 
-def _stand_in(
-    known: dict[str, Any],
-) -> tuple[tuple[str, float] | None, tuple[tuple[str, str], ...]]:
+def _stand_in(known: dict[str, Any]) -> tuple[tuple[str, float] | None, tuple[tuple[str, str], ...]]:
     """Let one count of parameters stand for the other where the shape is not known."""
-    for name, other in (
-        ("n_params_with_embedding", "n_params"),
-        ("n_params", "n_params_with_embedding"),
-    ):
+    for name, other in (("n_params_with_embedding", "n_params"), ("n_params", "n_params_with_embedding")):
         if name not in known and other in known and not {"vocab_size", "d_model"} <= known.keys():
             known[name] = known[other]
             return (name, embedding_share(known[other])), ((name, other),)
@@ -227,7 +227,9 @@ def _bounds(
             if side is not None:
                 _checked(quantity, side, field)
         if limit.low is not None and limit.high is not None and limit.low > limit.high:
-            message = f"{name} is bounded from {limit.low:g} to {limit.high:g}, which leaves nothing; give the lower first"
+            message = (
+                f"{name} is bounded from {limit.low:g} to {limit.high:g}, which leaves nothing; give the lower first"
+            )
             raise QueryError(message, field=field, conflict=True)
         found[name] = (limit.low, limit.high)
     return found

@@ -53,11 +53,7 @@ def recommend(query: Query, catalogue: Catalogue) -> Recommendation:
     question = understand(query, catalogue)
     found = derive(question, catalogue)
     slopes = elasticities(question, found)
-    answers = {
-        name: _estimate(name, found, slopes)
-        for name in question.want
-        if question.asked or found.offered(name)
-    }
+    answers = {name: _estimate(name, found, slopes) for name in question.want if question.asked or found.offered(name)}
     used = found.laws_behind([name for name in question.want if name in found.source])
     regrets = [found.answers[law].regret for law in used if found.answers[law].regret is not None]
     return Recommendation(
@@ -65,9 +61,7 @@ def recommend(query: Query, catalogue: Catalogue) -> Recommendation:
         answers=answers,
         warnings=[*question.warnings, *warnings_of(question, found, used)],
         predicted_regret=regrets[0] if regrets else None,
-        predicted_regret_reason=None
-        if regrets
-        else "no law used here predicts the loss around its optimum",
+        predicted_regret_reason=None if regrets else "no law used here predicts the loss around its optimum",
         citations=[citation(law) for law in used],
         id=identity(query, found.asked),
     )
@@ -103,17 +97,14 @@ def identity(query: Query, asked: Sequence[Law]) -> str:
 def _estimate(name: str, found: Derivation, slopes: Mapping[str, Mapping[str, float]]) -> Estimate:
     law = found.source.get(name)
     if law is None:
-        return Estimate(
-            value=None,
-            reason=found.reasons.get(name, f"no law here gives {name}"),
-            unit=found.unit(name),
-        )
+        return Estimate(value=None, reason=found.reasons.get(name, f"no law here gives {name}"), unit=found.unit(name))
     return estimate_of(
-        found.answers[law], name,
+        found.answers[law],
+        name,
         derivation=[step(found.answers[other], quantities) for other, quantities in found.path(name)],
         elasticities=dict(slopes.get(name, {})),
         alternatives=[_alternative(other, value, found.away[other]) for other, value in found.others(name)],
-    )  # fmt: skip
+    )
 
 
 def step(answer: Answer, quantities: Sequence[str]) -> Step:

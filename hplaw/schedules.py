@@ -52,16 +52,10 @@ def find_schedule(name: str, catalogue: Catalogue | None = None) -> Law:
 
 def schedule_laws(catalogue: Catalogue) -> dict[str, Law]:
     """Return the laws of a catalogue that give a learning rate from a step, by id."""
-    return {
-        law.id: law
-        for law in catalogue.laws
-        if "learning_rate" in law.outputs and "step" in law.inputs
-    }
+    return {law.id: law for law in catalogue.laws if "learning_rate" in law.outputs and "step" in law.inputs}
 
 
-def rate_function(
-    law: Law, backend: Backend, known: Mapping[str, Any]
-) -> Callable[[Mapping[str, Any]], Any]:
+def rate_function(law: Law, backend: Backend, known: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], Any]:
     """Return a function from arrays by input to learning rates; its law's cases are not looked at.
 
     **Arguments:**
@@ -117,15 +111,23 @@ def schedule_curve(request: ScheduleRequest, catalogue: Catalogue | None = None)
         message = f"{law.id} gives no learning rate somewhere in this run; give it other values"
         raise QueryError(message, field="given", conflict=True)
     return ScheduleCurve(
-        schedule=request.schedule, law=law.address, total_steps=total, peak_lr=request.peak_lr, given=request.given,
-        steps=steps.tolist(), rates=shown.tolist(), area=mean * float(np.ceil(total)),
-        mean_share=mean / request.peak_lr, say=say, citation=law.citation(),
-    )  # fmt: skip
+        schedule=request.schedule,
+        law=law.address,
+        total_steps=total,
+        peak_lr=request.peak_lr,
+        given=request.given,
+        steps=steps.tolist(),
+        rates=shown.tolist(),
+        area=mean * float(np.ceil(total)),
+        mean_share=mean / request.peak_lr,
+        say=say,
+        citation=law.citation(),
+    )
 
 
 def optax_schedule(
     schedule: str, *, total_steps: float, peak_lr: float, catalogue: Catalogue | None = None, **given: float
-) -> Callable[[Any], Any]:  # fmt: skip
+) -> Callable[[Any], Any]:
     """Return a schedule for optax: a function of the count of steps that can be traced, held at its end beyond the last.
 
     **Raises:** `QueryError` as `schedule_curve` does.
@@ -138,9 +140,7 @@ def optax_schedule(
 
     jax: Any = importlib.import_module("jax")
     jnp: Any = importlib.import_module("jax.numpy")
-    request = ScheduleRequest(
-        schedule=schedule, total_steps=total_steps, peak_lr=peak_lr, given=given
-    )
+    request = ScheduleRequest(schedule=schedule, total_steps=total_steps, peak_lr=peak_lr, given=given)
     law, settled, _ = _checked(request, catalogue)
     rates = rate_function(law, jax_backend(), {"step": None, **settled})
 
@@ -152,9 +152,7 @@ def optax_schedule(
     return rate
 
 
-def _checked(
-    request: ScheduleRequest, catalogue: Catalogue | None
-) -> tuple[Law, dict[str, float], str | None]:
+def _checked(request: ScheduleRequest, catalogue: Catalogue | None) -> tuple[Law, dict[str, float], str | None]:
     """Return the law, the inputs that stay over the run, and the law's reservation.
 
     **Raises:** `QueryError` for inputs that the law does not take, and where it gives no rate at the ends of the run.
@@ -178,9 +176,7 @@ def _checked(
     return law, settled, say
 
 
-def hypergradient_rates(
-    products: Sequence[float], *, peak_lr: float, rate: str = "server"
-) -> list[float]:
+def hypergradient_rates(products: Sequence[float], *, peak_lr: float, rate: str = "server") -> list[float]:
     """Return the rate of each round of FedHyper, by the law `fedhyper`.
 
     **Arguments:**
@@ -196,7 +192,7 @@ def hypergradient_rates(
     law, gathered = theory_law("fedhyper"), 0.0
     rates: list[float] = []
     for product in products:
-        given = {"update_product": product, "hypergradient": gathered, "peak_lr": peak_lr, "fedhyper_rate": rate}  # fmt: skip
+        given = {"update_product": product, "hypergradient": gathered, "peak_lr": peak_lr, "fedhyper_rate": rate}
         _, found = plain_outputs(law, given)
         gathered = found["next_hypergradient"]
         rates.append(found["round_lr"])

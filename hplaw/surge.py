@@ -72,18 +72,10 @@ def surge_form(mean: ArrayLike, deviation: ArrayLike, hessian: ArrayLike) -> tup
     return math.pi * trace / (2 * cross), float(mu @ scaled) / (2 * math.sqrt(cross * trace))
 
 
-def _checked(
-    mean: ArrayLike, deviation: ArrayLike, hessian: ArrayLike
-) -> tuple[NDArray[np.float64], ...]:
+def _checked(mean: ArrayLike, deviation: ArrayLike, hessian: ArrayLike) -> tuple[NDArray[np.float64], ...]:
     mu, sigma, h = (np.asarray(part, dtype=np.float64) for part in (mean, deviation, hessian))
-    fits = (
-        mu.ndim == 1 and mu.size > 0 and sigma.shape == mu.shape and h.shape == (mu.size, mu.size)
-    )
-    if (
-        not fits
-        or not all(np.all(np.isfinite(part)) for part in (mu, sigma, h))
-        or not np.all(sigma > 0)
-    ):
+    fits = mu.ndim == 1 and mu.size > 0 and sigma.shape == mu.shape and h.shape == (mu.size, mu.size)
+    if not fits or not all(np.all(np.isfinite(part)) for part in (mu, sigma, h)) or not np.all(sigma > 0):
         message = f"give finite means and positive deviations of one shape and a square Hessian; there are {mu.shape}, {sigma.shape} and {h.shape}"
         raise DataError(message)
     return mu, sigma, h

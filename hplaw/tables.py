@@ -24,14 +24,7 @@ STANDARD = Path("-")
 
 CSV, LINES, PARQUET = "CSV", "JSON lines", "parquet"
 
-FORMATS = {
-    ".csv": CSV,
-    ".txt": CSV,
-    ".jsonl": LINES,
-    ".ndjson": LINES,
-    ".parquet": PARQUET,
-    ".pq": PARQUET,
-}
+FORMATS = {".csv": CSV, ".txt": CSV, ".jsonl": LINES, ".ndjson": LINES, ".parquet": PARQUET, ".pq": PARQUET}
 """The format of a table by the ending of its name."""
 
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -86,11 +79,7 @@ def write_table(table: Table, path: Path | str) -> None:
             sys.stdout.write(text)
         return
     kind = _format(path)
-    writers: dict[str, Callable[[Table, Path], None]] = {
-        CSV: _write_csv,
-        LINES: _write_lines,
-        PARQUET: _write_parquet,
-    }
+    writers: dict[str, Callable[[Table, Path], None]] = {CSV: _write_csv, LINES: _write_lines, PARQUET: _write_parquet}
     try:
         _replace(path, lambda temporary: writers[kind](table, temporary))
     except OSError as error:
@@ -148,9 +137,7 @@ def _read_csv(body: bytes, path: Path) -> Table:
     rows = [row for row in rows if row]
     names = [name.strip() for name in rows[0]] if rows else []
     if not any(names):
-        message = (
-            f"{path}: no header; the first line names the columns, for example n_params,tokens"
-        )
+        message = f"{path}: no header; the first line names the columns, for example n_params,tokens"
         raise DataError(message)
     _refuse_repeated(names, path)
     columns: dict[str, list[Any]] = {name: [] for name in names}

@@ -53,13 +53,15 @@ def theory(catalogue: Catalogue, quantity: str) -> Theory:
     kin = [name for name in kin_of(quantity) if name in words]
     rules = [_rule(law, quantity) for law in _givers(catalogue, quantity)]
     return Theory(
-        quantity=quantity, unit=words[quantity].unit, meaning=words[quantity].meaning,
+        quantity=quantity,
+        unit=words[quantity].unit,
+        meaning=words[quantity].meaning,
         rules=rules,
         kin=[_rule(law, name) for name in kin for law in _givers(catalogue, name)],
         affects=list(_affected(catalogue, quantity)),
         comparisons=list(_compare(rules)),
         works=speaking_of(quantity),
-    )  # fmt: skip
+    )
 
 
 def theory_lines(catalogue: Catalogue) -> list[TheoryLine]:
@@ -70,9 +72,7 @@ def theory_lines(catalogue: Catalogue) -> list[TheoryLine]:
         given = len(_givers(catalogue, name))
         if given:
             taken = sum(name in law.inputs for law in catalogue.laws)
-            found.append(
-                TheoryLine(quantity=name, meaning=words[name].meaning, given_by=given, taken_by=taken)
-            )  # fmt: skip
+            found.append(TheoryLine(quantity=name, meaning=words[name].meaning, given_by=given, taken_by=taken))
     return found
 
 
@@ -97,12 +97,16 @@ def _affected(catalogue: Catalogue, quantity: str) -> Iterator[Rule]:
 def _rule(law: Law, output: str, moves: Sequence[Dependence] | None = None) -> Rule:
     spec = law.spec
     return Rule(
-        law=law.address, title=spec.title, status=spec.status, checked=spec.checked, gives=output,
+        law=law.address,
+        title=spec.title,
+        status=spec.status,
+        checked=spec.checked,
+        gives=output,
         by=list(_with_fixed_batch(law, output) if moves is None else moves),
         domain=dict(spec.domain),
         limits=[case.say for case in spec.cases],
         batch=_batch(law, output),
-    )  # fmt: skip
+    )
 
 
 @ft.lru_cache(maxsize=2048)
@@ -136,10 +140,14 @@ def dependences(law: Law, output: str) -> tuple[Dependence, ...]:
                 low, high = round(min(slopes), DIGITS), round(max(slopes), DIGITS)
                 found.append(
                     Dependence(
-                        quantity=item.name, entry=entry, low=low, high=high, direction=_direction(low, high),
+                        quantity=item.name,
+                        entry=entry,
+                        low=low,
+                        high=high,
+                        direction=_direction(low, high),
                         everywhere=powers is not None,
                     )
-                )  # fmt: skip
+                )
     return tuple(found)
 
 
@@ -151,9 +159,7 @@ def _points(law: Law, output: str) -> Iterator[dict[str, Any]]:
             yield {**standing, **read_given(law, example.given)}
 
 
-def _slope(
-    law: Law, output: str, source: str, known: Mapping[str, Any], place: int
-) -> float | None:
+def _slope(law: Law, output: str, source: str, known: Mapping[str, Any], place: int) -> float | None:
     value = known.get(source)
     if not isinstance(value, float) or value <= 0:
         return None
@@ -193,12 +199,7 @@ def _with_fixed_batch(law: Law, output: str) -> Iterator[Dependence]:
     own = {d.quantity: d for d in dependences(law, BATCH)} if BATCH in law.gives else {}
     for move in dependences(law, output):
         batch = own.get(move.quantity)
-        if (
-            not _is_rate(output)
-            or not batch
-            or not batch.low == batch.high != 0
-            or move.low != move.high
-        ):
+        if not _is_rate(output) or not batch or not batch.low == batch.high != 0 or move.low != move.high:
             yield move
             continue
         fixed = {word: round(move.low - p * batch.low, DIGITS) for word, p in MOVED_BY.items()}
@@ -217,9 +218,14 @@ def _compare(rules: Sequence[Rule]) -> Iterator[Comparison]:
             continue
         conflict = bool(sides["rises"] and sides["falls"])
         yield Comparison(
-            by=name, agree=not conflict, rises=sides["rises"], falls=sides["falls"], flat=sides["flat"],
-            either=sides["either"], say="; ".join(_differences(rules, name)) if conflict else "",
-        )  # fmt: skip
+            by=name,
+            agree=not conflict,
+            rises=sides["rises"],
+            falls=sides["falls"],
+            flat=sides["flat"],
+            either=sides["either"],
+            say="; ".join(_differences(rules, name)) if conflict else "",
+        )
 
 
 def _differences(rules: Sequence[Rule], name: str) -> Iterator[str]:

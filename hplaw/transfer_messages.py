@@ -10,12 +10,7 @@ from hplaw.messages import Record
 
 
 Batch = Annotated[
-    float,
-    Meta(
-        gt=0,
-        le=1e15,
-        description="tokens, sequences or examples in one step, the same unit throughout",
-    ),
+    float, Meta(gt=0, le=1e15, description="tokens, sequences or examples in one step, the same unit throughout")
 ]
 
 
@@ -26,9 +21,7 @@ class TransferRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
     what decides between rules: `noise_scale_tokens`, `surge_batch_tokens`, `hessian_edge`, `hessian_noise`.
     """
 
-    peak_lr: Annotated[
-        float, Meta(gt=0, le=1e6, description="learning rate that suits `batch_tokens`")
-    ]
+    peak_lr: Annotated[float, Meta(gt=0, le=1e6, description="learning rate that suits `batch_tokens`")]
     batch_tokens: Batch
     to_batch_tokens: Batch
     optimizer: str = "adamw"

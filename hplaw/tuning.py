@@ -47,9 +47,7 @@ def expected_best(scores: Sequence[float], n_trials: int) -> float:
     )
 
 
-def optimism(
-    tuning: Mapping[str, Sequence[float]], test: Mapping[str, Sequence[float]]
-) -> Optimism:
+def optimism(tuning: Mapping[str, Sequence[float]], test: Mapping[str, Sequence[float]]) -> Optimism:
     """Return the setting with the best mean over its tuning seeds, and what it scores on test seeds.
 
     **Arguments:**

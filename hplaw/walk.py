@@ -91,22 +91,15 @@ class Walk:
         coarse = {
             key: i
             for i, key in enumerate(
-                sorted(
-                    {(c.preferred, c.status, d) for c, (d, _) in zip(candidates, away, strict=True)}
-                )
+                sorted({(c.preferred, c.status, d) for c, (d, _) in zip(candidates, away, strict=True)})
             )
         }
-        bucket = np.array(
-            [[coarse[c.preferred, c.status, d]] for c, (d, _) in zip(candidates, away, strict=True)]
-        )
+        bucket = np.array([[coarse[c.preferred, c.status, d]] for c, (d, _) in zip(candidates, away, strict=True)])
         order = sorted(range(len(candidates)), key=lambda i: candidates[i].tail)
         tail = np.empty((len(candidates), 1))
         tail[order, 0] = np.arange(len(candidates))
         total = np.stack([t for _, t in away])
-        return np.lexsort(
-            (np.broadcast_to(tail, total.shape), total, np.broadcast_to(bucket, total.shape)),
-            axis=0,
-        )
+        return np.lexsort((np.broadcast_to(tail, total.shape), total, np.broadcast_to(bucket, total.shape)), axis=0)
 
     def _ready(self, candidate: Candidate) -> NDArray[np.bool_]:
         ready = np.ones(self.size, dtype=bool)
@@ -125,22 +118,15 @@ class Walk:
         return {}
 
     def _fill(
-        self,
-        name: str,
-        candidates: Sequence[Candidate],
-        lead: tuple[list[Law], NDArray[np.int64]] | None,
+        self, name: str, candidates: Sequence[Candidate], lead: tuple[list[Law], NDArray[np.int64]] | None
     ) -> None:
         """Give every row the value of its best law that speaks there, a doubtful one where no other does."""
         ranks = self._ranks(candidates)
         if lead is not None:
-            leading = np.array(
-                [[lead[0].index(c.law) if c.law in lead[0] else -1] for c in candidates]
-            )
+            leading = np.array([[lead[0].index(c.law) if c.law in lead[0] else -1] for c in candidates])
             first = np.take_along_axis(leading == lead[1][None], ranks, axis=0)
             ranks = np.take_along_axis(ranks, np.argsort(~first, axis=0, kind="stable"), axis=0)
-        source = _Source(
-            [c.law for c in candidates], np.full(self.size, -1), Columns.empty(self.size)
-        )
+        source = _Source([c.law for c in candidates], np.full(self.size, -1), Columns.empty(self.size))
         settled = np.zeros(self.size, dtype=bool)
         for place in range(len(candidates)):
             for index in sorted({*_whole(ranks[place])}):
@@ -162,9 +148,7 @@ class Walk:
         self.known[name] = source.column.value
         self.sources[name] = source
 
-    def _by_choice(
-        self, law: Law, rows: NDArray[np.int64]
-    ) -> Iterator[tuple[NDArray[np.int64], frozenset[str]]]:
+    def _by_choice(self, law: Law, rows: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], frozenset[str]]]:
         """Yield rows that agree in which chosen quantities this law gave itself, so that it is free to give them again.
 
         It is not where another law gave a part of them.
@@ -175,8 +159,7 @@ class Walk:
         whole = ~np.any(others, axis=0) if others else np.ones(len(rows), dtype=bool)
         own = {name: gave & whole for name, gave in mine.items()}
         pattern = sum(
-            (mine.astype(np.int64) << i for i, mine in enumerate(own.values())),
-            np.zeros(len(rows), np.int64),
+            (mine.astype(np.int64) << i for i, mine in enumerate(own.values())), np.zeros(len(rows), np.int64)
         )
         for code in sorted({*_whole(pattern)}):
             names = frozenset(name for i, name in enumerate(own) if code >> i & 1)
@@ -185,11 +168,7 @@ class Walk:
     def _gave(self, law: Law, name: str) -> NDArray[np.bool_]:
         """Return the rows for which a law gave a quantity."""
         source = self.sources[name]
-        return (
-            source.law == source.laws.index(law)
-            if law in source.laws
-            else np.zeros(self.size, dtype=bool)
-        )
+        return source.law == source.laws.index(law) if law in source.laws else np.zeros(self.size, dtype=bool)
 
     def _ask(self, law: Law, rows: NDArray[np.int64], own: frozenset[str]) -> Column:
         fixed = tuple(name for name in law.chosen if name in self.known and name not in own)
@@ -201,9 +180,7 @@ class Walk:
                 for name, value in self.known.items()
                 if name not in own
             }
-            found = self.asked[key] = ask_column(
-                law, inputs, self._measured(law, own)[1][rows], seen=self._seen(law)
-            )
+            found = self.asked[key] = ask_column(law, inputs, self._measured(law, own)[1][rows], seen=self._seen(law))
         return found
 
     def _seen(self, law: Law) -> frozenset[str]:
@@ -223,9 +200,7 @@ class Walk:
         columns = {name: self._estimates(name) for name in wanted}
         codes = self._codes(wanted, catalogue)
         return [
-            BriefRecommendation(
-                answers={name: columns[name][i] for name in wanted}, warnings=codes[i]
-            )
+            BriefRecommendation(answers={name: columns[name][i] for name in wanted}, warnings=codes[i])
             for i in range(self.size)
         ]
 
@@ -248,11 +223,18 @@ class Walk:
         reason = f"no law that gives {name} has a value here"
         return [
             BriefEstimate(
-                value=value, low=low, high=high, transfer_low=t_low, transfer_high=t_high,
-                law=addresses[index] if index >= 0 else None, reason=None if value is not None else reason,
+                value=value,
+                low=low,
+                high=high,
+                transfer_low=t_low,
+                transfer_high=t_high,
+                law=addresses[index] if index >= 0 else None,
+                reason=None if value is not None else reason,
             )
-            for index, (value, low, high, t_low, t_high) in zip(_whole(source.law), zip(*lists, strict=True), strict=True)
-        ]  # fmt: skip
+            for index, (value, low, high, t_low, t_high) in zip(
+                _whole(source.law), zip(*lists, strict=True), strict=True
+            )
+        ]
 
     def _codes(self, wanted: Sequence[str], catalogue: Catalogue) -> list[list[str]]:
         """Return the codes of the warnings by row, those of equal rows worked out once."""
@@ -278,10 +260,7 @@ class Walk:
                 used = [law for law in laws if law in needed]
                 seen = [
                     Seen(
-                        law,
-                        bool(away[laws.index(law)][i]),
-                        self._distance(law)[0] > 0,
-                        int(doubt[laws.index(law)][i]),
+                        law, bool(away[laws.index(law)][i]), self._distance(law)[0] > 0, int(doubt[laws.index(law)][i])
                     )
                     for law in used
                 ]
@@ -328,9 +307,7 @@ def _outside(value: Array, low: float, high: float) -> Array:
     edge = np.where(value > high, high, low)
     folds = np.abs(np.log(value) - np.log(edge))
     plain = np.abs(value - edge) / ((high - low) or abs(low) or 1.0)
-    return np.where(
-        (low <= value) & (value <= high), 0.0, np.where((edge > 0) & (value > 0), folds, plain)
-    )
+    return np.where((low <= value) & (value <= high), 0.0, np.where((edge > 0) & (value > 0), folds, plain))
 
 
 def _whole(values: NDArray[np.int64]) -> list[int]:

@@ -22,9 +22,7 @@ def warnings_of(question: Question, found: Derivation, used: Sequence[Law]) -> l
         warnings += _domain(law, found)
         answer = found.answers[law]
         if answer.status != "ok" and answer.say:
-            warnings.append(
-                Warning(code=answer.status.replace("_", "-"), law=law.address, text=answer.say)
-            )
+            warnings.append(Warning(code=answer.status.replace("_", "-"), law=law.address, text=answer.say))
         warnings += _standing(law, found.catalogue)
     warnings += _stand_in(question, used)
     warnings += _unused(question, found.source)
@@ -43,9 +41,7 @@ class Seen(msgspec.Struct, frozen=True):
     case: int
 
 
-def codes_of(
-    question: Question, seen: Sequence[Seen], source: Mapping[str, Law], catalogue: Catalogue
-) -> list[str]:
+def codes_of(question: Question, seen: Sequence[Seen], source: Mapping[str, Law], catalogue: Catalogue) -> list[str]:
     """Return the codes that `warnings_of` would have, for a row of a batch; `source` is the law of each quantity."""
     codes = [warning.code for warning in question.warnings]
     for row in seen:
@@ -53,10 +49,7 @@ def codes_of(
         if row.case:
             codes.append(row.law.spec.cases[row.case - 1].status.replace("_", "-"))
         codes += [warning.code for warning in _standing(row.law, catalogue)]
-    codes += [
-        warning.code
-        for warning in (*_stand_in(question, [row.law for row in seen]), *_unused(question, source))
-    ]
+    codes += [warning.code for warning in (*_stand_in(question, [row.law for row in seen]), *_unused(question, source))]
     return list(dict.fromkeys(codes))
 
 
@@ -87,13 +80,7 @@ def _domain(law: Law, found: Derivation) -> list[Warning]:
         said = name if value is None else f"{name}={number(value)}"
         text = f"{said} is {far} outside the {seen} that {law.id} was seen in"
         warnings.append(
-            Warning(
-                code="outside-domain",
-                law=law.address,
-                quantity=name,
-                efolds=round(efolds, 4),
-                text=text,
-            )
+            Warning(code="outside-domain", law=law.address, quantity=name, efolds=round(efolds, 4), text=text)
         )
     for name, value in away.differs:
         seen = ", ".join(map(str, law.spec.domain[name]))
@@ -137,14 +124,10 @@ def _unused(question: Question, source: Mapping[str, Law]) -> list[Warning]:
         law = source.get(other)
         if fixed in question.given and law is not None and fixed not in law.inputs:
             text = f"{other} by {law.id} does not depend on {fixed}: it is the best at the law's own {fixed}, not at the one given"
-            warnings.append(
-                Warning(code="ignores-given", law=law.address, quantity=fixed, text=text)
-            )
+            warnings.append(Warning(code="ignores-given", law=law.address, quantity=fixed, text=text))
     for name in question.bounds:
         law = source.get(name)
         if law is not None and name not in law.chosen:
             text = f"{law.id} does not choose {name} by its loss, so the bound is not used"
-            warnings.append(
-                Warning(code="ignores-bound", law=law.address, quantity=name, text=text)
-            )
+            warnings.append(Warning(code="ignores-bound", law=law.address, quantity=name, text=text))
     return warnings

@@ -79,11 +79,7 @@ def running_service(folder: Path, **environ: str) -> Iterator[Service]:
     settings = {"HPLAW_PORT": "0", "XDG_DATA_HOME": str(folder), **environ}
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "hplaw_api"],
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            env=clean | settings,
+            [sys.executable, "-m", "hplaw_api"], stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=clean | settings
         )
     try:
         yield Service(_address(process, log), process, log)

@@ -45,17 +45,97 @@ def all_laws() -> list[Law]:
 
 _TOKEN = re.compile(r"\d+\.?\d*(?:[eE][+-]?\d+)?|\w+|\*\*|[<>=]=|\S|\s+")
 _GLUE = [
-    "+", "-", "*", "/", "**", "<", "<=", ">", ">=", "==", "and", "or", "not", "(", ")", "[", "]", ",",
-    ".", "=", "!", "'", '"', "\\", "%", "@", ":", "#", "{", "}", "lambda", "__import__", "\x00", "\n", "é", "∑", "٣",
-]  # fmt: skip
+    "+",
+    "-",
+    "*",
+    "/",
+    "**",
+    "<",
+    "<=",
+    ">",
+    ">=",
+    "==",
+    "and",
+    "or",
+    "not",
+    "(",
+    ")",
+    "[",
+    "]",
+    ",",
+    ".",
+    "=",
+    "!",
+    "'",
+    '"',
+    "\\",
+    "%",
+    "@",
+    ":",
+    "#",
+    "{",
+    "}",
+    "lambda",
+    "__import__",
+    "\x00",
+    "\n",
+    "é",
+    "∑",
+    "٣",
+]
 _CALLS = [
-    "where(", "min(", "max(", "clip(", "log(", "exp(", "expm1(", "log1p(", "expm2(", "sqrt(", "abs(", "floor(", "sin(",
-    "cos(", "tanh(", "sigmoid(", "erf(", "interp(", "sum(", "prod(", "pi", "eval(", "x.y", "print(",
-]  # fmt: skip
+    "where(",
+    "min(",
+    "max(",
+    "clip(",
+    "log(",
+    "exp(",
+    "expm1(",
+    "log1p(",
+    "expm2(",
+    "sqrt(",
+    "abs(",
+    "floor(",
+    "sin(",
+    "cos(",
+    "tanh(",
+    "sigmoid(",
+    "erf(",
+    "interp(",
+    "sum(",
+    "prod(",
+    "pi",
+    "eval(",
+    "x.y",
+    "print(",
+]
 _NUMBERS = [
-    "0", "1", "2", "-1", "0.5", "1e308", "1e-320", "1e999", "1e-999999999", "1e99999999999", "64", "1/0", "00", "1.", ".5",
-    "1.5.2", "9" * 400, "0x10", "1_0", "1e", "4096", "710", "inf", "nan", "1j",
-]  # fmt: skip
+    "0",
+    "1",
+    "2",
+    "-1",
+    "0.5",
+    "1e308",
+    "1e-320",
+    "1e999",
+    "1e-999999999",
+    "1e99999999999",
+    "64",
+    "1/0",
+    "00",
+    "1.",
+    ".5",
+    "1.5.2",
+    "9" * 400,
+    "0x10",
+    "1_0",
+    "1e",
+    "4096",
+    "710",
+    "inf",
+    "nan",
+    "1j",
+]
 
 
 class Formulas:
@@ -109,9 +189,7 @@ class Formulas:
                         + words[i][spot:]
                     )
                 case _:
-                    words[i:j] = (
-                        ["("] * (n := rng.choice([1, 5, 70, 3000])) + words[i:j] + [")"] * n
-                    )
+                    words[i:j] = ["("] * (n := rng.choice([1, 5, 70, 3000])) + words[i:j] + [")"] * n
         return "".join(words)
 
     def value(self, law: Law, name: str) -> Any:
@@ -158,12 +236,73 @@ class Formulas:
 # Law files
 
 _ODD: list[Any] = [
-    0, 1, -1, 2, 3, 10, 63, 64, 65, 10**9, 10**30, 10**400, 0.0, -0.0, 0.5, 1e308, 1e-320, math.inf, -math.inf, math.nan, "", "x", "1/2",
-    "1e999999999", "normal(0, 1)", "fixed(1)", "lkj(2)", "normal(0)", "n_params", "tokens", "loss", "log(0)", "1/0", "exp(1e9)", "sum(ridge, 1)",
-    "../x.npz", "a\x00b", "é", "a" * 5000, "(" * 200, [], {}, [1], [1, 2], [1.0, "x"], [[1.0]], [[1, 2], [2, 1]], ["n_params"], {"a": 1},
-    {"value": 1}, {"value": [1]}, {"quantity": "tokens"}, {"x": [1, 2], "y": [1, 2]}, {"over": "ridge", "values": [1, 2, 3]},
-    True, False, dt.datetime(2020, 1, 1), dt.date(2020, 1, 1), dt.time(1), "refused", "theory", "grid", "mixture", "procedure", "target", "transfer",
-]  # fmt: skip
+    0,
+    1,
+    -1,
+    2,
+    3,
+    10,
+    63,
+    64,
+    65,
+    10**9,
+    10**30,
+    10**400,
+    0.0,
+    -0.0,
+    0.5,
+    1e308,
+    1e-320,
+    math.inf,
+    -math.inf,
+    math.nan,
+    "",
+    "x",
+    "1/2",
+    "1e999999999",
+    "normal(0, 1)",
+    "fixed(1)",
+    "lkj(2)",
+    "normal(0)",
+    "n_params",
+    "tokens",
+    "loss",
+    "log(0)",
+    "1/0",
+    "exp(1e9)",
+    "sum(ridge, 1)",
+    "../x.npz",
+    "a\x00b",
+    "é",
+    "a" * 5000,
+    "(" * 200,
+    [],
+    {},
+    [1],
+    [1, 2],
+    [1.0, "x"],
+    [[1.0]],
+    [[1, 2], [2, 1]],
+    ["n_params"],
+    {"a": 1},
+    {"value": 1},
+    {"value": [1]},
+    {"quantity": "tokens"},
+    {"x": [1, 2], "y": [1, 2]},
+    {"over": "ridge", "values": [1, 2, 3]},
+    True,
+    False,
+    dt.datetime(2020, 1, 1),
+    dt.date(2020, 1, 1),
+    dt.time(1),
+    "refused",
+    "theory",
+    "grid",
+    "mixture",
+    "procedure",
+    "target",
+    "transfer",
+]
 
 
 def toml(value: Any) -> str:
@@ -204,9 +343,7 @@ class Laws:
         self.rng = rng
         self.files = [law.text for law in all_laws()]
         self.lines = [line for text in self.files for line in text.splitlines()]
-        self.places = [
-            (top, key) for text in self.files for top, key in slots(tomllib.loads(text.decode()))
-        ]
+        self.places = [(top, key) for text in self.files for top, key in slots(tomllib.loads(text.decode()))]
 
     def bytes_changed(self, text: bytes) -> bytes:
         found, rng = bytearray(text), self.rng
@@ -218,9 +355,7 @@ class Laws:
                 case 1:
                     del found[i : i + rng.choice([1, 1, 5, 50])]
                 case 2:
-                    found[i:i] = bytes(
-                        rng.choices(b"[]{}=\"'\n,.0123456789eE-+ abc", k=rng.choice([1, 1, 3]))
-                    )
+                    found[i:i] = bytes(rng.choices(b"[]{}=\"'\n,.0123456789eE-+ abc", k=rng.choice([1, 1, 3])))
                 case _:
                     found[i] = rng.choice(b"0123456789")
             if not found:
@@ -259,9 +394,7 @@ class Laws:
                     top[other_key] = top[key] if rng.random() < 0.5 else top.pop(key)
                 case _ if isinstance(top[key], str):
                     words = _TOKEN.findall(top[key]) or [""]
-                    words[rng.randrange(len(words))] = rng.choice(
-                        [*_GLUE, *_CALLS, *_NUMBERS, str(other_key)]
-                    )
+                    words[rng.randrange(len(words))] = rng.choice([*_GLUE, *_CALLS, *_NUMBERS, str(other_key)])
                     top[key] = "".join(words)
                 case _ if isinstance(top[key], float | int) and abs(top[key]) < 1e300:
                     top[key] *= rng.choice([-1, 0, 2, 1e-3, 1e300])
@@ -269,14 +402,12 @@ class Laws:
                     top[key] = [top[key]]
             if not whole:
                 break
-        return "\n".join(
-            f"{json.dumps(key)} = {toml(value)}" for key, value in whole.items()
-        ).encode("utf-8", "replace")
+        return "\n".join(f"{json.dumps(key)} = {toml(value)}" for key, value in whole.items()).encode(
+            "utf-8", "replace"
+        )
 
     def text(self) -> bytes:
-        change = self.rng.choice(
-            [self.bytes_changed, self.lines_changed, self.values_changed, self.values_changed]
-        )
+        change = self.rng.choice([self.bytes_changed, self.lines_changed, self.values_changed, self.values_changed])
         return change(self.rng.choice(self.files))
 
     def once(self) -> None:
@@ -344,16 +475,8 @@ def run(kind: str, seed: int, count: int) -> dict[str, Any]:
             slow.append({"seconds": round(taken, 2), "input": source.describe(state)})
             source.rng.setstate(after)
     loaded = {name.partition(".")[0] for name in set(sys.modules) - before}
-    strange = sorted(
-        n for n in loaded - OURS - sys.stdlib_module_names if not n.startswith("_cython")
-    )
-    return {
-        "count": count,
-        "escaped": escaped,
-        "slow": slow,
-        "slowest": round(slowest, 3),
-        "loaded": strange,
-    }
+    strange = sorted(n for n in loaded - OURS - sys.stdlib_module_names if not n.startswith("_cython"))
+    return {"count": count, "escaped": escaped, "slow": slow, "slowest": round(slowest, 3), "loaded": strange}
 
 
 def _ring(*_: object) -> None:

@@ -15,15 +15,9 @@ P: dict[str, Any] = {name: item.value for name, item in _SPEC.parameters.items()
 K, TH, C = np.array(P["k"]), np.array(P["th"]), np.exp(np.array(P["lh"])) / np.array(P["k"]) ** 2
 SLOPES = K * np.array([np.cos(TH), np.sin(TH)])
 """d t / d ln(rate) and d t / d ln(batch) of every ridge."""
-CELLS = np.array(
-    [[P["tx"] ** 2, P["rho"] * P["tx"] * P["ty"]], [P["rho"] * P["tx"] * P["ty"], P["ty"] ** 2]]
-)
+CELLS = np.array([[P["tx"] ** 2, P["rho"] * P["tx"] * P["ty"]], [P["rho"] * P["tx"] * P["ty"], P["ty"] ** 2]])
 """Covariance of a new cell's optimum around the law."""
-STRAYS = (
-    np.array(_SPEC.predict.discrepancy.covariance)
-    if _SPEC.predict.discrepancy
-    else np.zeros((2, 2))
-)
+STRAYS = np.array(_SPEC.predict.discrepancy.covariance) if _SPEC.predict.discrepancy else np.zeros((2, 2))
 """Covariance of a measured optimum around the cell's own."""
 _RECIPE = np.array(_SPEC.effects["recipe"].covariance)
 REACH = {name: _SPEC.domain[name] for name in ("n_params", "tokens")}
@@ -55,7 +49,7 @@ class Cell(NamedTuple):
         """Return the logarithm of the loss there."""
         level = math.exp(P["b0"])
         a, b = P["gN"] * level / P["al"], P["gD"] * level / P["be"]
-        return math.log(level - a - b + a * math.exp(-P["al"] * self.n) + b * math.exp(-P["be"] * self.d))  # fmt: skip
+        return math.log(level - a - b + a * math.exp(-P["al"] * self.n) + b * math.exp(-P["be"] * self.d))
 
     @property
     def sharpness(self) -> float:
@@ -65,7 +59,7 @@ class Cell(NamedTuple):
     def outside(self) -> float:
         """Return the e-folds outside the domain."""
         total = 0.0
-        for value, (low, high) in ((self.n_params, REACH["n_params"]), (self.tokens, REACH["tokens"])):  # fmt: skip
+        for value, (low, high) in ((self.n_params, REACH["n_params"]), (self.tokens, REACH["tokens"])):
             total += max(0.0, math.log(value / high), math.log(low / value))
         return total
 
@@ -92,7 +86,7 @@ class Cell(NamedTuple):
     def expected(self, x: Any, y: Any) -> Array:
         """Return the bowl's mean over new cells, in closed form."""
         ox, oy = self.optimum
-        t = SLOPES[0] * (np.asarray(x)[..., None] - ox) + SLOPES[1] * (np.asarray(y)[..., None] - oy)  # fmt: skip
+        t = SLOPES[0] * (np.asarray(x)[..., None] - ox) + SLOPES[1] * (np.asarray(y)[..., None] - oy)
         variance = np.einsum("ir,ij,jr->r", SLOPES, CELLS, SLOPES)
         return self.sharpness * np.sum(C * (np.exp(t + variance / 2) - 1 - t), axis=-1)
 

@@ -64,7 +64,7 @@ def test_the_gauge_changes_nothing(exponents: Any, shift: Any, layers: int) -> N
         found = [
             classify(a=roles(*x), b=roles(*y), c=roles(*z), optimizer=optimizer, hidden_layers=layers)
             for x, y, z in ((a, b, c), moved)
-        ]  # fmt: skip
+        ]
         assert (found[0].regime, found[0].r) == (found[1].regime, found[1].r)
         # what stays is the rate that is largest, in the same gauge
         for role, t in zip(ROLES, shift, strict=True):
@@ -103,8 +103,7 @@ def test_the_law_is_the_theorem(exponents: Any, c: Fraction, layers: int) -> Non
 
 def test_every_regime_is_told_in_words() -> None:
     found = [
-        classify(a=roles(*a), b=roles(*b), c=str(c), hidden_layers=layers)
-        for a, b, c, layers, _, _ in TABLE.values()
+        classify(a=roles(*a), b=roles(*b), c=str(c), hidden_layers=layers) for a, b, c, layers, _, _ in TABLE.values()
     ]
     assert {f.regime for f in found} == {"unstable", "trivial", "kernel", "feature"}
     assert len({f.say for f in found}) == 4
@@ -113,8 +112,7 @@ def test_every_regime_is_told_in_words() -> None:
 def test_rates_of_adam_fall_more_slowly_where_nothing_aligns() -> None:
     zero = roles(0, 0, 0)
     full, none = (
-        classify(a=zero, b=zero, optimizer="adam", alignment=alignment).largest_rates
-        for alignment in (1, 0.5)
+        classify(a=zero, b=zero, optimizer="adam", alignment=alignment).largest_rates for alignment in (1, 0.5)
     )
     assert full == {"input": "0", "hidden": "1", "output": "1"}
     assert none == {"input": "0", "hidden": "1/2", "output": "1/2"}

@@ -17,7 +17,7 @@ from hplaw.recommendation import recommend
 from tests.helpers import FIXTURE_NAMES, catalogue_of, fixture_law, is_one_sentence, shipped
 
 
-FIXTURES = catalogue_of(*(fixture_law(name) for name in FIXTURE_NAMES if name != "step-law"), *shipped().laws)  # fmt: skip
+FIXTURES = catalogue_of(*(fixture_law(name) for name in FIXTURE_NAMES if name != "step-law"), *shipped().laws)
 CATALOGUES = [shipped(), FIXTURES]
 
 
@@ -34,7 +34,7 @@ def value(rng: random.Random, quantity: Quantity) -> float | str:
     if rng.random() < 0.1:
         return low if not quantity.open_low else math.ulp(0.0) if rng.random() < 0.3 else 1e-30
     if low >= 0:
-        return min(max(math.exp(rng.uniform(math.log(max(low, 1e-8)), math.log(max(high, 1e-7)))), low), high)  # fmt: skip
+        return min(max(math.exp(rng.uniform(math.log(max(low, 1e-8)), math.log(max(high, 1e-7)))), low), high)
     return rng.uniform(low, high)
 
 
@@ -47,16 +47,22 @@ def question(rng: random.Random, catalogue: Catalogue) -> Query:
     for name in rng.sample(FIELDS, rng.choice([0, 0, 1, 2, 4])):
         fields[name] = value(rng, words[name])
     names = [name for name in words if name not in FIELDS]
-    fields["given"] = {n: value(rng, words[n]) for n in rng.sample(names, rng.choice([0, 0, 0, 1, 2, 5]))}  # fmt: skip
+    fields["given"] = {n: value(rng, words[n]) for n in rng.sample(names, rng.choice([0, 0, 0, 1, 2, 5]))}
     fields["want"] = rng.sample(list(words), rng.choice([0, 0, 1, 3]))
     if rng.random() < 0.2:
         name = rng.choice(["peak_lr", "batch_tokens"])
         ends = sorted(float(value(rng, words[name])) for _ in range(2))
-        fields["bounds"] = {name: Bounds(low=rng.choice([None, ends[0]]), high=rng.choice([None, ends[1]]))}  # fmt: skip
+        fields["bounds"] = {name: Bounds(low=rng.choice([None, ends[0]]), high=rng.choice([None, ends[1]]))}
     if rng.random() < 0.1:
         fields["laws"] = [rng.choice(catalogue.laws).id]
     if rng.random() < 0.1:
-        fields["model"] = {"n_layers": rng.randint(1, 200), "d_model": 2 ** rng.randint(1, 16), "n_heads": 2 ** rng.randint(0, 7), "d_ff": rng.randint(1, 10**5), "vocab_size": rng.randint(1, 10**6)}  # fmt: skip
+        fields["model"] = {
+            "n_layers": rng.randint(1, 200),
+            "d_model": 2 ** rng.randint(1, 16),
+            "n_heads": 2 ** rng.randint(0, 7),
+            "d_ff": rng.randint(1, 10**5),
+            "vocab_size": rng.randint(1, 10**6),
+        }
     return Query(**fields)
 
 
@@ -77,7 +83,17 @@ def ask(seed: int, count: int) -> int:
         assert b"Infinity" not in body, query
         for name, e in found.answers.items():
             assert e.value is not None or e.reason, (query, name)
-            numbers = [e.value, e.low, e.high, e.low50, e.high50, e.transfer_low, e.transfer_high, e.plateau_low, e.plateau_high]  # fmt: skip
+            numbers = [
+                e.value,
+                e.low,
+                e.high,
+                e.low50,
+                e.high50,
+                e.transfer_low,
+                e.transfer_high,
+                e.plateau_low,
+                e.plateau_high,
+            ]
             assert all(math.isfinite(x) for x in numbers if isinstance(x, float)), (query, name, e)
             told = [x for x in numbers[1:] if x is not None]
             assert e.low is None or e.high is None or e.low < e.high, (query, name, e)

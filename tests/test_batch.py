@@ -43,10 +43,15 @@ def random_query(rng: random.Random, signature: int) -> Query:
             {**base, "bounds": {"peak_lr": Bounds(high=1e-3)}},
             {"given": {"compute_flop": log_uniform(rng, 1e15, 1e27)}},
             {**base, "n_active_params": n},
-            {"hardware": "h100-sxm", "devices": 8.0, "given": {"duration_s": log_uniform(rng, 1e4, 1e8)}, "want": ["energy_kwh"]},
+            {
+                "hardware": "h100-sxm",
+                "devices": 8.0,
+                "given": {"duration_s": log_uniform(rng, 1e4, 1e8)},
+                "want": ["energy_kwh"],
+            },
             {**base, "hardware": "h1000-sxm"},
         ][signature]
-    )  # fmt: skip
+    )
 
 
 SIGNATURES = range(20)
@@ -101,14 +106,21 @@ def test_rows_of_a_surface_equal_single_answers(name: str, signature: int) -> No
 
 def test_rows_of_the_fixtures_equal_single_answers() -> None:
     rng = random.Random(5)
-    catalogue = catalogue_of(*(fixture_law(n) for n in ("step-law", "training-energy", "schedule-uba", "abc-classification")))  # fmt: skip
+    catalogue = catalogue_of(
+        *(fixture_law(n) for n in ("step-law", "training-energy", "schedule-uba", "abc-classification"))
+    )
     queries = [
         Query(
-            n_params=(n := log_uniform(rng, 1e8, 1e12)), tokens=log_uniform(rng, 1e9, 1e13), n_active_params=n, hardware="a100_sxm4_80gb", precision="bf16",
-            given={"accelerator_generation": "ampere", "power_limit_ratio": rng.uniform(0.3, 2)}, want=["energy_j", "accelerator_hours", "peak_lr"],
+            n_params=(n := log_uniform(rng, 1e8, 1e12)),
+            tokens=log_uniform(rng, 1e9, 1e13),
+            n_active_params=n,
+            hardware="a100_sxm4_80gb",
+            precision="bf16",
+            given={"accelerator_generation": "ampere", "power_limit_ratio": rng.uniform(0.3, 2)},
+            want=["energy_j", "accelerator_hours", "peak_lr"],
         )
         for _ in range(20)
-    ]  # fmt: skip
+    ]
     compare(queries, catalogue)
 
 
@@ -117,10 +129,27 @@ CASES = '[[cases]]\nwhen = "tokens > 1e10"\nstatus = "refused"\nsay = "Too many.
 
 def test_rows_on_both_sides_of_a_case_equal_single_answers() -> None:
     laws = [
-        make_law(f'[outputs]\npeak_lr = "1e-3 * log(tokens - 1e8)"\n{CASES}', inputs='["tokens"]', name="first", status="calibrated", examples="[[examples]]\ngiven = { tokens = 1 }"),
-        make_law('[outputs]\npeak_lr = "where(tokens > 1e12, 2e-3, log(5e10 - tokens))"\n[domain]\ntokens = [1e9, 1e11]', inputs='["tokens"]', name="second", examples="[[examples]]\ngiven = { tokens = 1 }"),
-        make_law('[outputs]\npeak_lr = "3e-3 * batch_tokens ** 0"\nbatch_tokens = "tokens"', inputs='["tokens", { quantity = "batch_tokens", missing = "tokens / 1000" }]', name="third", checked="recalled", examples="[[examples]]\ngiven = { tokens = 1 }"),
-    ]  # fmt: skip
+        make_law(
+            f'[outputs]\npeak_lr = "1e-3 * log(tokens - 1e8)"\n{CASES}',
+            inputs='["tokens"]',
+            name="first",
+            status="calibrated",
+            examples="[[examples]]\ngiven = { tokens = 1 }",
+        ),
+        make_law(
+            '[outputs]\npeak_lr = "where(tokens > 1e12, 2e-3, log(5e10 - tokens))"\n[domain]\ntokens = [1e9, 1e11]',
+            inputs='["tokens"]',
+            name="second",
+            examples="[[examples]]\ngiven = { tokens = 1 }",
+        ),
+        make_law(
+            '[outputs]\npeak_lr = "3e-3 * batch_tokens ** 0"\nbatch_tokens = "tokens"',
+            inputs='["tokens", { quantity = "batch_tokens", missing = "tokens / 1000" }]',
+            name="third",
+            checked="recalled",
+            examples="[[examples]]\ngiven = { tokens = 1 }",
+        ),
+    ]
     rng = random.Random(3)
     queries = [Query(tokens=log_uniform(rng, 1e6, 1e14), want=["peak_lr"]) for _ in range(60)]
     for catalogue in (catalogue_of(*laws), catalogue_of(*laws[:2]), catalogue_of(laws[0])):
@@ -171,8 +200,6 @@ def test_a_batch_is_json_with_nothing_infinite() -> None:
 @pytest.mark.slow
 def test_many_random_rows_equal_single_answers() -> None:
     rng = random.Random(2026)
-    catalogue = catalogue_of(
-        fixture_law("dense-surface"), fixture_law("expert-surface"), *shipped().laws
-    )
+    catalogue = catalogue_of(fixture_law("dense-surface"), fixture_law("expert-surface"), *shipped().laws)
     for _ in range(10):
-        compare([random_query(rng, rng.choice(SIGNATURES)) for _ in range(300)], rng.choice([catalogue, shipped()]))  # fmt: skip
+        compare([random_query(rng, rng.choice(SIGNATURES)) for _ in range(300)], rng.choice([catalogue, shipped()]))

@@ -49,9 +49,7 @@ def test_a_table_says_what_was_measured_and_whether_it_is_enough() -> None:
     assert lines[4][1:-1] == ["speed", "ratio", "0.612", "", ""]
 
 
-def test_a_missed_target_is_told_by_the_status(
-    install: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_missed_target_is_told_by_the_status(install: Any, capsys: pytest.CaptureFixture[str]) -> None:
     install(good=lambda: [row(ok=True)], bad=lambda: [row(ok=False)])
     assert bench.main(["--only", "good"]) == 0
     assert bench.main([]) == bench.MISSED

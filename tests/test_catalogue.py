@@ -30,7 +30,10 @@ def test_shipped_laws_are_found_on_their_shelves() -> None:
 
 
 def test_folders_are_searched_in_order_and_the_first_found_shadows(tmp_path: Path) -> None:
-    environ = {"HPLAW_LAWS": os.pathsep.join([str(tmp_path / "c"), str(tmp_path / "d")]), "XDG_DATA_HOME": str(tmp_path)}  # fmt: skip
+    environ = {
+        "HPLAW_LAWS": os.pathsep.join([str(tmp_path / "c"), str(tmp_path / "d")]),
+        "XDG_DATA_HOME": str(tmp_path),
+    }
     places = [tmp_path / "a", tmp_path / "b", tmp_path / "c", tmp_path / "d", user_folder(environ)]
     for number, place in enumerate(places):
         put(place, "step-law-2025", title=f"number {number}")
@@ -51,11 +54,9 @@ def test_a_shadow_is_shown_and_can_be_asked_by_its_address(tmp_path: Path) -> No
     assert catalogue.shadows(mine) == original.address
     assert catalogue.shelf(mine) == tmp_path.name
     assert catalogue.get(original.address).digest == original.digest
-    asked = recommend(
-        Query(n_params=1e9, tokens=1e11, want=["peak_lr"], laws=[original.address]), catalogue
-    )
+    asked = recommend(Query(n_params=1e9, tokens=1e11, want=["peak_lr"], laws=[original.address]), catalogue)
     assert asked.answers["peak_lr"].law == original.address
-    used = recommend(Query(tokens=1e11, batch_tokens=1e6, want=["steps"], laws=["step-law-2025"]), catalogue)  # fmt: skip
+    used = recommend(Query(tokens=1e11, batch_tokens=1e6, want=["steps"], laws=["step-law-2025"]), catalogue)
     assert [w.code for w in used.warnings if w.law == mine.address] == ["shadows"]
 
 
@@ -130,10 +131,7 @@ def test_a_folder_that_was_given_must_exist(tmp_path: Path) -> None:
         load_catalogue([tmp_path / "absent"], environ={})
     with pytest.raises(LawNotFound, match="is no folder; give a folder of law files"):
         load_catalogue([put(tmp_path)], environ={})
-    assert (
-        problems_in(load_catalogue(environ={"HPLAW_LAWS": str(tmp_path / "absent")}), tmp_path)
-        == []
-    )
+    assert problems_in(load_catalogue(environ={"HPLAW_LAWS": str(tmp_path / "absent")}), tmp_path) == []
 
 
 def test_a_folder_that_vanishes_takes_its_laws_and_nothing_else(tmp_path: Path) -> None:
@@ -150,11 +148,9 @@ def test_a_folder_that_vanishes_takes_its_laws_and_nothing_else(tmp_path: Path) 
         after.get("here")
 
 
-def test_a_law_that_vanishes_while_it_is_read_is_a_problem(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_law_that_vanishes_while_it_is_read_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = put(tmp_path, "gone")
-    monkeypatch.setattr("hplaw.catalogue.law_files", lambda folder: [file] if folder == tmp_path else [])  # fmt: skip
+    monkeypatch.setattr("hplaw.catalogue.law_files", lambda folder: [file] if folder == tmp_path else [])
     file.unlink()
     (problem,) = problems_in(load_catalogue([tmp_path], environ={}), tmp_path)
     assert "gone.toml: cannot be read: No such file or directory" in str(problem)

@@ -46,7 +46,7 @@ def test_the_closed_form_is_the_least_point(cell: Cell) -> None:
     x, y = math.log(found["peak_lr"]), math.log(found["batch_tokens"])
     assert [x, y] == pytest.approx(cell.optimum, abs=1e-12)
     assert cell.bowl(x, y) == pytest.approx(0, abs=1e-20)
-    around = np.array([[u, v] for u in (-0.5, -1e-3, 0, 1e-3, 0.5) for v in (-0.5, -1e-3, 0, 1e-3, 0.5) if u or v])  # fmt: skip
+    around = np.array([[u, v] for u in (-0.5, -1e-3, 0, 1e-3, 0.5) for v in (-0.5, -1e-3, 0, 1e-3, 0.5) if u or v])
     assert (cell.bowl(x + around[:, 0], y + around[:, 1]) > 0).all()
 
 
@@ -61,7 +61,7 @@ def test_the_decision_is_where_expected_loss_is_least(cell: Cell) -> None:
         if abs(moved_x - x) + abs(moved_y - y) < 1e-6:
             break
         x, y = moved_x, moved_y
-    assert [math.log(found["peak_lr"]), math.log(found["batch_tokens"])] == pytest.approx([x, y], abs=2e-3)  # fmt: skip
+    assert [math.log(found["peak_lr"]), math.log(found["batch_tokens"])] == pytest.approx([x, y], abs=2e-3)
     assert here <= cell.expected(x, y) * (1 + 1e-6)
 
 
@@ -168,7 +168,7 @@ def test_a_decision_with_nothing_free_is_refused() -> None:
 def test_the_ends_of_a_plateau_cost_a_thousandth(cell: Cell) -> None:
     found = decide(SURFACE, known(cell))
     x0, y0 = cell.optimum
-    best = float(cell.expected(math.log(found.values["peak_lr"]), math.log(found.values["batch_tokens"])))  # fmt: skip
+    best = float(cell.expected(math.log(found.values["peak_lr"]), math.log(found.values["batch_tokens"])))
     for end in found.plateau["peak_lr"]:
         y = least(lambda v, e=end: cell.expected(math.log(e), v), y0 - 5, y0 + 5)
         assert float(cell.expected(math.log(end), y)) - best == pytest.approx(1e-3, rel=0.05)
@@ -201,8 +201,8 @@ def test_what_is_chosen_scales_as_the_law_says() -> None:
 def test_elasticities_are_the_laws_exponents() -> None:
     query = Query(n_params=4e8, tokens=3e10, want=["peak_lr", "batch_tokens", "loss"])
     found = recommend(query, catalogue_of(SURFACE)).answers
-    assert found["peak_lr"].elasticities == pytest.approx({"n_params": P["p1"], "tokens": P["p2"]}, abs=1e-5)  # fmt: skip
-    assert found["batch_tokens"].elasticities == pytest.approx({"n_params": P["q2"], "tokens": P["q1"]}, abs=1e-5)  # fmt: skip
+    assert found["peak_lr"].elasticities == pytest.approx({"n_params": P["p1"], "tokens": P["p2"]}, abs=1e-5)
+    assert found["batch_tokens"].elasticities == pytest.approx({"n_params": P["q2"], "tokens": P["q1"]}, abs=1e-5)
 
 
 # Other forms of the same law
@@ -234,9 +234,7 @@ def test_a_law_of_another_form_finds_the_same_point() -> None:
 
 
 def test_a_law_that_is_no_power_law_is_decided_alike() -> None:
-    text = replaced(
-        fixture_text("dense-surface"), ("log(n_params / n_ref)", "log(n_params / n_ref + 0)")
-    )
+    text = replaced(fixture_text("dense-surface"), ("log(n_params / n_ref)", "log(n_params / n_ref + 0)"))
     other = parse_law(text.encode())
     straight, bent = linex(SURFACE), linex(other)
     assert straight is not None
@@ -252,12 +250,16 @@ def test_a_law_that_is_no_power_law_is_decided_alike() -> None:
 
 
 def test_a_law_without_uncertainty_is_decided_at_its_point() -> None:
-    text = fixture_text("dense-surface").replace('predict = "integrate"', 'predict = "zero"').replace('predict = "transfer"', 'predict = "zero"')  # fmt: skip
+    text = (
+        fixture_text("dense-surface")
+        .replace('predict = "integrate"', 'predict = "zero"')
+        .replace('predict = "transfer"', 'predict = "zero"')
+    )
     start, _, rest = text.partition("[predict.discrepancy]")
     law = parse_law((start + "[let]" + rest.partition("[let]")[2]).encode())
     cell = INSIDE[0]
     found = decide(law, known(cell))
-    assert [math.log(found.values[n]) for n in ("peak_lr", "batch_tokens")] == pytest.approx(cell.optimum)  # fmt: skip
+    assert [math.log(found.values[n]) for n in ("peak_lr", "batch_tokens")] == pytest.approx(cell.optimum)
     assert found.samples == {}
     assert found.regret is None
     fixed = decide(law, known(cell, batch_tokens=2e6)).values["peak_lr"]
@@ -285,7 +287,7 @@ def test_a_loss_that_only_falls_has_no_best_value(loss: str, stated: str) -> Non
     law = monotone(loss, stated)
     with pytest.raises(QueryError) as caught:
         decide(law, {"tokens": 1e9})
-    assert str(caught.value) == "test-law has no best peak_lr under what is given; fix it or bound it"  # fmt: skip
+    assert str(caught.value) == "test-law has no best peak_lr under what is given; fix it or bound it"
     found = recommend(Query(tokens=1e9, want=["peak_lr", "loss"]), catalogue_of(law))
     assert found.answers["peak_lr"].value is None
     assert "no best peak_lr" in (found.answers["peak_lr"].reason or "")
@@ -294,27 +296,25 @@ def test_a_loss_that_only_falls_has_no_best_value(loss: str, stated: str) -> Non
 
 def monotone(loss: str, stated: str) -> Law:
     return make_law(
-        f'[parameters]\nk = {{ value = 1{stated} }}\n[outputs]\nloss = "{loss}"\n[decision]\nminimise = "loss"\nchoose = ["peak_lr"]', inputs='["tokens", "peak_lr"]',
+        f'[parameters]\nk = {{ value = 1{stated} }}\n[outputs]\nloss = "{loss}"\n[decision]\nminimise = "loss"\nchoose = ["peak_lr"]',
+        inputs='["tokens", "peak_lr"]',
         examples="[[examples]]\ngiven = { tokens = 8, peak_lr = 1 }",
-    )  # fmt: skip
+    )
 
 
 def test_bounds_give_a_monotone_loss_a_best_value() -> None:
     law = monotone("exp(1 + k / peak_lr)", "")
-    assert decide(law, {"tokens": 1e9}, {"peak_lr": (1e-4, 1e-2)}).values == pytest.approx(
-        {"peak_lr": 1e-2}
-    )
+    assert decide(law, {"tokens": 1e9}, {"peak_lr": (1e-4, 1e-2)}).values == pytest.approx({"peak_lr": 1e-2})
     law = monotone("exp(1 + k * peak_lr)", ", sd = 0.1")
-    assert decide(law, {"tokens": 1e9}, {"peak_lr": (1e-4, 1e-2)}).values == pytest.approx(
-        {"peak_lr": 1e-4}
-    )
+    assert decide(law, {"tokens": 1e9}, {"peak_lr": (1e-4, 1e-2)}).values == pytest.approx({"peak_lr": 1e-4})
 
 
 def test_a_flat_valley_is_answered_and_finite() -> None:
     law = make_law(
         '[parameters]\nk = { value = 1, sd = 0.1 }\n[let]\nu = "log(peak_lr) + log(batch_tokens) - 8"\n[outputs]\nloss = "exp(1 + k * expm2(u))"\n[decision]\nminimise = "loss"\nchoose = ["peak_lr", "batch_tokens"]',
-        inputs='["tokens", "peak_lr", "batch_tokens"]', examples="[[examples]]\ngiven = { tokens = 8, peak_lr = 1, batch_tokens = 1 }",
-    )  # fmt: skip
+        inputs='["tokens", "peak_lr", "batch_tokens"]',
+        examples="[[examples]]\ngiven = { tokens = 8, peak_lr = 1, batch_tokens = 1 }",
+    )
     found = decide(law, {"tokens": 1e9}).values
     assert math.log(found["peak_lr"] * found["batch_tokens"]) == pytest.approx(8, abs=0.05)
 
@@ -323,7 +323,7 @@ def test_a_flat_valley_is_answered_and_finite() -> None:
 
 
 def normal_share(low: float, high: float, deviation: float) -> float:
-    return 0.5 * (math.erf(high / deviation / math.sqrt(2)) - math.erf(low / deviation / math.sqrt(2)))  # fmt: skip
+    return 0.5 * (math.erf(high / deviation / math.sqrt(2)) - math.erf(low / deviation / math.sqrt(2)))
 
 
 @each_cell
@@ -333,12 +333,14 @@ def test_the_interval_covers_simulated_optima_of_new_cells(cell: Cell) -> None:
     simulated = rng.multivariate_normal(cell.optimum, CELLS + cell.strays, 400)
     for i, name in enumerate(("peak_lr", "batch_tokens")):
         spread = found.spreads[name]
-        covered = np.mean((np.log(spread.low) < simulated[:, i]) & (simulated[:, i] < np.log(spread.high)))  # fmt: skip
+        covered = np.mean((np.log(spread.low) < simulated[:, i]) & (simulated[:, i] < np.log(spread.high)))
         assert abs(covered - 0.9) < 3 * math.sqrt(0.09 / 400)
         deviation = math.sqrt(CELLS[i, i] + cell.strays[i, i])
-        share = normal_share(math.log(spread.low) - cell.optimum[i], math.log(spread.high) - cell.optimum[i], deviation)  # fmt: skip
+        share = normal_share(math.log(spread.low) - cell.optimum[i], math.log(spread.high) - cell.optimum[i], deviation)
         assert share == pytest.approx(0.9, abs=0.035)
-        half = normal_share(math.log(spread.low50) - cell.optimum[i], math.log(spread.high50) - cell.optimum[i], deviation)  # fmt: skip
+        half = normal_share(
+            math.log(spread.low50) - cell.optimum[i], math.log(spread.high50) - cell.optimum[i], deviation
+        )
         assert half == pytest.approx(0.5, abs=0.08)
 
 
@@ -349,7 +351,7 @@ def test_the_scatter_of_best_values_has_the_files_covariance(cell: Cell) -> None
     np.testing.assert_allclose(np.cov(logs, bias=True), CELLS + cell.strays, rtol=1e-6)
     np.testing.assert_allclose(logs.mean(axis=1), cell.optimum, atol=1e-9)
     other = np.log([found.transfer["peak_lr"], found.transfer["batch_tokens"]])
-    np.testing.assert_allclose(np.cov(other, bias=True), CELLS + cell.strays + cell.transfer, rtol=1e-6)  # fmt: skip
+    np.testing.assert_allclose(np.cov(other, bias=True), CELLS + cell.strays + cell.transfer, rtol=1e-6)
 
 
 @each_cell
@@ -370,9 +372,9 @@ def test_the_interval_of_the_loss_covers_simulated_runs(cell: Cell) -> None:
     centres = rng.multivariate_normal(cell.optimum, CELLS + cell.strays, count).T
     bowl = cell.bowl(x, y, centres)
     scale = math.exp(P["ls0"]) + math.exp(P["lk"]) * bowl
-    simulated = np.exp(cell.base + P["td"] * rng.standard_normal(count) + bowl + scale * rng.standard_t(4, count))  # fmt: skip
+    simulated = np.exp(cell.base + P["td"] * rng.standard_normal(count) + bowl + scale * rng.standard_t(4, count))
     spread = found.spreads["loss"]
-    assert np.mean((spread.low < simulated) & (simulated < spread.high)) == pytest.approx(0.9, abs=0.035)  # fmt: skip
+    assert np.mean((spread.low < simulated) & (simulated < spread.high)) == pytest.approx(0.9, abs=0.035)
     assert spread.median == pytest.approx(np.median(simulated), rel=2e-3)
 
 
@@ -390,9 +392,7 @@ def test_the_predicted_regret_is_the_mean_excess_of_new_cells(cell: Cell) -> Non
 # Outside the domain
 
 
-@given(
-    st.floats(-3, 3), st.floats(-3, 3), st.floats(0.1, 6), st.sampled_from(["n_params", "tokens"]), st.booleans()
-)  # fmt: skip
+@given(st.floats(-3, 3), st.floats(-3, 3), st.floats(0.1, 6), st.sampled_from(["n_params", "tokens"]), st.booleans())
 @settings(max_examples=25)
 def test_the_interval_never_narrows_outside_the_domain(
     n: float, d: float, farther: float, which: str, up: bool
@@ -405,20 +405,20 @@ def test_the_interval_never_narrows_outside_the_domain(
     widths = []
     for place in (near, far):
         spreads = answer(SURFACE, place).spreads
-        widths.append([math.log(spreads[name].high / spreads[name].low) for name in ("peak_lr", "batch_tokens")])  # fmt: skip
+        widths.append([math.log(spreads[name].high / spreads[name].low) for name in ("peak_lr", "batch_tokens")])
     assert widths[1][0] > widths[0][0]
     assert widths[1][1] > widths[0][1]
 
 
 def test_the_interval_is_the_same_everywhere_inside() -> None:
-    widths = [math.log(s.high / s.low) for s in (answer(SURFACE, known(c)).spreads["peak_lr"] for c in INSIDE)]  # fmt: skip
+    widths = [math.log(s.high / s.low) for s in (answer(SURFACE, known(c)).spreads["peak_lr"] for c in INSIDE)]
     assert widths == pytest.approx([widths[0]] * 3, rel=1e-9)
 
 
 def test_a_growth_without_a_value_gives_no_interval_and_no_failure() -> None:
     text = replaced(fixture_text("dense-surface"), ("1 + 0.1 * outside ** 2", "exp(outside ** 9)"))
     law = parse_law(text.encode())
-    found = recommend(Query(n_params=1e12, tokens=1e14, want=["peak_lr", "loss"]), catalogue_of(law))  # fmt: skip
+    found = recommend(Query(n_params=1e12, tokens=1e14, want=["peak_lr", "loss"]), catalogue_of(law))
     assert b"NaN" not in encode(found)
     assert found.answers["peak_lr"].value
     assert found.answers["peak_lr"].low is None
@@ -453,7 +453,7 @@ def test_given_a_batch_the_answer_is_the_best_rate_for_it() -> None:
 
 
 def test_bounds_of_a_query_bind() -> None:
-    query = Query(n_params=4e8, tokens=3e10, bounds={"peak_lr": Bounds(high=1e-3)}, want=["peak_lr", "batch_tokens"])  # fmt: skip
+    query = Query(n_params=4e8, tokens=3e10, bounds={"peak_lr": Bounds(high=1e-3)}, want=["peak_lr", "batch_tokens"])
     found = recommend(query, catalogue_of(SURFACE)).answers
     assert found["peak_lr"].value == pytest.approx(1e-3, rel=1e-12)
     y = least(lambda v: Cell(4e8, 3e10).expected(math.log(1e-3), v), 8, 18)
@@ -466,4 +466,6 @@ def test_an_evaluation_at_a_given_setting_has_an_interval() -> None:
     found = estimate_of(answer(SURFACE, place), "loss")
     drawn = samples(SURFACE, place, ["loss"])["loss"]
     assert found.low < np.median(drawn) < found.high
-    assert math.log(np.median(drawn)) == pytest.approx(cell.base + float(cell.bowl(math.log(4e-3), math.log(2.6e5))), rel=0.02)  # fmt: skip
+    assert math.log(np.median(drawn)) == pytest.approx(
+        cell.base + float(cell.bowl(math.log(4e-3), math.log(2.6e5))), rel=0.02
+    )

@@ -13,9 +13,24 @@ from hplaw.errors import QueryError
 from tests.helpers import is_one_sentence, shipped
 
 
-SMALL: dict[str, Any] = {"batch_samples": 16.0, "power_limit_w": 300.0, "energy_per_sample_j": 0.925, "time_per_sample_s": 0.00384}  # fmt: skip
-LARGE: dict[str, Any] = {"batch_samples": 256.0, "power_limit_w": 300.0, "energy_per_sample_j": 0.706, "time_per_sample_s": 0.003}  # fmt: skip
-CAPPED: dict[str, Any] = {"batch_samples": 256.0, "power_limit_w": 125.0, "energy_per_sample_j": 0.946, "time_per_sample_s": 0.00753}  # fmt: skip
+SMALL: dict[str, Any] = {
+    "batch_samples": 16.0,
+    "power_limit_w": 300.0,
+    "energy_per_sample_j": 0.925,
+    "time_per_sample_s": 0.00384,
+}
+LARGE: dict[str, Any] = {
+    "batch_samples": 256.0,
+    "power_limit_w": 300.0,
+    "energy_per_sample_j": 0.706,
+    "time_per_sample_s": 0.003,
+}
+CAPPED: dict[str, Any] = {
+    "batch_samples": 256.0,
+    "power_limit_w": 125.0,
+    "energy_per_sample_j": 0.946,
+    "time_per_sample_s": 0.00753,
+}
 
 
 def ask(*probes: dict[str, Any], **fields: Any) -> DeviceEnergy:
@@ -29,14 +44,9 @@ def truth(batch: float, limit: float) -> tuple[float, float]:
         f"probe_{role}_{short}": item[name]
         for role, item in (("small", SMALL), ("large", LARGE))
         for short, name in (("samples", "batch_samples"), ("j", "energy_per_sample_j"), ("s", "time_per_sample_s"))
-    }  # fmt: skip
-    known |= {
-        "probe_power_limit_w": 300.0,
-        "probe_capped_w": 125.0,
-        "probe_capped_j": 0.946,
-        "probe_capped_s": 0.00753,
     }
-    values = answer(shipped().get("device-energy"), {**known, "batch_samples": batch, "power_limit_w": limit}).values  # fmt: skip
+    known |= {"probe_power_limit_w": 300.0, "probe_capped_w": 125.0, "probe_capped_j": 0.946, "probe_capped_s": 0.00753}
+    values = answer(shipped().get("device-energy"), {**known, "batch_samples": batch, "power_limit_w": limit}).values
     return values["energy_per_sample_j"], values["time_per_sample_s"]
 
 
@@ -67,7 +77,12 @@ def test_probes_made_of_a_known_truth_give_its_optimum_back(third: float) -> Non
 
     def probe(batch: float, limit: float) -> dict[str, Any]:
         energy, time = truth(batch, limit)
-        return {"batch_samples": batch, "power_limit_w": limit, "energy_per_sample_j": energy, "time_per_sample_s": time}  # fmt: skip
+        return {
+            "batch_samples": batch,
+            "power_limit_w": limit,
+            "energy_per_sample_j": energy,
+            "time_per_sample_s": time,
+        }
 
     found = ask(probe(16, 300), probe(256, 300), probe(256, third))
     least = min(truth(256, float(w))[0] for w in range(125, 301, 5))
@@ -90,8 +105,7 @@ def test_nothing_on_the_front_is_beaten_and_everything_beside_it_is() -> None:
             if (batch, limit) not in on:
                 energy, time = truth(batch, float(limit))
                 assert any(
-                    p.energy_per_sample_j <= energy * (1 + 1e-9)
-                    and p.time_per_sample_s <= time * (1 + 1e-9)
+                    p.energy_per_sample_j <= energy * (1 + 1e-9) and p.time_per_sample_s <= time * (1 + 1e-9)
                     for p in found.front
                 )
 
@@ -102,7 +116,7 @@ def test_of_settings_alike_one_stays() -> None:
 
 
 def test_a_limit_that_binds_nowhere_is_not_lowered() -> None:
-    idle = [{**item, "energy_per_sample_j": item["time_per_sample_s"] * 60} for item in (SMALL, LARGE)]  # fmt: skip
+    idle = [{**item, "energy_per_sample_j": item["time_per_sample_s"] * 60} for item in (SMALL, LARGE)]
     found = ask(*idle, {**idle[1], "power_limit_w": 125.0})
     assert found.least_energy == found.fastest == found.default
     assert found.front == [found.default]
@@ -113,7 +127,7 @@ def test_the_saving_is_against_the_default_and_has_an_interval() -> None:
     default, best = found.default, found.least_energy
     assert (default.batch_samples, default.power_limit_w) == (256.0, 300.0)
     assert (default.saving, default.saving_low, default.longer_high) == (0.0, None, None)
-    assert best.saving == pytest.approx(1 - best.energy_per_sample_j / default.energy_per_sample_j, abs=0.01)  # fmt: skip
+    assert best.saving == pytest.approx(1 - best.energy_per_sample_j / default.energy_per_sample_j, abs=0.01)
     assert best.saving_low is not None
     assert best.saving_high is not None
     assert best.saving_low < best.saving < best.saving_high
@@ -151,12 +165,14 @@ def test_what_lies_beyond_the_probes_is_warned_of() -> None:
         ([LARGE, LARGE, CAPPED], {}, "both probes under 300 W have batch_samples=256"),
         ([SMALL, LARGE, {**CAPPED, "batch_samples": 16.0}], {}, "give it the large batch"),
         ([SMALL, LARGE, CAPPED], {"limits": [500.0]}, "a limit of 500 W is above 300 W"),
-        ([{**item, "power_limit_w": item["power_limit_w"] / 10} for item in (SMALL, LARGE, CAPPED)], {}, "says nothing of batch_samples=256 under 30 W"),
+        (
+            [{**item, "power_limit_w": item["power_limit_w"] / 10} for item in (SMALL, LARGE, CAPPED)],
+            {},
+            "says nothing of batch_samples=256 under 30 W",
+        ),
     ],
-)  # fmt: skip
-def test_wrong_probes_are_one_sentence(
-    probes: list[dict[str, Any]], fields: dict[str, Any], says: str
-) -> None:
+)
+def test_wrong_probes_are_one_sentence(probes: list[dict[str, Any]], fields: dict[str, Any], says: str) -> None:
     with pytest.raises(QueryError, match=says) as caught:
         ask(*probes, **fields)
     assert is_one_sentence(caught.value)
@@ -166,4 +182,4 @@ def test_the_call_in_python_reads_plain_values() -> None:
     found = hplaw.device_energy(probes=[SMALL, LARGE, CAPPED])
     assert isinstance(found.least_energy, DevicePoint)
     with pytest.raises(QueryError, match="time_per_sample_s"):
-        hplaw.device_energy(probes=[{"batch_samples": 3, "power_limit_w": 300, "energy_per_sample_j": 1}])  # fmt: skip
+        hplaw.device_energy(probes=[{"batch_samples": 3, "power_limit_w": 300, "energy_per_sample_j": 1}])

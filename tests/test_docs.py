@@ -194,9 +194,7 @@ def test_sweeps_in_the_readme_print_what_it_shows(text: str, shell: Any, tmp_pat
 
 @pytest.mark.slow
 @pytest.mark.parametrize("text", in_readme(having=FETCHES))
-def test_fits_in_the_readme_print_what_it_shows(
-    text: str, shell: Any, tmp_path: Path, data: Path
-) -> None:
+def test_fits_in_the_readme_print_what_it_shows(text: str, shell: Any, tmp_path: Path, data: Path) -> None:
     """The runs are those of HPLAW_DATA, in place of a download; `data fetch` itself is not run."""
     lines = (data / "chinchilla_runs.csv").read_text(encoding="utf-8")
     lines = lines.replace("n_params,tokens,", "n_params_with_embedding,tokens,", 1)
@@ -222,9 +220,7 @@ def test_commands_in_the_readme_print_what_it_shows(text: str, shell: Any) -> No
         assert shown(want, got), f"$ {command}{got}"
 
 
-def test_python_in_the_readme_prints_what_it_shows(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_python_in_the_readme_prints_what_it_shows(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "*")
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     globs: dict[str, Any] = {}
@@ -243,10 +239,7 @@ def test_python_in_the_readme_prints_what_it_shows(
 def test_tables_made_of_laws_are_up_to_date(script: str) -> None:
     """`python docs/shelf.py` writes the README's table anew, `python docs/limits.py` those of a power limit."""
     done = subprocess.run(
-        [sys.executable, str(ROOT / "docs" / script), "--check"],
-        capture_output=True,
-        text=True,
-        check=False,
+        [sys.executable, str(ROOT / "docs" / script), "--check"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
 

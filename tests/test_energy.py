@@ -31,7 +31,7 @@ def case(**fields: Any) -> Any:
 def test_an_answer_has_energy_where_an_accelerator_is_named_and_not_elsewhere() -> None:
     plain = recommend(Query(**SIZE), shipped())
     assert tuple(plain.answers) == DEFAULT_WANT
-    named = recommend(Query(**SIZE, hardware="h100-sxm", devices=2048, given={"country": "US"}), shipped())  # fmt: skip
+    named = recommend(Query(**SIZE, hardware="h100-sxm", devices=2048, given={"country": "US"}), shipped())
     more = set(named.answers) - set(plain.answers)
     assert more == {"accelerator_hours", "energy_j", "energy_kwh", "duration_s", "carbon_kg"}
     for name in DEFAULT_WANT:
@@ -54,17 +54,14 @@ def test_kilowatt_hours_joules_power_and_carbon_are_one_energy() -> None:
     answers = case(given={"carbon_g_per_kwh": 100, "energy_scope": "gpu"}).answers
     assert math.isclose(value(answers, "energy_j"), 3.6e6 * value(answers, "energy_kwh"))
     assert math.isclose(value(answers, "energy_kwh"), value(answers, "board_energy_kwh"))
-    assert math.isclose(
-        value(answers, "carbon_kg"), 0.1 * value(answers, "energy_kwh"), rel_tol=0.1
-    )
+    assert math.isclose(value(answers, "carbon_kg"), 0.1 * value(answers, "energy_kwh"), rel_tol=0.1)
     board, system, site = (value(answers, f"{w}_energy_kwh") for w in ("board", "system", "site"))
     assert board < system < site
 
 
 def test_a_measured_probe_narrows_the_interval() -> None:
     guessed, probed = (
-        case(given=given).answers["energy_kwh"]
-        for given in ({}, {"tokens_per_device_s": 700, "measured_board_w": 600})
+        case(given=given).answers["energy_kwh"] for given in ({}, {"tokens_per_device_s": 700, "measured_board_w": 600})
     )
     assert math.log(probed.high / probed.low) < 0.6 * math.log(guessed.high / guessed.low)
 
@@ -79,7 +76,7 @@ def test_a_width_and_a_sequence_that_are_told_make_a_small_model_surer() -> None
 
 def test_nothing_jumps_where_a_dense_model_is_a_little_larger() -> None:
     given = {"n_params": 7e10, "hardware": "h100-sxm", "tokens": 1.5e13}
-    slopes = recommend(Query(**given, given={"country": "US"}), shipped()).answers["energy_kwh"].elasticities  # fmt: skip
+    slopes = recommend(Query(**given, given={"country": "US"}), shipped()).answers["energy_kwh"].elasticities
     assert 0.9 < slopes["n_params"] < 1.1
 
 
@@ -92,8 +89,7 @@ def test_a_moderate_power_limit_saves_energy_and_takes_time() -> None:
 
 def test_energy_grows_with_size_and_data() -> None:
     small, larger, longer = (
-        value(case(**more).answers, "energy_kwh")
-        for more in ({}, {"n_params": 1.4e11}, {"tokens": 3e13})
+        value(case(**more).answers, "energy_kwh") for more in ({}, {"n_params": 1.4e11}, {"tokens": 3e13})
     )
     assert small < larger
     assert math.isclose(longer, 2 * small, rel_tol=1e-9)
@@ -101,8 +97,11 @@ def test_energy_grows_with_size_and_data() -> None:
 
 def test_an_accelerator_of_ones_own_is_given_by_its_figures() -> None:
     given = {
-        "peak_flop_per_s": 9.894e14, "memory_bytes_per_s": 3.35e12, "board_power_w": 700, "accelerator_generation": "hopper",
-    }  # fmt: skip
+        "peak_flop_per_s": 9.894e14,
+        "memory_bytes_per_s": 3.35e12,
+        "board_power_w": 700,
+        "accelerator_generation": "hopper",
+    }
     own = case(hardware=[], given=given, precision=["bf16"])
     assert own.hardware is None
     assert value(own.answers, "energy_kwh") == value(case().answers, "energy_kwh")
@@ -118,7 +117,7 @@ def test_an_accelerator_of_ones_own_is_given_by_its_figures() -> None:
         ({"model": {"_class_name": "UNet2DConditionModel", "_diffusers_version": "0.6"}}, "diffusion"),
         ({"n_params": None}, "n_params"),
     ],
-)  # fmt: skip
+)
 def test_what_the_data_cannot_support_is_refused(fields: dict[str, Any], said: str) -> None:
     with pytest.raises(QueryError, match=said):
         case(**fields)
@@ -157,13 +156,12 @@ def budget_of(**fields: Any) -> Any:
 
 def test_more_energy_buys_a_larger_model_and_less_loss() -> None:
     small, large = (
-        frontier(FrontierRequest(hardware="h100-sxm", energy_kwh=budget), shipped())
-        for budget in (1e3, 1e5)
+        frontier(FrontierRequest(hardware="h100-sxm", energy_kwh=budget), shipped()) for budget in (1e3, 1e5)
     )
     assert large.best.n_params > small.best.n_params
     assert large.best.loss < small.best.loss
     for found, budget in ((small, 1e3), (large, 1e5)):
-        assert all(math.isclose(float(str(p.energy_kwh)), budget, rel_tol=1e-6) for p in found.points)  # fmt: skip
+        assert all(math.isclose(float(str(p.energy_kwh)), budget, rel_tol=1e-6) for p in found.points)
         assert found.best.loss <= min(point.loss for point in found.points)
         assert found.near[0] <= found.best.n_params <= found.near[1]
 
@@ -185,7 +183,7 @@ def test_hours_money_and_time_are_budgets_alike() -> None:
 @pytest.mark.parametrize(
     "fields",
     [{}, {"energy_kwh": 1e4, "accelerator_hours": 1e4}, {"cost": 1e5}, {"duration_s": 1e5}, {"energy_kwh": 1e18}],
-)  # fmt: skip
+)
 def test_a_budget_of_no_kind_or_of_several_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(QueryError):
         budget_of(**fields)

@@ -45,11 +45,7 @@ def test_a_golden_value_is_worked_out(name: str) -> None:
         wanted = flat(VALUES[name])
         assert len(found) == len(wanted)
         for have, want in zip(found, wanted, strict=True):
-            same = (
-                have == want
-                if isinstance(want, str)
-                else math.isclose(have, want, **tolerance(name))
-            )
+            same = have == want if isinstance(want, str) else math.isclose(have, want, **tolerance(name))
             assert same, f"{have} is not {want}"
 
 

@@ -22,7 +22,7 @@ def test_every_name_leads_to_a_row_of_the_table() -> None:
 
 
 def test_budgets_and_accelerators_have_the_same_peaks() -> None:
-    ours, budget = (shipped().get(name).spec.tables["peak"] for name in ("accelerators", "compute-budget"))  # fmt: skip
+    ours, budget = (shipped().get(name).spec.tables["peak"] for name in ("accelerators", "compute-budget"))
     assert ours == budget
 
 
@@ -31,9 +31,7 @@ def test_another_name_of_an_accelerator_has_the_same_answer() -> None:
         recommend(Query(hardware=name, precision="bf16", want=["peak_flop_per_s"]), shipped())
         for name in ("h100-sxm", "H100-SXM5-80GB")
     )
-    assert (
-        one.answers["peak_flop_per_s"].value == other.answers["peak_flop_per_s"].value == 9.894e14
-    )
+    assert one.answers["peak_flop_per_s"].value == other.answers["peak_flop_per_s"].value == 9.894e14
 
 
 def test_a_precision_that_an_accelerator_has_not_is_no_answer_but_a_reason() -> None:

@@ -42,9 +42,14 @@ def five(found: object) -> list[float]:
 def test_the_closed_form_is_that_of_many_draws(cell: tuple[float, float]) -> None:
     n, d = cell
     p = simulate(STEP, ["log_c", "a", "b", "log_g", "h"])
-    outside = sum(max(0.0, math.log(v / high), math.log(low / v)) for v, (low, high) in zip(cell, ((2.1e8, 1.1e9), (4e9, 1e11)), strict=True))  # fmt: skip
+    outside = sum(
+        max(0.0, math.log(v / high), math.log(low / v))
+        for v, (low, high) in zip(cell, ((2.1e8, 1.1e9), (4e9, 1e11)), strict=True)
+    )
     rng = np.random.default_rng(12)
-    strays = rng.multivariate_normal([0, 0], np.array([[0.0289, 0.04131], [0.04131, 0.0729]]) * (1 + 0.1 * outside**2), COUNT)  # fmt: skip
+    strays = rng.multivariate_normal(
+        [0, 0], np.array([[0.0289, 0.04131], [0.04131, 0.0729]]) * (1 + 0.1 * outside**2), COUNT
+    )
     drawn = {
         "peak_lr": p["log_c"] + p["a"] * math.log(n) + p["b"] * math.log(d) + strays[:, 0],
         "batch_tokens": p["log_g"] + p["h"] * math.log(d) + strays[:, 1],
@@ -64,18 +69,22 @@ def test_scenarios_have_the_spread_of_many_draws(name: str) -> None:
     law = shipped().get(name)
     p = simulate(law, ["log_A", "log_B", "log_E", "alpha", "beta"])
     n, d = 1e9, 2e10
-    loss = np.exp(p["log_E"]) + np.exp(p["log_A"] - p["alpha"] * math.log(n)) + np.exp(p["log_B"] - p["beta"] * math.log(d))  # fmt: skip
+    loss = (
+        np.exp(p["log_E"])
+        + np.exp(p["log_A"] - p["alpha"] * math.log(n))
+        + np.exp(p["log_B"] - p["beta"] * math.log(d))
+    )
     rng = np.random.default_rng(12)
     loss = loss * np.exp(math.sqrt(5.7e-5) * rng.standard_normal(COUNT))
     found = answer(law, {"n_params_with_embedding": n, "tokens": d}).spreads["loss"]
     assert not closed(law, "loss")
-    assert math.log(found.high / found.low) == pytest.approx(np.log(levels(loss)[4] / levels(loss)[0]), rel=0.1)  # fmt: skip
+    assert math.log(found.high / found.low) == pytest.approx(np.log(levels(loss)[4] / levels(loss)[0]), rel=0.1)
     drawn = samples(law, {"n_params_with_embedding": n, "tokens": d}, ["loss"])["loss"]
     assert np.log(drawn).std() == pytest.approx(np.log(loss).std(), rel=0.03)
 
 
 def test_a_law_with_draws_of_its_own_uses_them() -> None:
-    assert directions(fixture_law("dense-surface")) is None or not closed(fixture_law("dense-surface"), "loss")  # fmt: skip
+    assert directions(fixture_law("dense-surface")) is None or not closed(fixture_law("dense-surface"), "loss")
 
 
 @pytest.mark.parametrize(
@@ -95,20 +104,22 @@ def test_a_law_with_draws_of_its_own_uses_them() -> None:
         ("exp(l) ** 2 * tokens", True),
     ],
 )
-def test_only_log_affine_outputs_have_closed_forms_and_both_ways_agree(
-    formula: str, closed_form: bool
-) -> None:
-    body = f'[parameters]\nc = {{ value = 2, sd = 0.1 }}\nl = {{ value = 1, sd = 0.1 }}\na = {{ value = 0.5, sd = 0.02 }}\n[outputs]\nsteps = "{formula}"'  # fmt: skip
+def test_only_log_affine_outputs_have_closed_forms_and_both_ways_agree(formula: str, closed_form: bool) -> None:
+    body = f'[parameters]\nc = {{ value = 2, sd = 0.1 }}\nl = {{ value = 1, sd = 0.1 }}\na = {{ value = 0.5, sd = 0.02 }}\n[outputs]\nsteps = "{formula}"'
     law = make_law(body, examples="[[examples]]\ngiven = { tokens = 8, batch_tokens = 2 }")
     assert closed(law, "steps") is closed_form
     known = {"tokens": 100.0, "batch_tokens": 3.0}
     found = answer(law, known).spreads["steps"]
     rng = np.random.default_rng(3)
-    names = {"c": 2 + 0.1 * rng.standard_normal(COUNT), "l": 1 + 0.1 * rng.standard_normal(COUNT), "a": 0.5 + 0.02 * rng.standard_normal(COUNT)}  # fmt: skip
+    names = {
+        "c": 2 + 0.1 * rng.standard_normal(COUNT),
+        "l": 1 + 0.1 * rng.standard_normal(COUNT),
+        "a": 0.5 + 0.02 * rng.standard_normal(COUNT),
+    }
     python = {"exp": np.exp, "log": np.log, "sqrt": np.sqrt, "sin": np.sin, "min": np.minimum}
     truth = levels(np.broadcast_to(evaluated(formula, {**python, **names, **known}), (COUNT,)))
     width = math.log(truth[4] / truth[0])
-    assert math.log(found.high / found.low) == pytest.approx(width, rel=0.01 if closed_form else 0.1, abs=1e-9)  # fmt: skip
+    assert math.log(found.high / found.low) == pytest.approx(width, rel=0.01 if closed_form else 0.1, abs=1e-9)
 
 
 def evaluated(formula: str, names: dict) -> np.ndarray:
@@ -133,13 +144,17 @@ def test_a_published_law_without_a_covariance_has_no_interval() -> None:
 
 
 def test_a_rule_of_theory_has_no_interval() -> None:
-    e = estimate_of(answer(shipped().get("compute-6nd"), {"n_active_params": 1e9, "tokens": 2e10}), "compute_flop")  # fmt: skip
+    e = estimate_of(answer(shipped().get("compute-6nd"), {"n_active_params": 1e9, "tokens": 2e10}), "compute_flop")
     assert (e.value, e.low) == (1.2e20, None)
     assert e.reason == "a rule of theory has a value and no interval"
 
 
 def test_a_zero_deviation_is_no_uncertainty_of_that_parameter() -> None:
-    law = make_law('[parameters]\nl = { value = 1, sd = 0.1 }\na = { value = 0.5, sd = 0 }\n[outputs]\nsteps = "exp(l) * tokens ** a"', inputs='["tokens"]', examples="[[examples]]\ngiven = { tokens = 8 }")  # fmt: skip
+    law = make_law(
+        '[parameters]\nl = { value = 1, sd = 0.1 }\na = { value = 0.5, sd = 0 }\n[outputs]\nsteps = "exp(l) * tokens ** a"',
+        inputs='["tokens"]',
+        examples="[[examples]]\ngiven = { tokens = 8 }",
+    )
     found = answer(law, {"tokens": 1e9}).spreads["steps"]
     assert math.log(found.high / found.low) == pytest.approx(0.1 * 2 * 1.6448536, rel=1e-6)
 
@@ -150,7 +165,7 @@ def test_a_zero_deviation_is_no_uncertainty_of_that_parameter() -> None:
 def test_a_discrepancy_grows_with_distance_and_never_shrinks_below_its_own() -> None:
     assert stretch(STEP, 0.0) == 1.0
     assert stretch(STEP, 3.0) == pytest.approx(math.sqrt(1.9))
-    body = '[predict.discrepancy]\nof = ["steps"]\ncovariance = [[0.04]]\ngrows = "1 - outside"\n[outputs]\nsteps = "tokens"\n[domain]\ntokens = [1e9, 1e10]'  # fmt: skip
+    body = '[predict.discrepancy]\nof = ["steps"]\ncovariance = [[0.04]]\ngrows = "1 - outside"\n[outputs]\nsteps = "tokens"\n[domain]\ntokens = [1e9, 1e10]'
     shrinking = make_law(body, inputs='["tokens"]', examples="[[examples]]\ngiven = { tokens = 8 }")
     assert stretch(shrinking, 5.0) == 1.0
     inside, outside = (answer(shrinking, {"tokens": t}).spreads["steps"] for t in (1e9, 1e13))
@@ -173,7 +188,7 @@ def test_quantiles_are_those_of_numpy() -> None:
     rng = np.random.default_rng(0)
     for size in (2, 5, 256, 1001):
         x = rng.standard_normal((3, size))
-        np.testing.assert_allclose(quantiles(x).T, np.quantile(x, [0.05, 0.25, 0.5, 0.75, 0.95], axis=-1))  # fmt: skip
+        np.testing.assert_allclose(quantiles(x).T, np.quantile(x, [0.05, 0.25, 0.5, 0.75, 0.95], axis=-1))
     assert spread(np.array([1.0, np.nan, 2.0])) is None
     assert spread(np.array([1.0, np.inf, np.inf, np.inf])) is None
 
@@ -195,15 +210,22 @@ def test_the_normal_quantiles_are_right() -> None:
 def test_draws_of_everything_are_apart_from_one_another() -> None:
     law = fixture_law("training-energy")
     drawn = scenarios(law)
-    z = np.array([drawn.effects[name] / s for name, s in (("u_generation", 0.26), ("u_developer", 0.16), ("u_family", 0.17), ("u_run", 0.21))])  # fmt: skip
+    z = np.array(
+        [
+            drawn.effects[name] / s
+            for name, s in (("u_generation", 0.26), ("u_developer", 0.16), ("u_family", 0.17), ("u_run", 0.21))
+        ]
+    )
     np.testing.assert_allclose(z @ z.T / drawn.size, np.eye(4), atol=1e-12)
 
 
 def test_parameters_and_discrepancy_do_not_go_together() -> None:
-    body = '[parameters]\na = { value = 1, sd = 0.1 }\nb = { value = 1, sd = 0.1 }\n[predict.discrepancy]\nof = ["steps"]\ncovariance = [[0.01]]\n[effects.g]\nby = ["run"]\nof = ["u"]\nscale = { u = "0.1" }\n[outputs]\nsteps = "(exp(a) + exp(b)) * tokens * exp(u)"'  # fmt: skip
+    body = '[parameters]\na = { value = 1, sd = 0.1 }\nb = { value = 1, sd = 0.1 }\n[predict.discrepancy]\nof = ["steps"]\ncovariance = [[0.01]]\n[effects.g]\nby = ["run"]\nof = ["u"]\nscale = { u = "0.1" }\n[outputs]\nsteps = "(exp(a) + exp(b)) * tokens * exp(u)"'
     law = make_law(body, inputs='["tokens"]', examples="[[examples]]\ngiven = { tokens = 8 }")
     drawn = scenarios(law)
-    rows = np.array([drawn.parameters["a"] - 1, drawn.parameters["b"] - 1, drawn.effects["u"], drawn.discrepancy["steps"]])  # fmt: skip
+    rows = np.array(
+        [drawn.parameters["a"] - 1, drawn.parameters["b"] - 1, drawn.effects["u"], drawn.discrepancy["steps"]]
+    )
     np.testing.assert_allclose(rows @ rows.T / drawn.size, np.eye(4) * 0.01, atol=1e-14)
 
 
@@ -219,16 +241,18 @@ def test_a_warm_up_in_steps_follows_the_batch_through_its_intervals() -> None:
     batch, warmup = (estimate_of(found, name) for name in ("batch_tokens", "warmup_tokens"))
     for field in FOLLOWED:
         assert getattr(warmup, field) == pytest.approx(2000 * getattr(batch, field)), field
-    fixed = estimate_of(answer(law, {"n_params": 1e9, "tokens": 1e11, "batch_tokens": 5e5}), "warmup_tokens")  # fmt: skip
+    fixed = estimate_of(answer(law, {"n_params": 1e9, "tokens": 1e11, "batch_tokens": 5e5}), "warmup_tokens")
     assert (fixed.value, fixed.low, fixed.transfer_low) == (pytest.approx(1e9), None, None)
 
 
 def test_what_follows_a_choice_is_the_same_in_a_batch_of_questions() -> None:
     queries = [
-        Query(n_params=1e9, tokens=2e10), Query(n_params=3e8, tokens=2e10),
+        Query(n_params=1e9, tokens=2e10),
+        Query(n_params=3e8, tokens=2e10),
         Query(n_params=1e9, tokens=2e10, given={"batch_tokens": 5e5}),
-        Query(n_params=3e8, tokens=2e10, given={"peak_lr": 1e-3}), Query(n_params=3e9, tokens=9e10, given={"peak_lr": 1e-3}),
-    ]  # fmt: skip
+        Query(n_params=3e8, tokens=2e10, given={"peak_lr": 1e-3}),
+        Query(n_params=3e9, tokens=9e10, given={"peak_lr": 1e-3}),
+    ]
     for query, row in zip(queries, recommend_many(queries, shipped()), strict=True):
         one = recommend(query, shipped()).answers["warmup_tokens"]
         for field in ("value", "low", "high", "transfer_low", "transfer_high"):

@@ -56,21 +56,105 @@ def test_largest_rates_by_alignment_take_the_place_of_the_schemes_own() -> None:
 
 
 LLAMA = {
-    "model_type": "llama", "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
-    "num_attention_heads": 32, "vocab_size": 32000, "initializer_range": 0.02, "tie_word_embeddings": False,
-}  # fmt: skip
+    "model_type": "llama",
+    "hidden_size": 4096,
+    "intermediate_size": 11008,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "vocab_size": 32000,
+    "initializer_range": 0.02,
+    "tie_word_embeddings": False,
+}
 
 # parameters of released models, each weight counted once
 MODELS: dict[str, tuple[dict[str, Any], int]] = {
     "llama-2-7b": (LLAMA, 6_738_415_616),
-    "gpt2": ({"model_type": "gpt2", "n_embd": 768, "n_layer": 12, "n_head": 12, "vocab_size": 50257, "n_positions": 1024}, 124_439_808),
-    "pythia-160m": ({"model_type": "gpt_neox", "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12, "vocab_size": 50304, "hidden_act": "gelu"}, 162_322_944),
-    "qwen2.5-0.5b": ({"model_type": "qwen2", "hidden_size": 896, "intermediate_size": 4864, "num_hidden_layers": 24, "num_attention_heads": 14, "num_key_value_heads": 2, "vocab_size": 151936, "tie_word_embeddings": True}, 494_032_768),
-    "qwen3-0.6b": ({"model_type": "qwen3", "hidden_size": 1024, "intermediate_size": 3072, "num_hidden_layers": 28, "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128, "vocab_size": 151936, "tie_word_embeddings": True}, 596_049_920),
-    "gemma-2b": ({"model_type": "gemma", "hidden_size": 2048, "intermediate_size": 16384, "num_hidden_layers": 18, "num_attention_heads": 8, "num_key_value_heads": 1, "head_dim": 256, "vocab_size": 256000}, 2_506_172_416),
-    "mixtral-8x7b": ({"model_type": "mixtral", "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 32000, "num_local_experts": 8}, 46_702_792_704),
-    "qwen3-30b-a3b": ({"model_type": "qwen3_moe", "hidden_size": 2048, "intermediate_size": 6144, "moe_intermediate_size": 768, "num_hidden_layers": 48, "num_attention_heads": 32, "num_key_value_heads": 4, "head_dim": 128, "vocab_size": 151936, "num_experts": 128, "num_experts_per_tok": 8}, 30_532_122_624),
-}  # fmt: skip
+    "gpt2": (
+        {"model_type": "gpt2", "n_embd": 768, "n_layer": 12, "n_head": 12, "vocab_size": 50257, "n_positions": 1024},
+        124_439_808,
+    ),
+    "pythia-160m": (
+        {
+            "model_type": "gpt_neox",
+            "hidden_size": 768,
+            "intermediate_size": 3072,
+            "num_hidden_layers": 12,
+            "num_attention_heads": 12,
+            "vocab_size": 50304,
+            "hidden_act": "gelu",
+        },
+        162_322_944,
+    ),
+    "qwen2.5-0.5b": (
+        {
+            "model_type": "qwen2",
+            "hidden_size": 896,
+            "intermediate_size": 4864,
+            "num_hidden_layers": 24,
+            "num_attention_heads": 14,
+            "num_key_value_heads": 2,
+            "vocab_size": 151936,
+            "tie_word_embeddings": True,
+        },
+        494_032_768,
+    ),
+    "qwen3-0.6b": (
+        {
+            "model_type": "qwen3",
+            "hidden_size": 1024,
+            "intermediate_size": 3072,
+            "num_hidden_layers": 28,
+            "num_attention_heads": 16,
+            "num_key_value_heads": 8,
+            "head_dim": 128,
+            "vocab_size": 151936,
+            "tie_word_embeddings": True,
+        },
+        596_049_920,
+    ),
+    "gemma-2b": (
+        {
+            "model_type": "gemma",
+            "hidden_size": 2048,
+            "intermediate_size": 16384,
+            "num_hidden_layers": 18,
+            "num_attention_heads": 8,
+            "num_key_value_heads": 1,
+            "head_dim": 256,
+            "vocab_size": 256000,
+        },
+        2_506_172_416,
+    ),
+    "mixtral-8x7b": (
+        {
+            "model_type": "mixtral",
+            "hidden_size": 4096,
+            "intermediate_size": 14336,
+            "num_hidden_layers": 32,
+            "num_attention_heads": 32,
+            "num_key_value_heads": 8,
+            "vocab_size": 32000,
+            "num_local_experts": 8,
+        },
+        46_702_792_704,
+    ),
+    "qwen3-30b-a3b": (
+        {
+            "model_type": "qwen3_moe",
+            "hidden_size": 2048,
+            "intermediate_size": 6144,
+            "moe_intermediate_size": 768,
+            "num_hidden_layers": 48,
+            "num_attention_heads": 32,
+            "num_key_value_heads": 4,
+            "head_dim": 128,
+            "vocab_size": 151936,
+            "num_experts": 128,
+            "num_experts_per_tok": 8,
+        },
+        30_532_122_624,
+    ),
+}
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -86,7 +170,7 @@ def test_the_named_weights_are_those_of_the_released_model(name: str) -> None:
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_a_model_scaled_alike_has_the_rows_of_its_kinds(name: str, optimizer: str) -> None:
     config, _ = MODELS[name]
-    table = hplaw.parametrize(scheme="completep", optimizer=optimizer, config=config, base_width=256, base_depth=4)  # fmt: skip
+    table = hplaw.parametrize(scheme="completep", optimizer=optimizer, config=config, base_width=256, base_depth=4)
     by = rows(table)
     for weight in table.weights:
         if weight.tied_to is None and "q_norm" not in weight.name and "k_norm" not in weight.name:
@@ -94,7 +178,7 @@ def test_a_model_scaled_alike_has_the_rows_of_its_kinds(name: str, optimizer: st
 
 
 def test_a_base_of_another_shape_gives_each_weight_its_own_ratio() -> None:
-    base = {**LLAMA, "hidden_size": 1024, "intermediate_size": 5504, "num_hidden_layers": 16, "num_attention_heads": 16}  # fmt: skip
+    base = {**LLAMA, "hidden_size": 1024, "intermediate_size": 5504, "num_hidden_layers": 16, "num_attention_heads": 16}
     table = hplaw.parametrize(config=LLAMA, base_config=base, weight_decay=0.1, peak_lr=1e-3)
     by = {weight.name.removeprefix("model.layers.*."): weight for weight in table.weights}
     assert (table.width_multiplier, table.depth_multiplier, table.head_multiplier) == (4, 2, 2)
@@ -141,9 +225,13 @@ WIDE = {"width": 8, "base_width": 2}
         ({"config": {"model_type": "lama", "hidden_size": 4}, "base_width": 1}, "config", "did you mean 'llama'"),
         ({"config": {**LLAMA, "hidden_size": -4}, "base_width": 1}, "config", "d_model"),
         ({"config": {**LLAMA, "hidden_size": None}, "base_width": 1}, "config", "d_model is not said"),
-        ({"config": {**MODELS["qwen3-30b-a3b"][0], "mlp_only_layers": [0]}, "base_width": 1}, "config", "not told apart"),
+        (
+            {"config": {**MODELS["qwen3-30b-a3b"][0], "mlp_only_layers": [0]}, "base_width": 1},
+            "config",
+            "not told apart",
+        ),
     ],
-)  # fmt: skip
+)
 def test_wrong_sizes_are_one_sentence(fields: Any, field: str, says: str) -> None:
     with pytest.raises(QueryError, match=says) as caught:
         hplaw.parametrize(**fields)

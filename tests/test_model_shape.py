@@ -12,27 +12,87 @@ from tests.helpers import shipped
 
 
 LLAMA_3_8B = {
-    "architectures": ["LlamaForCausalLM"], "attention_bias": False, "attention_dropout": 0.0, "bos_token_id": 128000, "eos_token_id": 128001,
-    "hidden_act": "silu", "hidden_size": 4096, "initializer_range": 0.02, "intermediate_size": 14336, "max_position_embeddings": 8192,
-    "model_type": "llama", "num_attention_heads": 32, "num_hidden_layers": 32, "num_key_value_heads": 8, "pretraining_tp": 1,
-    "rms_norm_eps": 1e-05, "rope_scaling": None, "rope_theta": 500000.0, "tie_word_embeddings": False, "torch_dtype": "bfloat16",
-    "transformers_version": "4.40.0.dev0", "use_cache": True, "vocab_size": 128256,
-}  # fmt: skip
+    "architectures": ["LlamaForCausalLM"],
+    "attention_bias": False,
+    "attention_dropout": 0.0,
+    "bos_token_id": 128000,
+    "eos_token_id": 128001,
+    "hidden_act": "silu",
+    "hidden_size": 4096,
+    "initializer_range": 0.02,
+    "intermediate_size": 14336,
+    "max_position_embeddings": 8192,
+    "model_type": "llama",
+    "num_attention_heads": 32,
+    "num_hidden_layers": 32,
+    "num_key_value_heads": 8,
+    "pretraining_tp": 1,
+    "rms_norm_eps": 1e-05,
+    "rope_scaling": None,
+    "rope_theta": 500000.0,
+    "tie_word_embeddings": False,
+    "torch_dtype": "bfloat16",
+    "transformers_version": "4.40.0.dev0",
+    "use_cache": True,
+    "vocab_size": 128256,
+}
 MIXTRAL_8X7B = {
-    "architectures": ["MixtralForCausalLM"], "hidden_act": "silu", "hidden_size": 4096, "intermediate_size": 14336, "max_position_embeddings": 32768,
-    "model_type": "mixtral", "num_attention_heads": 32, "num_experts_per_tok": 2, "num_hidden_layers": 32, "num_key_value_heads": 8, "num_local_experts": 8,
-    "output_router_logits": False, "rope_theta": 1000000.0, "router_aux_loss_coef": 0.02, "sliding_window": None, "tie_word_embeddings": False, "vocab_size": 32000,
-}  # fmt: skip
+    "architectures": ["MixtralForCausalLM"],
+    "hidden_act": "silu",
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "max_position_embeddings": 32768,
+    "model_type": "mixtral",
+    "num_attention_heads": 32,
+    "num_experts_per_tok": 2,
+    "num_hidden_layers": 32,
+    "num_key_value_heads": 8,
+    "num_local_experts": 8,
+    "output_router_logits": False,
+    "rope_theta": 1000000.0,
+    "router_aux_loss_coef": 0.02,
+    "sliding_window": None,
+    "tie_word_embeddings": False,
+    "vocab_size": 32000,
+}
 GPT_2 = {
-    "activation_function": "gelu_new", "architectures": ["GPT2LMHeadModel"], "attn_pdrop": 0.1, "bos_token_id": 50256, "embd_pdrop": 0.1,
-    "initializer_range": 0.02, "layer_norm_epsilon": 1e-05, "model_type": "gpt2", "n_ctx": 1024, "n_embd": 768, "n_head": 12, "n_layer": 12,
-    "n_positions": 1024, "resid_pdrop": 0.1, "vocab_size": 50257, "task_specific_params": {"text-generation": {"do_sample": True, "max_length": 50}},
-}  # fmt: skip
+    "activation_function": "gelu_new",
+    "architectures": ["GPT2LMHeadModel"],
+    "attn_pdrop": 0.1,
+    "bos_token_id": 50256,
+    "embd_pdrop": 0.1,
+    "initializer_range": 0.02,
+    "layer_norm_epsilon": 1e-05,
+    "model_type": "gpt2",
+    "n_ctx": 1024,
+    "n_embd": 768,
+    "n_head": 12,
+    "n_layer": 12,
+    "n_positions": 1024,
+    "resid_pdrop": 0.1,
+    "vocab_size": 50257,
+    "task_specific_params": {"text-generation": {"do_sample": True, "max_length": 50}},
+}
 QWEN3_30B_A3B = {
-    "architectures": ["Qwen3MoeForCausalLM"], "decoder_sparse_step": 1, "head_dim": 128, "hidden_act": "silu", "hidden_size": 2048, "intermediate_size": 6144,
-    "max_position_embeddings": 40960, "mlp_only_layers": [], "model_type": "qwen3_moe", "moe_intermediate_size": 768, "norm_topk_prob": True,
-    "num_attention_heads": 32, "num_experts": 128, "num_experts_per_tok": 8, "num_hidden_layers": 48, "num_key_value_heads": 4, "tie_word_embeddings": False, "vocab_size": 151936,
-}  # fmt: skip
+    "architectures": ["Qwen3MoeForCausalLM"],
+    "decoder_sparse_step": 1,
+    "head_dim": 128,
+    "hidden_act": "silu",
+    "hidden_size": 2048,
+    "intermediate_size": 6144,
+    "max_position_embeddings": 40960,
+    "mlp_only_layers": [],
+    "model_type": "qwen3_moe",
+    "moe_intermediate_size": 768,
+    "norm_topk_prob": True,
+    "num_attention_heads": 32,
+    "num_experts": 128,
+    "num_experts_per_tok": 8,
+    "num_hidden_layers": 48,
+    "num_key_value_heads": 4,
+    "tie_word_embeddings": False,
+    "vocab_size": 151936,
+}
 COUNTS = ["n_params", "n_active_params", "n_params_with_embedding"]
 
 
@@ -67,39 +127,42 @@ def test_a_shape_says_which_architecture_it_is() -> None:
 
 def test_a_config_is_read_in_the_words_of_the_vocabulary() -> None:
     assert read_shape(LLAMA_3_8B) == {
-        "n_layers": 32.0, "d_model": 4096.0, "d_ff": 14336.0, "n_heads": 32.0, "n_kv_heads": 8.0, "vocab_size": 128256.0, "seq_len": 8192.0,
-        "n_ffn_matrices": 3.0, "n_embeddings": 2.0, "architecture": "dense",
-    }  # fmt: skip
+        "n_layers": 32.0,
+        "d_model": 4096.0,
+        "d_ff": 14336.0,
+        "n_heads": 32.0,
+        "n_kv_heads": 8.0,
+        "vocab_size": 128256.0,
+        "seq_len": 8192.0,
+        "n_ffn_matrices": 3.0,
+        "n_embeddings": 2.0,
+        "architecture": "dense",
+    }
     gpt2 = read_shape(GPT_2)
     assert (gpt2["d_ff"], gpt2["n_ffn_matrices"], gpt2["n_embeddings"]) == (3072.0, 2.0, 1.0)
     mixtral = read_shape(MIXTRAL_8X7B)
-    assert (mixtral["d_expert"], mixtral["n_experts"], mixtral["n_active_experts"]) == (14336.0, 8.0, 2.0)  # fmt: skip
+    assert (mixtral["d_expert"], mixtral["n_experts"], mixtral["n_active_experts"]) == (14336.0, 8.0, 2.0)
     assert "d_ff" not in mixtral
 
 
 def test_the_same_shape_in_own_words_counts_the_same() -> None:
     own = {k: v for k, v in read_shape(LLAMA_3_8B).items() if isinstance(v, float)}
-    one, two = (
-        recommend(Query(model=model, tokens=1e12, want=COUNTS), shipped())
-        for model in (LLAMA_3_8B, own)
-    )
+    one, two = (recommend(Query(model=model, tokens=1e12, want=COUNTS), shipped()) for model in (LLAMA_3_8B, own))
     for name in COUNTS:
         assert one.answers[name].value == two.answers[name].value
 
 
 def test_a_shape_answers_the_question_of_its_size() -> None:
     by_shape = recommend(Query(model=LLAMA_3_8B, tokens=1.5e13, laws=["step-law-2025"]), shipped())
-    by_count = recommend(Query(n_params=6_979_588_096, tokens=1.5e13, laws=["step-law-2025"]), shipped())  # fmt: skip
+    by_count = recommend(Query(n_params=6_979_588_096, tokens=1.5e13, laws=["step-law-2025"]), shipped())
     for name in ("peak_lr", "batch_tokens"):
-        assert by_shape.answers[name].value == pytest.approx(
-            by_count.answers[name].value, rel=1e-12
-        )
+        assert by_shape.answers[name].value == pytest.approx(by_count.answers[name].value, rel=1e-12)
     steps = [step.law.split("@")[0] for step in by_shape.answers["peak_lr"].derivation]
     assert steps == ["transformer-params", "step-law-2025"]
 
 
 def test_a_count_beside_a_shape_is_used_and_said() -> None:
-    found = recommend(Query(n_params=7e9, model=LLAMA_3_8B, tokens=1e12, want=["peak_lr"]), shipped())  # fmt: skip
+    found = recommend(Query(n_params=7e9, model=LLAMA_3_8B, tokens=1e12, want=["peak_lr"]), shipped())
     assert "shape-and-count" in [w.code for w in found.warnings]
     alone = recommend(Query(n_params=7e9, tokens=1e12, want=["peak_lr"]), shipped())
     assert found.answers["peak_lr"].value == alone.answers["peak_lr"].value
@@ -114,7 +177,7 @@ def test_a_count_beside_a_shape_is_used_and_said() -> None:
         ({"model_type": "llama", "hidden_size": True}, "is not a number"),
         ({"model_type": "llama", "num_hidden_layers": 1e9}, "is above 1e+06"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_shape_is_refused(model: dict[str, Any], says: str) -> None:
     with pytest.raises(QueryError) as caught:
         recommend(Query(model=model, tokens=1e9), shipped())
@@ -130,10 +193,7 @@ def test_a_shape_without_its_parts_says_what_is_missing() -> None:
 
 
 def test_more_active_experts_than_experts_is_said() -> None:
-    found = recommend(
-        Query(model={**MIXTRAL_8X7B, "num_experts_per_tok": 9}, tokens=1e9, want=["n_params"]),
-        shipped(),
-    )
+    found = recommend(Query(model={**MIXTRAL_8X7B, "num_experts_per_tok": 9}, tokens=1e9, want=["n_params"]), shipped())
     assert found.answers["n_params"].value is None
     assert "more experts than there are" in (found.answers["n_params"].reason or "")
 

@@ -22,10 +22,18 @@ from tests.helpers import (
 
 
 def rule(
-    name: str, outputs: dict[str, str], *, inputs: str = '["tokens"]', status: str = "published", checked: str = "primary", rest: str = ""
-) -> Law:  # fmt: skip
+    name: str,
+    outputs: dict[str, str],
+    *,
+    inputs: str = '["tokens"]',
+    status: str = "published",
+    checked: str = "primary",
+    rest: str = "",
+) -> Law:
     body = "[outputs]\n" + "\n".join(f'{q} = "{text}"' for q, text in outputs.items()) + "\n" + rest
-    return make_law(body, name=name, inputs=inputs, status=status, checked=checked, examples="[[examples]]\ngiven = { tokens = 1 }")  # fmt: skip
+    return make_law(
+        body, name=name, inputs=inputs, status=status, checked=checked, examples="[[examples]]\ngiven = { tokens = 1 }"
+    )
 
 
 def rate(name: str, value: str = "1e-3", **parts: Any) -> Law:
@@ -50,13 +58,22 @@ def ordered(*laws: Law, **query: Any) -> list[str]:
     orders = set()
     for found in it.permutations(laws):
         answer = ask(list(found), want=["peak_lr"], **query).answers["peak_lr"]
-        orders.add((used(ask(list(found), want=["peak_lr"], **query), "peak_lr"), *(a.law.split("@")[0] for a in answer.alternatives)))  # fmt: skip
+        orders.add(
+            (
+                used(ask(list(found), want=["peak_lr"], **query), "peak_lr"),
+                *(a.law.split("@")[0] for a in answer.alternatives),
+            )
+        )
     (order,) = orders
     return list(order)
 
 
 def test_status_comes_first() -> None:
-    laws = [rate("a", status="theory"), rate("b", status="published", rest="[domain]\ntokens = [1, 2]"), rate("c", status="calibrated", checked="recalled", rest="[domain]\ntokens = [1, 2]")]  # fmt: skip
+    laws = [
+        rate("a", status="theory"),
+        rate("b", status="published", rest="[domain]\ntokens = [1, 2]"),
+        rate("c", status="calibrated", checked="recalled", rest="[domain]\ntokens = [1, 2]"),
+    ]
     assert ordered(*laws) == ["c", "b", "a"]
 
 
@@ -91,7 +108,7 @@ def test_a_named_law_comes_before_all_others() -> None:
 
 
 def test_alternatives_tell_what_others_say_and_how_far_they_are() -> None:
-    laws = [rate("a", "1e-3"), rate("b", "2e-3", rest='[domain]\ntokens = [1, 1e8]\noptimizer = ["sgd"]')]  # fmt: skip
+    laws = [rate("a", "1e-3"), rate("b", "2e-3", rest='[domain]\ntokens = [1, 1e8]\noptimizer = ["sgd"]')]
     (other,) = ask(laws, want=["peak_lr"]).answers["peak_lr"].alternatives
     assert (other.value, other.outside_efolds, other.outside) == (2e-3, 2.3026, ["optimizer"])
 
@@ -100,21 +117,31 @@ def test_alternatives_tell_what_others_say_and_how_far_they_are() -> None:
 
 
 def test_rate_batch_and_loss_come_from_one_law() -> None:
-    whole = rule("whole", {"peak_lr": "1e-3 * tokens ** 0", "batch_tokens": "1e6", "loss": "2"}, rest="[domain]\ntokens = [1, 10]")  # fmt: skip
-    better = [rate("rate"), rule("batch", {"batch_tokens": "5e5 * tokens ** 0"}), rule("loss", {"loss": "3 * tokens ** 0"})]  # fmt: skip
+    whole = rule(
+        "whole",
+        {"peak_lr": "1e-3 * tokens ** 0", "batch_tokens": "1e6", "loss": "2"},
+        rest="[domain]\ntokens = [1, 10]",
+    )
+    better = [
+        rate("rate"),
+        rule("batch", {"batch_tokens": "5e5 * tokens ** 0"}),
+        rule("loss", {"loss": "3 * tokens ** 0"}),
+    ]
     found = ask([whole, *better], want=["peak_lr", "batch_tokens", "loss"])
     assert {used(found, name) for name in found.answers} == {"whole"}
     assert [a.law.split("@")[0] for a in found.answers["loss"].alternatives] == ["loss"]
 
 
 def test_without_such_a_law_rate_and_batch_come_from_one() -> None:
-    pair = rule("pair", {"peak_lr": "1e-3 * tokens ** 0", "batch_tokens": "1e6"}, rest="[domain]\ntokens = [1, 10]")  # fmt: skip
-    found = ask([pair, rate("rate"), rule("loss", {"loss": "3 * tokens ** 0"})], want=["peak_lr", "batch_tokens", "loss"])  # fmt: skip
+    pair = rule("pair", {"peak_lr": "1e-3 * tokens ** 0", "batch_tokens": "1e6"}, rest="[domain]\ntokens = [1, 10]")
+    found = ask(
+        [pair, rate("rate"), rule("loss", {"loss": "3 * tokens ** 0"})], want=["peak_lr", "batch_tokens", "loss"]
+    )
     assert [used(found, n) for n in ("peak_lr", "batch_tokens", "loss")] == ["pair", "pair", "loss"]
 
 
 def test_what_is_asked_for_does_not_change_who_answers() -> None:
-    pair = rule("pair", {"peak_lr": "1e-3 * tokens ** 0", "batch_tokens": "1e6"}, rest="[domain]\ntokens = [1, 10]")  # fmt: skip
+    pair = rule("pair", {"peak_lr": "1e-3 * tokens ** 0", "batch_tokens": "1e6"}, rest="[domain]\ntokens = [1, 10]")
     laws = [pair, rate("rate"), rule("batch", {"batch_tokens": "5e5 * tokens ** 0"})]
     alone = ask(laws, want=["peak_lr"])
     both = ask(laws, want=["peak_lr", "batch_tokens"])
@@ -124,7 +151,7 @@ def test_what_is_asked_for_does_not_change_who_answers() -> None:
 def test_a_named_law_breaks_the_group() -> None:
     whole = rule("whole", {"peak_lr": "1e-3 * tokens ** 0", "batch_tokens": "1e6", "loss": "2"})
     found = ask([whole, rate("mine")], want=["peak_lr", "batch_tokens", "loss"], laws=["mine"])
-    assert [used(found, n) for n in ("peak_lr", "batch_tokens", "loss")] == ["mine", "whole", "whole"]  # fmt: skip
+    assert [used(found, n) for n in ("peak_lr", "batch_tokens", "loss")] == ["mine", "whole", "whole"]
 
 
 def test_a_given_batch_is_not_answered_again() -> None:
@@ -132,7 +159,7 @@ def test_a_given_batch_is_not_answered_again() -> None:
     found = ask([whole], batch_tokens=3e5, want=["peak_lr", "batch_tokens"])
     assert list(found.answers) == ["peak_lr"]
     (warning,) = found.warnings
-    assert (warning.code, warning.quantity, warning.law) == ("ignores-given", "batch_tokens", whole.address)  # fmt: skip
+    assert (warning.code, warning.quantity, warning.law) == ("ignores-given", "batch_tokens", whole.address)
     assert is_one_sentence(warning.text)
 
 
@@ -145,10 +172,10 @@ def test_quantities_on_the_way_are_derived_once_and_shown() -> None:
         rule("rate", {"peak_lr": "compute_flop ** -0.125"}, inputs='["compute_flop"]'),
         rule("batch", {"batch_tokens": "compute_flop ** 0.3"}, inputs='["compute_flop"]'),
         rule("steps", {"steps": "tokens / batch_tokens"}, inputs='["tokens", "batch_tokens"]', status="theory"),
-    ]  # fmt: skip
+    ]
     found = ask(laws, n_params=1e9, want=["steps", "peak_lr"])
     assert found.answers["steps"].value == pytest.approx(1e9 / 6e18**0.3)
-    assert [s.law.split("@")[0] for s in found.answers["steps"].derivation] == ["flop", "batch", "steps"]  # fmt: skip
+    assert [s.law.split("@")[0] for s in found.answers["steps"].derivation] == ["flop", "batch", "steps"]
     assert [s.law.split("@")[0] for s in found.answers["peak_lr"].derivation] == ["flop", "rate"]
     last = found.answers["steps"].derivation[-1]
     assert last.inputs == {"tokens": 1e9, "batch_tokens": pytest.approx(6e18**0.3)}
@@ -175,14 +202,14 @@ def test_what_cannot_be_had_says_what_to_give() -> None:
 
 
 def target_law() -> Law:
-    return rule("critical", {"batch_tokens": "2e8 * loss ** -4"}, inputs='[{ quantity = "loss", role = "target" }]')  # fmt: skip
+    return rule("critical", {"batch_tokens": "2e8 * loss ** -4"}, inputs='[{ quantity = "loss", role = "target" }]')
 
 
 def test_a_target_is_used_only_when_the_user_gives_it() -> None:
     laws = [target_law(), rule("loss", {"loss": "3 * tokens ** 0"})]
     without = ask(laws, want=["batch_tokens", "loss"])
     assert without.answers["batch_tokens"].value is None
-    assert without.answers["batch_tokens"].reason == "batch_tokens needs target_loss for critical; give it"  # fmt: skip
+    assert without.answers["batch_tokens"].reason == "batch_tokens needs target_loss for critical; give it"
     given = ask(laws, target_loss=2.0, want=["batch_tokens", "loss"])
     assert given.answers["batch_tokens"].value == pytest.approx(1.25e7)
     assert given.answers["loss"].value == 3.0
@@ -207,8 +234,14 @@ def test_a_circle_is_refused_with_its_path() -> None:
     assert found.answers["steps"].value is None
     assert "peak_lr" in reason
     alone = ask([rule("self", {"peak_lr": "peak_lr * 2"}, inputs='["peak_lr"]')], want=["peak_lr"])
-    assert alone.answers["peak_lr"].reason == "laws derive peak_lr in a circle only (peak_lr -> peak_lr); give one of these quantities"  # fmt: skip
-    two = [rule("one", {"peak_lr": "steps"}, inputs='["steps"]'), rule("two", {"steps": "peak_lr"}, inputs='["peak_lr"]')]  # fmt: skip
+    assert (
+        alone.answers["peak_lr"].reason
+        == "laws derive peak_lr in a circle only (peak_lr -> peak_lr); give one of these quantities"
+    )
+    two = [
+        rule("one", {"peak_lr": "steps"}, inputs='["steps"]'),
+        rule("two", {"steps": "peak_lr"}, inputs='["peak_lr"]'),
+    ]
     inner = ask(two, want=["peak_lr"]).answers["peak_lr"].reason or ""
     assert "steps" in inner
 
@@ -218,9 +251,14 @@ def test_a_circle_with_a_way_in_is_no_obstacle() -> None:
         rule("there", {"n_params": "n_params_with_embedding * 0.9"}, inputs='["n_params_with_embedding"]'),
         rule("back", {"n_params_with_embedding": "n_params / 0.9"}, inputs='["n_params"]'),
         rule("in", {"n_params": "12 * n_layers * d_model ** 2"}, inputs='["n_layers", "d_model"]', checked="recalled"),
-    ]  # fmt: skip
+    ]
     shape = {"n_layers": 2.0, "d_model": 10.0, "vocab_size": 7.0}
-    for want in (["n_params"], ["n_params_with_embedding"], ["n_params", "n_params_with_embedding"], ["n_params_with_embedding", "n_params"]):  # fmt: skip
+    for want in (
+        ["n_params"],
+        ["n_params_with_embedding"],
+        ["n_params", "n_params_with_embedding"],
+        ["n_params_with_embedding", "n_params"],
+    ):
         for order in it.permutations(laws):
             found = ask(list(order), given=shape, want=want)
             for name, value in (("n_params", 2400.0), ("n_params_with_embedding", 2400 / 0.9)):
@@ -289,7 +327,7 @@ def test_a_law_that_doubts_itself_comes_after_one_that_does_not(status: str) -> 
     assert used(ask(laws, want=["peak_lr"]), "peak_lr") == "sure"
     alone = ask(laws[:1], want=["peak_lr"])
     assert used(alone, "peak_lr") == "doubts"
-    assert (alone.warnings[0].code, alone.warnings[0].text) == (status.replace("_", "-"), "Too many tokens.")  # fmt: skip
+    assert (alone.warnings[0].code, alone.warnings[0].text) == (status.replace("_", "-"), "Too many tokens.")
     assert used(ask(laws, want=["peak_lr"], laws=["doubts"]), "peak_lr") == "doubts"
 
 
@@ -297,11 +335,16 @@ def test_a_law_whose_formula_has_no_value_is_passed_over() -> None:
     laws = [rate("broken", "log(tokens - 2e9)"), rate("sure", "2e-3", checked="recalled")]
     found = ask(laws, want=["peak_lr"])
     assert used(found, "peak_lr") == "sure"
-    assert "broken has no value at tokens=1e+09: log of -1e+09 has no value" in found.warnings[-1].text  # fmt: skip
+    assert "broken has no value at tokens=1e+09: log of -1e+09 has no value" in found.warnings[-1].text
 
 
 def test_a_table_is_not_an_answer_but_a_reason() -> None:
-    law = make_law('[index]\nk = ["a", "b"]\n[outputs]\npeak_lr = { formula = "where(k == a, 1, 2) * tokens", over = "k" }', inputs='["tokens"]', name="table", examples="[[examples]]\ngiven = { tokens = 1 }")  # fmt: skip
+    law = make_law(
+        '[index]\nk = ["a", "b"]\n[outputs]\npeak_lr = { formula = "where(k == a, 1, 2) * tokens", over = "k" }',
+        inputs='["tokens"]',
+        name="table",
+        examples="[[examples]]\ngiven = { tokens = 1 }",
+    )
     found = recommend(Query(tokens=1e9, want=["peak_lr"]), catalogue_of(law))
     assert found.answers["peak_lr"].reason == "table gives a table of peak_lr; ask it with evaluate"
 
@@ -327,19 +370,17 @@ def test_a_fit_accepted_with_failures_says_so() -> None:
 
 
 def with_embedding(name: str = "total") -> Law:
-    return rule(name, {"loss": "n_params_with_embedding ** -0.1"}, inputs='["n_params_with_embedding"]')  # fmt: skip
+    return rule(name, {"loss": "n_params_with_embedding ** -0.1"}, inputs='["n_params_with_embedding"]')
 
 
 @pytest.mark.parametrize(("n", "warned"), [(7e9, True), (1e8, True), (1e11, True), (1e12, False)])
-def test_one_count_stands_for_the_other_and_says_how_wrong_that_may_be(n: float, warned: bool) -> None:  # fmt: skip
+def test_one_count_stands_for_the_other_and_says_how_wrong_that_may_be(n: float, warned: bool) -> None:
     found = recommend(Query(n_params=n, tokens=1e9, want=["loss"]), catalogue_of(with_embedding()))
     assert found.answers["loss"].value == pytest.approx(n**-0.1)
     assert ("params-convention" in [w.code for w in found.warnings]) is warned
 
 
-def test_the_error_of_a_stand_in_shrinks_with_size_and_is_not_said_where_the_count_is_given() -> (
-    None
-):
+def test_the_error_of_a_stand_in_shrinks_with_size_and_is_not_said_where_the_count_is_given() -> None:
     from hplaw.question import embedding_share
 
     shares = [embedding_share(10**k) for k in range(7, 14)]
@@ -352,8 +393,11 @@ def test_the_error_of_a_stand_in_shrinks_with_size_and_is_not_said_where_the_cou
 
 
 def test_a_shape_turns_one_count_into_the_other() -> None:
-    laws = [with_embedding(), *(shipped().get(name) for name in ("transformer-params", "transformer-params-with-embedding"))]  # fmt: skip
-    shape = {"n_layers": 32, "d_model": 4096, "d_ff": 14336, "n_heads": 32, "n_kv_heads": 8, "vocab_size": 128256}  # fmt: skip
+    laws = [
+        with_embedding(),
+        *(shipped().get(name) for name in ("transformer-params", "transformer-params-with-embedding")),
+    ]
+    shape = {"n_layers": 32, "d_model": 4096, "d_ff": 14336, "n_heads": 32, "n_kv_heads": 8, "vocab_size": 128256}
     found = recommend(Query(model=shape, tokens=1e9, want=["loss"]), catalogue_of(*laws))
     assert found.answers["loss"].value == pytest.approx(8_030_261_248**-0.1)
     assert "params-convention" not in [w.code for w in found.warnings]
@@ -381,7 +425,7 @@ def test_a_surface_comes_before_published_rules_for_all_three() -> None:
 
 def test_two_versions_of_a_law_are_told_apart() -> None:
     text = fixture_text("step-law")
-    newer = parse_law(replaced(text, ("version = 1", "version = 2"), ("value = -0.713", "value = -0.7")).encode())  # fmt: skip
+    newer = parse_law(replaced(text, ("version = 1", "version = 2"), ("value = -0.713", "value = -0.7")).encode())
     catalogue = catalogue_of(newer, fixture_law("step-law"))
     query = {"n_params": 1e9, "tokens": 1e11, "want": ["peak_lr"]}
     assert recommend(Query(**query), catalogue).answers["peak_lr"].law == newer.address
@@ -391,5 +435,9 @@ def test_two_versions_of_a_law_are_told_apart() -> None:
 
 def test_a_law_file_of_a_thousand_lets_is_planned_with() -> None:
     lets = '[let]\na0 = "tokens"\n' + "\n".join(f'a{i} = "a{i // 2} + 1"' for i in range(1, 900))
-    law = parse_law(law_text(f'{lets}\n[outputs]\npeak_lr = "a899"', inputs='["tokens"]', examples="[[examples]]\ngiven = { tokens = 1 }").encode())  # fmt: skip
-    assert recommend(Query(tokens=1.0, want=["peak_lr"]), catalogue_of(law)).answers["peak_lr"].value == 11.0  # fmt: skip
+    law = parse_law(
+        law_text(
+            f'{lets}\n[outputs]\npeak_lr = "a899"', inputs='["tokens"]', examples="[[examples]]\ngiven = { tokens = 1 }"
+        ).encode()
+    )
+    assert recommend(Query(tokens=1.0, want=["peak_lr"]), catalogue_of(law)).answers["peak_lr"].value == 11.0

@@ -32,9 +32,12 @@ QUERIES: list[dict[str, Any]] = [
     {"n_params": 1e18, "tokens": 1e22},
     {"n_params": 1e9, "tokens": 1e11, "want": ["loss", "steps", "training_state_bytes", "critical_batch_tokens"]},
     {"n_params": 1e9, "tokens": 1e11, "laws": ["kaplan-lr-2020", "deepseek-llm-2024"]},
-    {"model": {"n_layers": 32, "d_model": 4096, "d_ff": 14336, "n_heads": 32, "vocab_size": 128256, "seq_len": 8192}, "tokens": 1e12},
+    {
+        "model": {"n_layers": 32, "d_model": 4096, "d_ff": 14336, "n_heads": 32, "vocab_size": 128256, "seq_len": 8192},
+        "tokens": 1e12,
+    },
     {"given": {"compute_flop": 1e21}},
-]  # fmt: skip
+]
 each_query = pytest.mark.parametrize("fields", QUERIES, ids=range(len(QUERIES)))
 
 
@@ -74,7 +77,7 @@ def test_a_record_reads_back_from_json(fields: dict[str, Any]) -> None:
     found = ask(fields)
     assert decode(encode(found), Recommendation) == found
     query = {k: v for k, v in found.query.items() if k != "optimizer"}
-    assert Query(**(query | {"optimizer": found.query["optimizer"]})) == decode(encode(Query(**fields)), Query)  # fmt: skip
+    assert Query(**(query | {"optimizer": found.query["optimizer"]})) == decode(encode(Query(**fields)), Query)
 
 
 @each_query
@@ -99,8 +102,8 @@ def test_the_same_question_has_the_same_answer_and_id(fields: dict[str, Any]) ->
 
 def test_the_id_tells_questions_and_laws_apart() -> None:
     base = {"n_params": 1e9, "tokens": 1e11}
-    ids = [ask(base).id, ask({**base, "tokens": 1.0000001e11}).id, ask({**base, "want": ["loss"]}).id]  # fmt: skip
-    other = recommend(Query(**base), catalogue_of(*(law for law in shipped().laws if law.id != "step-law-2025")))  # fmt: skip
+    ids = [ask(base).id, ask({**base, "tokens": 1.0000001e11}).id, ask({**base, "want": ["loss"]}).id]
+    other = recommend(Query(**base), catalogue_of(*(law for law in shipped().laws if law.id != "step-law-2025")))
     assert len({*ids, other.id}) == 4
     assert ask({"tokens": 1e11, "n_params": 1e9}).id == ids[0]
 
@@ -108,12 +111,18 @@ def test_the_id_tells_questions_and_laws_apart() -> None:
 def test_naming_the_default_optimizer_changes_nothing() -> None:
     base = {"n_params": 1e9, "tokens": 1e11}
     read = decode(encode({**base, "optimizer": "adamw"}), Query)
-    assert encode(recommend(read, shipped())) == encode(ask(base)) == encode(ask({**base, "optimizer": "adamw"}))  # fmt: skip
+    assert encode(recommend(read, shipped())) == encode(ask(base)) == encode(ask({**base, "optimizer": "adamw"}))
 
 
 def test_an_answer_is_the_same_in_another_process() -> None:
     code = "import hplaw; from hplaw.messages import encode; print(encode(hplaw.recommend(n_params=7e9, tokens=1.4e12)).decode())"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONHASHSEED": "7", "HOME": "/nonexistent"})  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONHASHSEED": "7", "HOME": "/nonexistent"},
+    )
     assert done.stdout.strip() == encode(ask({"n_params": 7e9, "tokens": 1.4e12})).decode()
 
 
@@ -150,12 +159,22 @@ def test_the_step_law_answers_as_published() -> None:
 
 def test_elasticities_follow_the_chain() -> None:
     laws = [
-        make_law('[outputs]\ncompute_flop = "6 * n_params * tokens"', name="flop", inputs='["n_params", "tokens"]', examples="[[examples]]\ngiven = { n_params = 1, tokens = 1 }"),
-        make_law('[outputs]\npeak_lr = "exp(-1 / compute_flop ** 0.01)"', name="rate", inputs='["compute_flop"]', examples="[[examples]]\ngiven = { compute_flop = 1 }"),
-    ]  # fmt: skip
+        make_law(
+            '[outputs]\ncompute_flop = "6 * n_params * tokens"',
+            name="flop",
+            inputs='["n_params", "tokens"]',
+            examples="[[examples]]\ngiven = { n_params = 1, tokens = 1 }",
+        ),
+        make_law(
+            '[outputs]\npeak_lr = "exp(-1 / compute_flop ** 0.01)"',
+            name="rate",
+            inputs='["compute_flop"]',
+            examples="[[examples]]\ngiven = { compute_flop = 1 }",
+        ),
+    ]
     found = recommend(Query(n_params=1e9, tokens=2e10, want=["peak_lr"]), catalogue_of(*laws))
     slope = 0.01 * (1.2e20) ** -0.01
-    assert found.answers["peak_lr"].elasticities == pytest.approx({"n_params": slope, "tokens": slope}, abs=1e-6)  # fmt: skip
+    assert found.answers["peak_lr"].elasticities == pytest.approx({"n_params": slope, "tokens": slope}, abs=1e-6)
 
 
 def test_the_query_is_shown_as_it_was_asked() -> None:

@@ -38,7 +38,7 @@ AREAS = {
     "cosine-power of one": ({"cosine_power": 1.0}, 0.5),
     # the mean of p^((1 + cos)/2) over half a wave is sqrt(p) I_0(log(p)/2)
     "cosine-power": ({"cosine_power": 10.0}, (math.sqrt(10) * float(np.i0(math.log(10) / 2)) - 1) / 9),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", AREAS)
@@ -57,10 +57,7 @@ def test_the_area_is_the_sum_of_the_rates_of_all_steps(name: str) -> None:
 
 
 def test_a_run_too_long_to_sum_has_nearly_the_same_area() -> None:
-    short, long = (
-        hplaw.schedule("wsd", total_steps=n, given={"warmup_steps": 0.1 * n})
-        for n in (2_000_000, 3e12)
-    )
+    short, long = (hplaw.schedule("wsd", total_steps=n, given={"warmup_steps": 0.1 * n}) for n in (2_000_000, 3e12))
     assert long.mean_share == pytest.approx(short.mean_share, rel=1e-4)
 
 

@@ -28,15 +28,21 @@ def cells(data: Path) -> list[Cell]:
         found = {
             row["cell_id"]: Cell(row["family"], float(row["n_params"]), float(row["n_active"]), float(row["tokens"]))
             for row in rows
-        }  # fmt: skip
+        }
     return list(found.values())
 
 
 def ask(cells: list[Cell], law: str) -> list[dict[str, float]]:
     queries = [
-        Query(n_params=c.n_params, n_active_params=c.n_active, tokens=c.tokens, laws=[law], want=["peak_lr", "batch_tokens"])
+        Query(
+            n_params=c.n_params,
+            n_active_params=c.n_active,
+            tokens=c.tokens,
+            laws=[law],
+            want=["peak_lr", "batch_tokens"],
+        )
         for c in cells
-    ]  # fmt: skip
+    ]
     rows = recommend_many(queries, shipped())
     assert [row.error for row in rows] == [None] * len(rows)
     return [{name: e.value for name, e in row.answers.items()} for row in rows]  # type: ignore[misc]
@@ -69,7 +75,7 @@ def test_the_step_law_lies_near_the_best_runs(data: Path, cells: list[Cell]) -> 
 
 
 def test_its_intervals_cover_most_best_runs(data: Path, cells: list[Cell]) -> None:
-    queries = [Query(n_params=c.n_params, tokens=c.tokens, laws=["step-law-2025"], want=["peak_lr"]) for c in cells]  # fmt: skip
+    queries = [Query(n_params=c.n_params, tokens=c.tokens, laws=["step-law-2025"], want=["peak_lr"]) for c in cells]
     for row in recommend_many(queries, shipped()):
         found = row.answers["peak_lr"]
         assert isinstance(found.value, float)
@@ -87,7 +93,7 @@ def test_its_intervals_cover_most_best_runs(data: Path, cells: list[Cell]) -> No
 )
 def test_other_published_rules_are_their_formulas(cells: list[Cell], law: str, rate) -> None:
     dense = [c for c in cells if c.n_active == c.n_params]
-    queries = [Query(n_params=c.n_params, tokens=c.tokens, laws=[law], want=["peak_lr"]) for c in dense]  # fmt: skip
+    queries = [Query(n_params=c.n_params, tokens=c.tokens, laws=[law], want=["peak_lr"]) for c in dense]
     for cell, row in zip(dense, recommend_many(queries, shipped()), strict=True):
         assert row.answers["peak_lr"].law.split("@")[0] == law  # type: ignore[union-attr]
         assert row.answers["peak_lr"].value == pytest.approx(rate(cell), rel=1e-6)

@@ -111,11 +111,7 @@ def forbidden(name: str, what: Import) -> bool:
     if within(name, *upper):
         return within(what.module, *outer, "hplaw.cli") or third in SERVICE
     if within(name, "hplaw"):
-        return (
-            within(what.module, *upper, *outer, "hplaw.cli")
-            or third in SERVICE
-            or (third in HEAVY and what.at_load)
-        )
+        return within(what.module, *upper, *outer, "hplaw.cli") or third in SERVICE or (third in HEAVY and what.at_load)
     if within(name, "hplaw_api"):
         return third in HEAVY or within(what.module, *upper, "hplaw_experiments", "hplaw.cli")
     if within(name, "hplaw_experiments"):
@@ -196,9 +192,7 @@ def listing_order(name: str) -> tuple[int, str]:
     return (0 if name.isupper() else 1 if name[0].isupper() else 2, name)
 
 
-@pytest.mark.parametrize(
-    "name", [name for name, file in modules().items() if file.name == "__init__.py"]
-)
+@pytest.mark.parametrize("name", [name for name, file in modules().items() if file.name == "__init__.py"])
 def test_all_is_what_is_exported(name: str) -> None:
     module = importlib.import_module(name)
     listed = list(getattr(module, "__all__", ()))
@@ -264,11 +258,7 @@ def tracked_files() -> list[Path]:
 
 def test_only_ci_looks_beside_the_checkout() -> None:
     beside = "../" + "shared"
-    found = {
-        str(file.relative_to(ROOT))
-        for file in tracked_files()
-        if beside.encode() in file.read_bytes()
-    }
+    found = {str(file.relative_to(ROOT)) for file in tracked_files() if beside.encode() in file.read_bytes()}
     assert found <= {".ci/run"}
 
 

@@ -49,10 +49,7 @@ def test_byte_order_mark_and_line_endings_do_not_matter(tmp_path: Path, newline:
 
 
 def test_empty_cells_are_none(tmp_path: Path) -> None:
-    assert read_table(written(tmp_path, "a,b\n1,\n ,2\n")).columns == {
-        "a": ["1", None],
-        "b": [None, "2"],
-    }
+    assert read_table(written(tmp_path, "a,b\n1,\n ,2\n")).columns == {"a": ["1", None], "b": [None, "2"]}
 
 
 def test_a_row_of_another_length_is_a_problem_of_that_row(tmp_path: Path) -> None:
@@ -71,12 +68,7 @@ def test_a_table_without_rows_stays_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("", "no header"),
-        ("# only this\n", "no header"),
-        ("a,a\n1,2\n", "two columns are named 'a'"),
-    ],
+    ("text", "says"), [("", "no header"), ("# only this\n", "no header"), ("a,a\n1,2\n", "two columns are named 'a'")]
 )
 def test_a_table_without_sound_header_is_refused(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(DataError, match=says):
@@ -151,9 +143,7 @@ def test_a_hyphen_is_standard_input_and_output(
     assert capsys.readouterr().out == "a,b\n1,2\n"
 
 
-def test_parquet_without_polars_names_the_command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_parquet_without_polars_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "polars", None)
     with pytest.raises(DataError, match=r'pip install "hplaw\[fit\]"'):
         read_table(tmp_path / "table.parquet")

@@ -13,13 +13,9 @@ from tests.helpers import catalogue_of, is_one_sentence, make_law, shipped
 
 
 def move(law: str, output: str, quantity: str, entry: str = "") -> Dependence:
-    found = [
-        d
-        for d in dependences(shipped().get(law), output)
-        if (d.quantity, d.entry) == (quantity, entry)
-    ]
+    found = [d for d in dependences(shipped().get(law), output) if (d.quantity, d.entry) == (quantity, entry)]
     assert len(found) == 1
-    return found[0]  # fmt: skip
+    return found[0]
 
 
 @pytest.mark.parametrize(
@@ -42,26 +38,24 @@ def test_the_slope_of_a_fitted_law_is_that_of_its_answers():
     law = shipped().get("pretrain-surface")
     found = move("pretrain-surface", "peak_lr", "tokens")
     rates = [
-        evaluate(law, {"n_params": 4e8, "tokens": tokens}, shipped()).outputs["peak_lr"].value
-        for tokens in (8e9, 16e9)
+        evaluate(law, {"n_params": 4e8, "tokens": tokens}, shipped()).outputs["peak_lr"].value for tokens in (8e9, 16e9)
     ]
     assert not found.everywhere
     assert math.log(rates[1] / rates[0], 2) == pytest.approx(found.low, abs=0.02)
 
 
 def test_a_table_has_a_slope_for_each_entry():
-    assert (
-        move("parametrization-mup", "lr_factor", "width_multiplier", "hidden").direction == "falls"
-    )
-    assert move("parametrization-mup", "lr_factor", "depth_multiplier", "hidden").direction == "flat"  # fmt: skip
+    assert move("parametrization-mup", "lr_factor", "width_multiplier", "hidden").direction == "falls"
+    assert move("parametrization-mup", "lr_factor", "depth_multiplier", "hidden").direction == "flat"
 
 
 def test_a_rule_that_turns_goes_either_way():
     law = make_law(
-        '[outputs]\nsteps = "tokens + 1 / tokens"', inputs='["tokens"]',
+        '[outputs]\nsteps = "tokens + 1 / tokens"',
+        inputs='["tokens"]',
         examples="[[examples]]\ngiven = { tokens = 0.1 }\nexpect = { steps = 10.1 }\n"
         "[[examples]]\ngiven = { tokens = 10 }\nexpect = { steps = 10.1 }",
-    )  # fmt: skip
+    )
     (found,) = dependences(law, "steps")
     assert found.direction == "either"
     assert found.low == pytest.approx(-99 / 101, abs=1e-4)
@@ -108,8 +102,12 @@ def test_every_quantity_of_every_law_has_its_theory():
 
 
 def test_rules_of_a_users_folder_take_part():
-    law = make_law('[outputs]\npeak_lr = "tokens ** 0.5 / 1e9"', inputs='["tokens"]', name="mine",
-                    examples="[[examples]]\ngiven = { tokens = 4 }\nexpect = { peak_lr = 2e-9 }")  # fmt: skip
+    law = make_law(
+        '[outputs]\npeak_lr = "tokens ** 0.5 / 1e9"',
+        inputs='["tokens"]',
+        name="mine",
+        examples="[[examples]]\ngiven = { tokens = 4 }\nexpect = { peak_lr = 2e-9 }",
+    )
     found = theory(catalogue_of(law), "peak_lr")
     assert [(rule.law.partition("@")[0], rule.by[0].low) for rule in found.rules] == [("mine", 0.5)]
     assert found.comparisons == []

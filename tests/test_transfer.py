@@ -26,10 +26,10 @@ def test_rules_give_the_golden_values() -> None:
     adam = ask(to_batch_tokens=1024, optimizer="adam")
     assert rule(adam, "square-root-rule").values["peak_lr"] == pytest.approx(2e-3, rel=1e-12)
     by_sde = rule(adam, "adam-sde-rule").values
-    assert [by_sde[name] for name in ("peak_lr", "beta1", "beta2", "adam_epsilon")] == pytest.approx([2e-3, 0.6, 0.996, 5e-9], rel=1e-12)  # fmt: skip
-    assert rule(adam, "adam-half-life-rule").values["beta2"] == pytest.approx(
-        0.996005996001, rel=1e-12
+    assert [by_sde[name] for name in ("peak_lr", "beta1", "beta2", "adam_epsilon")] == pytest.approx(
+        [2e-3, 0.6, 0.996, 5e-9], rel=1e-12
     )
+    assert rule(adam, "adam-half-life-rule").values["beta2"] == pytest.approx(0.996005996001, rel=1e-12)
     sgd = ask(peak_lr=0.1, to_batch_tokens=8192, optimizer="sgd")
     assert rule(sgd, "linear-rule").values["peak_lr"] == pytest.approx(3.2, rel=1e-12)
 
@@ -82,20 +82,22 @@ def test_what_is_lacking_is_named() -> None:
 
 
 @given(
-    st.floats(-6, 1).map(lambda x: 10.0**x), st.floats(0, 8).map(lambda x: 10.0**x),
-    st.floats(0, 8).map(lambda x: 10.0**x), st.sampled_from(["sgd", "momentum", "adam", "adamw", "lion"]),
+    st.floats(-6, 1).map(lambda x: 10.0**x),
+    st.floats(0, 8).map(lambda x: 10.0**x),
+    st.floats(0, 8).map(lambda x: 10.0**x),
+    st.sampled_from(["sgd", "momentum", "adam", "adamw", "lion"]),
     st.none() | st.floats(0, 9).map(lambda x: 10.0**x),
-)  # fmt: skip
+)
 def test_there_and_back_is_where_one_started(
     rate: float, batch: float, to: float, optimizer: str, noise: float | None
 ) -> None:
     more = {} if noise is None else {"noise_scale_tokens": noise, "surge_batch_tokens": noise}
-    there = ask(peak_lr=rate, batch_tokens=batch, to_batch_tokens=to, optimizer=optimizer, given=more)  # fmt: skip
+    there = ask(peak_lr=rate, batch_tokens=batch, to_batch_tokens=to, optimizer=optimizer, given=more)
     for found in there.rules:
         new = found.values.get("peak_lr")
         if new is None or not 0 < new <= 1e6:
             continue
-        back = ask(peak_lr=new, batch_tokens=to, to_batch_tokens=batch, optimizer=optimizer, given=more)  # fmt: skip
+        back = ask(peak_lr=new, batch_tokens=to, to_batch_tokens=batch, optimizer=optimizer, given=more)
         again = rule(back, found.law.partition("@")[0]).values.get("peak_lr")
         if again is not None:
             assert math.isclose(again, rate, rel_tol=1e-9)
@@ -118,9 +120,7 @@ def test_there_and_back_is_where_one_started(
         ({"optimizer": "adm"}, "optimizer", "adamw"),
     ],
 )
-def test_what_is_not_allowed_is_refused_in_one_sentence(
-    fields: dict[str, Any], field: str, allowed: str
-) -> None:
+def test_what_is_not_allowed_is_refused_in_one_sentence(fields: dict[str, Any], field: str, allowed: str) -> None:
     with pytest.raises(QueryError, match=allowed) as caught:
         ask(**{"to_batch_tokens": 1024.0, **fields})
     assert caught.value.field == field

@@ -38,27 +38,19 @@ def test_the_optimism_of_tuning_seeds_is_that_of_simulated_searches(trials):
     tuned = true + rng.normal(0, 4 / math.sqrt(2), size=true.shape)
     best = np.argmax(tuned, axis=1)
     rows = np.arange(len(true))
-    given_ = {
-        "n_trials": trials,
-        "score_mean": 10,
-        "score_sd": 3,
-        "seed_sd": 4,
-        "seeds_per_trial": 2,
-    }
-    assert law("best-of-trials", "tuning_score", **given_) == pytest.approx(tuned[rows, best].mean(), abs=0.1)  # fmt: skip
-    assert law("best-of-trials", "test_score", **given_) == pytest.approx(true[rows, best].mean(), abs=0.1)  # fmt: skip
+    given_ = {"n_trials": trials, "score_mean": 10, "score_sd": 3, "seed_sd": 4, "seeds_per_trial": 2}
+    assert law("best-of-trials", "tuning_score", **given_) == pytest.approx(tuned[rows, best].mean(), abs=0.1)
+    assert law("best-of-trials", "test_score", **given_) == pytest.approx(true[rows, best].mean(), abs=0.1)
 
 
 def test_seeds_for_an_error_keep_it():
-    seeds = int(law("seeds-for-error", "seeds_needed", seed_sd=2.0, score_error=0.5, score_confidence=0.9))  # fmt: skip
+    seeds = int(law("seeds-for-error", "seeds_needed", seed_sd=2.0, score_error=0.5, score_confidence=0.9))
     means = np.random.default_rng(0).normal(0, 2.0, size=(20_000, seeds)).mean(axis=1)
     assert np.mean(np.abs(means) < 0.5) == pytest.approx(0.9, abs=0.02)
 
 
 def test_trials_needed_hit_the_good_share():
-    needed = law(
-        "random-search-hit", "trials_needed", n_trials=1, top_share=0.03, hit_confidence=0.9
-    )
+    needed = law("random-search-hit", "trials_needed", n_trials=1, top_share=0.03, hit_confidence=0.9)
     assert law("random-search-hit", "hit_probability", n_trials=needed, top_share=0.03) >= 0.9
     assert law("random-search-hit", "hit_probability", n_trials=needed - 1, top_share=0.03) < 0.9
 

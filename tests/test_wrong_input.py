@@ -54,13 +54,28 @@ def check(error: HplawError, kind: type, says: str) -> None:
         ({"want": [""]}, QueryError, "want", "'' is not a quantity"),
         ({"laws": ["step-lw-2025"]}, LawNotFound, "", "no law is called 'step-lw-2025'; did you mean 'step-law-2025'?"),
         ({"laws": ["step-law-2025@7"]}, LawNotFound, "", "no law has the address 'step-law-2025@7'"),
-        ({"laws": ["training-memory"], "want": ["peak_lr"]}, QueryError, "laws", "training-memory can give none of peak_lr"),
-        ({"given": {"peak_rl": 1e-3}}, QueryError, "given", "given: 'peak_rl' is not a quantity; did you mean 'peak_lr'?"),
+        (
+            {"laws": ["training-memory"], "want": ["peak_lr"]},
+            QueryError,
+            "laws",
+            "training-memory can give none of peak_lr",
+        ),
+        (
+            {"given": {"peak_rl": 1e-3}},
+            QueryError,
+            "given",
+            "given: 'peak_rl' is not a quantity; did you mean 'peak_lr'?",
+        ),
         ({"given": {"tokens": 1e9}}, QueryError, "tokens", "tokens is given twice, as a field and in given"),
         ({"given": {"peak_lr": -1e-3}}, QueryError, "given.peak_lr", "peak_lr=-0.001 is not positive"),
         ({"given": {"peak_lr": "fast"}}, QueryError, "given.peak_lr", "peak_lr='fast' is not a number"),
         ({"given": {"peak_lr": None}}, QueryError, "given.peak_lr", "is not a number"),
-        ({"given": {"loss": 2.0}}, QueryError, "given.loss", "loss cannot be given, as it is an outcome; name the loss to reach target_loss"),
+        (
+            {"given": {"loss": 2.0}},
+            QueryError,
+            "given.loss",
+            "loss cannot be given, as it is an outcome; name the loss to reach target_loss",
+        ),
         ({"given": {"schedule": "zigzag"}}, QueryError, "given.schedule", "schedule='zigzag' is not known"),
         ({"given": {"schedule": 1.0}}, QueryError, "given.schedule", "is not a name"),
         ({"bounds": {"peak_rl": Bounds(low=1e-4)}}, QueryError, "bounds.peak_rl", "did you mean 'peak_lr'?"),
@@ -68,17 +83,25 @@ def check(error: HplawError, kind: type, says: str) -> None:
         ({"bounds": {"optimizer": Bounds()}}, QueryError, "bounds.optimizer", "is not a quantity that is a number"),
         ({"bounds": {"peak_lr": Bounds(low=-1.0)}}, QueryError, "bounds.peak_lr", "peak_lr=-1 is not positive"),
         ({"bounds": {"peak_lr": Bounds(high=math.nan)}}, QueryError, "bounds.peak_lr", "is not finite"),
-        ({"bounds": {"peak_lr": Bounds(low=1e-2, high=1e-3)}}, QueryError, "bounds.peak_lr", "bounded from 0.01 to 0.001, which leaves nothing"),
+        (
+            {"bounds": {"peak_lr": Bounds(low=1e-2, high=1e-3)}},
+            QueryError,
+            "bounds.peak_lr",
+            "bounded from 0.01 to 0.001, which leaves nothing",
+        ),
         ({"model": {"n_layer": 4, "d_model": 9, "x": 1}}, QueryError, "", ""),
-        ({"model": {"layers": 4}}, QueryError, "model", "model: 'layers' is not part of a shape; did you mean 'n_layers'?"),
+        (
+            {"model": {"layers": 4}},
+            QueryError,
+            "model",
+            "model: 'layers' is not part of a shape; did you mean 'n_layers'?",
+        ),
         ({"model": {"n_layers": -1}}, QueryError, "model", "n_layers=-1 is below 1"),
         ({"model": {"n_layers": "12"}}, QueryError, "model", "n_layers='12' is not a number"),
         ({"model": {"n_layers": math.nan}}, QueryError, "model", "is not finite"),
     ],
-)  # fmt: skip
-def test_a_wrong_question_is_refused(
-    fields: dict[str, Any], kind: type, field: str, says: str
-) -> None:
+)
+def test_a_wrong_question_is_refused(fields: dict[str, Any], kind: type, field: str, says: str) -> None:
     query = Query(**(CELL | fields))
     if not says:
         recommend(query, shipped())
@@ -95,7 +118,7 @@ def test_a_wrong_question_is_refused(
 
 @pytest.mark.parametrize("count", [1, 40])
 def test_a_bad_row_does_not_stop_the_others(count: int) -> None:
-    bad = [Query(tokens=-1.0), Query(n_params=1e9, tokens=1e9, laws=["absent"]), Query(want=["nothing"])]  # fmt: skip
+    bad = [Query(tokens=-1.0), Query(n_params=1e9, tokens=1e9, laws=["absent"]), Query(want=["nothing"])]
     good = [Query(n_params=1e9 * (i + 1), tokens=1e11) for i in range(count)]
     rows = recommend_many([*bad, *good, *bad], shipped())
     assert [row.error is None for row in rows] == [False] * 3 + [True] * count + [False] * 3
@@ -211,7 +234,7 @@ def test_a_batch_of_more_than_10000_is_refused() -> None:
         ("training-memory", {"n_params_with_embedding": 1e9, "precision": "fp12"}, "precision='fp12' is not known"),
         ("training-memory", {"n_params_with_embedding": 1e9, "precision": 8.0}, "precision=8.0 is not a name"),
     ],
-)  # fmt: skip
+)
 def test_a_law_asked_wrongly_says_what_it_takes(law: str, given: dict, says: str) -> None:
     with pytest.raises(QueryError) as caught:
         evaluate(shipped().get(law), given, shipped())
@@ -223,20 +246,56 @@ def test_a_law_asked_wrongly_says_what_it_takes(law: str, given: dict, says: str
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("7B", 7e9), ("1.4T", 1.4e12), ("4M", 4e6), ("512k", 512e3), ("2K", 2e3), ("1e9", 1e9), (" 3 ", 3.0), ("-2", -2.0), ("1G", 1e9), ("2P", 2e15), ("1E", 1e18), (".5k", 500.0)],
-)  # fmt: skip
+    [
+        ("7B", 7e9),
+        ("1.4T", 1.4e12),
+        ("4M", 4e6),
+        ("512k", 512e3),
+        ("2K", 2e3),
+        ("1e9", 1e9),
+        (" 3 ", 3.0),
+        ("-2", -2.0),
+        ("1G", 1e9),
+        ("2P", 2e15),
+        ("1E", 1e18),
+        (".5k", 500.0),
+    ],
+)
 def test_suffixes_are_thousands(text: str, value: float) -> None:
     assert parse_number(text) == value
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "B", "7b", "7 000", "7,000", "7BB", "7B B", "seven", "nan", "inf", "-inf", "infinity", "1_000", "0x10", "1e999", "1e308T", "1.4t", "٣", "7%", "1/2", "--7", "7B\n8B"],
-)  # fmt: skip
+    [
+        "",
+        "B",
+        "7b",
+        "7 000",
+        "7,000",
+        "7BB",
+        "7B B",
+        "seven",
+        "nan",
+        "inf",
+        "-inf",
+        "infinity",
+        "1_000",
+        "0x10",
+        "1e999",
+        "1e308T",
+        "1.4t",
+        "٣",
+        "7%",
+        "1/2",
+        "--7",
+        "7B\n8B",
+    ],
+)
 def test_what_is_no_number_is_refused(text: str) -> None:
     with pytest.raises(QueryError) as caught:
         parse_number(text)
-    check(caught.value, QueryError, "is not a number; give digits with an optional suffix k, M, B or T")  # fmt: skip
+    check(caught.value, QueryError, "is not a number; give digits with an optional suffix k, M, B or T")
 
 
 def test_a_model_is_a_dictionary_of_numbers() -> None:
@@ -281,7 +340,7 @@ def test_a_formula_that_would_do_harm_is_refused_in_a_law_folder(tmp_path: Path)
     }
     for name, text in texts.items():
         (tmp_path / f"{name}.toml").write_text(law_text(f'[outputs]\nsteps = "{text}"', name=name))
-    (tmp_path / "circle.toml").write_text(law_text('[let]\na = "b"\nb = "a"\n[outputs]\nsteps = "a"', name="circle"))  # fmt: skip
+    (tmp_path / "circle.toml").write_text(law_text('[let]\na = "b"\nb = "a"\n[outputs]\nsteps = "a"', name="circle"))
     catalogue = load_catalogue([tmp_path], environ={})
     assert len(problems_in(catalogue, tmp_path)) == len(texts)
     assert not set(texts) & {law.id for law in catalogue.laws}

@@ -8,11 +8,7 @@ from collections.abc import Callable, Generator
 from typing import Any, TypeAlias, final
 
 from litestar import Request
-from litestar.exceptions import (
-    ClientException,
-    InternalServerException,
-    ServiceUnavailableException,
-)
+from litestar.exceptions import ClientException, InternalServerException, ServiceUnavailableException
 
 from hplaw.catalogue import Catalogue
 from hplaw_api.metrics import Metrics

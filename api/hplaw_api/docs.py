@@ -34,9 +34,7 @@ def _asset(name: str) -> bytes:
 async def schema(request: AnyRequest) -> ASGIApp:
     """Give the description of this interface, OpenAPI 3.1."""
     desk = desk_of(request)
-    body = desk.shelf.now.reply(
-        b"/schema/openapi.json", lambda catalogue: document(catalogue, settings=desk.settings)
-    )
+    body = desk.shelf.now.reply(b"/schema/openapi.json", lambda catalogue: document(catalogue, settings=desk.settings))
     return kept_reply(request, body)
 
 

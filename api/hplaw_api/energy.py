@@ -28,9 +28,7 @@ SHORT_BYTES = 65_536
 async def energy(request: AnyRequest) -> ASGIApp:
     """Say what a run takes on accelerators and in precisions, beside the event loop as there may be many."""
     return Reply(
-        await worked_beside(
-            request, lambda body, laws: encode(find_energy(decode(body, EnergyRequest), laws))
-        )
+        await worked_beside(request, lambda body, laws: encode(find_energy(decode(body, EnergyRequest), laws)))
     )
 
 
@@ -39,9 +37,7 @@ async def hardware(request: AnyRequest) -> ASGIApp:
     """List accelerators."""
     desk = desk_of(request)
     read_filters(request.scope["query_string"])
-    body = desk.shelf.now.reply(
-        b"/v1/hardware", lambda catalogue: encode(hardware_records(catalogue))
-    )
+    body = desk.shelf.now.reply(b"/v1/hardware", lambda catalogue: encode(hardware_records(catalogue)))
     return kept_reply(request, body, private=desk.private)
 
 
@@ -49,9 +45,7 @@ async def hardware(request: AnyRequest) -> ASGIApp:
 async def frontier(request: AnyRequest) -> ASGIApp:
     """Say what a budget buys, beside the event loop: some hundred questions are behind it."""
     return Reply(
-        await worked_beside(
-            request, lambda body, laws: encode(find_frontier(decode(body, FrontierRequest), laws))
-        )
+        await worked_beside(request, lambda body, laws: encode(find_frontier(decode(body, FrontierRequest), laws)))
     )
 
 
@@ -59,8 +53,5 @@ async def frontier(request: AnyRequest) -> ASGIApp:
 async def device_energy(request: AnyRequest) -> ASGIApp:
     """Say which batch and power limit take least energy, beside the event loop: there may be thousands to choose among."""
     return Reply(
-        await worked_beside(
-            request,
-            lambda body, laws: encode(find_settings(decode(body, DeviceEnergyRequest), laws)),
-        )
+        await worked_beside(request, lambda body, laws: encode(find_settings(decode(body, DeviceEnergyRequest), laws)))
     )

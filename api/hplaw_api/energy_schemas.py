@@ -16,23 +16,10 @@ from hplaw.errors import LawNotFound
 
 Schema = dict[str, Any]
 
-GIVEN = (
-    "seq_len",
-    "energy_scope",
-    "hours_basis",
-    "tokens_per_device_s",
-    "measured_board_w",
-    "pue",
-    "carbon_g_per_kwh",
-)
+GIVEN = ("seq_len", "energy_scope", "hours_basis", "tokens_per_device_s", "measured_board_w", "pue", "carbon_g_per_kwh")
 """What narrows an answer about energy, of the quantities that may be given."""
 
-BUDGETS = (
-    ("energy_kwh",),
-    ("accelerator_hours",),
-    ("cost", "price_per_hour"),
-    ("duration_s", "devices"),
-)
+BUDGETS = (("energy_kwh",), ("accelerator_hours",), ("cost", "price_per_hour"), ("duration_s", "devices"))
 """What each kind of budget needs."""
 _SIZES = ((("n_params", "tokens"), ("n_active_params",)), (("n_active_params", "tokens"), ()))
 """What each way to tell a run's size needs, and what may be told besides."""
@@ -40,7 +27,7 @@ _SIZES = ((("n_params", "tokens"), ("n_active_params",)), (("n_active_params", "
 _UNTOLD = frozenset((*it.chain(*BUDGETS), "law"))
 
 
-def narrow_energy(found: dict[str, Schema], catalogue: Catalogue) -> None:  # fmt: skip
+def narrow_energy(found: dict[str, Schema], catalogue: Catalogue) -> None:
     """Write the words of accelerators, precisions and countries into the requests of energy, and how many probes there are."""
     probes = found["DeviceEnergyRequest"]["properties"]["probes"]
     probes |= {"minItems": 3, "maxItems": 3}
@@ -56,27 +43,44 @@ def narrow_energy(found: dict[str, Schema], catalogue: Catalogue) -> None:  # fm
         "default": {},
     }
     codes = sorted(catalogue.get("grid-carbon").spec.tables["intensity"])
-    country: Schema = {"anyOf": [{"type": "string", "enum": codes}, {"type": "null"}], "default": None}  # fmt: skip
+    country: Schema = {"anyOf": [{"type": "string", "enum": codes}, {"type": "null"}], "default": None}
     shared = {"given": given, "country": country}
     asked = found["EnergyRequest"]["properties"]
     sizes = {name: _number(asked[name]) for name in ("n_params", "n_active_params", "tokens")}
-    found["EnergyRequest"] = _either(found["EnergyRequest"], [
-        _object({
-            **{name: asked[name] for name in (*optional, "devices")}, **{name: sizes[name] for name in told}, **shared,
-            "hardware": {"type": "array", "items": _words(names), "minItems": 1, "maxItems": 8},
-            "precision": {"type": "array", "items": _words(precisions), "maxItems": 8, "default": []},
-        }, [*told, "hardware"])
-        for (names, precisions), (told, optional) in it.product(groups, _SIZES)
-    ])  # fmt: skip
+    found["EnergyRequest"] = _either(
+        found["EnergyRequest"],
+        [
+            _object(
+                {
+                    **{name: asked[name] for name in (*optional, "devices")},
+                    **{name: sizes[name] for name in told},
+                    **shared,
+                    "hardware": {"type": "array", "items": _words(names), "minItems": 1, "maxItems": 8},
+                    "precision": {"type": "array", "items": _words(precisions), "maxItems": 8, "default": []},
+                },
+                [*told, "hardware"],
+            )
+            for (names, precisions), (told, optional) in it.product(groups, _SIZES)
+        ],
+    )
     asked = found["FrontierRequest"]["properties"]
     plain = {name: item for name, item in asked.items() if name not in _UNTOLD}
-    found["FrontierRequest"] = _either(found["FrontierRequest"], [
-        _object(
-            {**plain, "given": given, **{name: _number(asked[name]) for name in budget}, "hardware": _words(names), "precision": {"anyOf": [_words(precisions), {"type": "null"}], "default": None}},
-            ["hardware", *budget],
-        )
-        for (names, precisions), budget in it.product(groups, BUDGETS)
-    ])  # fmt: skip
+    found["FrontierRequest"] = _either(
+        found["FrontierRequest"],
+        [
+            _object(
+                {
+                    **plain,
+                    "given": given,
+                    **{name: _number(asked[name]) for name in budget},
+                    "hardware": _words(names),
+                    "precision": {"anyOf": [_words(precisions), {"type": "null"}], "default": None},
+                },
+                ["hardware", *budget],
+            )
+            for (names, precisions), budget in it.product(groups, BUDGETS)
+        ],
+    )
 
 
 def _groups(catalogue: Catalogue) -> list[tuple[list[str], list[str]]]:
@@ -102,8 +106,8 @@ def _number(field: Schema) -> Schema:
 
 
 def _object(properties: dict[str, Any], required: list[str]) -> Schema:
-    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}  # fmt: skip
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
 def _either(record: Schema, choices: list[Schema]) -> Schema:
-    return {"title": record["title"], "description": record.get("description", ""), "anyOf": choices}  # fmt: skip
+    return {"title": record["title"], "description": record.get("description", ""), "anyOf": choices}

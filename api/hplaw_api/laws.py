@@ -63,8 +63,7 @@ async def quantities(request: AnyRequest) -> ASGIApp:
     desk = desk_of(request)
     read_filters(request.scope["query_string"])
     body = desk.shelf.now.reply(
-        b"/v1/quantities",
-        lambda catalogue: encode(quantity_records(known_quantities(catalogue).values())),
+        b"/v1/quantities", lambda catalogue: encode(quantity_records(known_quantities(catalogue).values()))
     )
     return kept_reply(request, body, private=desk.private)
 
@@ -75,15 +74,11 @@ async def theory(request: AnyRequest) -> ASGIApp:
     desk = desk_of(request)
     read_filters(request.scope["query_string"])
     quantity: str = request.path_params["quantity"]
-    body = desk.shelf.now.reply(
-        request.scope["path"].encode(), lambda catalogue: encode(look_up(catalogue, quantity))
-    )
+    body = desk.shelf.now.reply(request.scope["path"].encode(), lambda catalogue: encode(look_up(catalogue, quantity)))
     return kept_reply(request, body, private=desk.private)
 
 
-def _about(
-    request: AnyRequest, make: Callable[[Catalogue, Law], bytes], *, kind: bytes = JSON
-) -> Reply:
+def _about(request: AnyRequest, make: Callable[[Catalogue, Law], bytes], *, kind: bytes = JSON) -> Reply:
     desk = desk_of(request)
     read_filters(request.scope["query_string"])
     address: str = request.path_params["address"]

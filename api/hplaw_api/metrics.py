@@ -20,9 +20,7 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         labels = ("route", "method", "status")
-        self._requests = Counter(
-            "hplaw_requests", "Requests answered", labels, registry=self._registry
-        )
+        self._requests = Counter("hplaw_requests", "Requests answered", labels, registry=self._registry)
         self._seconds = Histogram(
             "hplaw_request_seconds",
             "Time from a request's first byte handled to its reply's last",
@@ -31,13 +29,10 @@ class Metrics:
             buckets=_BUCKETS,
         )
         self._cache = Counter(
-            "hplaw_reply_cache", "Questions by whether a kept reply served", ("outcome",),
-            registry=self._registry,
-        )  # fmt: skip
-        self._laws = Gauge("hplaw_laws", "Laws served", registry=self._registry)
-        self._problems = Gauge(
-            "hplaw_law_problems", "Law files that cannot be read", registry=self._registry
+            "hplaw_reply_cache", "Questions by whether a kept reply served", ("outcome",), registry=self._registry
         )
+        self._laws = Gauge("hplaw_laws", "Laws served", registry=self._registry)
+        self._problems = Gauge("hplaw_law_problems", "Law files that cannot be read", registry=self._registry)
         self.hit = self._cache.labels("hit").inc
         self.miss = self._cache.labels("miss").inc
         # looking up a labelled counter costs more than counting

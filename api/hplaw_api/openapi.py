@@ -40,10 +40,7 @@ def document(catalogue: Catalogue, *, settings: Settings) -> bytes:
     paths: dict[str, Schema] = {}
     for operation in operations(schemas["Query"]):
         paths.setdefault(operation.path, {})[operation.method] = _written(operation, settings)
-    parts: Schema = {
-        "schemas": schemas,
-        "responses": {str(status): _error(text) for status, text in _ERRORS.items()},
-    }
+    parts: Schema = {"schemas": schemas, "responses": {str(status): _error(text) for status, text in _ERRORS.items()}}
     if settings.api_key is not None:
         parts["securitySchemes"] = {
             "bearer": {"type": "http", "scheme": "bearer"},

@@ -95,11 +95,7 @@ def _number(name: str, text: str) -> float:
 
 def _check_known(name: str, names: tuple[str, ...]) -> None:
     if name not in names:
-        known = (
-            f"known are {', '.join(names)}{nearest(name, names)}"
-            if names
-            else "this path takes none"
-        )
+        known = f"known are {', '.join(names)}{nearest(name, names)}" if names else "this path takes none"
         message = f"{name}: unknown parameter; {known}"
         raise QueryError(message, field=name, malformed=True)
 

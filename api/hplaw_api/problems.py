@@ -30,9 +30,7 @@ def on_exception(request: Request[Any, Any, Any], error: Exception) -> Response[
             problem = plain_problem(500)
     if problem.status == 500:
         _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return Response(
-        encode(problem), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers
-    )
+    return Response(encode(problem), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
 
 
 def _of_http(request: Request[Any, Any, Any], error: HTTPException) -> Problem:
@@ -46,9 +44,7 @@ def _of_http(request: Request[Any, Any, Any], error: HTTPException) -> Problem:
         case 413:
             own = error.detail != HTTPStatus(413).phrase
             most = request.route_handler.resolve_request_max_body_size()
-            large = (
-                f"the body is larger than the {most:,} bytes that {path} takes; send a smaller one"
-            )
+            large = f"the body is larger than the {most:,} bytes that {path} takes; send a smaller one"
             detail = error.detail if own else large
             return plain_problem(413, detail)
         case 503:

@@ -60,8 +60,7 @@ async def ask_by_address(request: AnyRequest) -> ASGIApp:
     desk = desk_of(request)
     asked: bytes = request.scope["query_string"]
     body = desk.shelf.now.reply(
-        b"/v1/recommendations?" + asked,
-        lambda catalogue: encode(recommend(read_query(asked), catalogue)),
+        b"/v1/recommendations?" + asked, lambda catalogue: encode(recommend(read_query(asked), catalogue))
     )
     return kept_reply(request, body, private=desk.private)
 

@@ -27,9 +27,7 @@ class Reply:
 
     __slots__ = ("_body", "_start")
 
-    def __init__(
-        self, body: bytes, *, kind: bytes | None = JSON, status: int = 200, headers: Headers = ()
-    ) -> None:
+    def __init__(self, body: bytes, *, kind: bytes | None = JSON, status: int = 200, headers: Headers = ()) -> None:
         told = list(headers)
         if kind is not None:
             told += [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
@@ -68,11 +66,7 @@ def kept_reply(
     tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
     share = "private" if private else "public"
     age = "max-age=31536000, immutable" if lasting else "max-age=60"
-    headers = (
-        (b"etag", tag.encode()),
-        (b"cache-control", f"{share}, {age}".encode()),
-        *headers,
-    )
+    headers = ((b"etag", tag.encode()), (b"cache-control", f"{share}, {age}".encode()), *headers)
     if _matches(request.headers.get("if-none-match"), tag):
         return Reply(b"", kind=None, status=304, headers=headers)
     return Reply(body, kind=kind, headers=headers)

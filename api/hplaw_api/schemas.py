@@ -13,13 +13,7 @@ from hplaw.abc_regime import ROLES
 from hplaw.batch_transfer import may_be_given
 from hplaw.catalogue import Catalogue
 from hplaw.device_messages import DeviceEnergy, DeviceEnergyRequest
-from hplaw.energy_messages import (
-    EnergyReply,
-    EnergyRequest,
-    Frontier,
-    FrontierRequest,
-    HardwareRecord,
-)
+from hplaw.energy_messages import EnergyReply, EnergyRequest, Frontier, FrontierRequest, HardwareRecord
 from hplaw.layer_messages import AbcReply, AbcRequest, LayerTable, ParametrizeRequest
 from hplaw.listing import STATUSES, known_quantities
 from hplaw.messages import (
@@ -102,11 +96,7 @@ def components(catalogue: Catalogue) -> dict[str, Schema]:
         if "description" in schema:
             schema["description"] = inspect.cleandoc(schema["description"])
     words = known_quantities(catalogue)
-    found["Quantity"] = {
-        "type": "string",
-        "enum": list(words),
-        "description": "a word of the vocabulary",
-    }
+    found["Quantity"] = {"type": "string", "enum": list(words), "description": "a word of the vocabulary"}
     found["Given"] = {
         "type": "object",
         "description": "values of quantities, each of which is then fixed; a loss to reach is `target_loss`",
@@ -122,11 +112,7 @@ def components(catalogue: Catalogue) -> dict[str, Schema]:
     found["Limits"] = {
         "type": "object",
         "description": "limits of quantities that the decision may choose",
-        "properties": {
-            name: _limits(value_schema(word))
-            for name, word in words.items()
-            if not word.categorical
-        },
+        "properties": {name: _limits(value_schema(word)) for name, word in words.items() if not word.categorical},
         "additionalProperties": False,
     }
     del found["BatchRequest"]["properties"]["queries"]["maxItems"]
@@ -164,19 +150,12 @@ def components(catalogue: Catalogue) -> dict[str, Schema]:
 def _narrow_theory(found: dict[str, Schema], catalogue: Catalogue) -> None:
     """Write the words of parametrisations, exponents and schedules into their requests."""
     asked = found["ParametrizeRequest"]["properties"]
-    names = [
-        *PARAMETRIZATIONS,
-        *(name.replace("_", "-") for name in PARAMETRIZATIONS if "_" in name),
-    ]
+    names = [*PARAMETRIZATIONS, *(name.replace("_", "-") for name in PARAMETRIZATIONS if "_" in name)]
     asked["scheme"] = {"type": "string", "enum": names, "default": "mup"}
     asked["optimizer"] = {"type": "string", "enum": list(OPTIMIZERS), "default": "adamw"}
     whole = "a model's config.json as Hugging Face has them"
     for name in ("config", "base_config"):
-        asked[name] = {
-            "anyOf": [{"type": "object"}, {"type": "null"}],
-            "default": None,
-            "description": whole,
-        }
+        asked[name] = {"anyOf": [{"type": "object"}, {"type": "null"}], "default": None, "description": whole}
     exponent = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": EXPONENT}]}
     roles = {
         "type": "object",

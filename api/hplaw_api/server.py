@@ -29,8 +29,7 @@ def serve(settings: Settings) -> None:
     """Listen until SIGTERM or SIGINT, then finish what is in flight and return."""
     if settings.exposed:
         _log.warning(
-            "listening on %s without a key: everybody who reaches it may ask; set HPLAW_API_KEY",
-            settings.host,
+            "listening on %s without a key: everybody who reaches it may ask; set HPLAW_API_KEY", settings.host
         )
     app = create_app(settings)
     _warm_up(app.state["desk"].shelf.now.catalogue)
@@ -43,9 +42,7 @@ def _warm_up(catalogue: Catalogue) -> None:
     Laws are tens of thousands of objects that stay; to go through them again and again is what the slowest of a
     hundred answers would wait for.
     """
-    with contextlib.suppress(
-        HplawError
-    ):  # a service without laws serves on, and says so at /health/ready
+    with contextlib.suppress(HplawError):  # a service without laws serves on, and says so at /health/ready
         recommend(Query(n_params=1e9, tokens=1e11), catalogue)
     gc.collect()
     gc.freeze()

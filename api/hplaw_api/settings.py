@@ -62,9 +62,7 @@ def settings_from(environ: Mapping[str, str]) -> Settings:
     return msgspec.convert(given, Settings)
 
 
-def _number(
-    environ: Mapping[str, str], name: str, kind: Callable[[str], _T], *, low: float, high: float
-) -> _T | None:
+def _number(environ: Mapping[str, str], name: str, kind: Callable[[str], _T], *, low: float, high: float) -> _T | None:
     text = environ.get(name, "")
     if not text:
         return None

@@ -41,9 +41,7 @@ async def classify(request: AnyRequest) -> ASGIApp:
 async def schedule(request: AnyRequest) -> ASGIApp:
     """Work out a schedule, beside the event loop: the area under it is a sum over many steps."""
     return Reply(
-        await worked_beside(
-            request, lambda body, laws: encode(schedule_curve(decode(body, ScheduleRequest), laws))
-        )
+        await worked_beside(request, lambda body, laws: encode(schedule_curve(decode(body, ScheduleRequest), laws)))
     )
 
 

@@ -95,7 +95,7 @@ def sweep_table(spec: SweepSpec, store: Store) -> pl.DataFrame:
     asked = next_trials(spec, losses_of(store))
     order = pl.DataFrame({"key": [key(trial) for trial in asked]})
     table = order.join(store.read().table, on="key", how="inner", maintain_order="left")
-    ended = table.filter(pl.col("loss").is_not_null() & ~pl.col("stopped_early").fill_null(value=False))  # fmt: skip
+    ended = table.filter(pl.col("loss").is_not_null() & ~pl.col("stopped_early").fill_null(value=False))
     if not len(ended):
         message = f"no run of {spec.name} came to an end; give a greater budget, or smaller models"
         raise FitError(message)
@@ -113,10 +113,13 @@ def law_for(table: pl.DataFrame, *, title: str) -> Law:
     middle = {
         name: math.exp(float(best[column].log().mean() or 0.0))  # type: ignore[arg-type]
         for name, column in (
-            ("n_ref", "n_params"), ("d_ref", "tokens"), ("lr_ref", "peak_lr"),
-            ("batch_ref", "batch_tokens"), ("loss_ref", "loss"),
+            ("n_ref", "n_params"),
+            ("d_ref", "tokens"),
+            ("lr_ref", "peak_lr"),
+            ("batch_ref", "batch_tokens"),
+            ("loss_ref", "loss"),
         )
-    }  # fmt: skip
+    }
     middle = {name: float(f"{value:.3g}") for name, value in middle.items()}
     text = (files("hplaw_experiments") / "templates" / "surface.toml").read_bytes()
     spec = decode_spec(text)
@@ -124,22 +127,26 @@ def law_for(table: pl.DataFrame, *, title: str) -> Law:
     for name, ref in (("p0", "lr_ref"), ("q0", "batch_ref"), ("b0", "loss_ref")):
         parameters[name] = msgspec.structs.replace(parameters[name], value=math.log(middle[ref]))
     centre = {
-        "n_params": middle["n_ref"], "tokens": middle["d_ref"], "peak_lr": middle["lr_ref"],
+        "n_params": middle["n_ref"],
+        "tokens": middle["d_ref"],
+        "peak_lr": middle["lr_ref"],
         "batch_tokens": middle["batch_ref"],
-    }  # fmt: skip
-    example = msgspec.structs.replace(
-        spec.examples[0], given=centre, expect={"loss": middle["loss_ref"]}, rtol=0.5
-    )
-    own = msgspec.structs.replace(
-        spec, title=title, constants=middle, parameters=parameters, examples=[example]
-    )
+    }
+    example = msgspec.structs.replace(spec.examples[0], given=centre, expect={"loss": middle["loss_ref"]}, rtol=0.5)
+    own = msgspec.structs.replace(spec, title=title, constants=middle, parameters=parameters, examples=[example])
     return parse_law(write_law(own).encode())
 
 
 def fit_table(
-    table: pl.DataFrame, to: Path, *, title: str, method: Literal["nuts", "map"] = "nuts", accept: bool = False,
-    seed: int = 0, progress: Callable[[float, str], None] | None = None,
-) -> Law:  # fmt: skip
+    table: pl.DataFrame,
+    to: Path,
+    *,
+    title: str,
+    method: Literal["nuts", "map"] = "nuts",
+    accept: bool = False,
+    seed: int = 0,
+    progress: Callable[[float, str], None] | None = None,
+) -> Law:
     """Fit the surface to runs and write the law's folder `to/own-surface`, the table of runs beside it.
 
     **Raises:** `FitError` where the runs do not say enough.
@@ -161,24 +168,27 @@ def fit_table(
     runs = read_runs(data, law=law)
     fitted = fit_law(law, runs, method=method, draws=DRAWS, seed=seed, progress=told)
     judgement = judge(fitted, progress=told)
-    where = Provenance(
-        law=law.id, data=data.name, maps={}, where="", method=method, draws=DRAWS, seed=seed
-    )
+    where = Provenance(law=law.id, data=data.name, maps={}, where="", method=method, draws=DRAWS, seed=seed)
     return write_folder(
-        to / LAW, fitted, judgement.verdict, data=data.name, sha256=sha256_of(data), accept=accept,
+        to / LAW,
+        fitted,
+        judgement.verdict,
+        data=data.name,
+        sha256=sha256_of(data),
+        accept=accept,
         card=lambda new, folder: write_card(new, folder, fitted, judgement, where),
-    )  # fmt: skip
+    )
 
 
 def changes(
     law: Law, *, catalogue: Catalogue | None = None, wanted: Sequence[str] = ("peak_lr", "batch_tokens")
-) -> list[Change]:  # fmt: skip
+) -> list[Change]:
     """Return what the laws at hand would have said in the middle of the new law's domain, each as far as it speaks.
 
     Laws are asked outside their domains here: what they are off by is what a calibration is for.
     """
     laws = load_catalogue() if catalogue is None else catalogue
-    point = {name: law.spec.constants[ref] for name, ref in (("n_params", "n_ref"), ("tokens", "d_ref"))}  # fmt: skip
+    point = {name: law.spec.constants[ref] for name, ref in (("n_params", "n_ref"), ("tokens", "d_ref"))}
     ours = _said(law, point, laws)
     found: list[Change] = []
     for other in laws.laws:

@@ -72,24 +72,25 @@ def coordinate_check(
     for width in widths:
         sized = msgspec.structs.replace(trial, width=width, base_width=base)
         for step, sizes in enumerate(_sizes(sized, n_steps, n_seeds)):
-            found += [
-                Coordinate(layer=layer, width=width, step=step, size=size)
-                for layer, size in sizes.items()
-            ]
+            found += [Coordinate(layer=layer, width=width, step=step, size=size) for layer, size in sizes.items()]
     last = [c for c in found if c.step == n_steps]
-    slopes = {layer: _slope([c for c in last if c.layer == layer]) for layer in dict.fromkeys(c.layer for c in last)}  # fmt: skip
+    slopes = {layer: _slope([c for c in last if c.layer == layer]) for layer in dict.fromkeys(c.layer for c in last)}
     bad = {layer: s for layer, s in slopes.items() if not _keeps(layer, s)}
     span = f"{widths[-1] / widths[0]:g} times the width"
     if bad:
         worst = max(bad, key=lambda layer: np.inf if bad[layer] is None else abs(bad[layer]))
-        how = "is not finite" if bad[worst] is None else f"goes with width to the power {bad[worst]:+.2f}"  # fmt: skip
+        how = "is not finite" if bad[worst] is None else f"goes with width to the power {bad[worst]:+.2f}"
         say = f"fails: over {span}, {worst} {how} after {n_steps} steps"
     else:
         say = f"passes: over {span}, no layer's size goes with width by more than the power {SLOPE:g} after {n_steps} steps"
     return CoordinateReport(
-        parametrization=trial.parametrization, optimizer=trial.optimizer, passed=not bad, say=say,
-        slopes=slopes, coordinates=found,
-    )  # fmt: skip
+        parametrization=trial.parametrization,
+        optimizer=trial.optimizer,
+        passed=not bad,
+        say=say,
+        slopes=slopes,
+        coordinates=found,
+    )
 
 
 def _keeps(layer: str, slope: float | None) -> bool:
@@ -141,10 +142,7 @@ def coordinate_chart(report: CoordinateReport) -> Any:
 
     rows = [msgspec.structs.asdict(c) for c in report.coordinates]
     return (
-        alt.Chart(
-            alt.Data(values=rows),
-            title=f"{report.parametrization}, {report.optimizer}: {report.say}",
-        )
+        alt.Chart(alt.Data(values=rows), title=f"{report.parametrization}, {report.optimizer}: {report.say}")
         .mark_line(point=True)
         .encode(
             x=alt.X("width:Q", scale=alt.Scale(type="log", base=2), title="width"),

@@ -37,9 +37,7 @@ class Curve:
         ends = self.ends[first:last]
         return ends + ends[-1:] * (CALL - len(ends))
 
-    def saw(
-        self, first: int, last: int, totals: Float[np.ndarray, " stretches"], reached: int
-    ) -> None:
+    def saw(self, first: int, last: int, totals: Float[np.ndarray, " stretches"], reached: int) -> None:
         """Take in the summed losses of stretches, and the step that was reached in them."""
         ends = np.minimum([self.steps_done, *self.ends[first:last]], reached)
         count = np.diff(ends).astype(np.float32)
@@ -55,7 +53,7 @@ class Curve:
     def now(self) -> float | None:
         """Return the smoothed training loss so far."""
         losses = self.seen()[1]
-        return float(np.mean(losses[-SMOOTHED:])) if len(losses) and self.diverged_step < 0 else None  # fmt: skip
+        return float(np.mean(losses[-SMOOTHED:])) if len(losses) and self.diverged_step < 0 else None
 
 
 def outcomes(trials: Sequence[Trial], curves: Sequence[Curve], seconds: float) -> list[Outcome]:
@@ -74,19 +72,26 @@ def _outcome(trial: Trial, curve: Curve, seconds: float, width: int) -> Outcome:
     x, y = _thinned(*curve.seen(), trial.curve_points)
     loss = float(np.mean(held)) if len(held) else train
     return Outcome(
-        loss=None if diverged else loss, train_loss=None if diverged else train, diverged=diverged,
-        diverged_step=curve.diverged_step if diverged else None, steps_done=curve.steps_done,
-        stopped_early=curve.stopped, forecast_loss=curve.forecast, seconds=seconds, pack_width=width,
-        shared=width > 1, curve_steps=tuple(map(int, x)), curve_losses=tuple(map(float, y)),
-        n_params=n_params(trial), training_flop=flop_per_token(trial) * curve.steps_done * trial.batch_tokens,
-    )  # fmt: skip
+        loss=None if diverged else loss,
+        train_loss=None if diverged else train,
+        diverged=diverged,
+        diverged_step=curve.diverged_step if diverged else None,
+        steps_done=curve.steps_done,
+        stopped_early=curve.stopped,
+        forecast_loss=curve.forecast,
+        seconds=seconds,
+        pack_width=width,
+        shared=width > 1,
+        curve_steps=tuple(map(int, x)),
+        curve_losses=tuple(map(float, y)),
+        n_params=n_params(trial),
+        training_flop=flop_per_token(trial) * curve.steps_done * trial.batch_tokens,
+    )
 
 
 def _thinned(x: Any, y: Any, most: int) -> tuple[Any, Any]:
     """Return at most so many points of a curve, evenly chosen, the last one always."""
     if len(x) <= most:
         return x, y
-    at = (
-        np.linspace(0, len(x) - 1, most).round().astype(int) if most > 1 else np.array([len(x) - 1])
-    )
+    at = np.linspace(0, len(x) - 1, most).round().astype(int) if most > 1 else np.array([len(x) - 1])
     return x[at], y[at]

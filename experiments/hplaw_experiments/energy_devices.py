@@ -56,12 +56,7 @@ class NvmlDevice:
         power = self._optional("nvmlDeviceGetPowerUsage")
         heat = self._optional("nvmlDeviceGetTemperature", self._nvml.NVML_TEMPERATURE_GPU)
         clock = self._optional("nvmlDeviceGetClockInfo", self._nvml.NVML_CLOCK_SM)
-        return (
-            None if energy is None else energy / 1e3,
-            None if power is None else power / 1e3,
-            heat,
-            clock,
-        )
+        return (None if energy is None else energy / 1e3, None if power is None else power / 1e3, heat, clock)
 
     def _optional(self, call: str, *arguments: Any, place: int | None = None) -> Any:
         """Return what a call answers, or None where this GPU does not have it."""
@@ -113,9 +108,7 @@ class RecordedDevice:
     - `clock`: the same as the meter's.
     """
 
-    def __init__(
-        self, samples: Sequence[Sample], *, clock: Callable[[], float], basis: str = "nvml_counter"
-    ) -> None:
+    def __init__(self, samples: Sequence[Sample], *, clock: Callable[[], float], basis: str = "nvml_counter") -> None:
         self._samples, self._clock, self._basis, self._made = samples, clock, basis, clock()
 
     @property
@@ -164,9 +157,7 @@ def _visible(given: str | None, nvml: Any) -> list[str]:
     listed = [name.strip() for name in names.split(",") if name.strip()]
     for name in listed:
         if name.startswith("MIG-"):
-            message = (
-                f"{name} is a MIG slice, whose energy no counter tells apart; meter on a whole GPU"
-            )
+            message = f"{name} is a MIG slice, whose energy no counter tells apart; meter on a whole GPU"
             raise DeviceError(message)
     return listed
 

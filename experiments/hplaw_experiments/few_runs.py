@@ -59,13 +59,17 @@ def rescaled(prior: Prior, catalogue: Catalogue, *, without: Collection[str] = (
     found = [
         (law.address, mean)
         for law in catalogue.laws
-        if law.spec.status != "theory" and law.id not in OURS and law.id not in without
+        if law.spec.status != "theory"
+        and law.id not in OURS
+        and law.id not in without
         and (mean := linear(law, catalogue)) is not None
-    ]  # fmt: skip
+    ]
     return [
-        Recipe(name=f"{name} rescaled", mean=mean, covariance=prior.between * np.outer(held, held), weight=1 / len(found))
+        Recipe(
+            name=f"{name} rescaled", mean=mean, covariance=prior.between * np.outer(held, held), weight=1 / len(found)
+        )
         for name, mean in found
-    ]  # fmt: skip
+    ]
 
 
 def posterior(
@@ -100,7 +104,7 @@ def read_settings(table: pl.DataFrame) -> list[Setting]:
             row = int(np.argmax(table[name].is_null().to_numpy())) + 1
             message = f"row {row} has no {name}; give it, or take the row out"
             raise DataError(message)
-    wanted = [name for name in ("n_params", "tokens", "peak_lr", "batch_tokens") if name in table.columns]  # fmt: skip
+    wanted = [name for name in ("n_params", "tokens", "peak_lr", "batch_tokens") if name in table.columns]
     return [Setting(**row) for row in table.select(wanted).iter_rows(named=True)]
 
 
@@ -124,10 +128,13 @@ def write_law_of(
         with_numbers(spec, found.mean, found.covariance, cell=scatter(settings, prior.cell)),
         domain={"n_params": [min(sizes), max(sizes)], "tokens": [min(data_), max(data_)]},
         evidence=EvidenceSpec(
-            runs=len(settings), groups=len(settings), data=data, data_sha256=sha256,
+            runs=len(settings),
+            groups=len(settings),
+            data=data,
+            data_sha256=sha256,
             sampler="closed form: " + ", ".join(f"{name} {share:.0%}" for name, share in shares.items()),
         ),
-    )  # fmt: skip
+    )
     words = "\n".join(f"- {name}: {share:.1%}" for name, share in shares.items())
     card = f"# {spec.title}\n\n{spec.notes}\nAveraged from:\n\n{words}\n"
     return write_served(to / spec.id, spec, {}, card), shares

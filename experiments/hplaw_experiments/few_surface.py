@@ -67,14 +67,13 @@ def surface_law(runs: pl.DataFrame, prior: Recipe, *, cell: Array, shape: Law) -
     }
     least = lost.group_by("n_params", "tokens").agg(pl.col("loss").min())["loss"].to_numpy()
     constants = {
-        **spec.constants, **{name: float(f"{value:.4g}") for name, value in middle.items()},
+        **spec.constants,
+        **{name: float(f"{value:.4g}") for name, value in middle.items()},
         "loss_ref": float(f"{math.exp(float(np.log(least).mean())):.4g}"),
-    }  # fmt: skip
+    }
     discrepancy = spec.predict.discrepancy
     assert discrepancy is not None
-    predict = PredictSpec(
-        discrepancy=msgspec.structs.replace(discrepancy, covariance=cell.tolist())
-    )
+    predict = PredictSpec(discrepancy=msgspec.structs.replace(discrepancy, covariance=cell.tolist()))
     parameters = {**spec.parameters}
     for name, value in zip(OPTIMUM, prior.mean, strict=True):
         parameters[name] = ParameterSpec(value=float(value))
@@ -82,7 +81,7 @@ def surface_law(runs: pl.DataFrame, prior: Recipe, *, cell: Array, shape: Law) -
     parameters["b0"] = msgspec.structs.replace(parameters["b0"], value=b0)
     return msgspec.structs.replace(
         spec, constants=constants, predict=predict, parameters=parameters, tables={**spec.tables, **_bowl(shape)}
-    )  # fmt: skip
+    )
 
 
 def _bowl(shape: Law) -> dict[str, dict[str, Any]]:
@@ -115,7 +114,9 @@ def open_optimum(spec: LawSpec, prior: Recipe) -> LawSpec:
     )
 
 
-def fit_surface(runs: pl.DataFrame, prior: Recipe, *, cell: Array, shape: Law, method: str = "map") -> tuple[Any, LawSpec, dict[str, Array]]:  # fmt: skip
+def fit_surface(
+    runs: pl.DataFrame, prior: Recipe, *, cell: Array, shape: Law, method: str = "map"
+) -> tuple[Any, LawSpec, dict[str, Array]]:
     """Return the fit, the law in the form served, and the draws of its parameters.
 
     **Raises:** `DataError` for too few runs.
@@ -136,8 +137,16 @@ def fit_surface(runs: pl.DataFrame, prior: Recipe, *, cell: Array, shape: Law, m
 
 
 def write_surface(
-    runs: pl.DataFrame, to: Path, *, prior: Prior, recipe: Recipe, shape: Law, data: str, sha256: str, method: str = "map"
-) -> Law:  # fmt: skip
+    runs: pl.DataFrame,
+    to: Path,
+    *,
+    prior: Prior,
+    recipe: Recipe,
+    shape: Law,
+    data: str,
+    sha256: str,
+    method: str = "map",
+) -> Law:
     """Write the law folder `to/own-recipe` that single runs lead to; return the law.
 
     **Arguments:**
@@ -156,14 +165,23 @@ def write_surface(
     }
     found = fitted.diagnostics
     evidence = EvidenceSpec(
-        runs=len(fitted.kept), groups=fitted.groups, data=data, data_sha256=sha256, sampler=fitted.sampler,
-        r_hat=found.r_hat, ess=found.ess, divergences=found.divergences,
-    )  # fmt: skip
+        runs=len(fitted.kept),
+        groups=fitted.groups,
+        data=data,
+        data_sha256=sha256,
+        sampler=fitted.sampler,
+        r_hat=found.r_hat,
+        ess=found.ess,
+        divergences=found.divergences,
+    )
     centre = {"n_params": spec.constants["n_base"], "tokens": spec.constants["d_base"]}
     spec = msgspec.structs.replace(
-        spec, parameters=parameters, evidence=evidence, domain=domain_seen(fitted.law, fitted.kept),
+        spec,
+        parameters=parameters,
+        evidence=evidence,
+        domain=domain_seen(fitted.law, fitted.kept),
         examples=[msgspec.structs.replace(spec.examples[0], given=centre)],
-    )  # fmt: skip
+    )
     return write_served(to / spec.id, spec, served, _card(spec, runs, fitted))
 
 
@@ -171,9 +189,5 @@ def _card(spec: LawSpec, runs: pl.DataFrame, fitted: Any) -> str:
     evidence = spec.evidence
     assert evidence is not None
     left = len(runs) - len(fitted.kept)
-    out = (
-        f" {left} of more than 8 percent above their cell's least loss were left out."
-        if left
-        else ""
-    )
+    out = f" {left} of more than 8 percent above their cell's least loss were left out." if left else ""
     return f"# {spec.title}\n\n{spec.notes}\n{evidence.runs} runs in {evidence.groups} cells of {evidence.data}; {evidence.sampler}.{out}\n"

@@ -58,7 +58,13 @@ def exponential_forecast(
     starts = np.linspace(-1.0, 5.0, 13)
     start = min(starts, key=lambda theta: solve(float(theta))[0])
     bounds = [(-3.0, 8.0)]
-    found = minimize(lambda t: solve(float(t[0]))[0], [start], method="Nelder-Mead", bounds=bounds, options={"xatol": 1e-8, "fatol": 0.0})  # fmt: skip
+    found = minimize(
+        lambda t: solve(float(t[0]))[0],
+        [start],
+        method="Nelder-Mead",
+        bounds=bounds,
+        options={"xatol": 1e-8, "fatol": 0.0},
+    )
     theta = float(found.x[0])
     _, a, c = solve(theta)
     return max(0.0, a * float(np.exp(-np.exp(theta) * (at - x[0]) / span)) + c)
@@ -85,9 +91,7 @@ def smoothed(
     return x, y
 
 
-def hopeless(
-    forecasts: Sequence[float | None], now: Sequence[float | None], *, margin: float = MARGIN
-) -> list[bool]:
+def hopeless(forecasts: Sequence[float | None], now: Sequence[float | None], *, margin: float = MARGIN) -> list[bool]:
     """Return which trials are forecast to end worse than another already stands.
 
     **Arguments:**

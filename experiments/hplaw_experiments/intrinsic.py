@@ -64,7 +64,7 @@ class IntrinsicReport(msgspec.Struct, frozen=True, kw_only=True):
 
 def intrinsic_dimension(
     trial: Trial, dimensions: Sequence[int], *, rates: Sequence[float] = RATES, n_seeds: int = 3, share: float = SHARE
-) -> IntrinsicReport:  # fmt: skip
+) -> IntrinsicReport:
     """Return the least dimension in which a classifier trains to `share` of its full accuracy.
 
     **Arguments:**
@@ -91,7 +91,7 @@ def intrinsic_dimension(
             dimension=d, accuracy=float(kept[:, i].mean()), deviation=float(kept[:, i].std()), peak_lr=rates[best[i]]
         )
         for i, d in enumerate(tried)
-    ]  # fmt: skip
+    ]
     solved = [s.dimension for s in subspaces if s.accuracy >= share * full]
     d90 = min(solved, default=None)
     below = max((d for d in tried if d90 is None or d < d90), default=None)
@@ -100,13 +100,11 @@ def intrinsic_dimension(
     else:
         say = f"{d90} of {size} directions reach {share:.0%} of the accuracy of training all, {size / d90:.0f} times fewer"
     return IntrinsicReport(
-        n_params=size, full_accuracy=full, share=share, d90=d90, below=below, say=say, subspaces=subspaces,
-    )  # fmt: skip
+        n_params=size, full_accuracy=full, share=share, d90=d90, below=below, say=say, subspaces=subspaces
+    )
 
 
-def _accuracies(
-    trial: Trial, tried: Sequence[int], rates: Sequence[float], n_seeds: int
-) -> np.ndarray:
+def _accuracies(trial: Trial, tried: Sequence[int], rates: Sequence[float], n_seeds: int) -> np.ndarray:
     """Return held-out accuracies, shape (seed, dimension, rate); the last dimension stands for all parameters."""
     policy, source = find_policy(trial.precision), data_of(trial).source
     starts = [ravel_pytree(build_model(trial, seed=seed))[0] for seed in range(n_seeds)]
@@ -134,9 +132,7 @@ def _accuracies(
                 update, state = optimizer.update(gradient, state, z)
             return (optax.apply_updates(z, update), state), None
 
-        (z, _), _ = jax.lax.scan(
-            go, (moved, optimizer.init(moved)), jnp.arange(n_steps, dtype=jnp.int32)
-        )
+        (z, _), _ = jax.lax.scan(go, (moved, optimizer.init(moved)), jnp.arange(n_steps, dtype=jnp.int32))
         guess = jnp.argmax(logits(place(z), x_held), axis=-1).astype(y_held.dtype)
         return jnp.mean(guess == y_held)
 

@@ -126,7 +126,7 @@ class SampledMeter(AbstractMeter):
 
     def __init__(
         self, devices: Sequence[Device], *, clock: Callable[[], float] = time.monotonic, period_s: float = PERIOD_S
-    ) -> None:  # fmt: skip
+    ) -> None:
         if not devices:
             message = "no device is given to meter; give one or more"
             raise DeviceError(message)
@@ -163,16 +163,19 @@ class SampledMeter(AbstractMeter):
         note = "" if energy is not None else "the devices say neither energy nor power"
         if energy and check and abs(check / energy - 1) > DISAGREE:
             note = f"integrated power says {check:.4g} J where the counter says {energy:.4g} J"
-        inside = [s for track in tracks for s in track if start <= s.at <= end] or [
-            track[-1] for track in tracks
-        ]
+        inside = [s for track in tracks for s in track if start <= s.at <= end] or [track[-1] for track in tracks]
         heat = [s.temperature_c for s in inside if s.temperature_c is not None]
         clocks = [s.clock_mhz for s in inside if s.clock_mhz is not None]
         return Energy(
-            energy_j=energy, basis=basis, seconds=end - start, check_j=check, idle_power_w=self._idle,
-            temperature_c=max(heat, default=None), note=note,
+            energy_j=energy,
+            basis=basis,
+            seconds=end - start,
+            check_j=check,
+            idle_power_w=self._idle,
+            temperature_c=max(heat, default=None),
+            note=note,
             clock_mhz=sum(clocks) / len(clocks) if clocks else None,
-        )  # fmt: skip
+        )
 
     def idle(self, seconds: float) -> float | None:
         self.start()

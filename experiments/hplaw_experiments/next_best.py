@@ -70,9 +70,14 @@ def seen(covariance: Array, block: Array) -> Array:
 
 
 def next_best(
-    blocks: Sequence[Block], *, covariance: Array, target: Array, curvature: Array, runs: int,
+    blocks: Sequence[Block],
+    *,
+    covariance: Array,
+    target: Array,
+    curvature: Array,
+    runs: int,
     done: Mapping[str, int] | None = None,
-) -> list[Block]:  # fmt: skip
+) -> list[Block]:
     """Return the blocks to run next, the best first: each is the greatest gain per FLOP after those before it.
 
     **Arguments:**
@@ -92,10 +97,7 @@ def next_best(
         ]
         if not fitting:
             return chosen
-        worth = {
-            n: gain(covariance, blocks[n].gradients, target, curvature) / blocks[n].flop
-            for n in fitting
-        }
+        worth = {n: gain(covariance, blocks[n].gradients, target, curvature) / blocks[n].flop for n in fitting}
         best = max(fitting, key=lambda n: (worth[n], -n))
         if worth[best] <= 0:
             return chosen

@@ -76,11 +76,7 @@ class Optimizer(NamedTuple):
         decay = self._decay(model, hyper) if self.decays else None
         if decay is not None and self.name in COUPLED:
             gradient = jax.tree.map(jnp.add, gradient, decay)
-        if self.name in {
-            "adam",
-            "adamw",
-            "muon",
-        }:  # m / (sqrt(v) + f eps) is Adam's step of gradient / f
+        if self.name in {"adam", "adamw", "muon"}:  # m / (sqrt(v) + f eps) is Adam's step of gradient / f
             gradient = jax.tree.map(_over, gradient, factors(model, "epsilon"))
         plain, orthogonal = self._parts(gradient)
         # optax 0.2.8 raises a float to an integer count and normalises by rank; until it casts, it may promote
@@ -91,22 +87,16 @@ class Optimizer(NamedTuple):
         if decay is not None and self.name not in COUPLED:
             step = jax.tree.map(jnp.add, step, decay)
         rates = factors(model, "rate")
-        model = jax.tree.map(lambda p, u, f: p - rate * (u if f == 1.0 else u * f), model, step, rates)  # fmt: skip
+        model = jax.tree.map(lambda p, u, f: p - rate * (u if f == 1.0 else u * f), model, step, rates)
         return model, (first, second)
 
     def _decay(self, model: PyTree, hyper: Hyper) -> PyTree:
-        shrink = jax.tree.map(
-            lambda w: _filled(w, 0.0 if w.vector else w.rule.decay), model, is_leaf=is_weight
-        )
+        shrink = jax.tree.map(lambda w: _filled(w, 0.0 if w.vector else w.rule.decay), model, is_leaf=is_weight)
         return jax.tree.map(lambda p, f: p * (hyper.weight_decay * f), model, shrink)
 
     def _parts(self, tree: PyTree) -> tuple[PyTree, PyTree]:
         """Return the weights that are updated one by one, and those that Muon takes as matrices."""
-        chosen = jax.tree.map(
-            lambda w: _filled(w, self.name == "muon" and w.kind == "hidden"),
-            tree,
-            is_leaf=is_weight,
-        )
+        chosen = jax.tree.map(lambda w: _filled(w, self.name == "muon" and w.kind == "hidden"), tree, is_leaf=is_weight)
         orthogonal, plain = eqx.partition(tree, chosen)
         return plain, orthogonal
 
@@ -138,7 +128,9 @@ def find_optimizer(name: str, *, clips: bool = True, decays: bool = True) -> Opt
     'adamw'
     """
     if name not in OPTIMIZERS:
-        message = f"'{name}' is no optimizer of the trainer{nearest(name, OPTIMIZERS)}; give one of {', '.join(OPTIMIZERS)}"
+        message = (
+            f"'{name}' is no optimizer of the trainer{nearest(name, OPTIMIZERS)}; give one of {', '.join(OPTIMIZERS)}"
+        )
         raise QueryError(message, field="optimizer")
     return Optimizer(name, clips, decays)
 

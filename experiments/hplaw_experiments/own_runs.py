@@ -20,7 +20,7 @@ from hplaw_experiments.recipe import PRIOR, features, read_prior
 
 def write_own(
     path: Path, to: Path, *, maps: Mapping[str, str], method: str = "map", catalogue: Catalogue | None = None
-) -> tuple[Law, str, Mapping[str, float]]:  # fmt: skip
+) -> tuple[Law, str, Mapping[str, float]]:
     """Write the law folder `to/own-recipe` that a table leads to; return the law, from what, and what it averages.
 
     **Arguments:**
@@ -43,7 +43,7 @@ def write_own(
     runs = read_single(table)
     law = write_surface(
         runs, to, prior=prior, recipe=prior.recipe, shape=laws.get(SHAPE), data=path.name, sha256=mark, method=method
-    )  # fmt: skip
+    )
     evidence = law.spec.evidence
     assert evidence is not None
     return law, f"{plural(evidence.runs, 'run')} in {plural(evidence.groups, 'cell')}", {}
@@ -63,7 +63,9 @@ def read_single(table: pl.DataFrame) -> pl.DataFrame:
         table = table.filter(~pl.col("diverged").fill_null(value=False))
     for name in NEEDED:
         if name not in table.columns:
-            message = f"no column '{name}'; runs with a loss are given by {', '.join(NEEDED)}; name it by --map {name}=COLUMN"
+            message = (
+                f"no column '{name}'; runs with a loss are given by {', '.join(NEEDED)}; name it by --map {name}=COLUMN"
+            )
             raise DataError(message)
         if name != "loss" and table[name].null_count():
             row = table[name].is_null().arg_true()[0] + 1
@@ -73,8 +75,13 @@ def read_single(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def propose_own(
-    target: tuple[float, float], count: int, *, runs: Path | None, maps: Mapping[str, str], catalogue: Catalogue | None = None
-) -> tuple[list[Proposal], tuple[float, float]]:  # fmt: skip
+    target: tuple[float, float],
+    count: int,
+    *,
+    runs: Path | None,
+    maps: Mapping[str, str],
+    catalogue: Catalogue | None = None,
+) -> tuple[list[Proposal], tuple[float, float]]:
     """Return the runs to make next, and how well the best setting at the target is known before, as factors.
 
     **Arguments:**
@@ -95,7 +102,9 @@ def propose_own(
         if has_losses(table):
             single = read_single(table).filter(pl.col("loss").is_not_null())
             known = see_runs(known, prior, bowl, single)
-            done = {(n, d): count for n, d, count in single.group_by("n_params", "tokens", maintain_order=True).len().rows()}  # fmt: skip
+            done = {
+                (n, d): count for n, d, count in single.group_by("n_params", "tokens", maintain_order=True).len().rows()
+            }
         else:
             settings = read_settings(table)
             known, _ = posterior(settings, prior, rescaled(prior, laws))

@@ -118,16 +118,11 @@ def make_trial(spec: SweepSpec, point: Point, *, seed: int, share: float = 1.0) 
 
 def make_trials(spec: SweepSpec, points: Iterable[Point], *, share: float = 1.0) -> list[Trial]:
     """Return the trials at points of a sweep's space, one seed after another, each trial once."""
-    found = [
-        make_trial(spec, point, seed=seed, share=share)
-        for seed, point in it.product(spec.seeds, list(points))
-    ]
+    found = [make_trial(spec, point, seed=seed, share=share) for seed, point in it.product(spec.seeds, list(points))]
     return list({msgspec.json.encode(trial): trial for trial in found}.values())
 
 
-def make_packs(
-    trials: Sequence[Trial], *, width: int | Callable[[Trial], int] = PACK_WIDTH
-) -> list[list[Trial]]:
+def make_packs(trials: Sequence[Trial], *, width: int | Callable[[Trial], int] = PACK_WIDTH) -> list[list[Trial]]:
     """Return trials in packs that can run as one program, of like length; the order depends on nothing else.
 
     **Arguments:**
@@ -196,14 +191,11 @@ def cost_of(
     total = sum(flop(trial) for trial in trials)
     seconds = None
     if rate is not None:
-        seconds = shapes * COMPILE_S + sum(
-            sum(flop(trial) for trial in pack) / rate(pack[0]) for pack in packs if pack
-        )
+        seconds = shapes * COMPILE_S + sum(sum(flop(trial) for trial in pack) / rate(pack[0]) for pack in packs if pack)
     energy = None if seconds is None or power_w is None else seconds * power_w
     return Cost(
-        trials=len(trials), packs=len(packs), shapes=shapes, training_flop=total, seconds=seconds,
-        energy_j=energy,
-    )  # fmt: skip
+        trials=len(trials), packs=len(packs), shapes=shapes, training_flop=total, seconds=seconds, energy_j=energy
+    )
 
 
 def _only_groups(spec: SweepSpec, name: str) -> bool:

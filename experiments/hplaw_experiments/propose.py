@@ -103,9 +103,10 @@ def bowl_of(law: Law) -> Bowl:
     point = scenarios(law).point
     angle = np.asarray(point["th"])
     return Bowl(
-        height=np.exp(np.asarray(point["lh"])), steepness=np.broadcast_to(point["k"], angle.shape),
+        height=np.exp(np.asarray(point["lh"])),
+        steepness=np.broadcast_to(point["k"], angle.shape),
         direction=np.stack([np.cos(angle), np.sin(angle)], axis=1),
-    )  # fmt: skip
+    )
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,14 +145,12 @@ def cells_for(target: Point, done: Sequence[Point]) -> list[Point]:
         sizes = [least * times for times in (1.0, 4.0, 16.0)]
     found = {
         (n, n * RATIO * longer) for n in sizes for longer in LONGER if n * RATIO * longer * n < n_target * d_target
-    } | {(n, 3 * d) for n, d in done}  # fmt: skip
+    } | {(n, 3 * d) for n, d in done}
     below = [(n, d) for n, d in found | set(done) if n * d < n_target * d_target]
     return sorted(below, key=lambda cell: (cell[0] * cell[1], cell))
 
 
-def block_of(
-    recipe: Recipe, prior: Prior, bowl: Bowl, cell: Point, points: Sequence[Point]
-) -> Block:
+def block_of(recipe: Recipe, prior: Prior, bowl: Bowl, cell: Point, points: Sequence[Point]) -> Block:
     """Return the runs of a design around what is guessed for a cell."""
     n_params, tokens = cell
     x = features(n_params, tokens)
@@ -161,12 +160,10 @@ def block_of(
     runs = tuple(
         {"n_params": n_params, "tokens": tokens, "peak_lr": float(rate), "batch_tokens": float(batch)}
         for rate, batch in settings
-    )  # fmt: skip
+    )
     part = _linear(prior, bowl, x, places, np.zeros(len(places)))
     whiten = np.linalg.inv(np.linalg.cholesky(part.noise))
-    return Block(
-        cell=_name(cell), gradients=whiten @ part.rows, flop=6 * n_params * tokens * len(runs), runs=runs
-    )  # fmt: skip
+    return Block(cell=_name(cell), gradients=whiten @ part.rows, flop=6 * n_params * tokens * len(runs), runs=runs)
 
 
 def _name(cell: Point) -> str:
@@ -182,9 +179,7 @@ def _linear(prior: Prior, bowl: Bowl, x: Array, places: Array, left: Array) -> S
     """
     slope = bowl.slope(places)
     noise = np.diag((NOISE + NOISE_SHARE * bowl.excess(places)) ** 2)
-    return Seen(
-        rows=-slope @ x, values=left, noise=noise + LEVEL**2 + slope @ prior.cell @ slope.T
-    )  # fmt: skip
+    return Seen(rows=-slope @ x, values=left, noise=noise + LEVEL**2 + slope @ prior.cell @ slope.T)
 
 
 def see_runs(recipe: Recipe, prior: Prior, bowl: Bowl, runs: pl.DataFrame) -> Recipe:
@@ -195,9 +190,13 @@ def see_runs(recipe: Recipe, prior: Prior, bowl: Bowl, runs: pl.DataFrame) -> Re
     - `runs`: n_params, tokens, peak_lr, batch_tokens and loss, one run a row.
     """
     cells = [
-        (features(float(str(n)), float(str(d))), np.log(cell.select("peak_lr", "batch_tokens").to_numpy()), np.log(cell["loss"].to_numpy()))
+        (
+            features(float(str(n)), float(str(d))),
+            np.log(cell.select("peak_lr", "batch_tokens").to_numpy()),
+            np.log(cell["loss"].to_numpy()),
+        )
         for (n, d), cell in runs.group_by("n_params", "tokens", maintain_order=True)
-    ]  # fmt: skip
+    ]
     mean, found = recipe.mean, recipe
     for _ in range(ROUNDS):
         parts: list[Seen] = []
@@ -212,9 +211,15 @@ def see_runs(recipe: Recipe, prior: Prior, bowl: Bowl, runs: pl.DataFrame) -> Re
 
 
 def propose(
-    recipe: Recipe, prior: Prior, bowl: Bowl, *, target: Point, runs: int, done: Mapping[Point, int] | None = None,
+    recipe: Recipe,
+    prior: Prior,
+    bowl: Bowl,
+    *,
+    target: Point,
+    runs: int,
+    done: Mapping[Point, int] | None = None,
     cells: Sequence[Point] | None = None,
-) -> list[Proposal]:  # fmt: skip
+) -> list[Proposal]:
     """Return the runs to make next: where nothing is done a cross in the cheapest cell, then what narrows the most per FLOP.
 
     **Arguments:**
@@ -226,9 +231,7 @@ def propose(
     **Raises:** `QueryError` for too few runs, and for a target that leaves no smaller cell.
     """
     if runs < FEWEST:
-        message = (
-            f"{runs} runs are too few to learn anything in a new cell; ask for {FEWEST} or more"
-        )
+        message = f"{runs} runs are too few to learn anything in a new cell; ask for {FEWEST} or more"
         raise QueryError(message, field="next")
     made = dict(done or {})
     offered = list(cells) if cells is not None else cells_for(target, list(made))
@@ -245,10 +248,8 @@ def propose(
         left -= len(CROSS)
     count = {_name(cell): number for cell, number in made.items()}
     count |= {block.cell: len(block.runs) for block in chosen}
-    blocks = [
-        block_of(recipe, prior, bowl, cell, points) for cell in offered for points in DESIGNS.values()
-    ]  # fmt: skip
-    chosen += next_best(blocks, covariance=covariance, target=goal, curvature=curvature, runs=left, done=count)  # fmt: skip
+    blocks = [block_of(recipe, prior, bowl, cell, points) for cell in offered for points in DESIGNS.values()]
+    chosen += next_best(blocks, covariance=covariance, target=goal, curvature=curvature, runs=left, done=count)
     return _told(chosen, recipe.covariance, goal, prior.cell)
 
 
@@ -259,10 +260,14 @@ def _told(blocks: Sequence[Block], covariance: Array, goal: Array, cell: Array) 
         rate, batch = half_width(covariance, goal, cell)
         found += [
             Proposal(
-                block=number, **run, compute_flop=block.flop / len(block.runs), rate_factor=rate, batch_factor=batch  # type: ignore[arg-type]
+                block=number,
+                **run,
+                compute_flop=block.flop / len(block.runs),
+                rate_factor=rate,
+                batch_factor=batch,  # type: ignore[arg-type]
             )
             for run in block.runs
-        ]  # fmt: skip
+        ]
     return found
 
 

@@ -113,7 +113,7 @@ def setting_seen(setting: Setting, cell: Array) -> Seen:
     found = np.log([setting.peak_lr, setting.batch_tokens or 1.0])
     return Seen(
         rows=features(setting.n_params, setting.tokens)[known], values=found[known], noise=cell[np.ix_(known, known)]
-    )  # fmt: skip
+    )
 
 
 def grid_step(values: Sequence[float]) -> float:
@@ -151,8 +151,10 @@ def together(parts: Sequence[Seen]) -> Seen:
         noise[start:end, start:end] = part.noise
         start = end
     return Seen(
-        rows=np.concatenate([part.rows for part in parts]), values=np.concatenate([part.values for part in parts]), noise=noise
-    )  # fmt: skip
+        rows=np.concatenate([part.rows for part in parts]),
+        values=np.concatenate([part.values for part in parts]),
+        noise=noise,
+    )
 
 
 def update(prior: Recipe, parts: Sequence[Seen]) -> Recipe:
@@ -173,10 +175,11 @@ def update(prior: Recipe, parts: Sequence[Seen]) -> Recipe:
     gain = np.linalg.solve(total, x @ prior.covariance).T
     log_density = -0.5 * (off @ np.linalg.solve(total, off) + np.linalg.slogdet(total)[1])
     return Recipe(
-        name=prior.name, mean=prior.mean + gain @ off,
+        name=prior.name,
+        mean=prior.mean + gain @ off,
         covariance=prior.covariance - gain @ x @ prior.covariance,
         weight=prior.weight * math.exp(log_density),
-    )  # fmt: skip
+    )
 
 
 def shares_of(parts: Sequence[Recipe]) -> list[float]:
@@ -212,16 +215,18 @@ def read_prior(law: Law) -> Prior:
         mean = np.array([spec.parameters[name].value for name in NAMES], dtype=np.float64)
         [block] = spec.covariance
         between, cell = (spec.effects[name].covariance for name in ("recipe", "cell"))
-        same = (spec.constants["n_ref"], spec.constants["d_ref"], tuple(block.of)) == (N_REF, D_REF, NAMES)  # fmt: skip
+        same = (spec.constants["n_ref"], spec.constants["d_ref"], tuple(block.of)) == (N_REF, D_REF, NAMES)
     except (KeyError, ValueError, TypeError):
         same, mean, between, cell, block = False, np.zeros(6), None, None, None
     if not same or block is None or between is None or cell is None:
         message = f"{law.id} is no prior over recipes: it lacks the parameters {', '.join(NAMES)} with one covariance, and the effects recipe and cell; take the shipped {PRIOR} as the model"
         raise LawError(message, file=str(law.path or ""))
     return Prior(
-        mean=mean, unsure=np.asarray(block.matrix, dtype=np.float64), between=np.asarray(between, dtype=np.float64),
+        mean=mean,
+        unsure=np.asarray(block.matrix, dtype=np.float64),
+        between=np.asarray(between, dtype=np.float64),
         cell=np.asarray(cell, dtype=np.float64),
-    )  # fmt: skip
+    )
 
 
 def logs_of(law: Law, catalogue: Catalogue, n_params: float, tokens: float) -> dict[str, float]:
@@ -232,21 +237,14 @@ def logs_of(law: Law, catalogue: Catalogue, n_params: float, tokens: float) -> d
         found = evaluate(law, {k: v for k, v in point.items() if k in law.inputs}, catalogue)
     except HplawError:
         return {}
-    values = {
-        name: found.outputs[name].value
-        for name in ("peak_lr", "batch_tokens")
-        if name in found.outputs
-    }
+    values = {name: found.outputs[name].value for name in ("peak_lr", "batch_tokens") if name in found.outputs}
     return {k: math.log(v) for k, v in values.items() if isinstance(v, float) and v > 0}
 
 
 def linear(law: Law, catalogue: Catalogue) -> Array | None:
     """Return the six numbers of a law at the reference, by its values there and one e-fold away; None where it gives
     not both rate and batch from size and data."""
-    found = [
-        logs_of(law, catalogue, N_REF * math.exp(n), D_REF * math.exp(d))
-        for n, d in ((0, 0), (1, 0), (0, 1))
-    ]
+    found = [logs_of(law, catalogue, N_REF * math.exp(n), D_REF * math.exp(d)) for n, d in ((0, 0), (1, 0), (0, 1))]
     if any(len(logs) < 2 for logs in found):
         return None
     (r0, q0), (rn, qn), (rd, qd) = ((f["peak_lr"], f["batch_tokens"]) for f in found)

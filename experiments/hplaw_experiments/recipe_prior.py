@@ -124,8 +124,10 @@ def sweeps(folder: Path, catalogue: Catalogue) -> list[Sweep]:
     found.append(_marin(marin_runs))
     misfitting = misfitting_cells(misfitting_runs)
     found.append(
-        Sweep(name="misfitting", team="misfitting", settings=tuple(misfitting), seen=tuple(map(_fixed_batch, misfitting)))
-    )  # fmt: skip
+        Sweep(
+            name="misfitting", team="misfitting", settings=tuple(misfitting), seen=tuple(map(_fixed_batch, misfitting))
+        )
+    )
     return [*found, *(law_sweep(catalogue.get(name), catalogue) for name in LAWS)]
 
 
@@ -148,8 +150,12 @@ def law_sweep(law: Law, catalogue: Catalogue) -> Sweep:
         logs = logs_of(law, catalogue, n, d)
         known = [i for i, name in enumerate(("peak_lr", "batch_tokens")) if name in logs]
         seen.append(
-            Seen(rows=features(n, d)[known], values=np.array(list(logs.values())), noise=LAW_ERROR**2 * np.eye(len(known)))
-        )  # fmt: skip
+            Seen(
+                rows=features(n, d)[known],
+                values=np.array(list(logs.values())),
+                noise=LAW_ERROR**2 * np.eye(len(known)),
+            )
+        )
     return Sweep(name=law.id, team=TEAMS.get(law.id, law.id), settings=(), seen=tuple(seen))
 
 
@@ -201,7 +207,7 @@ def marin_cells(runs: pl.DataFrame) -> list[tuple[Setting, bool]]:
     found: list[tuple[Setting, bool]] = []
     for (size, times), cell in runs.group_by("size", "chinchilla_x", maintain_order=True):
         rate, rates = _best_of(cell.filter(pl.col("varied").is_in(["baseline", "lr"])), "peak_lr")
-        batch, batches = _best_of(cell.filter(pl.col("varied").is_in(["baseline", "bs"])), "batch_seqs")  # fmt: skip
+        batch, batches = _best_of(cell.filter(pl.col("varied").is_in(["baseline", "bs"])), "batch_seqs")
         if rates:
             n = MARIN_SIZES[str(size)]
             tokens = 20 * n * float(str(times))
@@ -227,14 +233,12 @@ def misfitting_cells(runs: pl.DataFrame) -> list[Setting]:
         if tokens < ENOUGH * n_params or i in {0, len(z) - 1}:
             continue
         a, b, _ = np.polyfit(x[i - 1 : i + 2] - x[i], z[i - 1 : i + 2], 2)
-        found.append(_setting(n_params, tokens, math.exp(x[i] - b / (2 * a)), cell["batch_tokens"][0]))  # fmt: skip
+        found.append(_setting(n_params, tokens, math.exp(x[i] - b / (2 * a)), cell["batch_tokens"][0]))
     return found
 
 
 def _setting(n: float, d: float, rate: float, batch: float) -> Setting:
-    return Setting(
-        n_params=float(n), tokens=float(d), peak_lr=float(rate), batch_tokens=float(batch)
-    )
+    return Setting(n_params=float(n), tokens=float(d), peak_lr=float(rate), batch_tokens=float(batch))
 
 
 def learn(found: Sequence[Sweep]) -> Prior:
@@ -253,7 +257,7 @@ def learn(found: Sequence[Sweep]) -> Prior:
         each = [update(here, parts) for parts in recipes]
         means = np.array([one.mean for one in each])
         precision = np.linalg.inv(between)
-        mean = np.linalg.solve(len(each) * precision + weak, precision @ means.sum(axis=0) + weak @ CENTRE)  # fmt: skip
+        mean = np.linalg.solve(len(each) * precision + weak, precision @ means.sum(axis=0) + weak @ CENTRE)
         off = means - mean
         spread = RECIPES_OF_PRIOR * SPREAD + off.T @ off + sum(one.covariance for one in each)
         between = spread / (RECIPES_OF_PRIOR + len(each))
@@ -265,7 +269,7 @@ def learn(found: Sequence[Sweep]) -> Prior:
         precision = np.linalg.inv(between)
         known += precision @ left @ precision
     unsure = np.linalg.inv(known)
-    return Prior(mean=mean, unsure=0.5 * (unsure + unsure.T), between=0.5 * (between + between.T), cell=CELL)  # fmt: skip
+    return Prior(mean=mean, unsure=0.5 * (unsure + unsure.T), between=0.5 * (between + between.T), cell=CELL)
 
 
 def _by_recipe(found: Sequence[Sweep]) -> list[list[Sweep]]:
@@ -279,7 +283,7 @@ def _by_recipe(found: Sequence[Sweep]) -> list[list[Sweep]]:
 
 def write_prior(
     prior: Prior, found: Sequence[Sweep], to: Path, *, data: str, sha256: str, held_out: Mapping[str, float]
-) -> Law:  # fmt: skip
+) -> Law:
     """Write the law folder of a prior; return the law as it reads back.
 
     **Arguments:**
@@ -296,10 +300,15 @@ def write_prior(
         with_numbers(spec, prior.mean, prior.unsure, cell=prior.cell, between=prior.between),
         domain={"n_params": [min(sizes), max(sizes)], "tokens": [min(data_), max(data_)]},
         evidence=EvidenceSpec(
-            runs=len(settings), groups=len(groups), data=data, data_sha256=sha256,
-            code_version=f"hplaw {version('hplaw')}", sampler=f"expectation and maximisation, {ROUNDS} rounds", held_out=dict(held_out),
+            runs=len(settings),
+            groups=len(groups),
+            data=data,
+            data_sha256=sha256,
+            code_version=f"hplaw {version('hplaw')}",
+            sampler=f"expectation and maximisation, {ROUNDS} rounds",
+            held_out=dict(held_out),
         ),
-    )  # fmt: skip
+    )
     return write_served(to, spec, {}, _card(spec, prior, found))
 
 
@@ -317,16 +326,41 @@ def _card(spec: LawSpec, prior: Prior, found: Sequence[Sweep]) -> str:
     ]
     scores = spec.evidence.held_out if spec.evidence else {}
     lines = [
-        f"# {spec.title}", "", spec.notes.strip(), "",
-        "## The mean recipe", "", "| number | mean | its standard error | spread between recipes |", "| --- | --- | --- | --- |", *numbers, "",
-        "ln rate = r0 + r1 n + r2 d, ln batch = q0 + q1 d + q2 n; n and d are logarithms of size and data over 4e8 and 3e10.", "",
-        "## Learned from", "", "| sweep or law | cells | rates and batches |", "| --- | --- | --- |", *sources, "",
-        "## Three cells foretell cells of 10 to 30 times the compute, the team left out", "",
-        "| what | |", "| --- | --- |", *(f"| {name.replace('_', ' ')} | {value:.3g} |" for name, value in scores.items()), "",
-        "The recipes of a published law are drawn from it, with the scatter of real cells; few real sweeps reach so far.", "",
-        "## How it was made", "", "```", f"python -m hplaw_experiments.recipe_prior --data FOLDER --to {PRIOR}", "```", "",
-        f"`FOLDER` holds {', '.join(TABLES)}.", "",
-    ]  # fmt: skip
+        f"# {spec.title}",
+        "",
+        spec.notes.strip(),
+        "",
+        "## The mean recipe",
+        "",
+        "| number | mean | its standard error | spread between recipes |",
+        "| --- | --- | --- | --- |",
+        *numbers,
+        "",
+        "ln rate = r0 + r1 n + r2 d, ln batch = q0 + q1 d + q2 n; n and d are logarithms of size and data over 4e8 and 3e10.",
+        "",
+        "## Learned from",
+        "",
+        "| sweep or law | cells | rates and batches |",
+        "| --- | --- | --- |",
+        *sources,
+        "",
+        "## Three cells foretell cells of 10 to 30 times the compute, the team left out",
+        "",
+        "| what | |",
+        "| --- | --- |",
+        *(f"| {name.replace('_', ' ')} | {value:.3g} |" for name, value in scores.items()),
+        "",
+        "The recipes of a published law are drawn from it, with the scatter of real cells; few real sweeps reach so far.",
+        "",
+        "## How it was made",
+        "",
+        "```",
+        f"python -m hplaw_experiments.recipe_prior --data FOLDER --to {PRIOR}",
+        "```",
+        "",
+        f"`FOLDER` holds {', '.join(TABLES)}.",
+        "",
+    ]
     return "\n".join(lines)
 
 
@@ -335,17 +369,23 @@ def main(words: Sequence[str] | None = None) -> None:
     from hplaw.fit.runs import sha256_of
     from hplaw_experiments.recipe_scores import summary
 
-    parser = argparse.ArgumentParser(prog="python -m hplaw_experiments.recipe_prior", description="Learn the prior over recipes.")  # fmt: skip
-    parser.add_argument("--data", type=Path, required=True, help=f"a folder with {', '.join(TABLES)}")  # fmt: skip
+    parser = argparse.ArgumentParser(
+        prog="python -m hplaw_experiments.recipe_prior", description="Learn the prior over recipes."
+    )
+    parser.add_argument("--data", type=Path, required=True, help=f"a folder with {', '.join(TABLES)}")
     parser.add_argument("--to", type=Path, required=True, help="the folder of the law")
     asked = parser.parse_args(words)
     catalogue = load_catalogue()
     found = sweeps(asked.data, catalogue)
     marks = "\n".join(sha256_of(asked.data / name) for name in TABLES)
     law = write_prior(
-        learn(found), found, asked.to, data=", ".join(TABLES), sha256=hashlib.sha256(marks.encode()).hexdigest(),
+        learn(found),
+        found,
+        asked.to,
+        data=", ".join(TABLES),
+        sha256=hashlib.sha256(marks.encode()).hexdigest(),
         held_out=summary(found, catalogue),
-    )  # fmt: skip
+    )
     print(f"wrote {asked.to}: {law.address}")
 
 

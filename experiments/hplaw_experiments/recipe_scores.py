@@ -89,7 +89,7 @@ def splits(cells: Sequence[Setting]) -> list[tuple[list[Setting], list[Setting]]
     return found
 
 
-def score(lists: Sequence[Sequence[Setting]], foretelling: Foretelling, *, batch: bool = True) -> Score:  # fmt: skip
+def score(lists: Sequence[Sequence[Setting]], foretelling: Foretelling, *, batch: bool = True) -> Score:
     """Return how a way of foretelling does on lists of cells; `batch` says whether their batches were chosen at all."""
     errors: list[Array] = []
     inside: list[NDArray[np.bool_]] = []
@@ -102,17 +102,21 @@ def score(lists: Sequence[Sequence[Setting]], foretelling: Foretelling, *, batch
                 inside.append(np.abs(off) < Z90 * np.sqrt(np.diag(covariance)))
     rate, batches = [float(e[0]) for e in errors], [float(e[1]) for e in errors if batch]
     return Score(
-        rate=tuple(rate), batch=tuple(batches), rate_inside=tuple(bool(i[0]) for i in inside),
+        rate=tuple(rate),
+        batch=tuple(batches),
+        rate_inside=tuple(bool(i[0]) for i in inside),
         batch_inside=tuple(bool(i[1]) for i in inside if batch),
-    )  # fmt: skip
+    )
 
 
-def held_out(found: Sequence[Sweep], catalogue: Catalogue) -> dict[str, tuple[list[list[Setting]], bool, Prior, frozenset[str]]]:  # fmt: skip
+def held_out(
+    found: Sequence[Sweep], catalogue: Catalogue
+) -> dict[str, tuple[list[list[Setting]], bool, Prior, frozenset[str]]]:
     """Return what to score by name: lists of cells, whether they have batches, the prior without the team, and the ids
     of the team's laws, which are not rescaled either."""
     cases: dict[str, tuple[list[list[Setting]], bool]] = {
         sweep.name: ([list(sweep.settings)], sweep.name != "misfitting") for sweep in found if splits(sweep.settings)
-    }  # fmt: skip
+    }
     for name, sizes in LADDERS.items():
         theta = linear(catalogue.get(name), catalogue)
         if theta is not None:
@@ -139,10 +143,8 @@ def ladder(theta: Array, sizes: Sequence[float], *, seed: int) -> list[Setting]:
     random = np.random.default_rng(seed)
     found: list[Setting] = []
     for n in sizes:
-        rate, batch = np.exp(
-            features(n, 20 * n) @ theta + random.multivariate_normal(np.zeros(2), CELL)
-        )
-        found.append(Setting(n_params=n, tokens=20 * n, peak_lr=float(rate), batch_tokens=float(batch)))  # fmt: skip
+        rate, batch = np.exp(features(n, 20 * n) @ theta + random.multivariate_normal(np.zeros(2), CELL))
+        found.append(Setting(n_params=n, tokens=20 * n, peak_lr=float(rate), batch_tokens=float(batch)))
     return found
 
 
@@ -164,11 +166,11 @@ def summary(found: Sequence[Sweep], catalogue: Catalogue) -> dict[str, float]:
         one = score(lists, ours(prior, catalogue, laws), batch=batch)
         word = name.replace("-", "_")
         numbers = {
-            f"{word}_factor_peak_lr": one.factors()[0], f"{word}_factor_batch_tokens": one.factors()[1],
-            f"{word}_coverage_peak_lr": one.coverage()[0], f"{word}_coverage_batch_tokens": one.coverage()[1],
+            f"{word}_factor_peak_lr": one.factors()[0],
+            f"{word}_factor_batch_tokens": one.factors()[1],
+            f"{word}_coverage_peak_lr": one.coverage()[0],
+            f"{word}_coverage_batch_tokens": one.coverage()[1],
             f"{word}_cells": float(len(one.rate)),
-        }  # fmt: skip
-        told |= {
-            key: float(f"{value:.4g}") for key, value in numbers.items() if math.isfinite(value)
         }
+        told |= {key: float(f"{value:.4g}") for key, value in numbers.items() if math.isfinite(value)}
     return told

@@ -37,10 +37,13 @@ def provenance() -> Provenance:
     driver = str(getattr(device.client, "platform_version", "")).splitlines()
     kind = str(device.device_kind)
     return Provenance(
-        code_version=code_version(), jax_version=str(jax.__version__), driver=driver[0] if driver else "",
-        hardware=kind if device.platform != "cpu" else _processor(), platform=device.platform,
+        code_version=code_version(),
+        jax_version=str(jax.__version__),
+        driver=driver[0] if driver else "",
+        hardware=kind if device.platform != "cpu" else _processor(),
+        platform=device.platform,
         host=socket.gethostname(),
-    )  # fmt: skip
+    )
 
 
 def code_version() -> str:
@@ -49,8 +52,12 @@ def code_version() -> str:
     try:
         commit = subprocess.run(
             ["git", "rev-parse", "--short=12", "HEAD"],
-            cwd=Path(__file__).parent, capture_output=True, text=True, check=True, timeout=10,
-        ).stdout.strip()  # fmt: skip
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        ).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return version
     return f"{version}+{commit}"
@@ -58,7 +65,7 @@ def code_version() -> str:
 
 def make_record(
     trial: Trial, outcome: Outcome, *, sweep: str, where: Provenance, energy: Energy, started: dt.datetime
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Return the row of one run, in the words of the vocabulary.
 
     **Arguments:**
@@ -66,36 +73,67 @@ def make_record(
     - `energy`: of this trial alone: its share, where it ran in a pack.
     """
     asked = {
-        "n_layers": trial.n_layers, "tokens": trial.tokens, "batch_tokens": trial.batch_tokens,
-        "batch_seqs": trial.batch_tokens / trial.seq_len, "seq_len": trial.seq_len, "steps": steps(trial),
-        "peak_lr": trial.peak_lr, "final_lr": trial.peak_lr * trial.final_lr_fraction,
-        "weight_decay": trial.weight_decay, "warmup_steps": round(trial.warmup_fraction * steps(trial)),
-        "optimizer": trial.optimizer, "schedule": trial.schedule_law or trial.schedule,
-        "parametrization": trial.parametrization, "precision": trial.precision, "family": trial.family,
-        "width": trial.width, "base_width": trial.base_width, "d_ff": trial.d_ff, "n_heads": trial.n_heads,
-        "n_kv_heads": trial.n_kv_heads, "d_model": trial.width if trial.family == "transformer" else 0,
+        "n_layers": trial.n_layers,
+        "tokens": trial.tokens,
+        "batch_tokens": trial.batch_tokens,
+        "batch_seqs": trial.batch_tokens / trial.seq_len,
+        "seq_len": trial.seq_len,
+        "steps": steps(trial),
+        "peak_lr": trial.peak_lr,
+        "final_lr": trial.peak_lr * trial.final_lr_fraction,
+        "weight_decay": trial.weight_decay,
+        "warmup_steps": round(trial.warmup_fraction * steps(trial)),
+        "optimizer": trial.optimizer,
+        "schedule": trial.schedule_law or trial.schedule,
+        "parametrization": trial.parametrization,
+        "precision": trial.precision,
+        "family": trial.family,
+        "width": trial.width,
+        "base_width": trial.base_width,
+        "d_ff": trial.d_ff,
+        "n_heads": trial.n_heads,
+        "n_kv_heads": trial.n_kv_heads,
+        "d_model": trial.width if trial.family == "transformer" else 0,
         **_of_optimizer(trial),
-    }  # fmt: skip
+    }
     n_params = outcome.n_params
     seconds = outcome.seconds
     found = {
-        "n_params": n_params, "n_active_params": n_params, "training_flop": outcome.training_flop,
-        "tokens_per_param": trial.tokens / n_params if n_params else None, "loss": outcome.loss,
-        "compute_flop": 6 * n_params * trial.tokens if n_params else None, "duration_s": seconds or None,
-        "energy_j": energy.energy_j or None, "devices": 1,
+        "n_params": n_params,
+        "n_active_params": n_params,
+        "training_flop": outcome.training_flop,
+        "tokens_per_param": trial.tokens / n_params if n_params else None,
+        "loss": outcome.loss,
+        "compute_flop": 6 * n_params * trial.tokens if n_params else None,
+        "duration_s": seconds or None,
+        "energy_j": energy.energy_j or None,
+        "devices": 1,
         "power_w": energy.energy_j / seconds if energy.energy_j and seconds else None,
-    }  # fmt: skip
+    }
     rest = {
-        "key": key(trial), "sweep": sweep, "trial": msgspec.json.encode(trial).decode(), "data": trial.data,
-        "seed": trial.seed, "diverged": outcome.diverged, "diverged_step": outcome.diverged_step,
-        "steps_done": outcome.steps_done, "stopped_early": outcome.stopped_early,
-        "forecast_loss": outcome.forecast_loss, "train_loss": outcome.train_loss,
-        "curve_steps": list(outcome.curve_steps), "curve_losses": list(outcome.curve_losses),
-        "pack_width": outcome.pack_width, "shared": outcome.shared, "energy_basis": energy.basis,
-        "energy_check_j": energy.check_j, "idle_power_w": energy.idle_power_w,
-        "temperature_c": energy.temperature_c, "clock_mhz": energy.clock_mhz, "started": started,
+        "key": key(trial),
+        "sweep": sweep,
+        "trial": msgspec.json.encode(trial).decode(),
+        "data": trial.data,
+        "seed": trial.seed,
+        "diverged": outcome.diverged,
+        "diverged_step": outcome.diverged_step,
+        "steps_done": outcome.steps_done,
+        "stopped_early": outcome.stopped_early,
+        "forecast_loss": outcome.forecast_loss,
+        "train_loss": outcome.train_loss,
+        "curve_steps": list(outcome.curve_steps),
+        "curve_losses": list(outcome.curve_losses),
+        "pack_width": outcome.pack_width,
+        "shared": outcome.shared,
+        "energy_basis": energy.basis,
+        "energy_check_j": energy.check_j,
+        "idle_power_w": energy.idle_power_w,
+        "temperature_c": energy.temperature_c,
+        "clock_mhz": energy.clock_mhz,
+        "started": started,
         **msgspec.structs.asdict(where),
-    }  # fmt: skip
+    }
     return {**_known(asked), **found, **rest}
 
 

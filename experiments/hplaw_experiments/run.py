@@ -58,15 +58,24 @@ def standing(spec: SweepSpec, store: Store) -> Standing:
     asked = [key(trial) for trial in next_trials(spec, losses)]
     done = [name for name in asked if name in losses]
     return Standing(
-        asked=len(asked), done=len(done), diverged=sum(losses[name] is None for name in done),
-        begun=len(begun(store.folder)), problems=problems,
-    )  # fmt: skip
+        asked=len(asked),
+        done=len(done),
+        diverged=sum(losses[name] is None for name in done),
+        begun=len(begun(store.folder)),
+        problems=problems,
+    )
 
 
 def run_sweep(
-    spec: SweepSpec, store: Store, *, launcher: AbstractLauncher, width: int | Callable[[Trial], int] = PACK_WIDTH,
-    trainer: str = TRAINER, report: Report | None = None, within: Callable[[], bool] | None = None,
-) -> Standing:  # fmt: skip
+    spec: SweepSpec,
+    store: Store,
+    *,
+    launcher: AbstractLauncher,
+    width: int | Callable[[Trial], int] = PACK_WIDTH,
+    trainer: str = TRAINER,
+    report: Report | None = None,
+    within: Callable[[], bool] | None = None,
+) -> Standing:
     """Train what a sweep asks for and is not stored yet, and return how far it came.
 
     **Arguments:**
@@ -89,7 +98,7 @@ def run_sweep(
         jobs = [
             Job(store=str(store.folder), sweep=spec.name, trials=tuple(pack), trainer=trainer, metered=spec.metered)
             for pack in packs_of(asked, missing, begun(store.folder), width=1 if spec.metered else width)
-        ]  # fmt: skip
+        ]
         count = _Count(asked, missing, report)
         for job, keys in launcher.run(jobs, told=count.told):
             count.ended(job, len(keys))
@@ -123,17 +132,16 @@ class _Count:
             self.told(None, 0.0)
 
     def _of(self, job: Job | None) -> float:
-        return (
-            sum(self._work[key(trial)] for trial in job.trials if key(trial) in self._work)
-            if job
-            else 0.0
-        )
+        return sum(self._work[key(trial)] for trial in job.trials if key(trial) in self._work) if job else 0.0
 
 
 def packs_of(
-    asked: Sequence[Trial], missing: set[str], started: Sequence[tuple[Trial, ...]], *,
+    asked: Sequence[Trial],
+    missing: set[str],
+    started: Sequence[tuple[Trial, ...]],
+    *,
     width: int | Callable[[Trial], int],
-) -> list[list[Trial]]:  # fmt: skip
+) -> list[list[Trial]]:
     """Return the packs that are to be run: those begun before as they were, then the rest in new ones."""
     left = set(missing)
     again: list[list[Trial]] = []

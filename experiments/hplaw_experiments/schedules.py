@@ -63,9 +63,13 @@ def check_schedule(trial: Trial) -> None:
     law = schedule_law(trial)
     warmup, decay = lengths(trial)
     given = {
-        "step": 0, "total_steps": steps(trial), "peak_lr": trial.peak_lr, "warmup_steps": warmup, "decay_steps": decay,
+        "step": 0,
+        "total_steps": steps(trial),
+        "peak_lr": trial.peak_lr,
+        "warmup_steps": warmup,
+        "decay_steps": decay,
         "final_lr": trial.final_lr_fraction * trial.peak_lr,
-    }  # fmt: skip
+    }
     answer = evaluate(law, {k: v for k, v in given.items() if k in law.inputs})
     if answer.status in {"undefined", "refused"}:
         message = f"{law.id} gives no learning rate for this trial: {answer.say}"
@@ -83,10 +87,13 @@ def make_schedule(law: Law) -> Schedule:
 
     def schedule(step: Int[Array, ""], hyper: Hyper) -> Float[Array, ""]:
         known = {
-            "step": step.astype(jnp.float32), "total_steps": hyper.total_steps.astype(jnp.float32),
-            "peak_lr": hyper.peak_lr, "final_lr": hyper.final_lr, "warmup_steps": hyper.warmup_steps,
+            "step": step.astype(jnp.float32),
+            "total_steps": hyper.total_steps.astype(jnp.float32),
+            "peak_lr": hyper.peak_lr,
+            "final_lr": hyper.final_lr,
+            "warmup_steps": hyper.warmup_steps,
             "decay_steps": hyper.decay_steps,
-        }  # fmt: skip
+        }
         with jax.numpy_dtype_promotion("standard"):  # a law's whole numbers are no fault
             return jnp.asarray(rates(known), jnp.float32)
 

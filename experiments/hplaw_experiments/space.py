@@ -146,9 +146,7 @@ def _checked_grid(node: Grid) -> Grid:
         message = f"a grid of {node.points} points from {node.low:g} to {node.high:g}; give two finite ends and 1 point or more"
         raise QueryError(message, field="grid")
     if node.log and not 0 < node.low <= node.high:
-        message = (
-            f"log_grid from {node.low:g} to {node.high:g}; give positive ends, the lesser first"
-        )
+        message = f"log_grid from {node.low:g} to {node.high:g}; give positive ends, the lesser first"
         raise QueryError(message, field="log_grid")
     return node
 
@@ -184,9 +182,7 @@ def take(space: Record, index: int) -> Point:
     """
     total = count(space)
     if total == math.inf:
-        message = (
-            "the space has a range that cannot be listed; walk it by random or sobol, or give grids"
-        )
+        message = "the space has a range that cannot be listed; walk it by random or sobol, or give grids"
         raise QueryError(message, field="walker")
     if not 0 <= index < total:
         message = f"point {index} of {total}; count from 0"
@@ -340,9 +336,7 @@ def names_in(node: Node) -> set[str]:
     return found
 
 
-def rewrite(
-    node: Node, rule: Callable[[tuple[str, ...], Node], Node], path: tuple[str, ...] = ()
-) -> Node:
+def rewrite(node: Node, rule: Callable[[tuple[str, ...], Node], Node], path: tuple[str, ...] = ()) -> Node:
     """Return the space with each node as `rule(path, node)` gives it, parts first.
 
     >>> finer = lambda path, n: msgspec.structs.replace(n, points=5) if isinstance(n, Grid) else n

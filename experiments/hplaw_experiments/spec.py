@@ -89,10 +89,20 @@ NOT_IN_KEY = frozenset({"curve_points"})
 
 TRACED = frozenset(
     {
-        "tokens", "peak_lr", "weight_decay", "beta1", "beta2", "adam_epsilon", "momentum", "gradient_clip",
-        "warmup_fraction", "decay_fraction", "final_lr_fraction", "seed",
+        "tokens",
+        "peak_lr",
+        "weight_decay",
+        "beta1",
+        "beta2",
+        "adam_epsilon",
+        "momentum",
+        "gradient_clip",
+        "warmup_fraction",
+        "decay_fraction",
+        "final_lr_fraction",
+        "seed",
     }
-)  # fmt: skip
+)
 """Fields that may differ within one pack: they are values of the compiled program, not part of it."""
 
 

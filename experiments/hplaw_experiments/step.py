@@ -23,14 +23,7 @@ from hplaw_experiments.data import AbstractSource, load_source
 from hplaw_experiments.data.draw import fold_in, seed_key
 from hplaw_experiments.models import build_model, cross_entropy
 from hplaw_experiments.optim import Hyper, find_optimizer
-from hplaw_experiments.precision import (
-    LEAST_SCALE,
-    LossScale,
-    all_finite,
-    find_policy,
-    first_scale,
-    value_and_grad,
-)
+from hplaw_experiments.precision import LEAST_SCALE, LossScale, all_finite, find_policy, first_scale, value_and_grad
 from hplaw_experiments.schedules import lengths, make_schedule, schedule_law
 from hplaw_experiments.spec import TRACED, Trial, steps
 
@@ -120,9 +113,7 @@ def _program(text: bytes, clips: bool, decays: bool, soon: bool) -> Program:  # 
         return optimizer.start(build_model(shape), hyper_of(shape))
 
     def start(model: PyTree) -> State:
-        return State(
-            model, moments(), first_scale(), np.asarray(0, np.int32), np.asarray(-1, np.int32)
-        )
+        return State(model, moments(), first_scale(), np.asarray(0, np.int32), np.asarray(-1, np.int32))
 
     def one(state: State, hyper: Hyper, data: Data) -> tuple[State, Float[Array, ""]]:
         x, y = data.source.batch(fold_in(hyper.key, state.step), size)
@@ -197,20 +188,24 @@ def hyper_of(trial: Trial) -> Hyper:
     number = lambda x: np.asarray(x, np.float32)
     warmup, decay = lengths(trial)
     return Hyper(
-        peak_lr=number(trial.peak_lr), final_lr=number(trial.final_lr_fraction * trial.peak_lr),
-        warmup_steps=number(warmup), decay_steps=number(decay),
+        peak_lr=number(trial.peak_lr),
+        final_lr=number(trial.final_lr_fraction * trial.peak_lr),
+        warmup_steps=number(warmup),
+        decay_steps=number(decay),
         total_steps=np.asarray(steps(trial), np.int32),
-        weight_decay=number(trial.weight_decay), beta1=number(trial.beta1), beta2=number(trial.beta2),
-        adam_epsilon=number(trial.adam_epsilon), momentum=number(trial.momentum),
-        gradient_clip=number(trial.gradient_clip), key=seed_key(trial.seed),
-    )  # fmt: skip
+        weight_decay=number(trial.weight_decay),
+        beta1=number(trial.beta1),
+        beta2=number(trial.beta2),
+        adam_epsilon=number(trial.adam_epsilon),
+        momentum=number(trial.momentum),
+        gradient_clip=number(trial.gradient_clip),
+        key=seed_key(trial.seed),
+    )
 
 
 def data_of(trial: Trial) -> Data:
     """Return the data of a trial, its held-out part in batches no larger than those of training."""
-    source = load_source(
-        trial.data, trial.data_options, seed=trial.data_seed, seq_len=trial.seq_len
-    )
+    source = load_source(trial.data, trial.data_options, seed=trial.data_seed, seq_len=trial.seq_len)
     size = max(1, trial.batch_tokens // trial.seq_len)
     most = HELD_OUT_EXAMPLES if trial.seq_len == 1 else max(1, HELD_OUT_TOKENS // trial.seq_len)
     if trial.seq_len == 1:

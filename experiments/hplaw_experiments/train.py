@@ -27,16 +27,7 @@ from hplaw_experiments.forecast import exponential_forecast, hopeless
 from hplaw_experiments.models import build_model, flop, n_params
 from hplaw_experiments.schedules import check_schedule
 from hplaw_experiments.spec import Outcome, Trial, shape_key
-from hplaw_experiments.step import (
-    CALL,
-    POINTS,
-    SMOOTHED,
-    Data,
-    Program,
-    data_of,
-    find_program,
-    hyper_of,
-)
+from hplaw_experiments.step import CALL, POINTS, SMOOTHED, Data, Program, data_of, find_program, hyper_of
 
 
 __all__ = ["flop", "n_params", "train_pack"]
@@ -77,9 +68,7 @@ def train_pack(trials: Sequence[Trial], *, progress: Progress | None = None) -> 
     if not trials:
         return []
     if len({shape_key(trial) for trial in trials}) > 1:
-        message = (
-            "the trials of a pack differ in more than a program's values; group them by shape_key"
-        )
+        message = "the trials of a pack differ in more than a program's values; group them by shape_key"
         raise QueryError(message)
     for trial in trials:
         _check(trial)
@@ -95,7 +84,9 @@ def train_pack(trials: Sequence[Trial], *, progress: Progress | None = None) -> 
 
 def _check(trial: Trial) -> None:
     if trial.batch_tokens < trial.seq_len or trial.batch_tokens % trial.seq_len:
-        message = f"batch_tokens={trial.batch_tokens} is not a multiple of seq_len={trial.seq_len}; give whole sequences"
+        message = (
+            f"batch_tokens={trial.batch_tokens} is not a multiple of seq_len={trial.seq_len}; give whole sequences"
+        )
         raise QueryError(message, field="batch_tokens")
     check_schedule(trial)
 
@@ -139,9 +130,8 @@ def _on_cores(trials: Sequence[Trial], data: Data, told: _Told) -> list[Outcome]
     packs = [range(i, min(i + together, len(trials))) for i in range(0, len(trials), together)]
     with ThreadPoolExecutor(cores()) as pool:
         compiling = [
-            pool.submit(compiled, trials[0], data)
-            for program in programs.values() for compiled in _compilings(program)
-        ]  # fmt: skip
+            pool.submit(compiled, trials[0], data) for program in programs.values() for compiled in _compilings(program)
+        ]
         for one in compiling:
             one.result()
         told(0)  # compiled: who meters begins here
@@ -150,9 +140,7 @@ def _on_cores(trials: Sequence[Trial], data: Data, told: _Told) -> list[Outcome]
         inner: Any = map if together == 1 else pool.map
 
         def run(pack: range) -> list[Curve]:
-            runner = _Singly(
-                [programs[ways[i]] for i in pack], [trials[i] for i in pack], data, inner
-            )
+            runner = _Singly([programs[ways[i]] for i in pack], [trials[i] for i in pack], data, inner)
             return _lockstep(runner.trials, runner, told)
 
         curves = [curve for found in each(run, packs) for curve in found]
@@ -167,7 +155,7 @@ def _compilings(program: Program) -> list[Callable[[Trial, Data], object]]:
     return [
         lambda trial, data: program.advance(started(trial), hyper_of(trial), data, nothing)[1].block_until_ready(),
         lambda trial, data: program.held_out(started(trial).model, data).block_until_ready(),
-    ]  # fmt: skip
+    ]
 
 
 class _Runner(Protocol):
@@ -186,24 +174,15 @@ class _Singly:
     """Trials run one by one, or on several threads, each by the program of one."""
 
     def __init__(
-        self,
-        programs: Sequence[Program],
-        trials: Sequence[Trial],
-        data: Data,
-        each: Callable[..., Iterator[Any]],
+        self, programs: Sequence[Program], trials: Sequence[Trial], data: Data, each: Callable[..., Iterator[Any]]
     ) -> None:
         self.programs, self.trials, self.data, self.each = programs, trials, data, each
         self.hypers = [hyper_of(trial) for trial in trials]
-        self.states = [
-            program.start(build_model(trial))
-            for program, trial in zip(programs, trials, strict=True)
-        ]
+        self.states = [program.start(build_model(trial)) for program, trial in zip(programs, trials, strict=True)]
 
     def advance(self, ends: Any) -> tuple[Any, Any, Any]:
         def one(i: int) -> tuple[Any, Any, Any]:
-            state, totals = self.programs[i].advance(
-                self.states[i], self.hypers[i], self.data, ends[i]
-            )
+            state, totals = self.programs[i].advance(self.states[i], self.hypers[i], self.data, ends[i])
             self.states[i] = state
             return np.asarray(totals), np.asarray(state.step), np.asarray(state.diverged_step)
 
@@ -290,7 +269,7 @@ def _lockstep(trials: Sequence[Trial], runner: _Runner, told: _Told) -> list[Cur
             told((POINTS - first) * len(curves))
             break
         # one that was stopped has its end behind it, and stands still
-        ends = np.array([curve.ends_of(first, last) if curve.alive else [0] * CALL for curve in curves], np.int32)  # fmt: skip
+        ends = np.array([curve.ends_of(first, last) if curve.alive else [0] * CALL for curve in curves], np.int32)
         totals, reached, diverged = runner.advance(ends)
         held = runner.held_out() if measures else np.full(len(curves), np.nan)
         for i, curve in enumerate(curves):
@@ -310,9 +289,7 @@ def _stop_hopeless(curves: Sequence[Curve]) -> None:
     forecasts = [
         exponential_forecast(*curve.seen(), at=curve.total) if curve.trial.forecast and curve.alive else None
         for curve in curves
-    ]  # fmt: skip
-    for curve, forecast, ends in zip(
-        curves, forecasts, hopeless(forecasts, [c.now() for c in curves]), strict=True
-    ):
+    ]
+    for curve, forecast, ends in zip(curves, forecasts, hopeless(forecasts, [c.now() for c in curves]), strict=True):
         if ends:
             curve.stopped, curve.forecast = True, forecast

@@ -97,9 +97,7 @@ def next_trials(spec: SweepSpec, losses: Mapping[str, float | None]) -> list[Tri
     return list({key(trial): trial for trial in asked}.values())
 
 
-def _better(
-    spec: SweepSpec, points: list[Point], share: float, losses: Mapping[str, float | None]
-) -> list[Point]:
+def _better(spec: SweepSpec, points: list[Point], share: float, losses: Mapping[str, float | None]) -> list[Point]:
     def mean(point: Point) -> float:
         found = [losses[key(trial)] for trial in make_trials(spec, [point], share=share)]
         return float(np.mean([math.inf if loss is None else loss for loss in found]))

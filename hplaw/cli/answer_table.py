@@ -61,9 +61,7 @@ def answer_table(table: Table, query: Query, catalogue: Catalogue) -> tuple[Tabl
         columns.pop(name, None)  # an answer of an earlier run makes room, and stands at the end
     for name in wanted:
         columns |= _columns(name, answers)
-    columns["warnings"] = [
-        ";".join(answer.warnings) or None if answer else None for answer in answers
-    ]
+    columns["warnings"] = [";".join(answer.warnings) or None if answer else None for answer in answers]
     columns["error"] = [errors.get(place) for place in range(table.rows)]
     return Table(columns=columns, rows=table.rows, comments=table.comments), len(errors)
 
@@ -135,9 +133,7 @@ def _failure(answer: BriefRecommendation) -> str | None:
     return reasons[0] if reasons else "no law answers this row"
 
 
-def _wanted(
-    want: Sequence[str], answers: Iterable[BriefRecommendation | None], given: Sequence[str]
-) -> list[str]:
+def _wanted(want: Sequence[str], answers: Iterable[BriefRecommendation | None], given: Sequence[str]) -> list[str]:
     names = dict.fromkeys(want)
     for answer in answers:
         if answer is not None:
@@ -145,9 +141,7 @@ def _wanted(
     return [name for name in names if name not in given]
 
 
-def _columns(
-    name: str, answers: Sequence[BriefRecommendation | None]
-) -> dict[str, list[float | str | None]]:
+def _columns(name: str, answers: Sequence[BriefRecommendation | None]) -> dict[str, list[float | str | None]]:
     empty = BriefEstimate(value=None)
     estimates = [answer.answers.get(name, empty) if answer else empty for answer in answers]
     return {

@@ -26,9 +26,24 @@ DEBUG = "HPLAW_TRACEBACK"
 
 COMMANDS = (
     ("recommend", "recommend:recommend", "Answer what to train with, and what to expect.", "--params 7B --tokens 1.4T"),
-    ("evaluate", "evaluate:evaluate", "Compute what one law says at one point.", "step-law-2025 --set n_params=1e9 tokens=1e11"),
-    ("energy", "energy:energy", "Say what a run takes in hours, energy and carbon.", "--params 70B --tokens 15T --hardware h100-sxm --country US"),
-    ("frontier", "energy:frontier", "Say what a budget of energy, hours or money buys.", "--budget 10MWh --hardware h100-sxm"),
+    (
+        "evaluate",
+        "evaluate:evaluate",
+        "Compute what one law says at one point.",
+        "step-law-2025 --set n_params=1e9 tokens=1e11",
+    ),
+    (
+        "energy",
+        "energy:energy",
+        "Say what a run takes in hours, energy and carbon.",
+        "--params 70B --tokens 15T --hardware h100-sxm --country US",
+    ),
+    (
+        "frontier",
+        "energy:frontier",
+        "Say what a budget of energy, hours or money buys.",
+        "--budget 10MWh --hardware h100-sxm",
+    ),
     ("device", "device:device", "Say which batch and power limit of a GPU take least energy.", "--probes probes.csv"),
     ("hardware", "energy:hardware", "List accelerators.", "h100-sxm"),
     ("laws list", "laws:list_laws", "List the laws found.", "--quantity peak_lr"),
@@ -39,16 +54,56 @@ COMMANDS = (
     ("laws new", "new_law:new", "Write a law file to start from.", "my-law --to my-law.toml"),
     ("data list", "data:list_data", "List the public runs that shipped laws were fitted to.", ""),
     ("data fetch", "data:fetch_data", "Download a set of public runs as a table to fit to.", "chinchilla --to runs"),
-    ("data rows", "data:make_rows", "Make a table of trainings into the rows of a law of time or energy.", "training-time trainings.csv --to rows.csv"),
+    (
+        "data rows",
+        "data:make_rows",
+        "Make a table of trainings into the rows of a law of time or energy.",
+        "training-time trainings.csv --to rows.csv",
+    ),
     ("quantities", "quantities:quantities", "List the vocabulary, or explain one quantity.", "n_params"),
-    ("transfer", "transfer:transfer", "Take hyperparameters from one batch size to another by every rule.", "--lr 3e-4 --batch 256 --to-batch 2048 --optimizer adamw"),
+    (
+        "transfer",
+        "transfer:transfer",
+        "Take hyperparameters from one batch size to another by every rule.",
+        "--lr 3e-4 --batch 256 --to-batch 2048 --optimizer adamw",
+    ),
     ("theory", "theory:theory", "Say what rules say of a quantity, and where they differ.", "peak_lr"),
-    ("parametrize", "parametrize:parametrize", "Say what layers become in a wider or deeper model.", "--scheme mup --base-width 256 --width 4096"),
-    ("classify", "parametrize:classify", "Say what exponents in width do: kernel or feature learning.", "--a=-1/2,0,1/2 --b 1/2,1/2,1/2 --c 0"),
-    ("schedule", "schedule:schedule", "Show a schedule of the learning rate and its area.", "cosine --steps 10k --lr 3e-4 --plot cosine.svg"),
-    ("coordinate-check", "coordinate:coordinate_check", "Check that activations keep their size at every width.", "--model mlp --parametrization mup"),
-    ("spectrum", "spectrum:spectrum", "Measure the curvature of batches and the largest stable rate.", "--width 64 --batches 4 16 64 256"),
-    ("intrinsic-dimension", "intrinsic:intrinsic_dimension", "Measure how many random directions a task needs.", "--width 32"),
+    (
+        "parametrize",
+        "parametrize:parametrize",
+        "Say what layers become in a wider or deeper model.",
+        "--scheme mup --base-width 256 --width 4096",
+    ),
+    (
+        "classify",
+        "parametrize:classify",
+        "Say what exponents in width do: kernel or feature learning.",
+        "--a=-1/2,0,1/2 --b 1/2,1/2,1/2 --c 0",
+    ),
+    (
+        "schedule",
+        "schedule:schedule",
+        "Show a schedule of the learning rate and its area.",
+        "cosine --steps 10k --lr 3e-4 --plot cosine.svg",
+    ),
+    (
+        "coordinate-check",
+        "coordinate:coordinate_check",
+        "Check that activations keep their size at every width.",
+        "--model mlp --parametrization mup",
+    ),
+    (
+        "spectrum",
+        "spectrum:spectrum",
+        "Measure the curvature of batches and the largest stable rate.",
+        "--width 64 --batches 4 16 64 256",
+    ),
+    (
+        "intrinsic-dimension",
+        "intrinsic:intrinsic_dimension",
+        "Measure how many random directions a task needs.",
+        "--width 32",
+    ),
     ("doctor", "doctor:doctor", "Say what is installed, found and missing.", ""),
     ("fit", "fit:fit", "Fit a law to runs.", "pretrain-surface --data runs.csv --to my-law"),
     ("influence", "influence:influence", "Work out which runs decide a fitted law.", "my-law --data runs.csv"),
@@ -60,13 +115,18 @@ COMMANDS = (
     ("sweep export", "sweep:export", "Write a sweep's runs as a table.", "sweep.toml --runs runs --to runs.csv"),
     ("calibrate", "calibrate:calibrate", "Measure a law of your own on this machine.", "--preset quick --to my-laws"),
     ("runs list", "runs:list_runs", "List what a folder of runs holds.", "runs"),
-    ("runs query", "runs:query", "Ask a folder of runs in SQL.", "runs \"diverged = false\""),
-    ("runs import", "runs:import_", "Put runs of other makers into a folder.", "wandb.csv --map loss=val_loss --to runs"),
+    ("runs query", "runs:query", "Ask a folder of runs in SQL.", 'runs "diverged = false"'),
+    (
+        "runs import",
+        "runs:import_",
+        "Put runs of other makers into a folder.",
+        "wandb.csv --map loss=val_loss --to runs",
+    ),
     ("runs compact", "runs:compact", "Put a folder's runs into one file.", "runs"),
     ("runs verify", "runs:verify", "Look at every stored row.", "runs"),
     ("study precision-energy", "study:precision_energy", "Study what number formats do to energy.", "runs --to report"),
     ("serve", "serve:serve", "Answer over HTTP.", "--port 8000"),
-)  # fmt: skip
+)
 """The subcommands: words, the function that does it, what it does, and an example."""
 
 
@@ -99,9 +159,7 @@ def create_app() -> App:
     )
     laws = App(name="laws", help="List, show, check, cite, compare and write laws.", sort_key=2)
     data = App(
-        name="data",
-        help="List and fetch the public runs behind shipped laws, make tables into rows.",
-        sort_key=7,
+        name="data", help="List and fetch the public runs behind shipped laws, make tables into rows.", sort_key=7
     )
     app.command(laws)
     app.command(data)
@@ -166,9 +224,7 @@ def _parse(words: list[str]) -> int:
     from cyclopts import CycloptsError
 
     try:
-        result: object = create_app()(
-            words, exit_on_error=False, print_error=False, help_on_error=False, verbose=False
-        )
+        result: object = create_app()(words, exit_on_error=False, print_error=False, help_on_error=False, verbose=False)
     except CycloptsError as error:
         message = _usage(error)
         raise QueryError(message) from None
@@ -217,9 +273,7 @@ def _usage(error: CycloptsError) -> str:
         return f"{error.token.keyword} is given twice; give it once"
     if isinstance(error, MissingArgumentError) and error.argument is not None:
         name = error.keyword or error.argument.name
-        return (
-            f"{name} needs a value; {see}" if name.startswith("-") else f"{name} is missing; {see}"
-        )
+        return f"{name} needs a value; {see}" if name.startswith("-") else f"{name} is missing; {see}"
     text = str(error).strip().rstrip(".")
     return f"{text[:1].lower()}{text[1:]}; {see}"
 

@@ -12,14 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from hplaw.cli.reading import (
-    open_catalogue,
-    parse_pairs,
-    parse_value,
-    read_number,
-    read_object,
-    split_names,
-)
+from hplaw.cli.reading import open_catalogue, parse_pairs, parse_value, read_number, read_object, split_names
 from hplaw.cli.statuses import FAILED, OK, ROWS_FAILED
 from hplaw.errors import QueryError
 from hplaw.messages import Bounds, Query, encode
@@ -71,9 +64,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     json: bool = False
 
 
-SHORT = {
-    f"--{name.replace('_', '-')}": name for name in (*NUMBERS, *NAMES, "days", "country", "model")
-}
+SHORT = {f"--{name.replace('_', '-')}": name for name in (*NUMBERS, *NAMES, "days", "country", "model")}
 """The options that the short cut reads, each with one value."""
 
 
@@ -189,9 +180,7 @@ def _answer_table(source: Path, target: Path, query: Query, laws: Sequence[Path]
 def _bounds(name: str, text: str) -> Bounds:
     low, dots, high = (part.strip() for part in text.partition(".."))
     if not dots or not (low or high):
-        message = (
-            f"--bound {name}={text}: give LOW..HIGH, either side may be empty, for example 1M..4M"
-        )
+        message = f"--bound {name}={text}: give LOW..HIGH, either side may be empty, for example 1M..4M"
         raise QueryError(message, field=name)
     limits = [read_number(f"--bound {name}:", side) if side else None for side in (low, high)]
     return Bounds(low=limits[0], high=limits[1])

@@ -33,19 +33,59 @@ STORE = "runs"
 
 def calibrate(
     *,
-    to: Annotated[Path | None, Parameter(help="The folder for the law, its table of runs, and the runs; with --next a CSV file of the proposed runs.")] = None,
-    preset: Annotated[Literal["quick", "standard", "full"], Parameter(help="Which sweep: quick takes minutes on two cores, full a GPU.")] = "quick",
-    spec: Annotated[Path | None, Parameter(help="A sweep of your own over peak_lr and batch_tokens, in place of a preset.")] = None,
-    budget: Annotated[str | None, Parameter(help="Train no longer than this: 10m, 2h or 5kWh; the law is fitted to what is there.")] = None,
-    method: Annotated[Literal["nuts", "map"] | None, Parameter(help="nuts samples the posterior, map draws around its mode; nuts when left out, with --runs map.")] = None,
-    accept: Annotated[bool, Parameter(negative=(), help="Serve the law although a check failed; recorded in it.")] = False,
-    runs: Annotated[Path | None, Parameter(help="A table of a few best settings of your own (n_params, tokens, peak_lr, batch_tokens), or of runs with their loss: nothing is trained then.")] = None,
-    map_: Annotated[list[str] | None, Parameter(name="--map", negative=(), help="A quantity as a formula over the table's columns: peak_lr=lr; may be repeated.")] = None,
-    next_: Annotated[int | None, Parameter(name="--next", help="Propose so many runs to make next, and train nothing: a cross first, then what narrows the answer at the target most per FLOP.")] = None,
-    target: Annotated[list[str] | None, Parameter(negative=(), help="The run that --next is for: n_params=7e9, tokens=1.4e12; once each.")] = None,
+    to: Annotated[
+        Path | None,
+        Parameter(
+            help="The folder for the law, its table of runs, and the runs; with --next a CSV file of the proposed runs."
+        ),
+    ] = None,
+    preset: Annotated[
+        Literal["quick", "standard", "full"],
+        Parameter(help="Which sweep: quick takes minutes on two cores, full a GPU."),
+    ] = "quick",
+    spec: Annotated[
+        Path | None, Parameter(help="A sweep of your own over peak_lr and batch_tokens, in place of a preset.")
+    ] = None,
+    budget: Annotated[
+        str | None, Parameter(help="Train no longer than this: 10m, 2h or 5kWh; the law is fitted to what is there.")
+    ] = None,
+    method: Annotated[
+        Literal["nuts", "map"] | None,
+        Parameter(help="nuts samples the posterior, map draws around its mode; nuts when left out, with --runs map."),
+    ] = None,
+    accept: Annotated[
+        bool, Parameter(negative=(), help="Serve the law although a check failed; recorded in it.")
+    ] = False,
+    runs: Annotated[
+        Path | None,
+        Parameter(
+            help="A table of a few best settings of your own (n_params, tokens, peak_lr, batch_tokens), or of runs with their loss: nothing is trained then."
+        ),
+    ] = None,
+    map_: Annotated[
+        list[str] | None,
+        Parameter(
+            name="--map",
+            negative=(),
+            help="A quantity as a formula over the table's columns: peak_lr=lr; may be repeated.",
+        ),
+    ] = None,
+    next_: Annotated[
+        int | None,
+        Parameter(
+            name="--next",
+            help="Propose so many runs to make next, and train nothing: a cross first, then what narrows the answer at the target most per FLOP.",
+        ),
+    ] = None,
+    target: Annotated[
+        list[str] | None,
+        Parameter(negative=(), help="The run that --next is for: n_params=7e9, tokens=1.4e12; once each."),
+    ] = None,
     json: Json = False,
-    launch: Launch = "here", workers: Workers = 1, address: Address = None,
-) -> int:  # fmt: skip
+    launch: Launch = "here",
+    workers: Workers = 1,
+    address: Address = None,
+) -> int:
     """Train a sweep on this machine, fit a law to it, and say what changed; cut off, it goes on where it was."""
     maps = parse_pairs(map_, "--map")
     if next_ is not None:
@@ -60,12 +100,7 @@ def calibrate(
         return few(runs, maps, to, method)
     with needing("a calibration"):
         from hplaw.runs import Store
-        from hplaw_experiments.calibrate import (
-            fit_table,
-            preset as preset_of,
-            read_budget,
-            sweep_table,
-        )
+        from hplaw_experiments.calibrate import fit_table, preset as preset_of, read_budget, sweep_table
         from hplaw_experiments.plan import read_spec
         from hplaw_experiments.run import run_sweep
 
@@ -77,26 +112,32 @@ def calibrate(
         progress = Progress(sweep.name)
         print(
             f"{sweep.name}: training into {store.folder}; cut off, the same command goes on",
-            file=sys.stderr, flush=True,
-        )  # fmt: skip
+            file=sys.stderr,
+            flush=True,
+        )
         try:
             found = run_sweep(
-                sweep, store, launcher=launcher, report=told_by(progress),
+                sweep,
+                store,
+                launcher=launcher,
+                report=told_by(progress),
                 within=lambda: _within(limit, store, time.monotonic() - began),
-            )  # fmt: skip
+            )
         finally:
             launcher.close()
             progress.end()
         trained = time.monotonic() - began
-        print(
-            f"{sweep.name}: {found.done} of {found.asked} trials in {duration(trained)}", flush=True
-        )
+        print(f"{sweep.name}: {found.done} of {found.asked} trials in {duration(trained)}", flush=True)
         table = sweep_table(sweep, store)
         fitting = Progress("fit")
         law = fit_table(
-            table, to, title=f"Best learning rate and batch size, and the loss: sweep {sweep.name}", method=method or "nuts",
-            accept=accept, progress=lambda share, words: fitting(share, words.partition(",")[0]),
-        )  # fmt: skip
+            table,
+            to,
+            title=f"Best learning rate and batch size, and the loss: sweep {sweep.name}",
+            method=method or "nuts",
+            accept=accept,
+            progress=lambda share, words: fitting(share, words.partition(",")[0]),
+        )
         fitting.end()
     return _say(law, to, time.monotonic() - began)
 
@@ -107,11 +148,11 @@ def _say(law: Law, to: Path, seconds: float) -> int:
     evidence = law.spec.evidence
     assert evidence is not None
     page = Page()
-    page.line(
-        f"wrote {to}: {law.address}, {evidence.runs} runs in {evidence.groups} cells, {duration(seconds)}"
-    )
+    page.line(f"wrote {to}: {law.address}, {evidence.runs} runs in {evidence.groups} cells, {duration(seconds)}")
     if evidence.r_hat is not None:
-        page.text(f"R-hat {evidence.r_hat:.3f}, effective sample size {evidence.ess:.0f}, {plural(evidence.divergences or 0, 'divergence')}")  # fmt: skip
+        page.text(
+            f"R-hat {evidence.r_hat:.3f}, effective sample size {evidence.ess:.0f}, {plural(evidence.divergences or 0, 'divergence')}"
+        )
     held_out = [f"{name} {value:.3g}" for name, value in evidence.held_out.items()]
     if held_out:
         page.text("cells left out: " + ", ".join(held_out))
@@ -128,10 +169,15 @@ def _say(law: Law, to: Path, seconds: float) -> int:
         page.table(rows, head=("quantity", "here", "law", "says", "here is"))
     page.line()
     if served:
-        page.line(f"next: hplaw recommend --laws {to} --law {law.id} --given n_params={law.spec.constants['n_ref']:g} --tokens {law.spec.constants['d_ref']:g}")  # fmt: skip
+        page.line(
+            f"next: hplaw recommend --laws {to} --law {law.id} --given n_params={law.spec.constants['n_ref']:g} --tokens {law.spec.constants['d_ref']:g}"
+        )
     write(str(page))
     if not served:
-        print("hplaw: the law is written but will not be served; look at its card, and calibrate with --accept to serve it anyway", file=sys.stderr)  # fmt: skip
+        print(
+            "hplaw: the law is written but will not be served; look at its card, and calibrate with --accept to serve it anyway",
+            file=sys.stderr,
+        )
         return FAILED
     return OK
 

@@ -16,42 +16,36 @@ from hplaw.errors import QueryError
 
 
 Widths = Annotated[
-    list[int] | None, Parameter(name="--widths", negative=(), consume_multiple=True, help="Two widths or more; a range that suits the family when left out.")
-]  # fmt: skip
+    list[int] | None,
+    Parameter(
+        name="--widths",
+        negative=(),
+        consume_multiple=True,
+        help="Two widths or more; a range that suits the family when left out.",
+    ),
+]
 
 
-WIDTHS = {
-    "mlp": (128, 256, 512, 1024, 2048),
-    "convnet": (8, 16, 32, 64),
-    "transformer": (64, 128, 256, 512),
-}
+WIDTHS = {"mlp": (128, 256, 512, 1024, 2048), "convnet": (8, 16, 32, 64), "transformer": (64, 128, 256, 512)}
 """Widths that a minute or less is enough for on two cores; the smallest is wide enough to behave like the others."""
 
 
 def coordinate_check(
     *,
-    model: Annotated[
-        Literal["mlp", "convnet", "transformer"], Parameter(help="The model family.")
-    ] = "mlp",
+    model: Annotated[Literal["mlp", "convnet", "transformer"], Parameter(help="The model family.")] = "mlp",
     parametrization: Annotated[
         str, Parameter(help="standard, ntk, mean_field, mup, depth_mup, completep or u_mup.")
     ] = "mup",
     optimizer: Annotated[str, Parameter(help="sgd, momentum, adam, adamw or muon.")] = "adam",
     widths: Widths = None,
     n_layers: Annotated[int, Parameter(name="--layers", help="Hidden layers or blocks.")] = 2,
-    peak_lr: Annotated[
-        float, Parameter(name="--lr", help="The learning rate: a large one shows more.")
-    ] = 0.002,
-    steps: Annotated[
-        int, Parameter(help="Optimizer steps before the activations are measured.")
-    ] = 4,
+    peak_lr: Annotated[float, Parameter(name="--lr", help="The learning rate: a large one shows more.")] = 0.002,
+    steps: Annotated[int, Parameter(help="Optimizer steps before the activations are measured.")] = 4,
     seeds: Annotated[int, Parameter(help="Seeds that are averaged over.")] = 4,
-    plot: Annotated[
-        Path | None, Parameter(help="Write the plot here: .html, .svg, .png or .json.")
-    ] = None,
+    plot: Annotated[Path | None, Parameter(help="Write the plot here: .html, .svg, .png or .json.")] = None,
     json: Json = False,
 ) -> int:
-    """Say whether a parametrisation keeps activations the same at every width; the exit status is 1 where it does not."""  # fmt: skip
+    """Say whether a parametrisation keeps activations the same at every width; the exit status is 1 where it does not."""
     with needing("a coordinate check", error=QueryError):
         from hplaw_experiments.coordinate import coordinate_chart, coordinate_check as check
         from hplaw_experiments.spec import Trial
@@ -63,10 +57,17 @@ def coordinate_check(
         altair_for(plot)
     text = model == "transformer"
     trial = Trial(
-        family=model, n_layers=n_layers, parametrization=parametrization, optimizer=optimizer, peak_lr=peak_lr,
-        data="language" if text else "digits", seq_len=32 if text else 1, batch_tokens=512 if text else 64, tokens=6400,
+        family=model,
+        n_layers=n_layers,
+        parametrization=parametrization,
+        optimizer=optimizer,
+        peak_lr=peak_lr,
+        data="language" if text else "digits",
+        seq_len=32 if text else 1,
+        batch_tokens=512 if text else 64,
+        tokens=6400,
         warmup_fraction=0.0,
-    )  # fmt: skip
+    )
     report = check(trial, sizes, n_steps=steps, n_seeds=seeds)
     if plot is not None:
         coordinate_chart(report).save(str(plot))

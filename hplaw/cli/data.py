@@ -22,10 +22,7 @@ UNKNOWN = "not known before it is fetched, which prints it"
 
 
 def list_data(
-    *,
-    json: Annotated[
-        bool, Parameter(name="--json", negative=(), show_default=False, help="Print JSON.")
-    ] = False,
+    *, json: Annotated[bool, Parameter(name="--json", negative=(), show_default=False, help="Print JSON.")] = False
 ) -> int:
     """List the sets of runs: what was measured, where it lies, under what licence."""
     sets: Any = _library().DATA_SETS
@@ -34,11 +31,16 @@ def list_data(
 
         records = [
             {
-                "name": item.name, "what": item.what, "origin": item.origin, "licence": item.licence, "cite": item.cite,
-                "where": item.where, "files": [{"url": f.url, "sha256": f.sha256} for f in item.files],
+                "name": item.name,
+                "what": item.what,
+                "origin": item.origin,
+                "licence": item.licence,
+                "cite": item.cite,
+                "where": item.where,
+                "files": [{"url": f.url, "sha256": f.sha256} for f in item.files],
             }
             for item in sets
-        ]  # fmt: skip
+        ]
         write_json(msgspec.json.encode(records))
         return OK
     page = Page()
@@ -46,9 +48,7 @@ def list_data(
         page.heading(item.name)
         page.text(item.what)
         rows = [("origin", item.origin), ("licence", item.licence), ("cite", item.cite)]
-        rows += [
-            ("sha256", sha256) for sha256 in dict.fromkeys(f.sha256 or UNKNOWN for f in item.files)
-        ]
+        rows += [("sha256", sha256) for sha256 in dict.fromkeys(f.sha256 or UNKNOWN for f in item.files)]
         if item.where:
             rows.append(("where", item.where))
         page.table(rows)
@@ -62,9 +62,7 @@ def fetch_data(
     name: Annotated[str, Parameter(name="NAME", help="The set, as `hplaw data list` names it.")],
     /,
     *,
-    to: Annotated[
-        Path, Parameter(help="The folder for the table and the original files.")
-    ] = Path(),
+    to: Annotated[Path, Parameter(help="The folder for the table and the original files.")] = Path(),
 ) -> int:
     """Download a set from its origin and write it as a table that `hplaw fit` reads."""
     library = _library()
@@ -85,13 +83,22 @@ def fetch_data(
 
 
 def make_rows(
-    name: Annotated[str, Parameter(name="NAME", help="The law that the rows are for: training-time, training-energy or device-energy.")],
-    file: Annotated[Path, Parameter(name="FILE", help="The table, CSV with # comments or parquet: what trainings took, as developers report it; for device-energy trainings of one GPU, metered over batch and power limit. Columns that it lacks are named.")],
+    name: Annotated[
+        str,
+        Parameter(name="NAME", help="The law that the rows are for: training-time, training-energy or device-energy."),
+    ],
+    file: Annotated[
+        Path,
+        Parameter(
+            name="FILE",
+            help="The table, CSV with # comments or parquet: what trainings took, as developers report it; for device-energy trainings of one GPU, metered over batch and power limit. Columns that it lacks are named.",
+        ),
+    ],
     /,
     *,
     to: Annotated[Path, Parameter(help="The file of the rows, .csv; written anew if it is there.")],
     laws: LawFolders = None,
-) -> int:  # fmt: skip
+) -> int:
     """Make a table of published or metered trainings into the rows that a law of time or energy is fitted to."""
     if to.suffix.lower() != ".csv":
         message = f"--to {to}: the rows are written as CSV; give a name that ends with .csv"

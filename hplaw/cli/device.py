@@ -33,15 +33,26 @@ ROWS = 13
 
 def device(
     *,
-    probe: Annotated[list[str] | None, several("A probe, three times: batch_samples=256,power_limit_w=300,energy_per_sample_j=0.706,time_per_sample_s=0.003.")] = None,
+    probe: Annotated[
+        list[str] | None,
+        several(
+            "A probe, three times: batch_samples=256,power_limit_w=300,energy_per_sample_j=0.706,time_per_sample_s=0.003."
+        ),
+    ] = None,
     probes: Annotated[Path | None, Parameter(help="A table of the probes instead, with these four columns.")] = None,
-    batch: Annotated[str | None, one("The batch to compare with, under the greatest limit; the large probe's when left out.")] = None,
-    batches: Annotated[list[str] | None, several("Batches to choose among; doublings between the probes' when left out.")] = None,
-    limits: Annotated[list[str] | None, several("Power limits in watts to choose among; those between the probes' when left out.")] = None,
+    batch: Annotated[
+        str | None, one("The batch to compare with, under the greatest limit; the large probe's when left out.")
+    ] = None,
+    batches: Annotated[
+        list[str] | None, several("Batches to choose among; doublings between the probes' when left out.")
+    ] = None,
+    limits: Annotated[
+        list[str] | None, several("Power limits in watts to choose among; those between the probes' when left out.")
+    ] = None,
     plot: Annotated[Path | None, Parameter(help="Write the plot here: .svg, .png, .html or .json.")] = None,
     laws: LawFolders = None,
     json: Json = False,
-) -> int:  # fmt: skip
+) -> int:
     """Say which batch and power limit take least energy a sample, which least time, and what lies between."""
     from hplaw.client.calls import to_json
     from hplaw.decoding import decode
@@ -80,7 +91,7 @@ def _probes(words: Sequence[str] | None, path: Path | None) -> list[dict[str, fl
         rows = [
             {name: str(table.columns[name][i]) for name in columns if table.columns[name][i] is not None}
             for i in range(table.rows)
-        ]  # fmt: skip
+        ]
     found: list[dict[str, float]] = []
     for place, row in enumerate(rows, start=1):
         lacks = [name for name in COLUMNS if name not in row]
@@ -94,7 +105,7 @@ def _probes(words: Sequence[str] | None, path: Path | None) -> list[dict[str, fl
 def _page(found: DeviceEnergy, plot: Path | None) -> str:
     page = Page()
     page.heading("Least energy, least time")
-    named = (("default", found.default), ("least energy", found.least_energy), ("fastest", found.fastest))  # fmt: skip
+    named = (("default", found.default), ("least energy", found.least_energy), ("fastest", found.fastest))
     page.table(
         [(word, *_row(item)) for word, item in named],
         head=("", "batch", "limit", "J/sample", "s/sample", "saves, 90% interval", "takes longer"),
@@ -105,7 +116,9 @@ def _page(found: DeviceEnergy, plot: Path | None) -> str:
         head=("batch", "limit", "J/sample", "s/sample", "saves, 90% interval", "takes longer"),
     )
     page.line()
-    page.text(f"{found.considered} settings by {law_name(found.law)}; energy is a sample's, so ask of the loss what a batch makes of samples")  # fmt: skip
+    page.text(
+        f"{found.considered} settings by {law_name(found.law)}; energy is a sample's, so ask of the loss what a batch makes of samples"
+    )
     for warning in found.warnings:
         page.text(f"{warning.code}: {warning.text}")
     if plot is not None:
@@ -123,12 +136,16 @@ def _thinned(front: Sequence[DevicePoint]) -> list[DevicePoint]:
 def _row(item: DevicePoint) -> tuple[str, ...]:
     saves, longer = "-", "-"
     if item.saving_low is not None and item.saving_high is not None:
-        saves = f"{_percent(item.saving)}, {_percent(item.saving_low)} to {_percent(item.saving_high)}"  # fmt: skip
+        saves = f"{_percent(item.saving)}, {_percent(item.saving_low)} to {_percent(item.saving_high)}"
         longer = _percent(item.longer)
     return (
-        number(item.batch_samples), f"{number(item.power_limit_w)} W", number(item.energy_per_sample_j),
-        number(item.time_per_sample_s), saves, longer,
-    )  # fmt: skip
+        number(item.batch_samples),
+        f"{number(item.power_limit_w)} W",
+        number(item.energy_per_sample_j),
+        number(item.time_per_sample_s),
+        saves,
+        longer,
+    )
 
 
 def _percent(share: float) -> str:

@@ -105,7 +105,7 @@ def _devices() -> list[Device]:
     try:
         done = subprocess.run(
             [program, *query], capture_output=True, text=True, timeout=NVIDIA_SMI_TIMEOUT_S, check=True
-        )  # fmt: skip
+        )
     except (OSError, subprocess.SubprocessError):
         return []
     rows = [[cell.strip() for cell in line.split(",")] for line in done.stdout.splitlines()]

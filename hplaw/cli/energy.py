@@ -25,9 +25,13 @@ if TYPE_CHECKING:
 
 
 BUDGETS = {
-    "MWh": ("energy_kwh", 1e3), "kWh": ("energy_kwh", 1.0), "GWh": ("energy_kwh", 1e6), "h": ("accelerator_hours", 1.0),
-    "$": ("cost", 1.0), "d": ("duration_s", 86400.0),
-}  # fmt: skip
+    "MWh": ("energy_kwh", 1e3),
+    "kWh": ("energy_kwh", 1.0),
+    "GWh": ("energy_kwh", 1e6),
+    "h": ("accelerator_hours", 1.0),
+    "$": ("cost", 1.0),
+    "d": ("duration_s", 86400.0),
+}
 """What a budget is written in: the field and how many of its units it makes."""
 
 SHOWN = ("accelerator_hours", "duration_s", "power_w", "energy_kwh", "site_energy_kwh", "carbon_kg")
@@ -39,33 +43,41 @@ def energy(
     tokens: Annotated[str | None, one("Training tokens: 15T.")] = None,
     active_params: Annotated[str | None, one("Parameters that one token uses.")] = None,
     hardware: Annotated[list[str] | None, several("Accelerators to compare, by name.")] = None,
-    precision: Annotated[list[str] | None, several("Number formats to compare; the usual one of the accelerator when left out.")] = None,
+    precision: Annotated[
+        list[str] | None, several("Number formats to compare; the usual one of the accelerator when left out.")
+    ] = None,
     devices: Annotated[str | None, one("Number of accelerators.")] = None,
     country: Annotated[str | None, one("Whose electricity is used, two letters: US.")] = None,
     model: Annotated[str | None, one("The model's config.json, as Hugging Face writes it.")] = None,
-    given: Annotated[list[str] | None, several("Any other quantity: seq_len=8192 energy_scope=system_x_pue carbon_g_per_kwh=50 tokens_per_device_s=400.")] = None,
+    given: Annotated[
+        list[str] | None,
+        several(
+            "Any other quantity: seq_len=8192 energy_scope=system_x_pue carbon_g_per_kwh=50 tokens_per_device_s=400."
+        ),
+    ] = None,
     laws: LawFolders = None,
     json: Json = False,
-) -> int:  # fmt: skip
+) -> int:
     """Say what a run takes in hours, time, energy and carbon; accelerators and precisions side by side."""
     from hplaw.client.calls import to_json
     from hplaw.decoding import decode
     from hplaw.energy import energy as work_out
 
-    sizes = {"n_params": ("--params", params), "tokens": ("--tokens", tokens), "n_active_params": ("--active-params", active_params), "devices": ("--devices", devices)}  # fmt: skip
+    sizes = {
+        "n_params": ("--params", params),
+        "tokens": ("--tokens", tokens),
+        "n_active_params": ("--active-params", active_params),
+        "devices": ("--devices", devices),
+    }
     fields: dict[str, Any] = {
-        name: read_number(option, text)
-        for name, (option, text) in sizes.items()
-        if text is not None
+        name: read_number(option, text) for name, (option, text) in sizes.items() if text is not None
     }
     fields |= {"hardware": hardware or [], "precision": precision or []}
     if country is not None:
         fields["country"] = country
     if model is not None:
         fields["model"] = read_object("--model", Path(model))
-    fields["given"] = {
-        name: parse_value(name, text) for name, text in parse_pairs(given, "--given").items()
-    }
+    fields["given"] = {name: parse_value(name, text) for name, text in parse_pairs(given, "--given").items()}
     found = work_out(decode(to_json(fields), EnergyRequest), open_catalogue(laws))
     if json:
         write_json(encode(found))
@@ -106,7 +118,7 @@ def hardware(
     *,
     laws: LawFolders = None,
     json: Json = False,
-) -> int:  # fmt: skip
+) -> int:
     """List accelerators: peak by precision, memory, bandwidth, board power, and how far that was checked."""
     from hplaw.energy import hardware_records, known_hardware
 
@@ -121,13 +133,16 @@ def hardware(
     page = Page()
     rows = [
         (
-            item.name, item.generation,
+            item.name,
+            item.generation,
             ", ".join(f"{key} {value / 1e12:,.4g}" for key, value in item.peak_flop_per_s.items()),
-            f"{item.device_memory_bytes / 1e9:.0f}", f"{item.memory_bytes_per_s / 1e9:,.0f}",
-            f"{item.board_power_w:.0f}" if item.board_power_w else "-", item.checked,
+            f"{item.device_memory_bytes / 1e9:.0f}",
+            f"{item.memory_bytes_per_s / 1e9:,.0f}",
+            f"{item.board_power_w:.0f}" if item.board_power_w else "-",
+            item.checked,
         )
         for item in found
-    ]  # fmt: skip
+    ]
     page.table(rows, head=("", "generation", "peak, TFLOP/s", "GB", "GB/s", "W", "checked"))
     write(str(page))
     return OK
@@ -135,7 +150,9 @@ def hardware(
 
 def frontier(
     *,
-    budget: Annotated[str, one("What may be spent: 10MWh, 50000h of accelerators, 30d of --devices, or 1e6$ at --price an hour.")],
+    budget: Annotated[
+        str, one("What may be spent: 10MWh, 50000h of accelerators, 30d of --devices, or 1e6$ at --price an hour.")
+    ],
     hardware: Annotated[str, one("Accelerator, by name.")] = "h100-sxm",
     precision: Annotated[str | None, one("Number format; the usual one of the accelerator when left out.")] = None,
     devices: Annotated[str | None, one("Number of accelerators.")] = None,
@@ -146,7 +163,7 @@ def frontier(
     plot: Annotated[Path | None, Parameter(help="Write the plot here: .svg, .png, .html or .json.")] = None,
     laws: LawFolders = None,
     json: Json = False,
-) -> int:  # fmt: skip
+) -> int:
     """Say which size and how many tokens reach the least loss within a budget of energy, hours, money or time."""
     from hplaw.client.calls import to_json
     from hplaw.decoding import decode
@@ -154,9 +171,12 @@ def frontier(
 
     kind, amount = read_budget(budget)
     fields: dict[str, Any] = {
-        "hardware": hardware, "points": read_number("--points", points), "law": law, kind: amount,
+        "hardware": hardware,
+        "points": read_number("--points", points),
+        "law": law,
+        kind: amount,
         "given": {key: parse_value(key, text) for key, text in parse_pairs(given, "--given").items()},
-    }  # fmt: skip
+    }
     if devices is not None:
         fields["devices"] = read_number("--devices", devices)
     if precision is not None:
@@ -172,11 +192,7 @@ def frontier(
     if json:
         write_json(encode(found))
     else:
-        write(
-            _frontier_page(
-                found, f"{budget} of {hardware}{(precision and f', {precision}') or ''}", plot
-            )
-        )
+        write(_frontier_page(found, f"{budget} of {hardware}{(precision and f', {precision}') or ''}", plot))
     return OK
 
 
@@ -191,9 +207,7 @@ def read_budget(text: str) -> tuple[str, float]:
     for unit, (name, scale) in BUDGETS.items():
         if text.endswith(unit):
             return name, read_number("--budget", text.removesuffix(unit).strip()) * scale
-    message = (
-        f"--budget {text[:40]}: give a number and its unit, {', '.join(BUDGETS)}, for example 10MWh"
-    )
+    message = f"--budget {text[:40]}: give a number and its unit, {', '.join(BUDGETS)}, for example 10MWh"
     raise QueryError(message, field="budget")
 
 
@@ -227,5 +241,10 @@ def _point(point: Any) -> tuple[str, ...]:
     wide = " to ".join(numbers(ends, unit="nat/token")) if None not in ends else "-"
     energy = "-" if point.energy_kwh is None else with_unit(point.energy_kwh, "kWh")
     return (
-        number(point.n_params), number(point.tokens), number(point.loss, digits=4), wide, number(point.accelerator_hours), energy,
-    )  # fmt: skip
+        number(point.n_params),
+        number(point.tokens),
+        number(point.loss, digits=4),
+        wide,
+        number(point.accelerator_hours),
+        energy,
+    )

@@ -47,10 +47,7 @@ def evaluate(
         write_json(encode(answer))
     else:
         write(_page(answer))
-    found = [
-        *answer.outputs.values(),
-        *(e for table in answer.tables.values() for e in table.values()),
-    ]
+    found = [*answer.outputs.values(), *(e for table in answer.tables.values() for e in table.values())]
     return OK if any(estimate.value is not None for estimate in found) else FAILED
 
 

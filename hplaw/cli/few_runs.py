@@ -74,7 +74,7 @@ def read_target(pairs: Mapping[str, str]) -> tuple[float, float]:
 
 def next_runs(
     count: int, target: Mapping[str, str], runs: Path | None, maps: Mapping[str, str], to: Path | None, *, json: bool
-) -> int:  # fmt: skip
+) -> int:
     """Propose the runs to make next: a table for people, JSON, or a CSV file for programs."""
     goal = read_target(target)
     with needing("proposing runs"):
@@ -91,14 +91,25 @@ def next_runs(
         return OK
     page = Page()
     rows = [
-        (str(p.block), number(p.n_params), number(p.tokens), number(p.peak_lr), number(p.batch_tokens), f"{p.compute_flop:.3g}")
+        (
+            str(p.block),
+            number(p.n_params),
+            number(p.tokens),
+            number(p.peak_lr),
+            number(p.batch_tokens),
+            f"{p.compute_flop:.3g}",
+        )
         for p in found
-    ]  # fmt: skip
+    ]
     page.table(rows, head=COLUMNS)
-    page.heading(f"The best setting at n_params={number(goal[0])} and tokens={number(goal[1])}, within a factor nine times in ten")  # fmt: skip
+    page.heading(
+        f"The best setting at n_params={number(goal[0])} and tokens={number(goal[1])}, within a factor nine times in ten"
+    )
     last = {p.block: p for p in found}
-    steps = [("now", *before)] + [(f"after block {b}", p.rate_factor, p.batch_factor) for b, p in last.items()]  # fmt: skip
-    page.table([(name, f"{rate:.2f}", f"{batch:.2f}") for name, rate, batch in steps], head=("", "peak_lr", "batch_tokens"))  # fmt: skip
+    steps = [("now", *before)] + [(f"after block {b}", p.rate_factor, p.batch_factor) for b, p in last.items()]
+    page.table(
+        [(name, f"{rate:.2f}", f"{batch:.2f}") for name, rate, batch in steps], head=("", "peak_lr", "batch_tokens")
+    )
     page.line()
     page.line("next: make these runs, add their loss, and hplaw calibrate --runs RUNS.csv --to DIR")
     write(str(page))

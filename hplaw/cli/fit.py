@@ -30,28 +30,50 @@ MAX_SEED = 2**32 - 1
 
 
 def fit(
-    law: Annotated[str, Parameter(name="LAW", help="A law with [fit], by its id or file; a fitted one is fitted anew.")],
+    law: Annotated[
+        str, Parameter(name="LAW", help="A law with [fit], by its id or file; a fitted one is fitted anew.")
+    ],
     /,
     *,
-    data: Annotated[Path, Parameter(help="The runs: CSV with # comments, or parquet; or the folder of a fitted law that LAW follows from.")],
+    data: Annotated[
+        Path,
+        Parameter(
+            help="The runs: CSV with # comments, or parquet; or the folder of a fitted law that LAW follows from."
+        ),
+    ],
     to: Annotated[Path, Parameter(help="The folder of the fitted law.")],
-    map_: Annotated[list[str] | None, Parameter(name="--map", negative=(), help="A quantity as a formula over the file's columns: loss=smooth_loss; may be repeated.")] = None,
+    map_: Annotated[
+        list[str] | None,
+        Parameter(
+            name="--map",
+            negative=(),
+            help="A quantity as a formula over the file's columns: loss=smooth_loss; may be repeated.",
+        ),
+    ] = None,
     where: Annotated[str, Parameter(help="Only rows for which this holds, in SQL: \"family = 'dense'\".")] = "",
-    method: Annotated[Literal["nuts", "map", "huber"], Parameter(help="nuts samples the posterior, map draws around its mode, huber is what papers do.")] = "nuts",
+    method: Annotated[
+        Literal["nuts", "map", "huber"],
+        Parameter(help="nuts samples the posterior, map draws around its mode, huber is what papers do."),
+    ] = "nuts",
     chains: Annotated[int, Parameter(help="Chains of the sampler.")] = 4,
     draws: Annotated[int, Parameter(help="Draws of each chain.")] = 750,
     warmup: Annotated[int | None, Parameter(help="Iterations before the draws; chosen when left out.")] = None,
-    objective: Annotated[Literal["huber", "l1"], Parameter(help="What huber makes least: Huber's function of 0.001, or absolute residuals.")] = "huber",
+    objective: Annotated[
+        Literal["huber", "l1"],
+        Parameter(help="What huber makes least: Huber's function of 0.001, or absolute residuals."),
+    ] = "huber",
     bootstrap: Annotated[int, Parameter(help="Refits on resampled runs, for huber.")] = 4000,
     seed: Annotated[int, Parameter(help="The seed of everything random.")] = 0,
-    accept: Annotated[bool, Parameter(negative=(), help="Serve the law although a check failed; recorded in it.")] = False,
-    all_draws: Annotated[bool, Parameter(negative=(), help="Write every draw of everything beside those served.")] = False,
+    accept: Annotated[
+        bool, Parameter(negative=(), help="Serve the law although a check failed; recorded in it.")
+    ] = False,
+    all_draws: Annotated[
+        bool, Parameter(negative=(), help="Write every draw of everything beside those served.")
+    ] = False,
     laws: LawFolders = None,
-) -> int:  # fmt: skip
+) -> int:
     """Fit a law to runs, judge the fit, and write the fitted law with its posterior and its card."""
-    if not (
-        1 <= chains <= 64 and 25 <= draws <= 100_000 and (warmup is None or 0 <= warmup <= 100_000)
-    ):
+    if not (1 <= chains <= 64 and 25 <= draws <= 100_000 and (warmup is None or 0 <= warmup <= 100_000)):
         message = f"--chains {chains} --draws {draws}: give 1 to 64 chains of 25 to 100000 draws"
         raise QueryError(message)
     if (data / "law.toml").is_file():
@@ -102,9 +124,21 @@ def _prepare() -> None:
 
 
 def _posterior(
-    law: Law, data: Path, maps: dict[str, str], where: str, to: Path, method: Literal["nuts", "map"], chains: int, draws: int,
-    warmup: int | None, seed: int, catalogue: Catalogue, *, accept: bool, all_draws: bool,
-) -> int:  # fmt: skip
+    law: Law,
+    data: Path,
+    maps: dict[str, str],
+    where: str,
+    to: Path,
+    method: Literal["nuts", "map"],
+    chains: int,
+    draws: int,
+    warmup: int | None,
+    seed: int,
+    catalogue: Catalogue,
+    *,
+    accept: bool,
+    all_draws: bool,
+) -> int:
     from hplaw.fit.card import Provenance, write_card
     from hplaw.fit.fitting import fit_law
     from hplaw.fit.judge import judge
@@ -117,23 +151,31 @@ def _posterior(
     try:
         runs = read_runs(data, law=law, maps=maps, where=where)
         fitted = fit_law(
-            law, runs, method=method, chains=chains, draws=draws, warmup=warmup, seed=seed, catalogue=catalogue, progress=progress
-        )  # fmt: skip
+            law,
+            runs,
+            method=method,
+            chains=chains,
+            draws=draws,
+            warmup=warmup,
+            seed=seed,
+            catalogue=catalogue,
+            progress=progress,
+        )
         judgement = judge(fitted, progress=progress)
         progress(0.99, "writing")
         provenance = Provenance(
-            law=law.id,
-            data=data.name,
-            maps=maps,
-            where=where,
-            method=method,
-            seed=seed,
-            draws=draws,
+            law=law.id, data=data.name, maps=maps, where=where, method=method, seed=seed, draws=draws
         )
         written = write_folder(
-            to, fitted, judgement.verdict, data=data.name, sha256=sha256_of(data), accept=accept, all_draws=all_draws,
+            to,
+            fitted,
+            judgement.verdict,
+            data=data.name,
+            sha256=sha256_of(data),
+            accept=accept,
+            all_draws=all_draws,
             card=lambda new, folder: write_card(new, folder, fitted, judgement, provenance),
-        )  # fmt: skip
+        )
     finally:
         finish()
     evidence = written.spec.evidence
@@ -160,8 +202,15 @@ def _posterior(
 
 
 def _huber(
-    law: Law, data: Path, maps: dict[str, str], where: str, to: Path, objective: Literal["huber", "l1"], bootstrap: int, seed: int
-) -> int:  # fmt: skip
+    law: Law,
+    data: Path,
+    maps: dict[str, str],
+    where: str,
+    to: Path,
+    objective: Literal["huber", "l1"],
+    bootstrap: int,
+    seed: int,
+) -> int:
     import numpy as np
 
     from hplaw.fit.huber import fit_huber
@@ -171,19 +220,15 @@ def _huber(
 
     check_folder(to)
     runs = read_runs(data, law=law, maps=maps, where=where)
-    fitted = fit_huber(
-        law, keep_runs(runs, law), objective=objective, bootstrap=bootstrap, seed=seed
-    )
+    fitted = fit_huber(law, keep_runs(runs, law), objective=objective, bootstrap=bootstrap, seed=seed)
     written = write_robust(to, law, runs, fitted, data=data.name, sha256=sha256_of(data), seed=seed)
-    print(
-        f"wrote {to}: {written.address}, {fitted.runs} of {len(runs)} runs, {sum(fitted.seconds):.0f} s"
-    )
+    print(f"wrote {to}: {written.address}, {fitted.runs} of {len(runs)} runs, {sum(fitted.seconds):.0f} s")
     print(f"  {fitted.words}; {fitted.agreeing:.0%} of the starts found the best")
     errors = fitted.errors
     constants: dict[str, Any] = {**fitted.best, **fitted.derived}
     for name, value in constants.items():
         numbers: list[float] = np.ravel(value).tolist()
-        error = f", standard error {float(errors[name]):.4g}" if name in errors and len(numbers) == 1 else ""  # fmt: skip
+        error = f", standard error {float(errors[name]):.4g}" if name in errors and len(numbers) == 1 else ""
         print(f"  {name} {', '.join(f'{number:.6g}' for number in numbers)}{error}")
     print(f"next: hplaw recommend --laws {to} ...")
     return OK
@@ -208,10 +253,7 @@ def _say_stand_ins(law: Law, data: Path, maps: dict[str, str]) -> None:
     have = {*read_table(data).columns, *maps}
     for name, other in STAND_INS[1:]:
         if name in law.inputs and name not in have and other in have:
-            print(
-                f"hplaw: {other} of {data.name} stands for {name}; --map {name}=... says otherwise",
-                file=sys.stderr,
-            )
+            print(f"hplaw: {other} of {data.name} stands for {name}; --map {name}=... says otherwise", file=sys.stderr)
 
 
 def _progress() -> tuple[Callable[[float, str], None], Callable[[], None]]:
@@ -223,7 +265,7 @@ def _progress() -> tuple[Callable[[float, str], None], Callable[[], None]]:
 
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True), transient=True
-    )  # fmt: skip
+    )
     task = bar.add_task("fit", total=1.0)
     bar.start()
     return lambda share, words: bar.update(task, completed=share, description=words), bar.stop

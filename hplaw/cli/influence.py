@@ -27,10 +27,13 @@ def influence(
     /,
     *,
     data: Annotated[Path, Parameter(help="The runs that it was fitted to: CSV or parquet.")],
-    map_: Annotated[list[str] | None, Parameter(name="--map", negative=(), help="A quantity as a formula over the file's columns, as for the fit.")] = None,
+    map_: Annotated[
+        list[str] | None,
+        Parameter(name="--map", negative=(), help="A quantity as a formula over the file's columns, as for the fit."),
+    ] = None,
     where: Annotated[str, Parameter(help="Only rows for which this holds, as for the fit.")] = "",
     laws: LawFolders = None,
-) -> int:  # fmt: skip
+) -> int:
     """Work out how a fitted law moves with each group of its runs, and write that into its folder."""
     import msgspec
 
@@ -72,12 +75,15 @@ def explain(
     *,
     params: Annotated[str | None, Parameter(help="Parameters without embedding: 7B.")] = None,
     tokens: Annotated[str | None, Parameter(help="Training tokens: 1.4T.")] = None,
-    given: Annotated[list[str] | None, Parameter(name="--given", negative=(), help="quantity=value, what else is known; may be repeated.")] = None,
+    given: Annotated[
+        list[str] | None,
+        Parameter(name="--given", negative=(), help="quantity=value, what else is known; may be repeated."),
+    ] = None,
     want: Annotated[str, Parameter(help="The answer whose law is asked.")] = "peak_lr",
     law: Annotated[str | None, Parameter(help="The law to ask; the one that answers when left out.")] = None,
     laws: LawFolders = None,
     json: Json = False,
-) -> int:  # fmt: skip
+) -> int:
     """Say which runs and priors decide a recommendation: how far it moves when each counts more."""
     from hplaw.decoding import decode
     from hplaw.influence import deciders, read_influence
@@ -85,9 +91,7 @@ def explain(
     from hplaw.recommendation import recommend
 
     texts = {"n_params": params, "tokens": tokens, **parse_pairs(given, "--given")}
-    known: dict[str, Any] = {
-        name: parse_value(name, text) for name, text in texts.items() if text is not None
-    }
+    known: dict[str, Any] = {name: parse_value(name, text) for name, text in texts.items() if text is not None}
     catalogue = open_catalogue(laws)
     common = {name: known[name] for name in ("n_params", "tokens") if name in known}
     rest = {name: value for name, value in known.items() if name not in common}
@@ -103,19 +107,14 @@ def explain(
     if stored is None:
         message = f"{law_name(address)} does not say which runs decide it; only fitted laws can, once `hplaw influence` has worked it out"
         raise QueryError(message, field="law")
-    values = {
-        name: float(e.value)
-        for name, e in answer.answers.items()
-        if isinstance(e.value, int | float)
-    }
+    values = {name: float(e.value) for name, e in answer.answers.items() if isinstance(e.value, int | float)}
     decided = deciders(found, {**values, **known}, stored)
     if json:
         write_json(encode({"law": address, "decided_by": decided}))
         return OK
     page = Page()
     page.text(
-        f"What decides the answers of {law_name(address)}: percent of change for ten percent more weight of",
-        indent=0,
+        f"What decides the answers of {law_name(address)}: percent of change for ten percent more weight of", indent=0
     )
     for name, rows in decided.items():
         page.heading(name)
@@ -134,5 +133,5 @@ def _label(row: Any) -> str:
     }
     words = ", ".join(
         f"{name} {number(value) if isinstance(value, int | float) else value}" for name, value in told.items()
-    )  # fmt: skip
+    )
     return f"{plural(row.runs, 'run')} of {words}"

@@ -20,7 +20,9 @@ DIMENSIONS = (32, 64, 96, 128, 192, 256)
 
 def intrinsic_dimension(
     *,
-    dimensions: Annotated[list[int] | None, Parameter(name="--dimensions", negative=(), consume_multiple=True, help="Dimensions to try.")] = None,
+    dimensions: Annotated[
+        list[int] | None, Parameter(name="--dimensions", negative=(), consume_multiple=True, help="Dimensions to try.")
+    ] = None,
     model: Annotated[Literal["mlp", "convnet"], Parameter(help="The model family.")] = "mlp",
     width: Annotated[int, Parameter(help="Width of the model.")] = 32,
     n_layers: Annotated[int, Parameter(name="--layers", help="Hidden layers or blocks.")] = 1,
@@ -28,7 +30,7 @@ def intrinsic_dimension(
     seeds: Annotated[int, Parameter(help="Test seeds; rates are chosen on one more.")] = 2,
     share: Annotated[float, Parameter(help="Share of the full accuracy that counts as solved.")] = 0.9,
     json: Json = False,
-) -> int:  # fmt: skip
+) -> int:
     """Measure the least random subspace in which a model of handwritten digits trains nearly as well as in all of it.
 
     The exit status is 1 where no dimension tried does.
@@ -40,9 +42,15 @@ def intrinsic_dimension(
         message = "width, layers, steps and seeds are at least 1, and the share lies above 0 and up to 1; change the one that is not"
         raise QueryError(message, field="share")
     trial = Trial(
-        family=model, width=width, n_layers=n_layers, tokens=64 * steps, batch_tokens=64, peak_lr=0.01, optimizer="adam",
+        family=model,
+        width=width,
+        n_layers=n_layers,
+        tokens=64 * steps,
+        batch_tokens=64,
+        peak_lr=0.01,
+        optimizer="adam",
         warmup_fraction=0.0,
-    )  # fmt: skip
+    )
     try:
         report = measure(trial, dimensions or DIMENSIONS, n_seeds=seeds, share=share)
     except ValueError as error:
@@ -55,10 +63,7 @@ def intrinsic_dimension(
     page = Page()
     page.text(f"{model} on digits: {report.say}", indent=0)
     page.heading("held-out accuracy")
-    rows = [
-        (str(s.dimension), f"{s.accuracy:.3f}", f"{s.deviation:.3f}", number(s.peak_lr))
-        for s in report.subspaces
-    ]
+    rows = [(str(s.dimension), f"{s.accuracy:.3f}", f"{s.deviation:.3f}", number(s.peak_lr)) for s in report.subspaces]
     page.table(
         [*rows, (f"all {report.n_params}", f"{report.full_accuracy:.3f}", "-", "-")],
         head=("dimension", "mean", "deviation", "rate"),

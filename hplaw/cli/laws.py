@@ -75,8 +75,7 @@ def show(
 
 
 def check(
-    *files: Annotated[Path, Parameter(name="FILE", help="Law files, or folders of them.")],
-    laws: LawFolders = None,
+    *files: Annotated[Path, Parameter(name="FILE", help="Law files, or folders of them.")], laws: LawFolders = None
 ) -> int:
     """Check law files: format, names, formulas, and every example."""
     from hplaw.law import check_law, read_law
@@ -103,10 +102,7 @@ def check(
 
 
 def cite(
-    law: Annotated[str, Parameter(name="ID", help="A law by its id, address, or file.")],
-    /,
-    *,
-    laws: LawFolders = None,
+    law: Annotated[str, Parameter(name="ID", help="A law by its id, address, or file.")], /, *, laws: LawFolders = None
 ) -> int:
     """Print the BibTeX entry of a law's source."""
     write(find_law(law, open_catalogue(laws)).citation().bibtex.strip() + "\n")

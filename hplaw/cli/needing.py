@@ -12,9 +12,7 @@ _OWN = ("hplaw", "hplaw_experiments")
 
 
 @contextmanager
-def needing(
-    what: str, extra: str = "sweep", *, error: type[HplawError] = DataError
-) -> Generator[None]:
+def needing(what: str, extra: str = "sweep", *, error: type[HplawError] = DataError) -> Generator[None]:
     """Say in one sentence which extra is missing.
 
     **Raises:** `error`; a module of hplaw's own that is missing is a defect, and stays one.

@@ -69,15 +69,11 @@ def new(
     law: Annotated[str, Parameter(name="ID", help="The id of the new law.")] = "my-law",
     /,
     *,
-    to: Annotated[
-        Path | None, Parameter(help="The file to write; standard output when left out.")
-    ] = None,
+    to: Annotated[Path | None, Parameter(help="The file to write; standard output when left out.")] = None,
 ) -> int:
     """Write a law file to start from; it passes `hplaw laws check` as it is."""
     if not KEBAB.fullmatch(law):
-        message = (
-            f"'{law}' is no id; give lower-case words with hyphens between, for example my-law"
-        )
+        message = f"'{law}' is no id; give lower-case words with hyphens between, for example my-law"
         raise QueryError(message, field="id")
     text = TEMPLATE.format(id_line=f'id = "{law}"'.ljust(30))
     if to is None:

@@ -18,13 +18,7 @@ LawFolders = Annotated[
 ]
 
 Json = Annotated[
-    bool,
-    Parameter(
-        name="--json",
-        negative=(),
-        show_default=False,
-        help="Print JSON, as the service answers it.",
-    ),
+    bool, Parameter(name="--json", negative=(), show_default=False, help="Print JSON, as the service answers it.")
 ]
 
 

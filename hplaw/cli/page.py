@@ -29,9 +29,7 @@ def width() -> int:
 
 def coloured() -> bool:
     """Return whether standard output shows bold: a terminal that is not dumb, and NO_COLOR not set."""
-    return (
-        sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    )
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 class Page:
@@ -122,9 +120,7 @@ def table(
     room = columns - left
     lines: list[str] = []
     for row in shown:
-        start = "".join(
-            cell.ljust(size + GAP) for cell, size in zip(row, widths[:-1], strict=False)
-        )
+        start = "".join(cell.ljust(size + GAP) for cell, size in zip(row, widths[:-1], strict=False))
         below = len(row[-1]) > room and (room < SQUEEZED or " " not in row[-1])
         last = [] if below else wrap(row[-1], room, hang=0)
         lines.append((" " * indent + start + (last[0] if last else "")).rstrip())

@@ -19,7 +19,7 @@ from hplaw.messages import encode
 
 _COLUMNS = ("init", "multiplier", "rate", "decay", "epsilon")
 _HEADS = {"multiplier": "mult"}
-_VALUES = {"init": "init_std", "rate": "peak_lr", "decay": "weight_decay", "epsilon": "adam_epsilon"}  # fmt: skip
+_VALUES = {"init": "init_std", "rate": "peak_lr", "decay": "weight_decay", "epsilon": "adam_epsilon"}
 
 
 def parametrize(
@@ -36,20 +36,37 @@ def parametrize(
     init_std: Annotated[str | None, one("The base's initial standard deviation; a config says it, too.")] = None,
     weight_decay: Annotated[str | None, one("The weight decay that was tuned.")] = None,
     epsilon: Annotated[str | None, one("The epsilon of Adam that was tuned.")] = None,
-    decay: Annotated[str, one("coupled: multiplied by the rate in each step, as PyTorch's AdamW does; or independent.")] = "coupled",
-    alignment: Annotated[str | None, one("Take the largest rates of each layer in place of the scheme's own: 1 where updates align with features, 0.5 where they do not.")] = None,
+    decay: Annotated[
+        str, one("coupled: multiplied by the rate in each step, as PyTorch's AdamW does; or independent.")
+    ] = "coupled",
+    alignment: Annotated[
+        str | None,
+        one(
+            "Take the largest rates of each layer in place of the scheme's own: 1 where updates align with features, 0.5 where they do not."
+        ),
+    ] = None,
     config: Annotated[Path | None, one("A model's config.json: the table for each of its weights by name.")] = None,
     base_config: Annotated[Path | None, one("The config.json of the model that was tuned.")] = None,
     json: Json = False,
-) -> int:  # fmt: skip
+) -> int:
     """Say what init, multiplier, rate, weight decay and epsilon become in a wider or deeper model."""
     fields: dict[str, Any] = {"scheme": scheme, "optimizer": optimizer, "decay": decay}
     numbers = {
-        "width": width, "base_width": base_width, "depth": depth, "base_depth": base_depth, "d_head": d_head,
-        "base_d_head": base_d_head, "alignment": alignment,
-    }  # fmt: skip
-    fields |= {name: read_number(f"--{name.replace('_', '-')}", text) for name, text in numbers.items() if text}  # fmt: skip
-    tuned = {"peak_lr": ("--lr", lr), "init_std": ("--init-std", init_std), "weight_decay": ("--weight-decay", weight_decay), "adam_epsilon": ("--epsilon", epsilon)}  # fmt: skip
+        "width": width,
+        "base_width": base_width,
+        "depth": depth,
+        "base_depth": base_depth,
+        "d_head": d_head,
+        "base_d_head": base_d_head,
+        "alignment": alignment,
+    }
+    fields |= {name: read_number(f"--{name.replace('_', '-')}", text) for name, text in numbers.items() if text}
+    tuned = {
+        "peak_lr": ("--lr", lr),
+        "init_std": ("--init-std", init_std),
+        "weight_decay": ("--weight-decay", weight_decay),
+        "adam_epsilon": ("--epsilon", epsilon),
+    }
     fields |= {name: read_number(option, text) for name, (option, text) in tuned.items() if text}
     for option, path in (("config", config), ("base_config", base_config)):
         if path is not None:
@@ -83,20 +100,21 @@ def _page(table: LayerTable) -> str:
     if table.weights:
         rows = [(weight.name, weight.row) for weight in table.weights]
     shown = [c for c in _COLUMNS if not table.weights or any(_cell(r, c) != "x1" for _, r in rows)]
-    page.table([(name, *(_cell(row, column) for column in shown)) for name, row in rows], head=("", *(_HEADS.get(c, c) for c in shown)))  # fmt: skip
+    page.table(
+        [(name, *(_cell(row, column) for column in shown)) for name, row in rows],
+        head=("", *(_HEADS.get(c, c) for c in shown)),
+    )
     page.line()
     page.text("x: times what the base model has. A layer puts out mult times w x.")
     if len(shown) < len(_COLUMNS):
-        page.text(
-            f"As in the base model: {', '.join(_HEADS.get(c, c) for c in _COLUMNS if c not in shown)}."
-        )
+        page.text(f"As in the base model: {', '.join(_HEADS.get(c, c) for c in _COLUMNS if c not in shown)}.")
     for name, embedding in tied.items():
         page.text(f"{name} is {embedding}, with a multiplier of its own.")
     page.text(f"Decay: {table.convention}.")
     if table.branch_factor != 1:
         page.text(f"Each residual branch: x{number(table.branch_factor, digits=4)}.")
     if table.attention_factor != 1:
-        page.text(f"Attention's logits, beside 1 / sqrt(d_head): x{number(table.attention_factor, digits=4)}.")  # fmt: skip
+        page.text(f"Attention's logits, beside 1 / sqrt(d_head): x{number(table.attention_factor, digits=4)}.")
     if table.regime is not None:
         page.text(f"At infinite width, by its exponents and full alignment: {table.regime}.")
     page.heading("Sources")
@@ -113,22 +131,31 @@ def _cell(row: LayerRow, column: str) -> str:
 
 def classify(
     *,
-    a: Annotated[list[str], several("Exponents of the multipliers n^-a of input, hidden and output: -1/2,0,1/2 or hidden=0 and so on.")],
+    a: Annotated[
+        list[str],
+        several("Exponents of the multipliers n^-a of input, hidden and output: -1/2,0,1/2 or hidden=0 and so on."),
+    ],
     b: Annotated[list[str], several("Exponents of the initial deviations n^-b.")],
-    c: Annotated[list[str] | None, several("Exponents of the rates n^-c; one for all roles, or three; 0 when left out.")] = None,
+    c: Annotated[
+        list[str] | None, several("Exponents of the rates n^-c; one for all roles, or three; 0 when left out.")
+    ] = None,
     optimizer: Annotated[str, one("sgd or adam.")] = "sgd",
     hidden_layers: Annotated[str, one("Weight matrices from hidden to hidden layer.")] = "1",
-    alignment: Annotated[str, one("For the largest rates under adam: 1 where updates align with features, 0.5 where they do not.")] = "1",
+    alignment: Annotated[
+        str, one("For the largest rates under adam: 1 where updates align with features, 0.5 where they do not.")
+    ] = "1",
     json: Json = False,
-) -> int:  # fmt: skip
+) -> int:
     """Say what an infinitely wide network does: unstable, trivial, kernel or feature learning, in exact fractions."""
     exponents: dict[str, Any] = {"a": _roles("a", a), "b": _roles("b", b)}
     same = len(c or [""]) == 1 and not any(mark in "".join(c or []) for mark in ",=")
     exponents["c"] = (c or ["0"])[0] if same else _roles("c", c or [])
     fields: dict[str, Any] = {
-        **exponents, "optimizer": optimizer, "hidden_layers": read_number("--hidden-layers", hidden_layers),
+        **exponents,
+        "optimizer": optimizer,
+        "hidden_layers": read_number("--hidden-layers", hidden_layers),
         "alignment": read_number("--alignment", alignment),
-    }  # fmt: skip
+    }
     from hplaw.abc_regime import classify as work_out
     from hplaw.client.calls import to_json
     from hplaw.decoding import decode

@@ -25,9 +25,7 @@ class Progress:
     - `clock`: seconds, of any origin.
     """
 
-    def __init__(
-        self, name: str, *, out: TextIO | None = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, name: str, *, out: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._name, self._out, self._clock = name, out or sys.stderr, clock
         self._over = self._out.isatty()
         self._first = (0.0, 0.0)

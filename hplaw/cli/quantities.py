@@ -31,9 +31,7 @@ def quantities(
             write_json(encode(records))
             return OK
         page = Page()
-        page.table(
-            [(r.name, r.unit or "name", r.meaning) for r in records], head=("quantity", "unit", "meaning")
-        )  # fmt: skip
+        page.table([(r.name, r.unit or "name", r.meaning) for r in records], head=("quantity", "unit", "meaning"))
         page.line()
         page.line(f"{plural(len(records), 'quantity')}; `hplaw quantities NAME` says more of one")
         write(str(page))

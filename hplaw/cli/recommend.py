@@ -19,18 +19,26 @@ def recommend(
     precision: Annotated[str | None, one("Number format of the matrix products: bf16.")] = None,
     hardware: Annotated[str | None, one("Accelerator, by name.")] = None,
     devices: Annotated[str | None, one("Number of accelerators.")] = None,
-    days: Annotated[str | None, one("Days that they are used for: with the accelerator, the budget that size and data are chosen for.")] = None,
+    days: Annotated[
+        str | None,
+        one("Days that they are used for: with the accelerator, the budget that size and data are chosen for."),
+    ] = None,
     country: Annotated[str | None, one("Whose electricity is used, two letters: US.")] = None,
     model: Annotated[str | None, one("The model's config.json, as Hugging Face writes it.")] = None,
     given: Annotated[list[str] | None, several("Any other quantity that is settled: weight_decay=0.1.")] = None,
-    bound: Annotated[list[str] | None, several("Limits for a quantity to choose: batch_tokens=1M..4M; either side may be empty.")] = None,
+    bound: Annotated[
+        list[str] | None, several("Limits for a quantity to choose: batch_tokens=1M..4M; either side may be empty.")
+    ] = None,
     want: Annotated[list[str] | None, several("Quantities to answer; the usual ones when left out.")] = None,
     law: Annotated[list[str] | None, several("Laws to prefer, by id.")] = None,
     laws: LawFolders = None,
-    from_: Annotated[str | None, one("A table of questions, one a row: CSV, parquet or JSON lines; - reads CSV from standard input.", "--from")] = None,
+    from_: Annotated[
+        str | None,
+        one("A table of questions, one a row: CSV, parquet or JSON lines; - reads CSV from standard input.", "--from"),
+    ] = None,
     to: Annotated[str | None, one("Where the answered table goes; - writes CSV to standard output.")] = None,
     json: Json = False,
-) -> int:  # fmt: skip
+) -> int:
     """Answer what to train with, and what to expect: first what to set, then why, then how sure.
 
     Numbers take the suffixes k, M, B and T.

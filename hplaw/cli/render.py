@@ -247,8 +247,6 @@ def source(citation: Citation) -> str:
     link = f"arXiv:{citation.arxiv}" if citation.arxiv else ""
     link = link or (f"doi:{citation.doi}" if citation.doi else "")
     checked = f"constants from {citation.checked} source" if citation.checked else ""
-    checked = {"recalled": "constants recalled", "derived": "constants derived"}.get(
-        citation.checked, checked
-    )
+    checked = {"recalled": "constants recalled", "derived": "constants derived"}.get(citation.checked, checked)
     rest = ", ".join(part for part in (link, citation.where, checked) if part)
     return f"{law_name(citation.law)}: {who}{citation.title.rstrip('.')}. {rest}".strip()

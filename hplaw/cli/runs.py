@@ -42,9 +42,12 @@ def list_runs(folder: Folder = RUNS, /) -> int:
 
 
 def query(
-    folder: Folder, sql: Annotated[str, Parameter(name="SQL", help="A question to the table runs, or a condition.")], /, *,
+    folder: Folder,
+    sql: Annotated[str, Parameter(name="SQL", help="A question to the table runs, or a condition.")],
+    /,
+    *,
     to: Annotated[Path | None, Parameter(help="A table to write: .csv, .jsonl or .parquet.")] = None,
-) -> int:  # fmt: skip
+) -> int:
     """Ask a folder of runs in SQL."""
     with needing("a table of runs"):
         from hplaw.runs import export, known, query
@@ -60,24 +63,27 @@ def query(
 
 
 def import_(
-    file: Annotated[Path, Parameter(name="FILE", help="CSV with # comments, parquet, or a W&B export.")], /, *,
+    file: Annotated[Path, Parameter(name="FILE", help="CSV with # comments, parquet, or a W&B export.")],
+    /,
+    *,
     to: Annotated[Path, Parameter(help="The folder of runs.")] = RUNS,
-    map_: Annotated[list[str] | None, Parameter(name="--map", negative=(), help="A quantity as a formula over the file's columns: loss=val_loss; may be repeated.")] = None,
+    map_: Annotated[
+        list[str] | None,
+        Parameter(
+            name="--map",
+            negative=(),
+            help="A quantity as a formula over the file's columns: loss=val_loss; may be repeated.",
+        ),
+    ] = None,
     where: Annotated[str, Parameter(help="Only rows for which this holds, in SQL.")] = "",
     name: Annotated[str, Parameter(help="What the runs are listed as.")] = "",
-) -> int:  # fmt: skip
+) -> int:
     """Put runs of other makers into a folder of runs; a second time adds nothing."""
     with needing("a table of runs"):
         from hplaw.runs import Store, import_runs
 
-        found = import_runs(
-            file, Store(to), maps=parse_pairs(map_, "--map"), where=where, sweep=name
-        )
-    left = (
-        f"; left out {plural(found.unfinished, 'run')} that had not ended"
-        if found.unfinished
-        else ""
-    )
+        found = import_runs(file, Store(to), maps=parse_pairs(map_, "--map"), where=where, sweep=name)
+    left = f"; left out {plural(found.unfinished, 'run')} that had not ended" if found.unfinished else ""
     print(f"added {found.added} of {plural(found.rows, 'run')} to {to}{left}")
     print(f"  quantities: {', '.join(found.quantities)}")
     return OK
@@ -104,8 +110,10 @@ def verify(folder: Folder = RUNS, /) -> int:
     for problem in found.problems:
         print(f"hplaw: {problem}", file=sys.stderr)
     for path in found.leftovers:
-        print(f"hplaw: {path}: half written by a program that was ended; it counts for nothing", file=sys.stderr)  # fmt: skip
-    print(f"{plural(found.runs, 'run')} in {plural(found.files, 'file')} are in order; {plural(len(found.problems), 'problem')}")  # fmt: skip
+        print(f"hplaw: {path}: half written by a program that was ended; it counts for nothing", file=sys.stderr)
+    print(
+        f"{plural(found.runs, 'run')} in {plural(found.files, 'file')} are in order; {plural(len(found.problems), 'problem')}"
+    )
     return FAILED if found.problems else OK
 
 

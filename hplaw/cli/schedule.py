@@ -27,20 +27,32 @@ SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 def schedule(
-    name: Annotated[str | None, Parameter(name="NAME", help="constant, cosine, linear, wsd, inverse-sqrt, uba, cosine-power, or a law by its id; all when left out; fedhyper with --products, autolrs with --losses.")] = None,
+    name: Annotated[
+        str | None,
+        Parameter(
+            name="NAME",
+            help="constant, cosine, linear, wsd, inverse-sqrt, uba, cosine-power, or a law by its id; all when left out; fedhyper with --products, autolrs with --losses.",
+        ),
+    ] = None,
     /,
     *,
     steps: Annotated[str, one("Steps of the run; for autolrs the step whose loss is foretold.")] = "1000",
     lr: Annotated[str, one("The peak learning rate; for fedhyper the rate before any feedback.")] = "1",
-    set_: Annotated[list[str] | None, several("What the schedule takes: warmup_steps=100 final_lr=1e-5 uba_phi=0.5.", "--set")] = None,
+    set_: Annotated[
+        list[str] | None, several("What the schedule takes: warmup_steps=100 final_lr=1e-5 uba_phi=0.5.", "--set")
+    ] = None,
     points: Annotated[str, one("Points of the curve that --json and --plot have.")] = "201",
-    products: Annotated[list[str] | None, several("fedhyper: the inner product of each round's update with the one before.")] = None,
+    products: Annotated[
+        list[str] | None, several("fedhyper: the inner product of each round's update with the one before.")
+    ] = None,
     rate: Annotated[str, one("fedhyper: which rate moves: server, server_momentum or client.")] = "server",
-    losses: Annotated[Path | None, one("autolrs: a file with one loss in each line, of steps 0, 1, 2 and so on.")] = None,
+    losses: Annotated[
+        Path | None, one("autolrs: a file with one loss in each line, of steps 0, 1, 2 and so on.")
+    ] = None,
     plot: Annotated[Path | None, Parameter(help="Write the plot here: .svg, .png, .html or .json.")] = None,
     laws: LawFolders = None,
     json: Json = False,
-) -> int:  # fmt: skip
+) -> int:
     """Show a schedule of the learning rate, the area under it, and a plot."""
     total, peak = read_number("--steps", steps), read_number("--lr", lr)
     if name == "autolrs" or losses is not None:
@@ -77,11 +89,16 @@ def _page(curves: Sequence[ScheduleCurve], plot: Path | None) -> str:
     first = curves[0]
     told = {key: value for curve in curves for key, value in curve.given.items()}
     given = ", ".join(f"{key} {number(value)}" for key, value in told.items())
-    page.heading(f"{number(first.total_steps)} steps, peak {number(first.peak_lr)}{given and ', ' + given}")  # fmt: skip
+    page.heading(f"{number(first.total_steps)} steps, peak {number(first.peak_lr)}{given and ', ' + given}")
     rows = [
-        (curve.schedule, *(number(_at(curve, share)) for share in SHARES), number(curve.area, digits=4), number(curve.mean_share, digits=4))
+        (
+            curve.schedule,
+            *(number(_at(curve, share)) for share in SHARES),
+            number(curve.area, digits=4),
+            number(curve.mean_share, digits=4),
+        )
         for curve in curves
-    ]  # fmt: skip
+    ]
     head = ("", "start", *(f"{share:.0%}" for share in SHARES[1:-1]), "end", "area", "mean/peak")
     page.table(rows, head=head)
     page.line()
@@ -124,23 +141,20 @@ def _draw(curves: Sequence[ScheduleCurve], path: Path) -> None:
 
 def _fedhyper(products: Sequence[str] | None, peak: float, rate: str, *, json: bool) -> int:
     if not products:
-        message = "fedhyper needs --products: the inner product of each round's update with the one before, 0 for the first"
+        message = (
+            "fedhyper needs --products: the inner product of each round's update with the one before, 0 for the first"
+        )
         raise QueryError(message, field="products")
     from hplaw.schedules import hypergradient_rates
 
-    numbers = [
-        read_number("--products", part) for word in products for part in word.split(",") if part
-    ]
+    numbers = [read_number("--products", part) for word in products for part in word.split(",") if part]
     rates = hypergradient_rates(numbers, peak_lr=peak, rate=rate)
     if json:
         write_json(encode({"products": numbers, "rates": rates, "area": sum(rates)}))
         return OK
     page = Page()
     page.heading("learning rate of each round, by fedhyper@1")
-    rows = [
-        (str(i), number(p), number(r, digits=4))
-        for i, (p, r) in enumerate(zip(numbers, rates, strict=True), 1)
-    ]
+    rows = [(str(i), number(p), number(r, digits=4)) for i, (p, r) in enumerate(zip(numbers, rates, strict=True), 1)]
     page.table(rows, head=("round", "product", "rate"))
     page.line()
     page.text(f"area {number(sum(rates), digits=4)}")
@@ -163,7 +177,7 @@ def _forecast(losses: Path | None, *, at: float, json: bool) -> int:
         write_json(encode({"step": at, "forecast_loss": found, "seen": len(seen)}))
         return OK
     page = Page()
-    page.line(f"loss {number(found, digits=4)} foretold for step {number(at)}, from {len(seen)} losses")  # fmt: skip
+    page.line(f"loss {number(found, digits=4)} foretold for step {number(at)}, from {len(seen)} losses")
     page.line("  by the fit of autolrs-forecast@1: an exponential, which levels off too soon")
     write(str(page))
     return OK
@@ -173,8 +187,6 @@ def _read_losses(path: Path) -> list[float]:
     try:
         words = path.read_text(encoding="utf-8").replace(",", " ").split()
     except (OSError, UnicodeDecodeError) as error:
-        message = (
-            f"--losses {path} cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}"
-        )
+        message = f"--losses {path} cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}"
         raise DataError(message) from None
     return [read_number(f"--losses {path}:", word) for word in words]

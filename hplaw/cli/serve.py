@@ -18,9 +18,7 @@ from hplaw.errors import HplawError, QueryError
 def serve(
     *,
     host: Annotated[str | None, Parameter(help="The address to listen on: 127.0.0.1.")] = None,
-    port: Annotated[
-        str | None, Parameter(allow_leading_hyphen=True, help="The port to listen on: 8000.")
-    ] = None,
+    port: Annotated[str | None, Parameter(allow_leading_hyphen=True, help="The port to listen on: 8000.")] = None,
     laws: LawFolders = None,
 ) -> int:
     """Answer over HTTP until stopped by Ctrl-C.

@@ -18,15 +18,11 @@ from hplaw.human import number, plural
 
 def spectrum(
     *,
-    model: Annotated[
-        Literal["mlp", "convnet", "transformer"], Parameter(help="The model family.")
-    ] = "mlp",
+    model: Annotated[Literal["mlp", "convnet", "transformer"], Parameter(help="The model family.")] = "mlp",
     width: Annotated[int, Parameter(help="Width of the model.")] = 64,
     n_layers: Annotated[int, Parameter(name="--layers", help="Hidden layers or blocks.")] = 2,
     activation: Annotated[str, Parameter(help="relu, gelu, tanh or silu.")] = "relu",
-    data: Annotated[
-        str | None, Parameter(help="Where examples come from; digits, or language for text.")
-    ] = None,
+    data: Annotated[str | None, Parameter(help="Where examples come from; digits, or language for text.")] = None,
     batches: Annotated[
         list[int] | None,
         Parameter(
@@ -38,15 +34,10 @@ def spectrum(
     starts: Annotated[int, Parameter(help="Initial weights that are averaged over.")] = 6,
     samples: Annotated[int, Parameter(help="Batches of each size for each start.")] = 24,
     sweep: Annotated[
-        bool,
-        Parameter(
-            negative="--no-sweep", help="Also train at many rates and see where it diverges."
-        ),
+        bool, Parameter(negative="--no-sweep", help="Also train at many rates and see where it diverges.")
     ] = True,
     seed: Annotated[int, Parameter(help="The first of the seeds.")] = 0,
-    plot: Annotated[
-        Path | None, Parameter(help="Write the plot here: .html, .svg, .png or .json.")
-    ] = None,
+    plot: Annotated[Path | None, Parameter(help="Write the plot here: .html, .svg, .png or .json.")] = None,
     json: Json = False,
 ) -> int:
     """Measure the spectra of batches, fit edge and noise, predict the largest stable rate of SGD, and check it by divergence."""
@@ -61,13 +52,25 @@ def spectrum(
         altair_for(plot)
     text = model == "transformer"
     trial = Trial(
-        family=model, width=width, n_layers=n_layers, activation=activation, optimizer="sgd", peak_lr=0.1, seed=seed,
-        data=data or ("language" if text else "digits"), seq_len=32 if text else 1, tokens=6400, batch_tokens=64,
-    )  # fmt: skip
+        family=model,
+        width=width,
+        n_layers=n_layers,
+        activation=activation,
+        optimizer="sgd",
+        peak_lr=0.1,
+        seed=seed,
+        data=data or ("language" if text else "digits"),
+        seq_len=32 if text else 1,
+        tokens=6400,
+        batch_tokens=64,
+    )
     report = largest_stable_rate(
-        trial, batches=tuple(batches) if batches else BATCHES, starts=range(seed, seed + starts), n_batches=samples,
+        trial,
+        batches=tuple(batches) if batches else BATCHES,
+        starts=range(seed, seed + starts),
+        n_batches=samples,
         sweep=sweep,
-    )  # fmt: skip
+    )
     if plot is not None:
         spectrum_chart(report).save(str(plot))
     if json:
@@ -81,11 +84,12 @@ def spectrum(
 
 def _page(report: Any, what: str, plot: Path | None) -> Page:
     page = Page()
-    page.line(
-        f"{what}: {number(report.n_params)} parameters, {plural(len(report.starts), 'start')}"
-    )
+    page.line(f"{what}: {number(report.n_params)} parameters, {plural(len(report.starts), 'start')}")
     page.heading("Largest eigenvalue of batches")
-    rows = [(_plain(e.matrix), number(e.batch_tokens), number(e.edge), f"+- {number(e.error, digits=2)}", number(e.fitted)) for e in sorted(report.edges, key=lambda e: (e.matrix, e.batch_tokens))]  # fmt: skip
+    rows = [
+        (_plain(e.matrix), number(e.batch_tokens), number(e.edge), f"+- {number(e.error, digits=2)}", number(e.fitted))
+        for e in sorted(report.edges, key=lambda e: (e.matrix, e.batch_tokens))
+    ]
     page.table(rows, head=("matrix", "batch", "measured", "", "by the law"))
     page.heading("Edge and noise")
     for fit in report.fits:
@@ -99,16 +103,11 @@ def _page(report: Any, what: str, plot: Path | None) -> Page:
     )
     page.heading("Largest stable rate of SGD")
     page.table(
-        [
-            (number(r.batch_tokens), number(r.predicted), *(_measured(r.sweep) if r.sweep else ()))
-            for r in report.rates
-        ],
+        [(number(r.batch_tokens), number(r.predicted), *(_measured(r.sweep) if r.sweep else ())) for r in report.rates],
         head=("batch", "predicted", *(("diverges from", "ratio") if report.rates[0].sweep else ())),
     )
     if report.worst_ratio is not None:
-        page.text(
-            f"measured and predicted rates differ by a factor of {number(report.worst_ratio)} at most"
-        )
+        page.text(f"measured and predicted rates differ by a factor of {number(report.worst_ratio)} at most")
     if plot is not None:
         page.line(f"plot: {plot}")
     return page

@@ -15,13 +15,19 @@ from hplaw.errors import QueryError
 
 
 def precision_energy(
-    runs: Annotated[Path, Parameter(name="RUNS", help="A folder of runs, or a table of them: CSV or parquet, with precision, energy_j and tokens.")],
+    runs: Annotated[
+        Path,
+        Parameter(
+            name="RUNS",
+            help="A folder of runs, or a table of them: CSV or parquet, with precision, energy_j and tokens.",
+        ),
+    ],
     /,
     *,
     to: Annotated[Path, Parameter(help="The folder of the report.")],
     baseline: Annotated[str, one("The format that others are compared with.")] = "fp32",
     bound: Annotated[str, one("Percent within which formats count as equal.")] = "5",
-) -> int:  # fmt: skip
+) -> int:
     """Study what number formats do to energy: ANOVA, tests by cell, equivalence, a pooled contrast, and the next study's size."""
     import math
 

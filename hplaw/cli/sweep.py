@@ -27,22 +27,24 @@ if TYPE_CHECKING:
 Spec = Annotated[Path, Parameter(name="SPEC", help="The sweep, as a TOML file.")]
 Folder = Annotated[Path, Parameter(name="--to", help="The folder of runs; runs/ when left out.")]
 Launch = Annotated[
-    Literal["here", "local", "ray"],
-    Parameter(help="In this process, in workers of this machine, or on a Ray cluster."),
+    Literal["here", "local", "ray"], Parameter(help="In this process, in workers of this machine, or on a Ray cluster.")
 ]
-Workers = Annotated[
-    int, Parameter(help="Workers of this machine: one a GPU, or a share of the cores each.")
-]
-Address = Annotated[
-    str | None, Parameter(help="Of the Ray cluster; one of this machine alone when left out.")
-]
+Workers = Annotated[int, Parameter(help="Workers of this machine: one a GPU, or a share of the cores each.")]
+Address = Annotated[str | None, Parameter(help="Of the Ray cluster; one of this machine alone when left out.")]
 Pack = Annotated[int | None, Parameter(help="Most trials of one pack.")]
 
 RUNS = Path("runs")
 """Where runs are kept when nothing else is said."""
 
 
-def plan(spec: Spec, /, *, to: Folder = RUNS, probe: Annotated[bool, Parameter(negative="--no-probe", help="Measure the device for a second or two.")] = True, pack: Pack = None) -> int:  # fmt: skip
+def plan(
+    spec: Spec,
+    /,
+    *,
+    to: Folder = RUNS,
+    probe: Annotated[bool, Parameter(negative="--no-probe", help="Measure the device for a second or two.")] = True,
+    pack: Pack = None,
+) -> int:
     """Say how many trials a sweep has, their compute, and what they would cost here, before anything runs."""
     with needing("a sweep"):
         from hplaw.runs import Store
@@ -69,17 +71,32 @@ def plan(spec: Spec, /, *, to: Folder = RUNS, probe: Annotated[bool, Parameter(n
     page = Page()
     page.line(f"{sweep.name}: {plural(len(asked), 'trial')}, {len(asked) - len(left)} of them done")
     rows = [
-        ("space", f"{number(count(space_of(sweep)))} points, {plural(len(sweep.seeds), 'seed')}, walked by {sweep.walker.kind}"),
+        (
+            "space",
+            f"{number(count(space_of(sweep)))} points, {plural(len(sweep.seeds), 'seed')}, walked by {sweep.walker.kind}",
+        ),
         ("left", f"{plural(cost.trials, 'trial')} in {plural(cost.packs, 'pack')} of {plural(cost.shapes, 'shape')}"),
         ("compute", f"{number(cost.training_flop)} FLOP"),
-    ]  # fmt: skip
+    ]
     if cost.seconds is not None:
-        rows.append(("time", f"about {duration(cost.seconds)} here: an estimate from a probe of the device's matrix products; one device"))  # fmt: skip
+        rows.append(
+            (
+                "time",
+                f"about {duration(cost.seconds)} here: an estimate from a probe of the device's matrix products; one device",
+            )
+        )
         watts, why = power
         joules = None if watts is None else watts * cost.seconds
-        rows.append(("energy", f"about {number(joules)} J at {number(watts)} W" if joules is not None and watts is not None else f"not known: {why}"))  # fmt: skip
+        rows.append(
+            (
+                "energy",
+                f"about {number(joules)} J at {number(watts)} W"
+                if joules is not None and watts is not None
+                else f"not known: {why}",
+            )
+        )
     if sweep.walker.kind == "halving":
-        rows.append(("rounds", "this is the first round that is not complete; later ones follow from its losses"))  # fmt: skip
+        rows.append(("rounds", "this is the first round that is not complete; later ones follow from its losses"))
     page.table(rows)
     page.line()
     page.line(f"next: hplaw sweep run {spec} --to {to}")
@@ -88,8 +105,15 @@ def plan(spec: Spec, /, *, to: Folder = RUNS, probe: Annotated[bool, Parameter(n
 
 
 def run(
-    spec: Spec, /, *, to: Folder = RUNS, launch: Launch = "here", workers: Workers = 1, address: Address = None, pack: Pack = None
-) -> int:  # fmt: skip
+    spec: Spec,
+    /,
+    *,
+    to: Folder = RUNS,
+    launch: Launch = "here",
+    workers: Workers = 1,
+    address: Address = None,
+    pack: Pack = None,
+) -> int:
     """Train what a sweep asks for and is not stored yet; run twice, it does nothing the second time."""
     with needing("a sweep"):
         from hplaw.runs import Store
@@ -99,17 +123,20 @@ def run(
 
 
 def resume(
-    folder: Annotated[Path, Parameter(name="DIR", help="The folder of runs.")] = RUNS, /, *,
-    launch: Launch = "here", workers: Workers = 1, address: Address = None, pack: Pack = None,
-) -> int:  # fmt: skip
+    folder: Annotated[Path, Parameter(name="DIR", help="The folder of runs.")] = RUNS,
+    /,
+    *,
+    launch: Launch = "here",
+    workers: Workers = 1,
+    address: Address = None,
+    pack: Pack = None,
+) -> int:
     """Go on with the sweeps of a folder of runs, wherever they were cut off."""
     with needing("a sweep"):
         return _run(_saved(folder), _store(folder), launch, workers, address, pack)
 
 
-def status(
-    folder: Annotated[Path, Parameter(name="DIR", help="The folder of runs.")] = RUNS, /
-) -> int:
+def status(folder: Annotated[Path, Parameter(name="DIR", help="The folder of runs.")] = RUNS, /) -> int:
     """Say how far the sweeps of a folder of runs are."""
     with needing("a sweep"):
         from hplaw_experiments.run import standing
@@ -125,9 +152,12 @@ def status(
 
 
 def export(
-    spec: Spec, /, *, runs: Annotated[Path, Parameter(help="The folder of runs.")] = RUNS,
+    spec: Spec,
+    /,
+    *,
+    runs: Annotated[Path, Parameter(help="The folder of runs.")] = RUNS,
     to: Annotated[Path, Parameter(help="The table: .csv, .jsonl or .parquet.")],
-) -> int:  # fmt: skip
+) -> int:
     """Write the runs that a sweep asks for as one table."""
     with needing("a sweep"):
         import polars as pl
@@ -143,13 +173,11 @@ def export(
         table = store.read().table.filter(pl.col("key").is_in(keys))
         write_table(table, to)
         missing = len(keys) - len(table)
-    print(f"wrote {to}: {plural(len(table), 'run')}" + (f"; {missing} are still to be trained" if missing else ""))  # fmt: skip
+    print(f"wrote {to}: {plural(len(table), 'run')}" + (f"; {missing} are still to be trained" if missing else ""))
     return OK
 
 
-def launcher_of(
-    launch: Literal["here", "local", "ray"], workers: int, address: str | None
-) -> AbstractLauncher:
+def launcher_of(launch: Literal["here", "local", "ray"], workers: int, address: str | None) -> AbstractLauncher:
     """Return the launcher that the options say."""
     from hplaw_experiments.launch import Here, Local, Ray, pins
     from hplaw_experiments.launch.local import visible_gpus
@@ -178,9 +206,13 @@ def told_by(progress: Progress) -> Callable[[int, int, float], None]:
 
 
 def _run(
-    specs: list[SweepSpec], store: Store, launch: Literal["here", "local", "ray"], workers: int,
-    address: str | None, pack: int | None,
-) -> int:  # fmt: skip
+    specs: list[SweepSpec],
+    store: Store,
+    launch: Literal["here", "local", "ray"],
+    workers: int,
+    address: str | None,
+    pack: int | None,
+) -> int:
     from hplaw_experiments.run import run_sweep
 
     if pack is not None and pack < 1:
@@ -191,9 +223,7 @@ def _run(
     try:
         for spec in specs:
             progress = Progress(spec.name)
-            found = run_sweep(
-                spec, store, launcher=launcher, width=_width(spec, pack), report=told_by(progress)
-            )  # fmt: skip
+            found = run_sweep(spec, store, launcher=launcher, width=_width(spec, pack), report=told_by(progress))
             progress.end()
             for problem in found.problems:
                 print(f"hplaw: left out {problem}", file=sys.stderr)

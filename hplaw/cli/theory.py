@@ -22,14 +22,23 @@ SHOWN = 12
 
 
 def theory(
-    quantity: Annotated[str | None, Parameter(name="QUANTITY", help="A quantity; all that rules speak of when left out.")] = None,
+    quantity: Annotated[
+        str | None, Parameter(name="QUANTITY", help="A quantity; all that rules speak of when left out.")
+    ] = None,
     /,
     *,
-    works: Annotated[bool, Parameter(negative=(), show_default=False, help="A line for each work of the literature, or for those that speak of QUANTITY.")] = False,
+    works: Annotated[
+        bool,
+        Parameter(
+            negative=(),
+            show_default=False,
+            help="A line for each work of the literature, or for those that speak of QUANTITY.",
+        ),
+    ] = False,
     work: Annotated[str | None, Parameter(help="The card of one work, by its id.")] = None,
     laws: LawFolders = None,
     json: Json = False,
-) -> int:  # fmt: skip
+) -> int:
     """Say what every rule says of a quantity: direction and exponent, assumptions, agreement and conflict."""
     from hplaw.theory import theory as look_up, theory_lines
 
@@ -55,9 +64,7 @@ def theory(
         head=("quantity", "given by", "taken by", "meaning"),
     )
     page.line()
-    page.line(
-        f"{plural(len(lines), 'quantity')}; `hplaw theory QUANTITY` says what rules say of one"
-    )
+    page.line(f"{plural(len(lines), 'quantity')}; `hplaw theory QUANTITY` says what rules say of one")
     write(str(page))
     return OK
 
@@ -98,10 +105,10 @@ def _show_works(quantity: str | None, *, json: bool) -> int:
         write_json(encode(cards))
         return OK
     page = Page()
-    page.table([(card.id, _computed(card)) for card in cards], head=("work", "what is computed from it"))  # fmt: skip
+    page.table([(card.id, _computed(card)) for card in cards], head=("work", "what is computed from it"))
     page.line()
     ruled = sum(not card.no_rule for card in cards)
-    page.line(f"{plural(len(cards), 'work')}, {ruled} with something to compute; `hplaw theory --work ID` shows a card")  # fmt: skip
+    page.line(f"{plural(len(cards), 'work')}, {ruled} with something to compute; `hplaw theory --work ID` shows a card")
     write(str(page))
     return OK
 
@@ -187,11 +194,13 @@ def _comparisons(page: Page, found: Theory) -> None:
         sides = [
             f"{word}: {', '.join(law_name(law) for law in laws)}"
             for word, laws in (
-                ("rises", comparison.rises), ("falls", comparison.falls), ("stays", comparison.flat),
+                ("rises", comparison.rises),
+                ("falls", comparison.falls),
+                ("stays", comparison.flat),
                 ("either", comparison.either),
             )
             if laws
-        ]  # fmt: skip
+        ]
         verdict = "agree" if comparison.agree else "conflict"
         page.text(f"with {comparison.by}, {verdict}; {'; '.join(sides)}")
         for part in filter(None, comparison.say.split("; ")):

@@ -17,31 +17,21 @@ from hplaw.transfer_messages import Transfer, TransferRequest, TransferRule
 
 Text = str | None
 
-SHORT = {
-    "peak_lr": "lr",
-    "adam_epsilon": "epsilon",
-    "weight_decay": "decay",
-}
+SHORT = {"peak_lr": "lr", "adam_epsilon": "epsilon", "weight_decay": "decay"}
 """Quantities by the words of the options."""
 
 
 def transfer(
     *,
     lr: Annotated[str, Parameter(help="The learning rate that suits --batch.")],
-    batch: Annotated[
-        str, Parameter(help="Tokens, sequences or examples in a step, as you count them.")
-    ],
+    batch: Annotated[str, Parameter(help="Tokens, sequences or examples in a step, as you count them.")],
     to_batch: Annotated[str, Parameter(help="The batch to go to, in the same unit.")],
     optimizer: Annotated[str, Parameter(help="sgd, momentum, adam, adamw, ...")] = "adamw",
     beta1: Annotated[Text, Parameter(help="Of Adam at --batch; 0.9 when left out.")] = None,
     beta2: Annotated[Text, Parameter(help="Of Adam at --batch; 0.999 when left out.")] = None,
     epsilon: Annotated[Text, Parameter(help="Of Adam at --batch; 1e-8 when left out.")] = None,
-    weight_decay: Annotated[
-        Text, Parameter(help="At --batch; the one that goes with each rate is then given.")
-    ] = None,
-    noise_scale: Annotated[
-        Text, Parameter(help="The gradient noise scale, in the unit of --batch.")
-    ] = None,
+    weight_decay: Annotated[Text, Parameter(help="At --batch; the one that goes with each rate is then given.")] = None,
+    noise_scale: Annotated[Text, Parameter(help="The gradient noise scale, in the unit of --batch.")] = None,
     given: Annotated[
         list[str] | None,
         Parameter(
@@ -56,7 +46,7 @@ def transfer(
     """Say what each rule makes of hyperparameters at another batch, where rules agree, and what decides."""
     from hplaw.batch_transfer import transfer as work_out
 
-    known = {name: read_number(f"--given {name}", text) for name, text in parse_pairs(given, "--given").items()}  # fmt: skip
+    known = {name: read_number(f"--given {name}", text) for name, text in parse_pairs(given, "--given").items()}
     for option, name, text in (
         ("--beta1", "base_beta1", beta1),
         ("--beta2", "base_beta2", beta2),
@@ -67,9 +57,12 @@ def transfer(
         if text is not None:
             known[name] = read_number(option, text)
     query = TransferRequest(
-        peak_lr=read_number("--lr", lr), batch_tokens=read_number("--batch", batch),
-        to_batch_tokens=read_number("--to-batch", to_batch), optimizer=optimizer, given=known,
-    )  # fmt: skip
+        peak_lr=read_number("--lr", lr),
+        batch_tokens=read_number("--batch", batch),
+        to_batch_tokens=read_number("--to-batch", to_batch),
+        optimizer=optimizer,
+        given=known,
+    )
     found = work_out(query, open_catalogue(laws))
     if json:
         write_json(encode(found))
@@ -108,8 +101,5 @@ def _row(rule: TransferRule) -> tuple[str, str, str, str]:
         rule.law.partition("@")[0],
         "-" if rate is None else number(rate),
         "-" if rule.exponent is None else f"batch^{rule.exponent:.3g}",
-        ", ".join(
-            f"{SHORT.get(name, name)} {with_unit(value, '1')}" for name, value in others.items()
-        )
-        or "-",
+        ", ".join(f"{SHORT.get(name, name)} {with_unit(value, '1')}" for name, value in others.items()) or "-",
     )

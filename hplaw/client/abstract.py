@@ -36,9 +36,7 @@ class AbstractClient(abc.ABC):
         """
 
     @abc.abstractmethod
-    def recommend_batch(
-        self, queries: Sequence[Query | Mapping[str, Any]]
-    ) -> list[BriefRecommendation]:
+    def recommend_batch(self, queries: Sequence[Query | Mapping[str, Any]]) -> list[BriefRecommendation]:
         """Return a brief recommendation for each query, in order; a row that cannot be answered says so in `error`."""
 
     @abc.abstractmethod
@@ -57,9 +55,7 @@ class AbstractClient(abc.ABC):
         """Return the BibTeX entry of a law's source."""
 
     @abc.abstractmethod
-    def evaluate(
-        self, address: str, given: Mapping[str, float | str | Mapping[str, float | str]]
-    ) -> Evaluation:
+    def evaluate(self, address: str, given: Mapping[str, float | str | Mapping[str, float | str]]) -> Evaluation:
         """Return what one law says for the inputs `given`."""
 
     @abc.abstractmethod
@@ -117,9 +113,6 @@ class AbstractClient(abc.ABC):
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()

@@ -65,15 +65,11 @@ class AsyncClient:
         """Return the recommendation for a `Query`, or for its fields given by name."""
         return await self._send(calls.recommend_call(query, fields))
 
-    async def recommend_batch(
-        self, queries: Sequence[Query | Mapping[str, Any]]
-    ) -> list[BriefRecommendation]:
+    async def recommend_batch(self, queries: Sequence[Query | Mapping[str, Any]]) -> list[BriefRecommendation]:
         """Return a brief recommendation for each query, in order, in as many requests as it takes."""
         return calls.batch_results([await self._send(call) for call in calls.batch_calls(queries)])
 
-    async def laws(
-        self, *, quantity: str | None = None, status: str | None = None
-    ) -> list[LawSummary]:
+    async def laws(self, *, quantity: str | None = None, status: str | None = None) -> list[LawSummary]:
         """Return the laws known to the service, or those that give `quantity` or have `status`."""
         return await self._send(calls.laws_call(quantity, status))
 
@@ -85,9 +81,7 @@ class AsyncClient:
         """Return the BibTeX entry of a law's source."""
         return await self._send(calls.bibtex_call(address))
 
-    async def evaluate(
-        self, address: str, given: Mapping[str, float | str | Mapping[str, float | str]]
-    ) -> Evaluation:
+    async def evaluate(self, address: str, given: Mapping[str, float | str | Mapping[str, float | str]]) -> Evaluation:
         """Return what one law says for the inputs `given`."""
         return await self._send(calls.evaluate_call(address, given))
 
@@ -139,10 +133,7 @@ class AsyncClient:
         return self
 
     async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
 
@@ -154,9 +145,7 @@ class AsyncClient:
         attempt = 0
         while True:
             reply = await self._try(call)
-            wait = calls.pause(
-                call, reply, attempt=attempt, retries=self._retries, chance=self._random.random()
-            )
+            wait = calls.pause(call, reply, attempt=attempt, retries=self._retries, chance=self._random.random())
             if wait is None:
                 return calls.read_reply(call, reply)
             await self._sleep(wait)
@@ -165,11 +154,7 @@ class AsyncClient:
     async def _try(self, call: calls.Call) -> calls.Reply:
         try:
             reply = await self._http.request(
-                call.method,
-                call.path,
-                params=call.params,
-                content=call.body,
-                headers=call.headers,
+                call.method, call.path, params=call.params, content=call.body, headers=call.headers
             )
         except self._lost as error:
             return calls.Reply(lost=unanswered(self._base_url, error))

@@ -88,9 +88,7 @@ class Client(AbstractClient):
         """Return the recommendation for a `Query`, or for its fields given by name."""
         return self._send(calls.recommend_call(query, fields))
 
-    def recommend_batch(
-        self, queries: Sequence[Query | Mapping[str, Any]]
-    ) -> list[BriefRecommendation]:
+    def recommend_batch(self, queries: Sequence[Query | Mapping[str, Any]]) -> list[BriefRecommendation]:
         """Return a brief recommendation for each query, in order, in as many requests as it takes."""
         return calls.batch_results([self._send(call) for call in calls.batch_calls(queries)])
 
@@ -106,9 +104,7 @@ class Client(AbstractClient):
         """Return the BibTeX entry of a law's source."""
         return self._send(calls.bibtex_call(address))
 
-    def evaluate(
-        self, address: str, given: Mapping[str, float | str | Mapping[str, float | str]]
-    ) -> Evaluation:
+    def evaluate(self, address: str, given: Mapping[str, float | str | Mapping[str, float | str]]) -> Evaluation:
         """Return what one law says for the inputs `given`."""
         return self._send(calls.evaluate_call(address, given))
 
@@ -164,9 +160,7 @@ class Client(AbstractClient):
         attempt = 0
         while True:
             reply = self._try(call)
-            wait = calls.pause(
-                call, reply, attempt=attempt, retries=self._retries, chance=self._random.random()
-            )
+            wait = calls.pause(call, reply, attempt=attempt, retries=self._retries, chance=self._random.random())
             if wait is None:
                 return calls.read_reply(call, reply)
             self._sleep(wait)
@@ -175,11 +169,7 @@ class Client(AbstractClient):
     def _try(self, call: calls.Call) -> calls.Reply:
         try:
             reply = self._http.request(
-                call.method,
-                call.path,
-                params=call.params,
-                content=call.body,
-                headers=call.headers,
+                call.method, call.path, params=call.params, content=call.body, headers=call.headers
             )
         except self._lost as error:
             return calls.Reply(lost=unanswered(self._base_url, error))

@@ -10,13 +10,7 @@ from hplaw.client import calls
 from hplaw.client.abstract import AbstractClient
 from hplaw.decoding import decode
 from hplaw.device_messages import DeviceEnergy, DeviceEnergyRequest
-from hplaw.energy_messages import (
-    EnergyReply,
-    EnergyRequest,
-    Frontier,
-    FrontierRequest,
-    HardwareRecord,
-)
+from hplaw.energy_messages import EnergyReply, EnergyRequest, Frontier, FrontierRequest, HardwareRecord
 from hplaw.layer_messages import AbcReply, AbcRequest, LayerTable, ParametrizeRequest
 from hplaw.listing import health, known_quantities, law_record, list_laws
 from hplaw.messages import (
@@ -59,9 +53,7 @@ class LocalClient(AbstractClient):
 
         return recommend(decode(calls.query_body(query, fields), Query), self._catalogue)
 
-    def recommend_batch(
-        self, queries: Sequence[Query | Mapping[str, Any]]
-    ) -> list[BriefRecommendation]:
+    def recommend_batch(self, queries: Sequence[Query | Mapping[str, Any]]) -> list[BriefRecommendation]:
         """Return a brief recommendation for each query, in order."""
         from hplaw.recommendation import recommend_many
 
@@ -83,9 +75,7 @@ class LocalClient(AbstractClient):
         """Return the BibTeX entry of a law's source."""
         return self._catalogue.get(address).citation().bibtex
 
-    def evaluate(
-        self, address: str, given: Mapping[str, float | str | Mapping[str, float | str]]
-    ) -> Evaluation:
+    def evaluate(self, address: str, given: Mapping[str, float | str | Mapping[str, float | str]]) -> Evaluation:
         """Return what one law says for the inputs `given`."""
         from hplaw.evaluation import evaluate
 

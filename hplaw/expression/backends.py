@@ -109,28 +109,47 @@ def _interp(x: float, curve: Curve) -> float:
 
 
 _COMPARE: dict[str, Callable[..., Any]] = {
-    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq,
-}  # fmt: skip
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+}
 
 FLOATS = Backend(
     name="floats",
     operators=_COMPARE
     | {
-        "+": operator.add, "-": operator.sub, "*": operator.mul, "/": _divide, "neg": operator.neg,
-        "**": _guard(math.pow, "a power"), "not": operator.not_,
+        "+": operator.add,
+        "-": operator.sub,
+        "*": operator.mul,
+        "/": _divide,
+        "neg": operator.neg,
+        "**": _guard(math.pow, "a power"),
+        "not": operator.not_,
     },
     functions={
-        "min": min, "max": max, "clip": _clip,
-        "log": _guard(math.log, "log"), "exp": _guard(math.exp, "exp"), "expm1": _guard(math.expm1, "expm1"),
-        "log1p": _guard(math.log1p, "log1p"), "sqrt": _guard(math.sqrt, "sqrt"),
+        "min": min,
+        "max": max,
+        "clip": _clip,
+        "log": _guard(math.log, "log"),
+        "exp": _guard(math.exp, "exp"),
+        "expm1": _guard(math.expm1, "expm1"),
+        "log1p": _guard(math.log1p, "log1p"),
+        "sqrt": _guard(math.sqrt, "sqrt"),
         "expm2": _guard(_expm2_float, "expm2"),
-        "abs": abs, "floor": _guard(_floor, "floor"),
-        "sin": _guard(math.sin, "sin"), "cos": _guard(math.cos, "cos"), "tanh": math.tanh,
-        "sigmoid": _guard(_sigmoid, "sigmoid"), "erf": math.erf, "interp": _guard(_interp, "interp"),
+        "abs": abs,
+        "floor": _guard(_floor, "floor"),
+        "sin": _guard(math.sin, "sin"),
+        "cos": _guard(math.cos, "cos"),
+        "tanh": math.tanh,
+        "sigmoid": _guard(_sigmoid, "sigmoid"),
+        "erf": math.erf,
+        "interp": _guard(_interp, "interp"),
     },
     number=float,
     lazy=True,
-)  # fmt: skip
+)
 """One point at a time, in plain Python: the fastest for a single question."""
 
 
@@ -177,9 +196,7 @@ def exact_number(text: str) -> Fraction:
     """
     exponent = text.lower().partition("e")[2]
     if len(text) > _EXACT_DIGITS or abs(int(exponent or "0")) > _EXACT_DIGITS:
-        message = (
-            f"{text[:20]}{'...' * (len(text) > 20)} is too large or small for exact arithmetic"
-        )
+        message = f"{text[:20]}{'...' * (len(text) > 20)} is too large or small for exact arithmetic"
         raise ValueError(message)
     try:
         return Fraction(text)
@@ -199,16 +216,18 @@ RATIONALS = Backend(
     name="rationals",
     operators=_COMPARE
     | {
-        "+": _exact(operator.add), "-": _exact(operator.sub), "*": _exact(operator.mul), "/": _exact(_exact_divide),
-        "neg": operator.neg, "**": _exact(_exact_power), "not": operator.not_,
+        "+": _exact(operator.add),
+        "-": _exact(operator.sub),
+        "*": _exact(operator.mul),
+        "/": _exact(_exact_divide),
+        "neg": operator.neg,
+        "**": _exact(_exact_power),
+        "not": operator.not_,
     },
-    functions={
-        "min": min, "max": max, "abs": abs, "floor": _exact_floor,
-        "clip": _clip,
-    },
+    functions={"min": min, "max": max, "abs": abs, "floor": _exact_floor, "clip": _clip},
     number=exact_number,
     lazy=True,
-)  # fmt: skip
+)
 """Exact arithmetic for laws with `exact = true`."""
 
 
@@ -248,18 +267,39 @@ def array_backend(xp: Any, *, erf: Callable[[Any], Any], name: str) -> Backend:
         name=name,
         operators=_COMPARE
         | {
-            "+": operator.add, "-": operator.sub, "*": operator.mul, "/": xp.true_divide, "neg": operator.neg,
-            "**": xp.power, "not": xp.logical_not, "and": xp.logical_and, "or": xp.logical_or,
+            "+": operator.add,
+            "-": operator.sub,
+            "*": operator.mul,
+            "/": xp.true_divide,
+            "neg": operator.neg,
+            "**": xp.power,
+            "not": xp.logical_not,
+            "and": xp.logical_and,
+            "or": xp.logical_or,
         },
         functions={
-            "where": xp.where, "min": pick(xp.minimum), "max": pick(xp.maximum), "clip": xp.clip,
-            "log": xp.log, "exp": xp.exp, "expm1": xp.expm1, "log1p": xp.log1p, "sqrt": xp.sqrt, "expm2": expm2,
-            "abs": xp.abs, "floor": xp.floor, "sin": xp.sin, "cos": xp.cos, "tanh": xp.tanh,
-            "sigmoid": sigmoid, "erf": erf, "interp": interp,
+            "where": xp.where,
+            "min": pick(xp.minimum),
+            "max": pick(xp.maximum),
+            "clip": xp.clip,
+            "log": xp.log,
+            "exp": xp.exp,
+            "expm1": xp.expm1,
+            "log1p": xp.log1p,
+            "sqrt": xp.sqrt,
+            "expm2": expm2,
+            "abs": xp.abs,
+            "floor": xp.floor,
+            "sin": xp.sin,
+            "cos": xp.cos,
+            "tanh": xp.tanh,
+            "sigmoid": sigmoid,
+            "erf": erf,
+            "interp": interp,
         },
         number=float,
         lazy=False,
-    )  # fmt: skip
+    )
 
 
 def numpy_backend() -> Backend:

@@ -106,12 +106,8 @@ class _Compiler(msgspec.Struct, frozen=True):
             case Item():
                 return self._item(node, at)
             case Unary(operator=operator, x=x):
-                return self._apply(
-                    operators["neg" if operator == "-" else operator], [self.part(x, at)]
-                )
-            case Binary(operator="and" | "or" as operator, left=left, right=right) if (
-                self.backend.lazy
-            ):
+                return self._apply(operators["neg" if operator == "-" else operator], [self.part(x, at)])
+            case Binary(operator="and" | "or" as operator, left=left, right=right) if self.backend.lazy:
                 f, g = self.part(left, at).function, self.part(right, at).function
                 if operator == "and":
                     return _Computed(lambda e: f(e) and g(e))
@@ -119,9 +115,7 @@ class _Compiler(msgspec.Struct, frozen=True):
             case Binary(operator=operator, left=left, right=right):
                 return self._apply(operators[operator], [self.part(left, at), self.part(right, at)])
             case Reduce(function=function, index=index, body=body):
-                terms = [
-                    self.part(body, {**at, index: i}) for i in range(len(self.scope.indices[index]))
-                ]
+                terms = [self.part(body, {**at, index: i}) for i in range(len(self.scope.indices[index]))]
                 return self._reduce(operators["+" if function == "sum" else "*"], terms)
             case Call():
                 return self._call(node, at)
@@ -147,10 +141,7 @@ class _Compiler(msgspec.Struct, frozen=True):
         parts = [self._name(key, at) for key in node.keys]
         keys = [part.function for part in parts]
         if symbol.indices:
-            places = [
-                {category: i for i, category in enumerate(self.scope.indices[index])}
-                for index in symbol.indices
-            ]
+            places = [{category: i for i, category in enumerate(self.scope.indices[index])} for index in symbol.indices]
             found = _indexed(name, symbol.indices, keys, places)
         else:
             assert symbol.kind is Kind.TABLE
@@ -241,9 +232,7 @@ def _looked_up(name: str, keys: list[Function]) -> Function:
         for key in keys:
             word = key(e)
             if word not in entry:
-                message = (
-                    f"the table {name} has no entry for {word}{_instead(str(word), tuple(entry))}"
-                )
+                message = f"the table {name} has no entry for {word}{_instead(str(word), tuple(entry))}"
                 raise Undefined(message)
             entry = entry[word]
         return entry
@@ -251,17 +240,13 @@ def _looked_up(name: str, keys: list[Function]) -> Function:
     return look_up
 
 
-def _indexed(
-    name: str, indices: tuple[str, ...], keys: list[Function], places: list[dict[str, int]]
-) -> Function:
+def _indexed(name: str, indices: tuple[str, ...], keys: list[Function], places: list[dict[str, int]]) -> Function:
     def pick(e: Environment) -> Any:
         value = e[name]
         for index, key, place in zip(indices, keys, places, strict=True):
             word = key(e)
             if word not in place:
-                message = (
-                    f"{index}={word} is not known to this law{_instead(str(word), tuple(place))}"
-                )
+                message = f"{index}={word} is not known to this law{_instead(str(word), tuple(place))}"
                 raise Undefined(message)
             value = value[place[word]]
         return value

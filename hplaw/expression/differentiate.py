@@ -62,9 +62,7 @@ class Derivative:
             case Binary(operator="*", left=left, right=right):
                 return _plus(_times(left, self.change(right)), _times(right, self.change(left)))
             case Binary(operator="/", left=left, right=right):
-                return _over(
-                    _plus(self.change(left), _minus(_times(node, self.change(right)))), right
-                )
+                return _over(_plus(self.change(left), _minus(_times(node, self.change(right)))), right)
             case Call(function="log", arguments=(x,)):
                 return self.relative(x)
             case Call(function="expm1", arguments=(x,)):
@@ -77,11 +75,7 @@ class Derivative:
                 moved = self.change(yes), self.change(no)
                 if moved == (None, None):
                     return None
-                return Call(
-                    column=1,
-                    function="where",
-                    arguments=(condition, moved[0] or _ZERO, moved[1] or _ZERO),
-                )
+                return Call(column=1, function="where", arguments=(condition, moved[0] or _ZERO, moved[1] or _ZERO))
             case Reduce(function="sum", index=index, body=body):
                 moved = self.change(body)
                 if moved is None:
@@ -109,10 +103,7 @@ class Derivative:
             case Binary(operator="/", left=left, right=right):
                 return _plus(self.relative(left), _minus(self.relative(right)))
             case Binary(operator="**", left=base, right=power):
-                return _plus(
-                    _times(power, self.relative(base)),
-                    _times(_call("log", base), self.change(power)),
-                )
+                return _plus(_times(power, self.relative(base)), _times(_call("log", base), self.change(power)))
             case Call(function="exp", arguments=(x,)):
                 return self.change(x)
             case Call(function="sqrt", arguments=(x,)):

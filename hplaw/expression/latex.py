@@ -32,28 +32,8 @@ _GREEK = frozenset(
         "omega",
     ]
 )
-_STRENGTH = {
-    "or": 1,
-    "and": 2,
-    "<": 4,
-    "<=": 4,
-    ">": 4,
-    ">=": 4,
-    "==": 4,
-    "+": 5,
-    "-": 5,
-    "*": 6,
-    "/": 9,
-    "**": 8,
-}
-_SIGN = {
-    "or": r" \lor ",
-    "and": r" \land ",
-    "<=": r" \le ",
-    ">=": r" \ge ",
-    "==": " = ",
-    "*": r" \, ",
-}
+_STRENGTH = {"or": 1, "and": 2, "<": 4, "<=": 4, ">": 4, ">=": 4, "==": 4, "+": 5, "-": 5, "*": 6, "/": 9, "**": 8}
+_SIGN = {"or": r" \lor ", "and": r" \land ", "<=": r" \le ", ">=": r" \ge ", "==": " = ", "*": r" \, "}
 _FUNCTION = {
     "log": r"\ln",
     "exp": r"\exp",
@@ -95,11 +75,7 @@ def _render(node: Node, symbols: Mapping[str, str]) -> tuple[str, float]:
             below = ",".join(latex_name(key.name) for key in keys)
             return f"{{{symbols.get(name) or latex_name(name)}}}_{{{below}}}", _ATOM
         case Unary(operator=operator, x=x):
-            return (
-                (rf"\lnot {_held(x, symbols, 4.5)}", 3)
-                if operator == "not"
-                else (f"-{_held(x, symbols, 6)}", 5)
-            )
+            return (rf"\lnot {_held(x, symbols, 4.5)}", 3) if operator == "not" else (f"-{_held(x, symbols, 6)}", 5)
         case Reduce(function=function, index=index, body=body):
             sign = r"\sum" if function == "sum" else r"\prod"
             return rf"{sign}_{{\mathrm{{{_escape(index)}}}}} {_held(body, symbols, 6)}", 6
@@ -123,19 +99,13 @@ def _binary(node: Binary, symbols: Mapping[str, str]) -> tuple[str, float]:
     if operator == "**":
         return f"{_held(node.left, symbols, _ATOM)}^{{{_render(node.right, symbols)[0]}}}", 8
     right = _held(node.right, symbols, strength + 0.5)
-    return (
-        f"{_held(node.left, symbols, strength)}{_SIGN.get(operator, f' {operator} ')}{right}",
-        strength,
-    )
+    return (f"{_held(node.left, symbols, strength)}{_SIGN.get(operator, f' {operator} ')}{right}", strength)
 
 
 def _call(node: Call, symbols: Mapping[str, str]) -> tuple[str, float]:
     inner = [_render(argument, symbols)[0] for argument in node.arguments]
     if node.function == "where":
-        return (
-            rf"\begin{{cases}} {inner[1]} & {inner[0]} \\ {inner[2]} & \text{{otherwise}} \end{{cases}}",
-            _ATOM,
-        )
+        return (rf"\begin{{cases}} {inner[1]} & {inner[0]} \\ {inner[2]} & \text{{otherwise}} \end{{cases}}", _ATOM)
     if node.function == "sqrt":
         return rf"\sqrt{{{inner[0]}}}", _ATOM
     if node.function == "exp":

@@ -127,10 +127,7 @@ class _Parser:
 
     def expect(self, token: str) -> None:
         if self.token != token:
-            self.fail(
-                f"'{token}' is missing"
-                + (f" before '{self.token}'" if self.token else " at the end")
-            )
+            self.fail(f"'{token}' is missing" + (f" before '{self.token}'" if self.token else " at the end"))
         self.advance()
 
     def expression(self, strength: int) -> Node:
@@ -175,12 +172,7 @@ class _Parser:
         while _LEFT.get(self.token, -1) >= strength:
             operator, column = self.token, self.column
             self.advance()
-            node = Binary(
-                column=column,
-                operator=operator,
-                left=node,
-                right=self.expression(_LEFT[operator] + 1),
-            )
+            node = Binary(column=column, operator=operator, left=node, right=self.expression(_LEFT[operator] + 1))
         return node
 
     def factor(self) -> Node:
@@ -208,11 +200,7 @@ class _Parser:
             self.expect(")")
             return node
         if kind != "name" or token in WORDS:
-            self.fail(
-                f"a number or a name is missing before '{token}'"
-                if token
-                else "the formula ends too soon"
-            )
+            self.fail(f"a number or a name is missing before '{token}'" if token else "the formula ends too soon")
         self.advance()
         if self.token == "(":
             return self.call(token, column)
@@ -231,13 +219,9 @@ class _Parser:
         self.column = column
         if function in REDUCTIONS:
             if len(arguments) != 2 or not isinstance(arguments[0], Name):
-                self.fail(
-                    f"{function} takes an index and an expression, as in {function}(ridge, x)"
-                )
+                self.fail(f"{function} takes an index and an expression, as in {function}(ridge, x)")
             assert isinstance(arguments[0], Name)
-            node: Node = Reduce(
-                column=column, function=function, index=arguments[0].name, body=arguments[1]
-            )
+            node: Node = Reduce(column=column, function=function, index=arguments[0].name, body=arguments[1])
         else:
             least, most = FUNCTIONS[function]
             if len(arguments) < least or (most is not None and len(arguments) > most):

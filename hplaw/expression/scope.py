@@ -133,26 +133,18 @@ def _infer_item(node: Item, scope: Scope) -> tuple[Type, frozenset[str]]:
         elif of is not None and key.name not in scope.indices[of]:
             _fail(key, f"'{of}' has no '{key.name}'{nearest(key.name, scope.indices[of])}")
         elif of is None and key.name not in scope.categories:
-            _fail(
-                key, f"'{node.name}' has no entry '{key.name}'{nearest(key.name, scope.categories)}"
-            )
+            _fail(key, f"'{node.name}' has no entry '{key.name}'{nearest(key.name, scope.categories)}")
     return symbol.type, free
 
 
-def _infer_binary(
-    node: Binary, operator: str, left: Node, right: Node, scope: Scope
-) -> tuple[Type, frozenset[str]]:
+def _infer_binary(node: Binary, operator: str, left: Node, right: Node, scope: Scope) -> tuple[Type, frozenset[str]]:
     whose = f"'{operator}'"
     if operator in ("and", "or"):
-        return Type.TRUTH, _need(left, Type.TRUTH, scope, whose) | _need(
-            right, Type.TRUTH, scope, whose
-        )
+        return Type.TRUTH, _need(left, Type.TRUTH, scope, whose) | _need(right, Type.TRUTH, scope, whose)
     if operator == "==":
         (a, free_a), (b, free_b) = infer(left, scope), infer(right, scope)
         if a is not b or a is Type.TRUTH:
-            _fail(
-                node, f"'==' compares two numbers or two categories, not {a.value} with {b.value}"
-            )
+            _fail(node, f"'==' compares two numbers or two categories, not {a.value} with {b.value}")
         return Type.TRUTH, free_a | free_b
     free = _need(left, Type.NUMBER, scope, whose) | _need(right, Type.NUMBER, scope, whose)
     return (Type.TRUTH if operator in ("<", "<=", ">", ">=") else Type.NUMBER), free

@@ -38,27 +38,17 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _quoted(text: str) -> str:
-    return (
-        text
-        if text.replace("=", "").replace("_", "").isalnum()
-        else '"' + text.replace('"', r"\"") + '"'
-    )
+    return text if text.replace("=", "").replace("_", "").isalnum() else '"' + text.replace('"', r"\"") + '"'
 
 
-def write_card(
-    law: Law, folder: Path, fitted: Fitted, judgement: Judgement, provenance: Provenance
-) -> str:
+def write_card(law: Law, folder: Path, fitted: Fitted, judgement: Judgement, provenance: Provenance) -> str:
     """Return the card's text, its plots written into the folder."""
     plots = draw_plots(law, folder, fitted, judgement)
     return "\n".join(_lines(law, fitted, judgement, provenance, plots)).rstrip() + "\n"
 
 
 def _lines(
-    law: Law,
-    fitted: Fitted,
-    judgement: Judgement,
-    provenance: Provenance,
-    plots: list[tuple[str, str]],
+    law: Law, fitted: Fitted, judgement: Judgement, provenance: Provenance, plots: list[tuple[str, str]]
 ) -> Iterator[str]:
     evidence = law.spec.evidence
     assert evidence is not None
@@ -90,11 +80,7 @@ def _lines(
         yield ""
         yield from (f"- {problem}" for problem in evidence.failed)
         yield ""
-        yield (
-            "Accepted all the same."
-            if evidence.accepted_with
-            else "Not accepted: the law is not served."
-        )
+        yield ("Accepted all the same." if evidence.accepted_with else "Not accepted: the law is not served.")
     else:
         yield "All checks passed."
     yield ""
@@ -142,11 +128,7 @@ def _left_out(law: Law, judgement: Judgement) -> Iterator[str]:
         if optimum:
             for i in range(len(law.chosen)):
                 there = item.predicted is not None
-                line += (
-                    f" {np.exp(item.predicted[i]):.3g} |"
-                    if there and item.predicted is not None
-                    else " |"
-                )
+                line += f" {np.exp(item.predicted[i]):.3g} |" if there and item.predicted is not None else " |"
                 line += f" {np.exp(item.measured[i]):.3g} |" if item.measured is not None else " |"
             line += f" {100 * item.regret:.3f} |" if item.regret is not None else " |"
         yield line

@@ -70,16 +70,16 @@ def _chinchilla(paths: Sequence[Path]) -> pl.DataFrame:
     table = table.select("Model Size", "Training FLOP", "loss").drop_nulls().cast(pl.Float64)
     n, flop = pl.col("Model Size"), pl.col("Training FLOP")
     return table.select(
-        n.alias("n_params_with_embedding"), (flop / (6 * n)).alias("tokens"), flop.alias("compute_flop"),
-        "loss", pl.lit("chinchilla").alias("recipe"),
-    )  # fmt: skip
+        n.alias("n_params_with_embedding"),
+        (flop / (6 * n)).alias("tokens"),
+        flop.alias("compute_flop"),
+        "loss",
+        pl.lit("chinchilla").alias("recipe"),
+    )
 
 
 def _step_law(paths: Sequence[Path]) -> pl.DataFrame:
-    parts = [
-        _csv(path, "h", "numl", "lr", "bs", "ti", "smooth loss", "D", "N")
-        for path in paths
-    ]  # fmt: skip
+    parts = [_csv(path, "h", "numl", "lr", "bs", "ti", "smooth loss", "D", "N") for path in paths]
     tables: list[pl.DataFrame] = []
     for table in parts:
         active = "Na" if "Na" in table.columns else "N"
@@ -106,9 +106,7 @@ def _step_law(paths: Sequence[Path]) -> pl.DataFrame:
 
 def _gemstones(paths: Sequence[Path]) -> pl.DataFrame:
     tables: list[pl.DataFrame] = []
-    for path, recipe in zip(
-        paths, ("gemstones", "gemstones-half-lr", "gemstones-cooldown"), strict=True
-    ):
+    for path, recipe in zip(paths, ("gemstones", "gemstones-half-lr", "gemstones-cooldown"), strict=True):
         names = ("params_active_precise", "tokens", "width", "depth", "step", "final_loss")
         table = _json_lines(path, *names)
         tables.append(
@@ -140,7 +138,9 @@ def _misfitting(paths: Sequence[Path]) -> pl.DataFrame:
 
 
 _RAW = "https://raw.githubusercontent.com"
-_GEMSTONES = f"{_RAW}/mcleish7/gemstone-scaling-laws/1fb97a26b3a4ee647475ee3b46d67413b1844405/wandb_dfs/wandb_df_for_fitting"
+_GEMSTONES = (
+    f"{_RAW}/mcleish7/gemstone-scaling-laws/1fb97a26b3a4ee647475ee3b46d67413b1844405/wandb_dfs/wandb_df_for_fitting"
+)
 
 DATA_SETS: tuple[DataSet, ...] = (
     DataSet(
@@ -197,7 +197,7 @@ DATA_SETS: tuple[DataSet, ...] = (
         ),
         read=_misfitting,
     ),
-)  # fmt: skip
+)
 """The sets that can be fetched, at the versions that were read."""
 
 
@@ -254,9 +254,7 @@ def _retrieve(source: Source, folder: Path, *, progress: bool) -> Path:
     known = None if source.sha256 is None else f"sha256:{source.sha256}"
     with _quiet(pooch):
         try:
-            found: str = pooch.retrieve(
-                source.url, known, fname=source.name, path=folder, downloader=downloader
-            )
+            found: str = pooch.retrieve(source.url, known, fname=source.name, path=folder, downloader=downloader)
         except failures as error:
             response = getattr(error, "response", None)
             status: int | None = None

@@ -47,9 +47,7 @@ class Density:
         model = self.model
 
         def run(weights: Any) -> Any:
-            trace = numpyro.handlers.trace(numpyro.handlers.seed(model, jr.key(0))).get_trace(
-                weights
-            )
+            trace = numpyro.handlers.trace(numpyro.handlers.seed(model, jr.key(0))).get_trace(weights)
             start = 0
             for name, site in trace.items():
                 if site["type"] != "sample" or site["is_observed"]:
@@ -131,8 +129,7 @@ class Density:
             seeded = numpyro.handlers.seed(self.model, key)
             trace = numpyro.handlers.trace(seeded).get_trace(jnp.ones(self.rows))
             parts = [
-                dist.biject_to(trace[name]["fn"].support).inv(trace[name]["value"]).reshape(-1)
-                for name in self.sites
+                dist.biject_to(trace[name]["fn"].support).inv(trace[name]["value"]).reshape(-1) for name in self.sites
             ]
             return jnp.concatenate(parts)
 
@@ -141,9 +138,7 @@ class Density:
     def values_one(self, z: Any) -> dict[str, Any]:
         """Return what the model draws at one vector: parameters, effects `[member, name]`; to be traced."""
         sites = self.constrain_one(z, jnp.ones(self.rows))
-        found = numpyro.handlers.substitute(
-            numpyro.handlers.seed(self.model.sample, jr.key(0)), data=sites
-        )
+        found = numpyro.handlers.substitute(numpyro.handlers.seed(self.model.sample, jr.key(0)), data=sites)
         return found()
 
     def predict(self, draws: Array, *, seed: int = 0) -> list[tuple[Array, Array]]:
@@ -184,9 +179,7 @@ class Density:
             for block in model.blocks(np.ones(self.rows, dtype=bool)):
                 environment = model.environment(names, block)
                 optimum = [
-                    jnp.broadcast_to(
-                        model.compile(model.law.optimum[name].tree)(environment), (len(block.rows),)
-                    )
+                    jnp.broadcast_to(model.compile(model.law.optimum[name].tree)(environment), (len(block.rows),))
                     for name in model.law.chosen
                 ]
                 parts.append(jnp.log(jnp.stack(optimum, axis=-1)))

@@ -33,7 +33,9 @@ def write_derived(to: Path, law: Law, fitted: Law) -> Law:
     missing = [name for name in law.spec.parameters if name not in arrays]
     if missing or not law.spec.parameters:
         what = f"has no draws of {missing[0]}" if missing else "has no parameters to take"
-        message = f"{fitted.id if missing else law.id} {what}; give the folder of the fitted law that {law.id} follows from"
+        message = (
+            f"{fitted.id if missing else law.id} {what}; give the folder of the fitted law that {law.id} follows from"
+        )
         raise FitError(message)
     draws: dict[str, Array] = {name: arrays[name] for name in law.spec.parameters}
     parameters = {
@@ -42,9 +44,13 @@ def write_derived(to: Path, law: Law, fitted: Law) -> Law:
     }
     seen = fitted.spec.domain
     spec = msgspec.structs.replace(
-        law.spec, status="calibrated", parameters=parameters, covariance=list[CovarianceSpec](),
-        evidence=fitted.spec.evidence, domain={n: seen.get(n, own) for n, own in law.spec.domain.items()},
-    )  # fmt: skip
+        law.spec,
+        status="calibrated",
+        parameters=parameters,
+        covariance=list[CovarianceSpec](),
+        evidence=fitted.spec.evidence,
+        domain={n: seen.get(n, own) for n, own in law.spec.domain.items()},
+    )
     return write_served(to, spec, draws, _card(law, fitted))
 
 
@@ -66,8 +72,5 @@ def _card(law: Law, fitted: Law) -> str:
         f"`--data` is the folder of the fitted `{fitted.id}`.",
     ]
     if evidence is not None:
-        lines += [
-            "",
-            f"{evidence.runs} runs of {evidence.data}, sha256 `{evidence.data_sha256}`; {evidence.sampler}.",
-        ]
+        lines += ["", f"{evidence.runs} runs of {evidence.data}, sha256 `{evidence.data_sha256}`; {evidence.sampler}."]
     return "\n".join(line for line in lines) + "\n"

@@ -39,8 +39,7 @@ def read_metered(path: Path | str) -> pl.DataFrame:
     table = table.filter(pl.all_horizontal(pl.col(*MEASURED) > 0))
     samples = pl.col("train_samples").fill_null(1.0)
     table = table.with_columns(
-        (pl.col("energy_per_epoch_j") / samples).alias("j"),
-        (pl.col("time_per_epoch_s") / samples).alias("s"),
+        (pl.col("energy_per_epoch_j") / samples).alias("j"), (pl.col("time_per_epoch_s") / samples).alias("s")
     )
     rows: list[dict[str, Any]] = []
     for _, cell in table.group_by(*CELL, maintain_order=True):
@@ -65,22 +64,28 @@ def _cell(cell: pl.DataFrame) -> Iterator[dict[str, Any]]:
     capped = here.sort(nearest).row(0, named=True)
     probes = [(p["batch_size"], p["power_limit_w"]) for p in (small, large, capped)]
     slowdown = capped["s"] / large["s"]
-    rows = [
-        row
-        for row in cell.iter_rows(named=True)
-        if (row["batch_size"], row["power_limit_w"]) not in probes
-    ]
+    rows = [row for row in cell.iter_rows(named=True) if (row["batch_size"], row["power_limit_w"]) not in probes]
     for place, row in enumerate(rows):
         yield {
-            "gpu": row["gpu"], "workload": f"{row['gpu']} {row['network']} {row['optimizer']}",
-            "largest": row["batch_size"] == free["batch_size"][-1], "free": row["power_limit_w"] == most,
-            "batch_samples": float(row["batch_size"]), "power_limit_w": float(row["power_limit_w"]),
-            "energy_per_sample_j": row["j"], "time_per_sample_s": row["s"],
-            "probe_small_samples": float(small["batch_size"]), "probe_small_j": small["j"], "probe_small_s": small["s"],
-            "probe_large_samples": float(large["batch_size"]), "probe_large_j": large["j"], "probe_large_s": large["s"],
+            "gpu": row["gpu"],
+            "workload": f"{row['gpu']} {row['network']} {row['optimizer']}",
+            "largest": row["batch_size"] == free["batch_size"][-1],
+            "free": row["power_limit_w"] == most,
+            "batch_samples": float(row["batch_size"]),
+            "power_limit_w": float(row["power_limit_w"]),
+            "energy_per_sample_j": row["j"],
+            "time_per_sample_s": row["s"],
+            "probe_small_samples": float(small["batch_size"]),
+            "probe_small_j": small["j"],
+            "probe_small_s": small["s"],
+            "probe_large_samples": float(large["batch_size"]),
+            "probe_large_j": large["j"],
+            "probe_large_s": large["s"],
             "probe_power_limit_w": float(large["power_limit_w"]),
-            "probe_capped_w": float(capped["power_limit_w"]), "probe_capped_j": capped["j"], "probe_capped_s": capped["s"],
+            "probe_capped_w": float(capped["power_limit_w"]),
+            "probe_capped_j": capped["j"],
+            "probe_capped_s": capped["s"],
             # once, as a workload has one third probe whatever else was measured of it
             "limit_slowdown": slowdown if place == 0 else None,
             "limit_power_share": capped["j"] / large["j"] / slowdown if place == 0 else None,
-        }  # fmt: skip
+        }

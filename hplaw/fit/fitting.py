@@ -98,14 +98,8 @@ class Fitted(msgspec.Struct, frozen=True, kw_only=True):
     def parameters(self) -> dict[str, Array]:
         """Return the draws that serving needs: parameters, and scales and correlations with priors of their own."""
         effects = self.density.model.effects.values()
-        hypers = {
-            h.name
-            for e in effects
-            for h in (*e.scales, *([e.correlation] if e.correlation else []))
-        }
-        found = {
-            n: v for n, v in self.draws.items() if n in self.law.spec.parameters or n in hypers
-        }
+        hypers = {h.name for e in effects for h in (*e.scales, *([e.correlation] if e.correlation else []))}
+        found = {n: v for n, v in self.draws.items() if n in self.law.spec.parameters or n in hypers}
         size = len(self.flat)
         for name, value in self.density.model.constants.items():
             one: Array = np.asarray(value, dtype=np.float64)
@@ -115,9 +109,17 @@ class Fitted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def fit_law(
-    law: Law, runs: pl.DataFrame, *, method: Method = "nuts", chains: int = 4, draws: int = 750, warmup: int | None = None,
-    seed: int = 0, catalogue: Any = None, progress: Progress = silent,
-) -> Fitted:  # fmt: skip
+    law: Law,
+    runs: pl.DataFrame,
+    *,
+    method: Method = "nuts",
+    chains: int = 4,
+    draws: int = 750,
+    warmup: int | None = None,
+    seed: int = 0,
+    catalogue: Any = None,
+    progress: Progress = silent,
+) -> Fitted:
     """Return a law fitted to runs.
 
     **Arguments:**
@@ -132,9 +134,7 @@ def fit_law(
     began = time.monotonic()
     kept = keep_runs(runs, law)
     if len(kept) < MIN_RUNS:
-        message = (
-            f"{len(kept)} runs are left of {len(runs)}; {law.id} is fitted to {MIN_RUNS} or more"
-        )
+        message = f"{len(kept)} runs are left of {len(runs)}; {law.id} is fitted to {MIN_RUNS} or more"
         raise FitError(message)
     with double_precision():
         progress(0.0, "building the model")
@@ -152,17 +152,23 @@ def fit_law(
                 f"mode and the normal around it, {chains * draws} draws, seed {seed}",
             )
         else:
-            found = _sample(
-                density, normal, weights, chains, draws, warmup, seed, catalogue, progress
-            )
+            found = _sample(density, normal, weights, chains, draws, warmup, seed, catalogue, progress)
             density, normal, diagnostics = found.density, found.normal, found.diagnostics
             flat = found.chains.draws.reshape(-1, density.size)
             sampler = found.chains.sampler
         named = density.constrain(flat)
     return Fitted(
-        law=law, runs=runs, kept=kept, density=density, normal=normal, flat=flat, draws=named, diagnostics=diagnostics,
-        sampler=sampler, seconds=time.monotonic() - began,
-    )  # fmt: skip
+        law=law,
+        runs=runs,
+        kept=kept,
+        density=density,
+        normal=normal,
+        flat=flat,
+        draws=named,
+        diagnostics=diagnostics,
+        sampler=sampler,
+        seconds=time.monotonic() - began,
+    )
 
 
 def _normals(rows: int, size: int) -> Array:
@@ -179,9 +185,16 @@ class _Sampled(msgspec.Struct, frozen=True):
 
 
 def _sample(
-    density: Density, normal: Normal, weights: Array, chains: int, draws: int, warmup: int | None, seed: int,
-    catalogue: Any, progress: Progress,
-) -> _Sampled:  # fmt: skip
+    density: Density,
+    normal: Normal,
+    weights: Array,
+    chains: int,
+    draws: int,
+    warmup: int | None,
+    seed: int,
+    catalogue: Any,
+    progress: Progress,
+) -> _Sampled:
     """Return chains with the metric of the mode; where those fail, with shorter steps, then with an adapted metric.
 
     Where few runs tell of a member, its effect and the scale it is drawn with make a funnel, in which all of these fail;
@@ -203,9 +216,17 @@ def _sample(
             density = Density(Model(model.law, model.frame, catalogue, centred=False))
             normal = fit_normal(density, weights, seed=seed)
         found = sample(
-            density, normal, weights, chains=chains, draws=draws, warmup=warmup, seed=seed, adapt=adapt, accept=accept,
+            density,
+            normal,
+            weights,
+            chains=chains,
+            draws=draws,
+            warmup=warmup,
+            seed=seed,
+            adapt=adapt,
+            accept=accept,
             progress=progress,
-        )  # fmt: skip
+        )
         attempt = _Sampled(density, normal, found, diagnose(density, found))
         if not attempt.diagnostics.failed():
             return attempt
@@ -232,6 +253,4 @@ def diagnose(density: Density, chains: Chains) -> Diagnostics:
         moving = by_chain[:, :, np.ptp(by_chain, axis=(0, 1)) > 0]
         worst = max(worst, float(np.max(summary.split_gelman_rubin(moving))))
         least = min(least, float(np.min(summary.effective_sample_size(moving))))
-    return Diagnostics(
-        worst, least if np.isfinite(least) else float(count * size), chains.divergences
-    )
+    return Diagnostics(worst, least if np.isfinite(least) else float(count * size), chains.divergences)

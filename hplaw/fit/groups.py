@@ -53,9 +53,7 @@ class Effect:
       standard normals times their scale, which suits those that few do. The density is the same.
     """
 
-    def __init__(
-        self, law: Law, name: str, frame: pl.DataFrame, backend: Any, *, centred: bool = True
-    ) -> None:
+    def __init__(self, law: Law, name: str, frame: pl.DataFrame, backend: Any, *, centred: bool = True) -> None:
         self.name: str = name
         self.spec: EffectSpec = law.spec.effects[name]
         self.centred: bool = centred and self.spec.centred and self.spec.covariance is None
@@ -79,10 +77,7 @@ class Effect:
             self.correlation = _hyper(law, text, f"{name}_correlation", backend)
 
         self.centres = [
-            [
-                compile_expression(term, law.namespace.scope, backend)
-                for term in centre_of(law, of, self.columns)
-            ]
+            [compile_expression(term, law.namespace.scope, backend) for term in centre_of(law, of, self.columns)]
             for of in self.spec.of
             if self.centred
         ]
@@ -105,9 +100,7 @@ class Effect:
         scales = jnp.stack([jnp.asarray(s.sample(environment), dtype=float) for s in self.scales])
         if self.concentration is not None:
             (concentration,) = self.concentration.arguments(environment)
-            lower = numpyro.sample(
-                f"{self.name}_cholesky", dist.LKJCholesky(self.width, concentration)
-            )
+            lower = numpyro.sample(f"{self.name}_cholesky", dist.LKJCholesky(self.width, concentration))
             return scales[:, None] * lower
         if self.correlation is None:
             return jnp.diag(scales)
@@ -115,9 +108,7 @@ class Effect:
         matrix = rho + (1.0 - rho) * jnp.eye(self.width)
         if self.width == 2:
             other = jnp.sqrt(1.0 - rho**2)
-            return scales[:, None] * jnp.stack(
-                [jnp.stack([1.0, 0.0 * rho]), jnp.stack([rho, other])]
-            )
+            return scales[:, None] * jnp.stack([jnp.stack([1.0, 0.0 * rho]), jnp.stack([rho, other])])
         return scales[:, None] * jnp.linalg.cholesky(matrix)
 
     def sample(self, environment: Any) -> Any:
@@ -141,10 +132,7 @@ class Effect:
         here = environment.__class__({**environment, **self.others, **self.known}, environment.lets)
         columns = [
             sum(
-                (
-                    jnp.broadcast_to(jnp.asarray(term(here), dtype=float), (self.size,))
-                    for term in terms
-                ),
+                (jnp.broadcast_to(jnp.asarray(term(here), dtype=float), (self.size,)) for term in terms),
                 jnp.zeros(self.size),
             )
             for terms in self.centres

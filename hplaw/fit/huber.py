@@ -72,7 +72,7 @@ class HuberFit(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def words(self) -> str:
         """Return how it was fitted, in words."""
-        least = "absolute residuals" if self.objective == "l1" else f"Huber's function of residuals at {self.delta:g}"  # fmt: skip
+        least = "absolute residuals" if self.objective == "l1" else f"Huber's function of residuals at {self.delta:g}"
         size = next((len(values) for values in self.draws.values()), 0)
         return f"least sum of {least}, {size} bootstraps"
 
@@ -86,9 +86,15 @@ class HuberFit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def fit_huber(
-    law: Law, frame: pl.DataFrame, *, objective: Objective = "huber", delta: float = DELTA,
-    starts: int = STARTS, bootstrap: int = BOOTSTRAPS, seed: int = 0,
-) -> HuberFit:  # fmt: skip
+    law: Law,
+    frame: pl.DataFrame,
+    *,
+    objective: Objective = "huber",
+    delta: float = DELTA,
+    starts: int = STARTS,
+    bootstrap: int = BOOTSTRAPS,
+    seed: int = 0,
+) -> HuberFit:
     """Return the constants of a law that make a robust sum of its residuals least, and those of bootstraps.
 
     **Arguments:**
@@ -103,7 +109,9 @@ def fit_huber(
     **Raises:** `FitError` for a law without free constants, too few runs, or no start that leads anywhere.
     """
     if not (math.isfinite(delta) and delta > 0):
-        message = f"delta={delta:g} is not positive; give the residual from which runs count linearly, for example 0.001"
+        message = (
+            f"delta={delta:g} is not positive; give the residual from which runs count linearly, for example 0.001"
+        )
         raise FitError(message)
     with double_precision():
         problem = _Problem(law, frame, ABSOLUTE if objective == "l1" else (delta,))
@@ -148,7 +156,9 @@ class _Problem:
         frame = frame.filter(pl.col(self.observed).is_not_null())
         self.runs = len(frame)
         if self.runs <= len(self.free):
-            message = f"{self.runs} runs cannot tell {len(self.free)} constants of {law.id}; give more runs than constants"
+            message = (
+                f"{self.runs} runs cannot tell {len(self.free)} constants of {law.id}; give more runs than constants"
+            )
             raise FitError(message)
         self.words = {
             name: frame[name].unique().to_list()
@@ -157,7 +167,9 @@ class _Problem:
         }
         several = [name for name, found in self.words.items() if len(found) > 1]
         if several:
-            message = f"the runs have several values of {several[0]}; a robust fit takes one at a time, chosen by --where"
+            message = (
+                f"the runs have several values of {several[0]}; a robust fit takes one at a time, chosen by --where"
+            )
             raise FitError(message)
         self.columns = {
             name: jnp.asarray(frame[name].cast(pl.Float64).to_numpy())
@@ -171,9 +183,7 @@ class _Problem:
 
     def environment(self, q: Any, program: Program, xp: Any) -> Any:
         """Return the law's names at numbers `[constant, ...]`, the runs' inputs apart."""
-        values: dict[str, Any] = {
-            name: 0.0 for e in self.law.spec.effects.values() for name in e.of
-        }
+        values: dict[str, Any] = {name: 0.0 for e in self.law.spec.effects.values() for name in e.of}
         entries: dict[str, list[Any]] = {}
         for i, free in enumerate(self.free):
             number = q[i]
@@ -234,16 +244,18 @@ class _Problem:
         return HuberFit(
             best={name: value[0].tolist() for name, value in point.items()},
             derived={name: float(value[0]) for name, value in lets.items()},
-            value=least, draws=draws, derived_draws=derived,
-            objective=objective, delta=self.deltas[-1], runs=self.runs,
+            value=least,
+            draws=draws,
+            derived_draws=derived,
+            objective=objective,
+            delta=self.deltas[-1],
+            runs=self.runs,
             converged=float(1 - still.mean()) if bootstrap else 1.0,
             agreeing=agreeing,
             seconds=(middle - began, time.perf_counter() - middle),
-        )  # fmt: skip
+        )
 
-    def _all(
-        self, fits: Callable[..., Any], starts: Array, weights: Array
-    ) -> tuple[Array, Array, NDArray[np.bool_]]:
+    def _all(self, fits: Callable[..., Any], starts: Array, weights: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
         """Return ends, objectives and whether each still moved, lanes at a time."""
         parts: list[Any] = []
         for begin in range(0, len(starts), _LANES):
@@ -259,9 +271,7 @@ class _Problem:
         return ends, np.where(np.isfinite(values), values, np.nan), still
 
 
-def minimise(
-    residuals: Callable[[Any], Any], start: Any, weights: Any, delta: Any
-) -> tuple[Any, Any, Any]:
+def minimise(residuals: Callable[[Any], Any], start: Any, weights: Any, delta: Any) -> tuple[Any, Any, Any]:
     """Return where the weighted sum of Huber's function of residuals is least, its value, and whether it still moved.
 
     Residuals within `delta` have curvature one and the others none: Newton's step, which is exact once it is known
@@ -298,18 +308,12 @@ def minimise(
         q = jnp.where(better, there, q)
         r = jnp.where(better, r_there, r)
         value = jnp.where(better, value_there, value)
-        damping = jnp.where(
-            better,
-            damping * 0.1,
-            jnp.where(safe >= 1.0, jnp.maximum(damping * 10.0, 1e-8), damping),
-        )
+        damping = jnp.where(better, damping * 0.1, jnp.where(safe >= 1.0, jnp.maximum(damping * 10.0, 1e-8), damping))
         safe = jnp.where(better, safe * 0.2, jnp.minimum(1.0, safe * 5.0))
         return q, r, value, safe, damping, step + 1, still & ~done
 
     r = residuals(start)
-    state = (
-        start, r, score(r), jnp.asarray(0.04), jnp.asarray(1e-10), jnp.asarray(0), jnp.asarray(True),
-    )  # fmt: skip
+    state = (start, r, score(r), jnp.asarray(0.04), jnp.asarray(1e-10), jnp.asarray(0), jnp.asarray(True))
 
     def moves(state: Any) -> Any:
         return state[6] & (state[5] < _STEPS)
@@ -321,9 +325,7 @@ def minimise(
 def _only_output(law: Law) -> str:
     numbers = [name for name, (_, over) in law.outputs.items() if over is None]
     if len(numbers) != 1:
-        message = (
-            f"{law.id} gives {', '.join(law.outputs)} and has no [fit] that says which is observed"
-        )
+        message = f"{law.id} gives {', '.join(law.outputs)} and has no [fit] that says which is observed"
         raise FitError(message)
     return numbers[0]
 
@@ -389,6 +391,4 @@ def _constant_lets(law: Law) -> list[str]:
 
 
 def _parameters_behind(law: Law, name: str) -> set[str]:
-    return set(law.words_of(name)) | {
-        word for let in law.lets_behind([name]) for word in law.words_of(let)
-    }
+    return set(law.words_of(name)) | {word for let in law.lets_behind([name]) for word in law.words_of(let)}

@@ -40,9 +40,7 @@ def find_influence(fitted: Fitted, law: Law) -> Influence:
         def scores(z: Any) -> Any:
             """Return the log likelihood of each group, then the log density of each prior."""
             found = jnp.zeros(len(groups))
-            for item, own in zip(
-                model.likelihoods, model.log_likelihood(fitted.density.values_one(z)), strict=True
-            ):
+            for item, own in zip(model.likelihoods, model.log_likelihood(fitted.density.values_one(z)), strict=True):
                 found = found.at[ids[item.rows]].add(own)
             return jnp.concatenate([found, *(jnp.reshape(x, (1,)) for x in _log_priors(fitted, z))])
 
@@ -60,7 +58,7 @@ def find_influence(fitted: Fitted, law: Law) -> Influence:
         groups=groups,
         priors=priors,
         slopes={name: np.moveaxis(np.asarray(by) @ slopes, -1, 0).tolist() for name, by in moves.items()},
-    )  # fmt: skip
+    )
 
 
 def _groups(fitted: Fitted) -> tuple[NDArray[np.int64], list[Group]]:
@@ -72,23 +70,17 @@ def _groups(fitted: Fitted) -> tuple[NDArray[np.int64], list[Group]]:
     effect = max(active, key=lambda each: each.size)
     counts = np.bincount(effect.ids, minlength=effect.size)
     rows = effect.members.select(effect.columns).to_dicts()
-    return effect.ids, [
-        Group(known=row, runs=int(count)) for row, count in zip(rows, counts, strict=True)
-    ]
+    return effect.ids, [Group(known=row, runs=int(count)) for row, count in zip(rows, counts, strict=True)]
 
 
 def _log_priors(fitted: Fitted, z: Any) -> list[Any]:
     """Return the log density of each parameter under its prior; to be traced."""
     density = fitted.density
     sites = density.constrain_one(z, jnp.ones(density.rows))
-    drawn = numpyro.handlers.substitute(
-        numpyro.handlers.seed(density.model.sample, jr.key(0)), data=sites
-    )
+    drawn = numpyro.handlers.substitute(numpyro.handlers.seed(density.model.sample, jr.key(0)), data=sites)
     trace = numpyro.handlers.trace(drawn).get_trace()
     sampled = {name: site for name, site in trace.items() if site["type"] == "sample"}
     return [
-        jnp.sum(sampled[name]["fn"].log_prob(sampled[name]["value"]))
-        if name in sampled
-        else jnp.zeros(())
+        jnp.sum(sampled[name]["fn"].log_prob(sampled[name]["value"])) if name in sampled else jnp.zeros(())
         for name in density.model.parameters
     ]

@@ -78,16 +78,11 @@ def judge(fitted: Fitted, *, progress: Progress = silent) -> Judgement:
             if not ranges:
                 few = f"fewer than {MIN_GROUPS} groups, so that leaving one out says nothing"
                 failed.append(few)
-            left = [
-                Left(name=r.name, runs=r.runs, error=r.error, covered=r.covered) for r in ranges
-            ]
+            left = [Left(name=r.name, runs=r.runs, error=r.error, covered=r.covered) for r in ranges]
             verdict = Verdict(failed=failed, held_out=held_out, checks=checks)
             return Judgement(verdict=verdict, left=left, surfaces={})
         surfaces = _surfaces(fitted, grouping)
-        left = [
-            _leave_out(fitted, grouping, member, surfaces.get(member), progress)
-            for member in range(grouping.size)
-        ]
+        left = [_leave_out(fitted, grouping, member, surfaces.get(member), progress) for member in range(grouping.size)]
     discrepancy = estimate_discrepancy(left)
     held_out = _scores(left, discrepancy, fitted.law.chosen)
     failed += _too_narrow(held_out)
@@ -120,9 +115,7 @@ def predictive_checks(fitted: Fitted) -> tuple[dict[str, float], list[str]]:
     failed: list[str] = []
     found = density.predict(fitted.flat[places])
     several = len(found) > 1
-    for number, (item, (mean, replicate)) in enumerate(
-        zip(density.model.likelihoods, found, strict=True), 1
-    ):
+    for number, (item, (mean, replicate)) in enumerate(zip(density.model.likelihoods, found, strict=True), 1):
         if len(item.rows) < 5:
             continue
         ids: NDArray[np.int64] = np.zeros(len(item.rows), dtype=np.int64)
@@ -135,30 +128,18 @@ def predictive_checks(fitted: Fitted) -> tuple[dict[str, float], list[str]]:
             share = float((other > a).mean() + 0.5 * (other == a).mean())
             checks[f"check_{name}{ending}"] = share
             if not UNLIKELY <= share <= 1 - UNLIKELY:
-                failed.append(
-                    f"the data are unlike what the law makes in {_WORDS[name]} (p {share:.3f})"
-                )
+                failed.append(f"the data are unlike what the law makes in {_WORDS[name]} (p {share:.3f})")
     return checks, failed
 
 
-_WORDS = {
-    "noise": "the size of the noise",
-    "tail": "the tail of the noise",
-    "bias": "the bias of groups",
-}
+_WORDS = {"noise": "the size of the noise", "tail": "the tail of the noise", "bias": "the bias of groups"}
 
 
 def _statistics(residual: Array, ids: NDArray[np.int64]) -> dict[str, Array]:
     size = np.abs(residual)
     typical = np.median(size, axis=1)
-    biases = np.stack(
-        [np.abs(np.median(residual[:, ids == g], axis=1)) for g in np.unique(ids)], axis=1
-    )
-    return {
-        "noise": typical,
-        "tail": np.quantile(size, 0.99, axis=1) / typical,
-        "bias": biases.max(axis=1) / typical,
-    }
+    biases = np.stack([np.abs(np.median(residual[:, ids == g], axis=1)) for g in np.unique(ids)], axis=1)
+    return {"noise": typical, "tail": np.quantile(size, 0.99, axis=1) / typical, "bias": biases.max(axis=1) / typical}
 
 
 # Groups left out
@@ -166,11 +147,7 @@ def _statistics(residual: Array, ids: NDArray[np.int64]) -> dict[str, Array]:
 
 def _grouping(fitted: Fitted) -> Effect | None:
     """Return the effect that tells most groups apart, if there are enough of them."""
-    active = [
-        e
-        for e in fitted.density.model.effects.values()
-        if e.active and e.spec.predict == "integrate"
-    ]
+    active = [e for e in fitted.density.model.effects.values() if e.active and e.spec.predict == "integrate"]
     found = max(active, key=lambda e: e.size, default=None)
     return found if found is not None and found.size >= MIN_GROUPS else None
 
@@ -196,9 +173,7 @@ def _surfaces(fitted: Fitted, grouping: Effect) -> dict[int, Surface]:
     return found
 
 
-def _leave_out(
-    fitted: Fitted, grouping: Effect, member: int, surface: Surface | None, progress: Progress
-) -> Left:
+def _leave_out(fitted: Fitted, grouping: Effect, member: int, surface: Surface | None, progress: Progress) -> Left:
     density, law = fitted.density, fitted.law
     progress(member / grouping.size, f"leaving out group {member + 1} of {grouping.size}")
     inside = grouping.ids == member
@@ -207,9 +182,7 @@ def _leave_out(
     draws = normal.draws(standard_normals(density.size, LEFT_OUT).T)
     errors: list[Array] = []
     hits: list[Array] = []
-    for item, (mean, replicate) in zip(
-        density.model.likelihoods, density.predict(draws), strict=True
-    ):
+    for item, (mean, replicate) in zip(density.model.likelihoods, density.predict(draws), strict=True):
         here = np.isin(item.rows, np.flatnonzero(inside))
         if not here.any():
             continue
@@ -218,21 +191,22 @@ def _leave_out(
         hits.append((item.observed[here] >= low) & (item.observed[here] <= high))
     error = float(np.mean(np.concatenate(errors))) if errors else float("nan")
     covered = float(np.mean(np.concatenate(hits))) if hits else float("nan")
-    name = ", ".join(
-        f"{c} {_show(v)}"
-        for c, v in zip(grouping.columns, grouping.members.row(member), strict=True)
-    )
+    name = ", ".join(f"{c} {_show(v)}" for c, v in zip(grouping.columns, grouping.members.row(member), strict=True))
     if not law.optimum:
         return Left(name=name, runs=int(inside.sum()), error=error, covered=covered)
     rows = np.flatnonzero(inside)[:1]
     with_effects, without = density.best(draws, rows)
     predicted = without[:, 0].mean(axis=0)
     return Left(
-        name=name, runs=int(inside.sum()), error=error, covered=covered, predicted=predicted,
+        name=name,
+        runs=int(inside.sum()),
+        error=error,
+        covered=covered,
+        predicted=predicted,
         covariance=np.atleast_2d(np.cov(with_effects[:, 0], rowvar=False)),
         measured=surface.best if surface is not None and surface.inside else None,
         regret=surface.excess(predicted) if surface is not None else None,
-    )  # fmt: skip
+    )
 
 
 def _show(value: object) -> str:
@@ -259,9 +233,7 @@ def estimate_discrepancy(left: list[Left]) -> Array | None:
     return (vectors * np.maximum(values, 1e-5)) @ vectors.T
 
 
-def _scores(
-    left: list[Left], discrepancy: Array | None, chosen: tuple[str, ...]
-) -> dict[str, float]:
+def _scores(left: list[Left], discrepancy: Array | None, chosen: tuple[str, ...]) -> dict[str, float]:
     """Return the scores of what was left out; each group's discrepancy for its coverage is that of the others."""
     found = {"groups": float(len(left))}
     errors = np.array([item.error for item in left])
@@ -269,10 +241,7 @@ def _scores(
     found["coverage_runs"] = float(np.nanmean([item.covered for item in left]))
     regrets = [100 * item.regret for item in left if item.regret is not None]
     if regrets:
-        found |= {
-            "regret_percent_mean": float(np.mean(regrets)),
-            "regret_percent_max": max(regrets),
-        }
+        found |= {"regret_percent_mean": float(np.mean(regrets)), "regret_percent_max": max(regrets)}
     if discrepancy is None:
         return found
     hits: list[NDArray[np.bool_]] = []

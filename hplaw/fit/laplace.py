@@ -49,12 +49,7 @@ class Normal(msgspec.Struct, frozen=True):
 
 
 def fit_normal(
-    density: Density,
-    weights: Array,
-    *,
-    seed: int = 0,
-    start: Array | None = None,
-    rounds: int = _ROUNDS,
+    density: Density, weights: Array, *, seed: int = 0, start: Array | None = None, rounds: int = _ROUNDS
 ) -> Normal:
     """Return the normal distribution around the mode.
 
@@ -95,9 +90,7 @@ def _starts(density: Density, seed: int) -> list[Array]:
     return [centre, *others]
 
 
-def _descend(
-    density: Density, weights: Array, start: Array, free: NDArray[np.bool_]
-) -> tuple[float, Array]:
+def _descend(density: Density, weights: Array, start: Array, free: NDArray[np.bool_]) -> tuple[float, Array]:
     """Return the least potential over the free numbers, and where."""
 
     def objective(x: Array) -> tuple[float, Array]:
@@ -108,9 +101,7 @@ def _descend(
             return 1e300, np.zeros_like(x)
         return value, gradient[free]
 
-    found = minimize(
-        objective, start[free], jac=True, method="BFGS", options={"maxiter": 2000, "gtol": 1e-5}
-    )
+    found = minimize(objective, start[free], jac=True, method="BFGS", options={"maxiter": 2000, "gtol": 1e-5})
     z = start.copy()
     z[free] = found.x
     return float(found.fun), z
@@ -149,9 +140,7 @@ def _move_scales(density: Density, weights: Array, mode: Array, root: Array) -> 
             slope += gradient[scales] / len(cloud)
         return (total, slope) if np.isfinite(total) else (1e300, np.zeros(len(s)))
 
-    found = minimize(
-        objective, mode[scales], jac=True, method="BFGS", options={"maxiter": 30, "gtol": 1e-3}
-    )
+    found = minimize(objective, mode[scales], jac=True, method="BFGS", options={"maxiter": 30, "gtol": 1e-3})
     moved = mode.copy()
     moved[scales] = np.clip(found.x, mode[scales] - 2.0, mode[scales] + 2.0)
     variance = np.clip(_MISSING * np.diag(np.asarray(found.hess_inv)), 0.02, 1.0)

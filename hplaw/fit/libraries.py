@@ -25,9 +25,5 @@ def double_precision() -> Generator[None]:
     numpyro 0.22's NUTS divides a float by an integer array, which strict promotion refuses; the second and third line
     may go when it casts.
     """
-    with (
-        jax.enable_x64(True),
-        jax.numpy_dtype_promotion("standard"),
-        jax.numpy_rank_promotion("allow"),
-    ):
+    with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         yield

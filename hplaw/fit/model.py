@@ -47,16 +47,12 @@ class Block(msgspec.Struct, frozen=True):
 class Likelihood:
     """One observed quantity: its rows in blocks, its formula, and its noise."""
 
-    def __init__(
-        self, model: Model, spec: LikelihoodSpec, rows: NDArray[np.bool_], *, table: str
-    ) -> None:
+    def __init__(self, model: Model, spec: LikelihoodSpec, rows: NDArray[np.bool_], *, table: str) -> None:
         law = model.law
         self.spec = spec
         self.quantity = spec.observed
         self.blocks = list(model.blocks(rows))
-        self.rows: Rows = np.concatenate(
-            [block.rows for block in self.blocks] or [np.zeros(0, dtype=np.int64)]
-        )
+        self.rows: Rows = np.concatenate([block.rows for block in self.blocks] or [np.zeros(0, dtype=np.int64)])
         self.observed: NDArray[np.float64] = model.frame[spec.observed].to_numpy()[self.rows]
         self.log = spec.transform == "log"
         if self.log:
@@ -68,9 +64,8 @@ class Likelihood:
         )
         scope = law.namespace.scope.with_symbol("scale", Symbol(Kind.INPUT))
         self.call: Call = check_call(
-            law.namespace, spec.likelihood, LIKELIHOODS, table, "likelihood",
-            over={"scale": Symbol(Kind.INPUT)},
-        )  # fmt: skip
+            law.namespace, spec.likelihood, LIKELIHOODS, table, "likelihood", over={"scale": Symbol(Kind.INPUT)}
+        )
         self.arguments = [compile_expression(a, scope, model.backend) for a in self.call.arguments]
         self.scale: Function | None = None
         if spec.scale:
@@ -108,9 +103,7 @@ class Model:
     **Raises:** `FitError` where the rows have nothing that the law speaks of.
     """
 
-    def __init__(
-        self, law: Law, frame: pl.DataFrame, catalogue: Any = None, *, centred: bool = True
-    ) -> None:
+    def __init__(self, law: Law, frame: pl.DataFrame, catalogue: Any = None, *, centred: bool = True) -> None:
         fit = law.spec.fit
         if fit is None:
             message = f"{law.id} has no [fit]; give a law that says how it is fitted"
@@ -118,34 +111,33 @@ class Model:
         self.law, self.frame = law, frame
         self.backend = jax_backend()
         self.program = law.program(self.backend)
-        self.effects = {
-            name: Effect(law, name, frame, self.backend, centred=centred)
-            for name in law.spec.effects
-        }
-        self.parameters = _ordered(law, {
-            name: Prior(law, item.prior, name, item.over, self.backend)
-            for name, item in law.spec.parameters.items()
-            if item.prior is not None
-        })  # fmt: skip
+        self.effects = {name: Effect(law, name, frame, self.backend, centred=centred) for name in law.spec.effects}
+        self.parameters = _ordered(
+            law,
+            {
+                name: Prior(law, item.prior, name, item.over, self.backend)
+                for name, item in law.spec.parameters.items()
+                if item.prior is not None
+            },
+        )
         self.constants = {
             name: tuple(item.value) if isinstance(item.value, list) else item.value
             for name, item in law.spec.parameters.items()
             if item.prior is None
         }
         self.factors = [
-            (Prior(law, item.density, "factor", None, self.backend), self.compile(law.namespace.formula(item.of, table="fit.factors", key="of").tree))
+            (
+                Prior(law, item.density, "factor", None, self.backend),
+                self.compile(law.namespace.formula(item.of, table="fit.factors", key="of").tree),
+            )
             for item in fit.factors
-        ]  # fmt: skip
+        ]
         self._words = _categories_used(law)
         self.latents = self._find_latents()
         self.likelihoods = list(self._find_likelihoods())
         self.found = self._find_best_settings()
         self.pseudo: list[Pseudo] = pseudo_observations(law, frame, catalogue)
-        if (
-            not any(len(item.rows) for item in self.likelihoods)
-            and not self.found
-            and not self.pseudo
-        ):
+        if not any(len(item.rows) for item in self.likelihoods) and not self.found and not self.pseudo:
             message = f"no row tells of {', '.join(item.quantity for item in self.likelihoods)}; {law.id} has nothing to be fitted to"
             raise FitError(message)
 
@@ -178,11 +170,7 @@ class Model:
             if item.prior is None:
                 continue
             known = item.name in self.frame.columns
-            empty = (
-                self.frame[item.name].is_null().to_numpy()
-                if known
-                else np.ones(len(self.frame), dtype=bool)
-            )
+            empty = self.frame[item.name].is_null().to_numpy() if known else np.ones(len(self.frame), dtype=bool)
             if empty.any():
                 prior = Prior(self.law, item.prior, item.name, None, self.backend)
                 found[item.name] = prior, np.flatnonzero(empty)
@@ -193,18 +181,13 @@ class Model:
         assert fit is not None
         if fit.observed:
             spec = LikelihoodSpec(
-                observed=fit.observed,
-                likelihood=fit.likelihood,
-                scale=fit.scale,
-                transform=fit.transform,
+                observed=fit.observed, likelihood=fit.likelihood, scale=fit.scale, transform=fit.transform
             )
             yield Likelihood(self, spec, self._present(fit.observed), table="fit")
         for spec in fit.likelihoods:
             rows = self._present(spec.observed)
             if spec.when:
-                rows &= condition(
-                    self.frame, self.law, spec.when, table="fit.likelihoods", key="when"
-                )
+                rows &= condition(self.frame, self.law, spec.when, table="fit.likelihoods", key="when")
             if rows.any():
                 yield Likelihood(self, spec, rows, table="fit.likelihoods")
 
@@ -218,9 +201,7 @@ class Model:
         observed = {item.quantity for item in self.likelihoods}
         fit = self.law.spec.fit
         assert fit is not None
-        observed |= {
-            name for name in (fit.observed, *(item.observed for item in fit.likelihoods)) if name
-        }
+        observed |= {name for name in (fit.observed, *(item.observed for item in fit.likelihoods)) if name}
         rest = np.ones(len(self.frame), dtype=bool)
         for name in observed:
             rest &= ~self._present(name)
@@ -233,9 +214,7 @@ class Model:
         names = [name for name in self.law.chosen if name in discrepancy.of]
         present = {name: self._present(name) for name in names}
         found: list[tuple[list[str], list[Block], Any]] = []
-        for pattern in dict.fromkeys(
-            tuple(bool(present[n][i]) for n in names) for i in np.flatnonzero(rest)
-        ):
+        for pattern in dict.fromkeys(tuple(bool(present[n][i]) for n in names) for i in np.flatnonzero(rest)):
             rows = rest.copy()
             for name, told in zip(names, pattern, strict=True):
                 rows &= present[name] == told
@@ -253,11 +232,7 @@ class Model:
         for name, prior in self.parameters.items():
             value = prior.sample(name, environment)
             environment[name] = _entries(value, self.law.spec.parameters[name].over)
-        members = {
-            name: effect.sample(environment)
-            for name, effect in self.effects.items()
-            if effect.active
-        }
+        members = {name: effect.sample(environment) for name, effect in self.effects.items() if effect.active}
         for name, (prior, rows) in self.latents.items():
             entry = prior.arguments(environment)
             site = _latent(prior, entry, len(rows), name)
@@ -278,9 +253,7 @@ class Model:
             drawn = values[name][np.clip(place, 0, len(rows) - 1)]
             given = block.numbers.get(name)
             environment[name] = (
-                drawn
-                if given is None
-                else jnp.where(jnp.asarray(unknown), drawn, jnp.nan_to_num(given))
+                drawn if given is None else jnp.where(jnp.asarray(unknown), drawn, jnp.nan_to_num(given))
             )
         for name, effect in self.effects.items():
             if effect.active:
@@ -293,13 +266,9 @@ class Model:
         """Return mean `[row]` and the blocks' distributions, for each likelihood."""
         found: list[tuple[Any, list[Any]]] = []
         for item in self.likelihoods:
-            parts = [
-                item.at(self.environment(values, block), len(block.rows)) for block in item.blocks
-            ]
+            parts = [item.at(self.environment(values, block), len(block.rows)) for block in item.blocks]
             means = [mean for mean, _ in parts]
-            found.append(
-                (jnp.concatenate(means) if means else jnp.zeros(0), [noise for _, noise in parts])
-            )
+            found.append((jnp.concatenate(means) if means else jnp.zeros(0), [noise for _, noise in parts]))
         return found
 
     def log_likelihood(self, values: Mapping[str, Any]) -> list[Any]:
@@ -324,23 +293,21 @@ class Model:
         plain.update(dict.fromkeys((n for e in self.effects.values() for n in e.spec.of), 0.0))
         for i, (prior, of) in enumerate(self.factors):
             numpyro.factor(f"factor_{i}", prior.log_density(of(plain), plain))
-        for i, (item, scores) in enumerate(
-            zip(self.likelihoods, self.log_likelihood(values), strict=True)
-        ):
+        for i, (item, scores) in enumerate(zip(self.likelihoods, self.log_likelihood(values), strict=True)):
             numpyro.factor(f"runs_{i}", (weights[item.rows] * scores).sum())
         for i, (names, blocks, root) in enumerate(self.found):
             for j, block in enumerate(blocks):
                 environment = self.environment(values, block)
-                strays = jnp.stack([
-                    jnp.log(jnp.asarray(self.frame[name].to_numpy()[block.rows])) - _logarithm(self.law, self.law.optimum[name].tree)(environment)
-                    for name in names
-                ], axis=-1)  # fmt: skip
-                noise = dist.MultivariateNormal(
-                    jnp.zeros(len(names)), covariance_matrix=jnp.asarray(root @ root.T)
+                strays = jnp.stack(
+                    [
+                        jnp.log(jnp.asarray(self.frame[name].to_numpy()[block.rows]))
+                        - _logarithm(self.law, self.law.optimum[name].tree)(environment)
+                        for name in names
+                    ],
+                    axis=-1,
                 )
-                numpyro.factor(
-                    f"best_{i}_{j}", (weights[block.rows] * noise.log_prob(strays)).sum()
-                )
+                noise = dist.MultivariateNormal(jnp.zeros(len(names)), covariance_matrix=jnp.asarray(root @ root.T))
+                numpyro.factor(f"best_{i}_{j}", (weights[block.rows] * noise.log_prob(strays)).sum())
         for i, item in enumerate(self.pseudo):
             numpyro.factor(f"pseudo_{i}", self._pseudo(item, plain))
 
@@ -376,16 +343,10 @@ def _ordered(law: Law, priors: Mapping[str, Prior]) -> dict[str, Prior]:
         ready = [
             name
             for name, prior in pending.items()
-            if not any(
-                word in pending and word != name
-                for a in prior.call.arguments
-                for word in names_in(a)
-            )
+            if not any(word in pending and word != name for a in prior.call.arguments for word in names_in(a))
         ]
         if not ready:
-            message = (
-                f"the priors of {', '.join(pending)} speak of each other in a circle; break it"
-            )
+            message = f"the priors of {', '.join(pending)} speak of each other in a circle; break it"
             raise LawError(message, table="parameters", key=next(iter(pending)))
         for name in ready:
             found[name] = pending.pop(name)

@@ -61,9 +61,7 @@ class Sampler:
     - `accept`: mean acceptance that the step size is set for.
     """
 
-    def __init__(
-        self, density: Density, *, before: int = WARMUP, adapt: bool = False, accept: float = ACCEPT
-    ) -> None:
+    def __init__(self, density: Density, *, before: int = WARMUP, adapt: bool = False, accept: float = ACCEPT) -> None:
         self.density, self.before, self.adapt, self.accept = density, before, adapt, accept
 
         def potential(mode: Any, root: Any, runs: Any) -> Callable[[Any], Any]:
@@ -95,13 +93,20 @@ class Sampler:
             value, slope = self._gradient(x, posed)
         known = numpyro.infer.util.ParamInfo(x, value, slope)
         return self._start(
-            known, self.before, step_size=0.4, adapt_mass_matrix=self.adapt, dense_mass=self.adapt,
-            target_accept_prob=self.accept, max_tree_depth=_DEPTH, model_args=posed, rng_key=inner,
-        )  # fmt: skip
+            known,
+            self.before,
+            step_size=0.4,
+            adapt_mass_matrix=self.adapt,
+            dense_mass=self.adapt,
+            target_accept_prob=self.accept,
+            max_tree_depth=_DEPTH,
+            model_args=posed,
+            rng_key=inner,
+        )
 
     def run(
         self, normal: Normal, weights: Array, *, chains: int, draws: int, seed: int = 0, progress: Progress = silent
-    ) -> Chains:  # fmt: skip
+    ) -> Chains:
         """Return chains of draws.
 
         **Arguments:**
@@ -144,9 +149,7 @@ class Sampler:
         results = [job.result() for job in jobs]
         x = np.stack([found[before:total] for found, _, _ in results])
         word = (
-            "a dense metric adapted over the warm-up"
-            if self.adapt
-            else "a dense metric from the Hessian at the mode"
+            "a dense metric adapted over the warm-up" if self.adapt else "a dense metric from the Hessian at the mode"
         )
         return Chains(
             draws=normal.mode + x @ normal.root.T,
@@ -157,9 +160,18 @@ class Sampler:
 
 
 def sample(
-    density: Density, normal: Normal, weights: Array, *, chains: int = 4, draws: int = 750, warmup: int | None = None,
-    seed: int = 0, adapt: bool = False, accept: float = ACCEPT, progress: Progress = silent,
-) -> Chains:  # fmt: skip
+    density: Density,
+    normal: Normal,
+    weights: Array,
+    *,
+    chains: int = 4,
+    draws: int = 750,
+    warmup: int | None = None,
+    seed: int = 0,
+    adapt: bool = False,
+    accept: float = ACCEPT,
+    progress: Progress = silent,
+) -> Chains:
     """Return chains of draws from a density that is sampled once.
 
     **Arguments:**

@@ -26,19 +26,25 @@ _SHOWN = 0.05
 _SURE = 1.6448536269514722
 
 
-def draw_plots(
-    law: Law, folder: Path, fitted: Fitted, judgement: Judgement
-) -> list[tuple[str, str]]:
+def draw_plots(law: Law, folder: Path, fitted: Fitted, judgement: Judgement) -> list[tuple[str, str]]:
     """Write the plots that this law and its runs allow; return each file's name and what it shows."""
     with double_precision():
         charts = [
             ("data", "Observed against fitted; the line is equality.", _data(fitted)),
-            ("bowls", "The runs of each group by excess loss in percent; cross: where the law puts the best setting without having seen the group; ring: where the group's own runs put it.", _bowls(law, fitted, judgement)),
+            (
+                "bowls",
+                "The runs of each group by excess loss in percent; cross: where the law puts the best setting without having seen the group; ring: where the group's own runs put it.",
+                _bowls(law, fitted, judgement),
+            ),
             ("residuals", "Residuals in percent against the fitted value.", _residuals(fitted)),
-            ("optimum", "Best setting of each group as its runs measure it, against what the law says without them, with 90 percent intervals; the line is equality.", _optimum(law, judgement)),
+            (
+                "optimum",
+                "Best setting of each group as its runs measure it, against what the law says without them, with 90 percent intervals; the line is equality.",
+                _optimum(law, judgement),
+            ),
             ("priors", "Prior (grey) and posterior (blue): 90 percent intervals and medians.", _priors(fitted)),
             ("domain", "Where the runs lie; the frame is the law's domain.", _domain(law, fitted)),
-        ]  # fmt: skip
+        ]
     written: list[tuple[str, str]] = []
     for name, caption, chart in charts:
         if chart is None:
@@ -66,9 +72,7 @@ def _axis(largest: float) -> Any:
 def _rows(**columns: Any) -> Any:
     names = list(columns)
     values = [list(column) for column in columns.values()]
-    return alt.Data(
-        values=[dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
-    )
+    return alt.Data(values=[dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)])
 
 
 def _predicted(fitted: Fitted) -> list[tuple[str, bool, Array, Array]]:
@@ -86,15 +90,16 @@ def _data(fitted: Fitted) -> Any:
         back = np.exp if log else np.asarray
         data = _rows(fitted=back(mean).tolist(), observed=back(observed).tolist())
         scale = alt.Scale(type="log" if log else "linear", zero=False, nice=False, padding=8)
-        ends = [
-            float(back(min(mean.min(), observed.min()))),
-            float(back(max(mean.max(), observed.max()))),
-        ]
+        ends = [float(back(min(mean.min(), observed.min()))), float(back(max(mean.max(), observed.max())))]
         axis = _axis(ends[1])
-        points = alt.Chart(data).mark_circle(size=14, color=_INK, opacity=0.45).encode(
-            x=alt.X("fitted:Q", scale=scale, axis=axis, title=f"fitted {name}"),
-            y=alt.Y("observed:Q", scale=scale, axis=axis, title=f"observed {name}"),
-        )  # fmt: skip
+        points = (
+            alt.Chart(data)
+            .mark_circle(size=14, color=_INK, opacity=0.45)
+            .encode(
+                x=alt.X("fitted:Q", scale=scale, axis=axis, title=f"fitted {name}"),
+                y=alt.Y("observed:Q", scale=scale, axis=axis, title=f"observed {name}"),
+            )
+        )
         line = (
             alt.Chart(_rows(x=ends, y=ends))
             .mark_line(color=_PALE)
@@ -110,23 +115,42 @@ def _residuals(fitted: Fitted) -> Any:
         residual = 100 * (observed - mean) if log else observed - mean
         limit = float(np.quantile(np.abs(residual), 0.995)) * 1.2 + 1e-12
         data = _rows(
-            fitted=(np.exp(mean) if log else mean).tolist(),
-            residual=np.clip(residual, -limit, limit).tolist(),
+            fitted=(np.exp(mean) if log else mean).tolist(), residual=np.clip(residual, -limit, limit).tolist()
         )
         scale = alt.Scale(type="log" if log else "linear", zero=False, nice=False, padding=8)
         axis = _axis(float(np.exp(mean.max()) if log else mean.max()))
-        points = alt.Chart(data).mark_circle(size=14, color=_INK, opacity=0.45).encode(
-            x=alt.X("fitted:Q", scale=scale, axis=axis, title=f"fitted {name}"),
-            y=alt.Y("residual:Q", title="residual in percent" if log else "residual"),
-        ).properties(width=320, height=220)  # fmt: skip
+        points = (
+            alt.Chart(data)
+            .mark_circle(size=14, color=_INK, opacity=0.45)
+            .encode(
+                x=alt.X("fitted:Q", scale=scale, axis=axis, title=f"fitted {name}"),
+                y=alt.Y("residual:Q", title="residual in percent" if log else "residual"),
+            )
+            .properties(width=320, height=220)
+        )
         bins = int(np.clip(3 * np.sqrt(len(residual)), 10, 60))
         counts, edges = np.histogram(np.clip(residual, -limit, limit), bins)
-        bars = alt.Chart(_rows(low=edges[:-1].tolist(), high=edges[1:].tolist(), runs=counts.tolist())).mark_rect(
-            color=_INK, opacity=0.7
-        ).encode(
-            y=alt.Y("low:Q", axis=alt.Axis(labels=False), title=None), y2="high:Q",
-            x=alt.X("runs:Q", axis=alt.Axis(tickMinStep=1, tickCount=min(4, int(counts.max())), format="d", labelOverlap=True, labelSeparation=4), title="runs"), x2=alt.datum(0),
-        ).properties(width=120, height=220)  # fmt: skip
+        bars = (
+            alt.Chart(_rows(low=edges[:-1].tolist(), high=edges[1:].tolist(), runs=counts.tolist()))
+            .mark_rect(color=_INK, opacity=0.7)
+            .encode(
+                y=alt.Y("low:Q", axis=alt.Axis(labels=False), title=None),
+                y2="high:Q",
+                x=alt.X(
+                    "runs:Q",
+                    axis=alt.Axis(
+                        tickMinStep=1,
+                        tickCount=min(4, int(counts.max())),
+                        format="d",
+                        labelOverlap=True,
+                        labelSeparation=4,
+                    ),
+                    title="runs",
+                ),
+                x2=alt.datum(0),
+            )
+            .properties(width=120, height=220)
+        )
         charts.append((points | bars).resolve_scale(y="shared"))
     return alt.vconcat(*charts)
 
@@ -171,12 +195,7 @@ def _bowls(law: Law, fitted: Fitted, judgement: Judgement) -> Any:
                 }
             )
         marks.append(
-            {
-                "group": name,
-                a: float(np.exp(surface.best[0])),
-                b: float(np.exp(surface.best[1])),
-                "what": "measured",
-            }
+            {"group": name, a: float(np.exp(surface.best[0])), b: float(np.exp(surface.best[1])), "what": "measured"}
         )
     x = alt.X(
         f"{a}:Q",
@@ -190,23 +209,25 @@ def _bowls(law: Law, fitted: Fitted, judgement: Judgement) -> Any:
         axis=_axis(max(point[b] for point in points)),
         title=b,
     )
-    base = alt.Chart().mark_square(size=46).encode(
-        x=x, y=y, color=alt.Color("excess:Q", scale=alt.Scale(scheme="viridis", reverse=True, domain=[0, 100 * _SHOWN]), title="excess, %")
-    )  # fmt: skip
-    shape = alt.Shape(
-        "what:N",
-        scale=alt.Scale(domain=["law, group unseen", "measured"], range=["cross", "circle"]),
-        title=None,
-    )
-    over = (
+    base = (
         alt.Chart()
-        .mark_point(size=90, color=_ACCENT, strokeWidth=2.2)
-        .encode(x=x, y=y, shape=shape)
+        .mark_square(size=46)
+        .encode(
+            x=x,
+            y=y,
+            color=alt.Color(
+                "excess:Q", scale=alt.Scale(scheme="viridis", reverse=True, domain=[0, 100 * _SHOWN]), title="excess, %"
+            ),
+        )
     )
+    shape = alt.Shape(
+        "what:N", scale=alt.Scale(domain=["law, group unseen", "measured"], range=["cross", "circle"]), title=None
+    )
+    over = alt.Chart().mark_point(size=90, color=_ACCENT, strokeWidth=2.2).encode(x=x, y=y, shape=shape)
     both = [{**point, "layer": 0} for point in points] + [{**mark, "layer": 1} for mark in marks]
     layers = alt.layer(
         base.transform_filter("datum.layer == 0"), over.transform_filter("datum.layer == 1"), data=alt.Data(values=both)
-    ).properties(width=240, height=190)  # fmt: skip
+    ).properties(width=240, height=190)
     return layers.facet(
         facet=alt.Facet("group:N", title=None, sort=[_short(t) for t in titles]), columns=3
     ).resolve_axis(x="independent", y="independent")
@@ -244,11 +265,7 @@ def _number(text: str) -> str:
 
 def _optimum(law: Law, judgement: Judgement) -> Any:
     charts: list[Any] = []
-    discrepancy = (
-        np.asarray(judgement.verdict.discrepancy)
-        if judgement.verdict.discrepancy is not None
-        else 0.0
-    )
+    discrepancy = np.asarray(judgement.verdict.discrepancy) if judgement.verdict.discrepancy is not None else 0.0
     for i, name in enumerate(law.chosen):
         rows: list[dict[str, Any]] = []
         for item in judgement.left:
@@ -274,11 +291,7 @@ def _optimum(law: Law, judgement: Judgement) -> Any:
         points = (
             alt.Chart(values)
             .mark_circle(size=60, color=_INK)
-            .encode(
-                x=x,
-                y=alt.Y("measured:Q", scale=scale, axis=axis, title=f"{name}, measured"),
-                tooltip="group:N",
-            )
+            .encode(x=x, y=alt.Y("measured:Q", scale=scale, axis=axis, title=f"{name}, measured"), tooltip="group:N")
         )
         bars = (
             alt.Chart(values)
@@ -307,23 +320,13 @@ def _priors(fitted: Fitted) -> Any:
             for kind, draws in (("prior", before[:, i]), ("posterior", after[:, i])):
                 low, middle, high = np.quantile(draws, [0.05, 0.5, 0.95])
                 rows.append(
-                    {
-                        "name": label,
-                        "kind": kind,
-                        "low": float(low),
-                        "middle": float(middle),
-                        "high": float(high),
-                    }
+                    {"name": label, "kind": kind, "low": float(low), "middle": float(middle), "high": float(high)}
                 )
     if not rows:
         return None
     base = alt.Chart().encode(
         y=alt.Y("kind:N", sort=["prior", "posterior"], title=None, axis=None),
-        color=alt.Color(
-            "kind:N",
-            scale=alt.Scale(domain=["prior", "posterior"], range=[_PALE, _INK]),
-            title=None,
-        ),
+        color=alt.Color("kind:N", scale=alt.Scale(domain=["prior", "posterior"], range=[_PALE, _INK]), title=None),
     )
     bars = base.mark_rule(strokeWidth=4).encode(
         x=alt.X(
@@ -334,25 +337,24 @@ def _priors(fitted: Fitted) -> Any:
         ),
         x2="high:Q",
     )
-    ticks = base.mark_tick(thickness=2, size=14).encode(
-        x=alt.X("middle:Q", scale=alt.Scale(zero=False))
+    ticks = base.mark_tick(thickness=2, size=14).encode(x=alt.X("middle:Q", scale=alt.Scale(zero=False)))
+    return (
+        alt.layer(bars, ticks, data=alt.Data(values=rows))
+        .properties(width=130, height=34)
+        .facet(facet=alt.Facet("name:N", title=None, sort=list(dict.fromkeys(row["name"] for row in rows))), columns=5)
+        .resolve_scale(x="independent")
     )
-    return alt.layer(bars, ticks, data=alt.Data(values=rows)).properties(width=130, height=34).facet(
-        facet=alt.Facet("name:N", title=None, sort=list(dict.fromkeys(row["name"] for row in rows))), columns=5
-    ).resolve_scale(x="independent")  # fmt: skip
 
 
 def _domain(law: Law, fitted: Fitted) -> Any:
     names = [
-        n for n in law.spec.domain
+        n
+        for n in law.spec.domain
         if n in fitted.kept.columns and not law.quantity(n).categorical and fitted.kept[n].n_unique() > 1
-    ]  # fmt: skip
+    ]
     if len(names) < 2:
         return None
-    a, b = (
-        next((n for n in names if n == "n_params"), names[0]),
-        next((n for n in names if n == "tokens"), names[1]),
-    )
+    a, b = (next((n for n in names if n == "n_params"), names[0]), next((n for n in names if n == "tokens"), names[1]))
     counts = fitted.kept.group_by([a, b], maintain_order=True).len()
     scale = alt.Scale(type="log", nice=False, padding=20)
     (low_a, high_a), (low_b, high_b) = law.spec.domain[a], law.spec.domain[b]
@@ -363,11 +365,18 @@ def _domain(law: Law, fitted: Fitted) -> Any:
         if fewest < most
         else alt.value(60)
     )
-    points = alt.Chart(_rows(a=counts[a], b=counts[b], runs=counts["len"])).mark_circle(color=_INK, opacity=0.8).encode(
-        x=alt.X("a:Q", scale=scale, axis=_axis(float(high_a)), title=a),
-        y=alt.Y("b:Q", scale=scale, axis=_axis(float(high_b)), title=b), size=size,
-    )  # fmt: skip
-    frame = alt.Chart(_rows(x=[low_a], x2=[high_a], y=[low_b], y2=[high_b])).mark_rect(
-        fillOpacity=0.06, fill=_INK, stroke=_PALE
-    ).encode(x=alt.X("x:Q", scale=scale), x2="x2:Q", y=alt.Y("y:Q", scale=scale), y2="y2:Q")  # fmt: skip
+    points = (
+        alt.Chart(_rows(a=counts[a], b=counts[b], runs=counts["len"]))
+        .mark_circle(color=_INK, opacity=0.8)
+        .encode(
+            x=alt.X("a:Q", scale=scale, axis=_axis(float(high_a)), title=a),
+            y=alt.Y("b:Q", scale=scale, axis=_axis(float(high_b)), title=b),
+            size=size,
+        )
+    )
+    frame = (
+        alt.Chart(_rows(x=[low_a], x2=[high_a], y=[low_b], y2=[high_b]))
+        .mark_rect(fillOpacity=0.06, fill=_INK, stroke=_PALE)
+        .encode(x=alt.X("x:Q", scale=scale), x2="x2:Q", y=alt.Y("y:Q", scale=scale), y2="y2:Q")
+    )
     return (frame + points).properties(width=320, height=260)

@@ -41,16 +41,11 @@ class Prior:
         extra = {over: index_symbol(over)} if over else {}
         for name, symbol in extra.items():
             scope = scope.with_symbol(name, symbol)
-        self.call: Call = check_call(
-            law.namespace, text, PRIORS | CORRELATIONS, "parameters", key, over=extra
-        )
-        places: list[dict[str, int]] = (
-            [{over: i} for i in range(len(scope.indices[over]))] if over else [{}]
-        )
+        self.call: Call = check_call(law.namespace, text, PRIORS | CORRELATIONS, "parameters", key, over=extra)
+        places: list[dict[str, int]] = [{over: i} for i in range(len(scope.indices[over]))] if over else [{}]
         self.over = over
         self.entries: list[list[Function]] = [
-            [compile_expression(a, scope, backend, place) for a in self.call.arguments]
-            for place in places
+            [compile_expression(a, scope, backend, place) for a in self.call.arguments] for place in places
         ]
 
     def arguments(self, environment: Any) -> list[Any]:
@@ -58,7 +53,7 @@ class Prior:
         rows = [[f(environment) for f in functions] for functions in self.entries]
         if self.over is None:
             return [jnp.asarray(value, dtype=float) for value in rows[0]]
-        return [jnp.stack([jnp.asarray(v, dtype=float) for v in column]) for column in zip(*rows, strict=True)]  # fmt: skip
+        return [jnp.stack([jnp.asarray(v, dtype=float) for v in column]) for column in zip(*rows, strict=True)]
 
     def sample(self, name: str, environment: Any) -> Any:
         """Return the site of a parameter: a number, or an array over its index."""
@@ -71,9 +66,7 @@ class Prior:
                 return numpyro.deterministic(name, jnp.tanh(flat))
             case "lkj":
                 beta = dist.Beta(arguments[0], arguments[0])
-                return numpyro.deterministic(
-                    name, 2.0 * numpyro.sample(f"{name}_share", beta) - 1.0
-                )
+                return numpyro.deterministic(name, 2.0 * numpyro.sample(f"{name}_share", beta) - 1.0)
             case _:
                 return numpyro.sample(name, _sized(distribution(self.call, arguments)))
 
@@ -88,9 +81,7 @@ def distribution(call: Call, arguments: Sequence[Any]) -> Any:
     **Raises:** `FitError` for a prior that has no density.
     """
     if call.function not in _DISTRIBUTIONS:
-        message = (
-            f"{call.function} cannot stand here; use normal, lognormal or another with a density"
-        )
+        message = f"{call.function} cannot stand here; use normal, lognormal or another with a density"
         raise FitError(message)
     return _DISTRIBUTIONS[call.function](*arguments)
 

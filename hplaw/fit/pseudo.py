@@ -56,7 +56,7 @@ def _pseudo(law: Law, item: PseudoSpec, frame: pl.DataFrame, catalogue: Any) -> 
     from hplaw.catalogue import load_catalogue
 
     other = (catalogue or load_catalogue()).get(item.law)
-    strange = [n for n in item.sd if n not in other.gives or not (n in law.optimum or n in law.outputs)]  # fmt: skip
+    strange = [n for n in item.sd if n not in other.gives or not (n in law.optimum or n in law.outputs)]
     if strange:
         message = f"{item.law} and {law.id} do not both give '{strange[0]}'"
         raise LawError(message, table="fit.pseudo", key="sd")
@@ -86,7 +86,7 @@ def _places(law: Law, other: Law, item: PseudoSpec, frame: pl.DataFrame) -> list
                 axes[name] = np.geomspace(numbers[0], numbers[1], GRID).tolist()
             else:
                 axes[name] = list(seen)
-        return [_filled(law, dict(zip(axes, place, strict=True))) for place in it.product(*axes.values())]  # fmt: skip
+        return [_filled(law, dict(zip(axes, place, strict=True))) for place in it.product(*axes.values())]
     if item.at == "cells":
         names = [n for n in law.inputs if n not in law.chosen and n in frame.columns]
         return frame.select(names).unique(maintain_order=True).rows(named=True)
@@ -95,7 +95,7 @@ def _places(law: Law, other: Law, item: PseudoSpec, frame: pl.DataFrame) -> list
     folder = law.path.parent if law.path is not None else None
     table = read_table(folder / item.at if folder is not None else Path(item.at))
     rows = table.rows(named=True)
-    return [_filled(law, {n: v if isinstance(v, str) else float(v) for n, v in row.items()}) for row in rows]  # fmt: skip
+    return [_filled(law, {n: v if isinstance(v, str) else float(v) for n, v in row.items()}) for row in rows]
 
 
 def _filled(law: Law, known: dict[str, Any]) -> dict[str, Any]:
@@ -105,7 +105,4 @@ def _filled(law: Law, known: dict[str, Any]) -> dict[str, Any]:
     filled = {name: 1.0 for name in law.chosen if name not in known}
     environment = point(law, {**known, **filled}).environment
     found = {n: environment[n] for n in law.inputs if n not in filled}
-    return {
-        **known,
-        **{n: v for n, v in found.items() if not isinstance(v, float) or math.isfinite(v)},
-    }
+    return {**known, **{n: v for n, v in found.items() if not isinstance(v, float) or math.isfinite(v)}}

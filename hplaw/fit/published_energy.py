@@ -22,17 +22,42 @@ from hplaw.recommendation import recommend
 
 
 DEVELOPERS = {
-    "llama1": "meta", "llama2": "meta", "llama3": "meta", "llama3.1": "meta", "llama3.2": "meta", "llama3.3": "meta",
-    "llama4": "meta", "opt": "meta", "xlm": "meta", "pythia": "eleutherai", "gpt3": "openai", "gopher": "deepmind",
-    "t5": "google", "meena": "google", "switch": "google", "glam": "google", "olmo1": "ai2", "morrison_h100": "ai2",
+    "llama1": "meta",
+    "llama2": "meta",
+    "llama3": "meta",
+    "llama3.1": "meta",
+    "llama3.2": "meta",
+    "llama3.3": "meta",
+    "llama4": "meta",
+    "opt": "meta",
+    "xlm": "meta",
+    "pythia": "eleutherai",
+    "gpt3": "openai",
+    "gopher": "deepmind",
+    "t5": "google",
+    "meena": "google",
+    "switch": "google",
+    "glam": "google",
+    "olmo1": "ai2",
+    "morrison_h100": "ai2",
     "olmo0424": "ai2",
-}  # fmt: skip
+}
 """Who trained a family, from memory; a family not named here is its own developer's only one."""
 
 SEQ_LENS = {
-    "llama2": 4096.0, "llama3": 8192.0, "llama3.3": 8192.0, "llama4": 8192.0, "deepseek": 4096.0, "t5": 512.0, "meena": 128.0,
-    "switch": 512.0, "xlm": 512.0, "jetmoe": 4096.0, "olmo0424": 4096.0, "glam": 1024.0,
-}  # fmt: skip
+    "llama2": 4096.0,
+    "llama3": 8192.0,
+    "llama3.3": 8192.0,
+    "llama4": 8192.0,
+    "deepseek": 4096.0,
+    "t5": 512.0,
+    "meena": 128.0,
+    "switch": 512.0,
+    "xlm": 512.0,
+    "jetmoe": 4096.0,
+    "olmo0424": 4096.0,
+    "glam": 1024.0,
+}
 """Tokens in a sequence by family, from memory; 2048 elsewhere."""
 
 CALENDAR = ("derived", "assumed", "upper bound", "from LLMCarbon")
@@ -40,16 +65,7 @@ CALENDAR = ("derived", "assumed", "upper bound", "from LLMCarbon")
 
 DEVICE = ("peak_flop_per_s", "memory_bytes_per_s", "accelerator_generation")
 
-TEXTS = (
-    "model",
-    "family",
-    "precision",
-    "hardware",
-    "hours_kind",
-    "energy_scope",
-    "energy_basis",
-    "flag",
-)
+TEXTS = ("model", "family", "precision", "hardware", "hours_kind", "energy_scope", "energy_basis", "flag")
 NUMBERS = ("n_params_b", "n_active_b", "tokens_b", "n_accel", "accel_hours", "pue", "energy_mwh")
 
 DEFAULT_PUE = 1.1
@@ -93,29 +109,44 @@ def for_fit(rows: pl.DataFrame, law: Law) -> pl.DataFrame:
 
 def _row(row: dict[str, Any], catalogue: Catalogue) -> dict[str, Any] | None:
     hardware = canonical(row["hardware"] or "")
-    if (
-        not row["n_params_b"]
-        or not row["n_active_b"]
-        or not row["tokens_b"]
-        or "exclude" in (row["flag"] or "")
-    ):
+    if not row["n_params_b"] or not row["n_active_b"] or not row["tokens_b"] or "exclude" in (row["flag"] or ""):
         return None
     precision = (row["precision"] or "bf16").partition("/")[0]
     device = accelerator(hardware, precision, catalogue)
     if device is None:
         return None
     family, kind = row["family"], row["hours_kind"] or ""
-    basis = "unstated" if row["accel_hours"] is None else "steps" if "iteration time" in kind else "calendar" if any(word in kind for word in CALENDAR) else "reported"  # fmt: skip
+    basis = (
+        "unstated"
+        if row["accel_hours"] is None
+        else "steps"
+        if "iteration time" in kind
+        else "calendar"
+        if any(word in kind for word in CALENDAR)
+        else "reported"
+    )
     energy = row["energy_mwh"]
     return {
-        "run": row["model"], "family": family, "developer": DEVELOPERS.get(family, family), "hardware": hardware,
-        "precision": precision, "n_params": row["n_params_b"] * 1e9, "n_active_params": row["n_active_b"] * 1e9,
-        "tokens": row["tokens_b"] * 1e9, "seq_len": SEQ_LENS.get(family, 2048.0), **device,
-        "devices": row["n_accel"], "hours_basis": basis, "accelerator_hours": row["accel_hours"],
-        "energy_j": None if energy is None else energy * 3.6e9, "energy_scope": row["energy_scope"],
-        "energy_basis": row["energy_basis"] or "unknown", "pue": row["pue"] or DEFAULT_PUE, "carbon_g_per_kwh": 400.0,
+        "run": row["model"],
+        "family": family,
+        "developer": DEVELOPERS.get(family, family),
+        "hardware": hardware,
+        "precision": precision,
+        "n_params": row["n_params_b"] * 1e9,
+        "n_active_params": row["n_active_b"] * 1e9,
+        "tokens": row["tokens_b"] * 1e9,
+        "seq_len": SEQ_LENS.get(family, 2048.0),
+        **device,
+        "devices": row["n_accel"],
+        "hours_basis": basis,
+        "accelerator_hours": row["accel_hours"],
+        "energy_j": None if energy is None else energy * 3.6e9,
+        "energy_scope": row["energy_scope"],
+        "energy_basis": row["energy_basis"] or "unknown",
+        "pue": row["pue"] or DEFAULT_PUE,
+        "carbon_g_per_kwh": 400.0,
         "carbon_spread": 0.1,
-    }  # fmt: skip
+    }
 
 
 def accelerator(hardware: str, precision: str, catalogue: Catalogue) -> dict[str, Any] | None:

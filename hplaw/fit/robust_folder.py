@@ -22,9 +22,7 @@ from hplaw.law.format import CovarianceSpec, EvidenceSpec
 Array = NDArray[np.float64]
 
 
-def write_robust(
-    to: Path, law: Law, runs: pl.DataFrame, fitted: HuberFit, *, data: str, sha256: str, seed: int
-) -> Law:
+def write_robust(to: Path, law: Law, runs: pl.DataFrame, fitted: HuberFit, *, data: str, sha256: str, seed: int) -> Law:
     """Write the folder of a robust fit and return the law as it reads back.
 
     Without bootstraps there are no draws, and the law is written with values alone.
@@ -36,14 +34,23 @@ def write_robust(
         for name, item in law.spec.parameters.items()
     }
     evidence = EvidenceSpec(
-        runs=fitted.runs, groups=1, data_sha256=sha256, data=data, code_version=f"hplaw {version('hplaw')}",
-        hardware=f"{platform.machine()}, {os.cpu_count()} cores", sampler=f"{fitted.words}, seed {seed}",
+        runs=fitted.runs,
+        groups=1,
+        data_sha256=sha256,
+        data=data,
+        code_version=f"hplaw {version('hplaw')}",
+        hardware=f"{platform.machine()}, {os.cpu_count()} cores",
+        sampler=f"{fitted.words}, seed {seed}",
         fitted=dt.datetime.now(dt.UTC).date().isoformat(),
-    )  # fmt: skip
+    )
     spec = msgspec.structs.replace(
-        law.spec, status="calibrated", parameters=parameters, covariance=list[CovarianceSpec](),
-        evidence=evidence, domain=domain_seen(law, runs),
-    )  # fmt: skip
+        law.spec,
+        status="calibrated",
+        parameters=parameters,
+        covariance=list[CovarianceSpec](),
+        evidence=evidence,
+        domain=domain_seen(law, runs),
+    )
     served: dict[str, Array] = thin(fitted.draws, SERVED)
     enough = all(len(values) > 1 for values in served.values())
     return write_served(to, spec, served if enough else {}, _card(law, fitted, data))

@@ -38,7 +38,7 @@ STAND_INS = (
 """Counts of parameters that another stands for where a table has no other, as for a question."""
 
 _GROUPING = re.compile(rf"\b({'|'.join(GROUPINGS)})\s*\(\s*(\w+)\s*,\s*(\w+)\s*\)")
-_SUMMARIES = {"min_by": pl.Expr.min, "max_by": pl.Expr.max, "mean_by": pl.Expr.mean, "count_by": pl.Expr.count}  # fmt: skip
+_SUMMARIES = {"min_by": pl.Expr.min, "max_by": pl.Expr.max, "mean_by": pl.Expr.mean, "count_by": pl.Expr.count}
 
 
 def sha256_of(path: Path) -> str:
@@ -53,13 +53,7 @@ def sha256_of(path: Path) -> str:
         raise DataError(message) from None
 
 
-def read_runs(
-    path: Path | str,
-    *,
-    law: Law,
-    maps: Mapping[str, str] | None = None,
-    where: str = "",
-) -> pl.DataFrame:
+def read_runs(path: Path | str, *, law: Law, maps: Mapping[str, str] | None = None, where: str = "") -> pl.DataFrame:
     """Return the runs of a file as columns that the law speaks of: float64 for numbers, text for categories.
 
     **Arguments:**
@@ -81,7 +75,9 @@ def read_runs(
             columns[name] = table[name]
     for name, text in (maps or {}).items():
         if name not in quantities:
-            message = f"--map {name}: '{name}' is not a quantity{nearest(name, quantities)}; 'hplaw quantities' lists them"
+            message = (
+                f"--map {name}: '{name}' is not a quantity{nearest(name, quantities)}; 'hplaw quantities' lists them"
+            )
             raise QueryError(message, field=name)
         columns[name] = mapped(table, name, text, path)
     wanted = words_of(law)
@@ -93,9 +89,7 @@ def read_runs(
     if missing:
         message = f"{path}: no column '{missing[0]}', which {law.id} needs{nearest(missing[0], table.columns)}; name it by --map {missing[0]}=COLUMN"
         raise DataError(message)
-    frame = pl.DataFrame(
-        [checked(columns[name], quantities[name], path) for name in wanted if name in columns]
-    )
+    frame = pl.DataFrame([checked(columns[name], quantities[name], path) for name in wanted if name in columns])
     if not len(frame):
         message = f"{path}: no rows{' that --where lets through' if where.strip() else ''}; give runs to fit to"
         raise DataError(message)
@@ -321,9 +315,7 @@ def group_columns(law: Law, effect: str, frame: pl.DataFrame) -> list[str]:
     return [name for name in law.spec.effects[effect].by if name in frame.columns]
 
 
-def group_ids(
-    frame: pl.DataFrame, columns: Sequence[str]
-) -> tuple[NDArray[np.int64], pl.DataFrame]:
+def group_ids(frame: pl.DataFrame, columns: Sequence[str]) -> tuple[NDArray[np.int64], pl.DataFrame]:
     """Return each row's group, counted from zero in order of first appearance, and one row per group.
 
     >>> group_ids(pl.DataFrame({"n": [2.0, 1.0, 2.0]}), ["n"])[0].tolist()
@@ -332,9 +324,7 @@ def group_ids(
     if not columns:
         return np.zeros(len(frame), dtype=np.int64), frame.head(1).select([])
     groups = frame.select(columns).unique(maintain_order=True).with_row_index("_group")
-    joined = frame.select(columns).join(
-        groups, on=list(columns), how="left", nulls_equal=True, maintain_order="left"
-    )
+    joined = frame.select(columns).join(groups, on=list(columns), how="left", nulls_equal=True, maintain_order="left")
     ids = joined["_group"].cast(pl.Int64).to_numpy()
     return ids, groups.drop("_group")
 
@@ -378,13 +368,17 @@ def condition(frame: pl.DataFrame, law: Law, text: str, *, table: str, key: str)
         function, effect, column = found.groups()
         if effect not in law.spec.effects or column not in frame.columns:
             word = effect if effect not in law.spec.effects else column
-            problem = f"{found[0]}: '{word}' is {'no effect of this law' if word == effect else 'no column of the runs'}"
+            problem = (
+                f"{found[0]}: '{word}' is {'no effect of this law' if word == effect else 'no column of the runs'}"
+            )
             raise LawError(problem, table=table, key=key)
         name = f"grouped_{len(extra)}"
         extra[name] = Symbol(Kind.INPUT)
         over = group_columns(law, effect, frame)
         summary = _SUMMARIES[function](pl.col(column))
-        values[name] = frame.select((summary.over(over) if over else summary).cast(pl.Float64).alias(name)).to_series().to_numpy()  # fmt: skip
+        values[name] = (
+            frame.select((summary.over(over) if over else summary).cast(pl.Float64).alias(name)).to_series().to_numpy()
+        )
         if len(values[name]) != len(frame):
             values[name] = np.repeat(values[name], len(frame))
         return name
@@ -405,9 +399,7 @@ def _column(series: pl.Series) -> Any:
     return series.cast(pl.Float64).to_numpy()
 
 
-def _evaluate(
-    law: Law, formula: Formula, scope: Scope, values: Mapping[str, Any], size: int
-) -> Mask:
+def _evaluate(law: Law, formula: Formula, scope: Scope, values: Mapping[str, Any], size: int) -> Mask:
     """Return a condition by row: all rows at once, or row by row where tables are looked up."""
     by_row = any(isinstance(node, Item) for node in _trees(law, formula))
     if not by_row:

@@ -68,9 +68,7 @@ def smooth(x: Array, z: Array) -> Surface | None:
     except np.linalg.LinAlgError:
         return None
     low, high = x.min(axis=0), x.max(axis=0)
-    axes: list[Array] = [
-        np.linspace(float(a), float(b), _GRID) for a, b in zip(low, high, strict=True)
-    ]
+    axes: list[Array] = [np.linspace(float(a), float(b), _GRID) for a, b in zip(low, high, strict=True)]
     grid: Array = np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")], axis=1)
     values = spline(grid / scale)
     start = grid[int(np.argmin(values))]
@@ -82,9 +80,14 @@ def smooth(x: Array, z: Array) -> Surface | None:
     best = np.clip(np.asarray(found.x, dtype=np.float64), low, high)
     edge = 0.02 * (high - low)
     return Surface(
-        spline=spline, scale=scale, low=low, high=high, best=best, least=objective(best),
+        spline=spline,
+        scale=scale,
+        low=low,
+        high=high,
+        best=best,
+        least=objective(best),
         inside=bool(((best > low + edge) & (best < high - edge)).all()),
-    )  # fmt: skip
+    )
 
 
 def _spacing(column: Array) -> float:

@@ -24,14 +24,7 @@ from hplaw.errors import DataError, HplawError
 from hplaw.expression import Undefined
 from hplaw.fit.fitting import Fitted
 from hplaw.law import Law
-from hplaw.law.format import (
-    CovarianceSpec,
-    DiscrepancySpec,
-    EvidenceSpec,
-    ExampleSpec,
-    LawSpec,
-    PredictSpec,
-)
+from hplaw.law.format import CovarianceSpec, DiscrepancySpec, EvidenceSpec, ExampleSpec, LawSpec, PredictSpec
 from hplaw.law.read import ARRAYS, parse_law
 from hplaw.law.write import write_law
 
@@ -42,9 +35,7 @@ SERVED = 256
 """Draws that a law is served with."""
 EXAMPLE_RTOL = 1e-6
 """To how many digits an example of a fitted law holds: its value is a minimum found by iteration."""
-OURS = frozenset(
-    ("law.toml", ARRAYS, "moments.npz", "draws.npz", "influence.json", "card.md", "plots")
-)
+OURS = frozenset(("law.toml", ARRAYS, "moments.npz", "draws.npz", "influence.json", "card.md", "plots"))
 """What a fitted law's folder holds."""
 
 
@@ -71,13 +62,7 @@ def thin(arrays: Mapping[str, Array], size: int) -> dict[str, Array]:
 
 
 def fitted_spec(
-    fitted: Fitted,
-    served: Mapping[str, Array],
-    verdict: Verdict,
-    *,
-    data: str,
-    sha256: str,
-    accept: bool,
+    fitted: Fitted, served: Mapping[str, Array], verdict: Verdict, *, data: str, sha256: str, accept: bool
 ) -> LawSpec:
     """Return the tables of the fitted law: medians as values, the domain seen, evidence; examples still as they were."""
     spec = fitted.law.spec
@@ -87,17 +72,31 @@ def fitted_spec(
     }
     failed = list(dict.fromkeys([*fitted.diagnostics.failed(), *verdict.failed]))
     evidence = EvidenceSpec(
-        runs=len(fitted.kept), groups=fitted.groups, data_sha256=sha256, data=data, code_version=f"hplaw {version('hplaw')}",
-        hardware=f"{platform.machine()}, {os.cpu_count()} cores", sampler=fitted.sampler,
-        fitted=dt.datetime.now(dt.UTC).date().isoformat(), r_hat=_short(fitted.diagnostics.r_hat),
-        ess=_short(fitted.diagnostics.ess), divergences=fitted.diagnostics.divergences,
+        runs=len(fitted.kept),
+        groups=fitted.groups,
+        data_sha256=sha256,
+        data=data,
+        code_version=f"hplaw {version('hplaw')}",
+        hardware=f"{platform.machine()}, {os.cpu_count()} cores",
+        sampler=fitted.sampler,
+        fitted=dt.datetime.now(dt.UTC).date().isoformat(),
+        r_hat=_short(fitted.diagnostics.r_hat),
+        ess=_short(fitted.diagnostics.ess),
+        divergences=fitted.diagnostics.divergences,
         held_out={name: float(f"{value:.4g}") for name, value in {**verdict.held_out, **verdict.checks}.items()},
-        failed=failed, accepted_with=failed if accept else [],
-    )  # fmt: skip
+        failed=failed,
+        accepted_with=failed if accept else [],
+    )
     return msgspec.structs.replace(
-        spec, status="calibrated", parameters=parameters, covariance=list[CovarianceSpec](), evidence=evidence,
-        predict=_predict(spec, verdict), domain=domain_seen(fitted.law, fitted.kept), effects=fitted.effects(),
-    )  # fmt: skip
+        spec,
+        status="calibrated",
+        parameters=parameters,
+        covariance=list[CovarianceSpec](),
+        evidence=evidence,
+        predict=_predict(spec, verdict),
+        domain=domain_seen(fitted.law, fitted.kept),
+        effects=fitted.effects(),
+    )
 
 
 def _median(array: Array) -> float | list[float]:
@@ -115,9 +114,7 @@ def _predict(spec: LawSpec, verdict: Verdict) -> PredictSpec:
     before = spec.predict.discrepancy
     rows = [[float(f"{value:.8g}") for value in row] for row in verdict.discrepancy]
     grows = before.grows if before is not None else "1 + 0.1 * outside ** 2"
-    return PredictSpec(
-        discrepancy=DiscrepancySpec(of=list(spec.decision.choose), covariance=rows, grows=grows)
-    )
+    return PredictSpec(discrepancy=DiscrepancySpec(of=list(spec.decision.choose), covariance=rows, grows=grows))
 
 
 def domain_seen(law: Law, frame: pl.DataFrame) -> dict[str, list[float | str]]:
@@ -147,22 +144,11 @@ def with_examples(spec: LawSpec, law: Law) -> LawSpec:
             continue
         state: Any = None if status == "ok" else status
         expect = {name: values[name] for name in example.expect or values if name in values}
-        plain = {
-            name: value for name, value in expect.items() if isinstance(value, float | int | str)
-        }
+        plain = {name: value for name, value in expect.items() if isinstance(value, float | int | str)}
         if plain and len(kept) < max(len(spec.examples), 1):
-            kept.append(
-                ExampleSpec(
-                    given=example.given,
-                    expect=plain,
-                    rtol=EXAMPLE_RTOL,
-                    status=state,
-                )
-            )
+            kept.append(ExampleSpec(given=example.given, expect=plain, rtol=EXAMPLE_RTOL, status=state))
     if not kept:
-        message = (
-            f"{law.id} gives no number in the middle of its domain; the fit is not worth keeping"
-        )
+        message = f"{law.id} gives no number in the middle of its domain; the fit is not worth keeping"
         raise DataError(message)
     return msgspec.structs.replace(spec, examples=kept)
 
@@ -181,9 +167,16 @@ def _central(law: Law) -> ExampleSpec:
 
 
 def write_folder(
-    to: Path, fitted: Fitted, verdict: Verdict, *, data: str, sha256: str, accept: bool = False, all_draws: bool = False,
+    to: Path,
+    fitted: Fitted,
+    verdict: Verdict,
+    *,
+    data: str,
+    sha256: str,
+    accept: bool = False,
+    all_draws: bool = False,
     card: Callable[[Law, Path], str] | None = None,
-) -> Law:  # fmt: skip
+) -> Law:
     """Write a fitted law's folder and return the law as it reads back.
 
     **Arguments:**
@@ -204,9 +197,7 @@ def write_folder(
         _save(folder / "moments.npz", _moments(fitted.parameters()))
         if all_draws:
             _save(folder / "draws.npz", fitted.draws)
-        first = parse_law(
-            write_law(spec).encode(), path=folder / "law.toml", arrays=folder / ARRAYS
-        )
+        first = parse_law(write_law(spec).encode(), path=folder / "law.toml", arrays=folder / ARRAYS)
         text = write_law(with_examples(spec, first)).encode()
         (folder / "law.toml").write_bytes(text)
         law = parse_law(text, path=folder / "law.toml", arrays=folder / ARRAYS)
@@ -290,25 +281,15 @@ def _moments(parameters: Mapping[str, Array]) -> dict[str, Array]:
     columns: list[Array] = []
     for name, array in parameters.items():
         flat = array.reshape(len(array), -1)
-        names += (
-            [name]
-            if flat.shape[1] == 1 and array.ndim == 1
-            else [f"{name}[{i}]" for i in range(flat.shape[1])]
-        )
+        names += [name] if flat.shape[1] == 1 and array.ndim == 1 else [f"{name}[{i}]" for i in range(flat.shape[1])]
         columns.append(flat)
     table = np.concatenate(columns, axis=1)
     found: dict[str, Any] = {
-        "names": np.asarray(names), "mean": table.mean(axis=0), "covariance": np.atleast_2d(np.cov(table, rowvar=False)),
-    }  # fmt: skip
+        "names": np.asarray(names),
+        "mean": table.mean(axis=0),
+        "covariance": np.atleast_2d(np.cov(table, rowvar=False)),
+    }
     return found
 
 
-__all__ = [
-    "SERVED",
-    "Verdict",
-    "check_folder",
-    "domain_seen",
-    "thin",
-    "write_folder",
-    "write_served",
-]
+__all__ = ["SERVED", "Verdict", "check_folder", "domain_seen", "thin", "write_folder", "write_served"]

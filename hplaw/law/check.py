@@ -25,9 +25,7 @@ def check_law(law: Law, catalogue: Any = None) -> list[str]:
     problems: list[str] = []
     for number, example in enumerate(law.spec.examples, 1):
         try:
-            problems += [
-                f"examples {number}: {problem}" for problem in _check(law, example, catalogue)
-            ]
+            problems += [f"examples {number}: {problem}" for problem in _check(law, example, catalogue)]
         except (HplawError, Undefined) as error:
             problems.append(f"examples {number}: {error}")
     return problems

@@ -12,9 +12,7 @@ Checked = Literal["primary", "secondary", "derived", "recalled"]
 CaseStatus = Literal["saturated", "out_of_validity", "undefined", "refused"]
 
 
-class Spec(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
-):
+class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The base of all tables of a law file."""
 
 
@@ -243,6 +241,5 @@ class LawSpec(Spec, frozen=True, kw_only=True):
     def output_specs(self) -> dict[str, OutputSpec]:
         """Return all outputs in their long form."""
         return {
-            name: OutputSpec(formula=item) if isinstance(item, str) else item
-            for name, item in self.outputs.items()
+            name: OutputSpec(formula=item) if isinstance(item, str) else item for name, item in self.outputs.items()
         }

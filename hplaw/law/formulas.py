@@ -12,7 +12,15 @@ from hplaw.expression.tree import Call
 from hplaw.law.scope import Formula, Namespace, check_work
 
 
-def one_formula(namespace: Namespace, text: str, table: str, key: str, kind: Type | None = Type.NUMBER, *, extra: Mapping[str, Symbol] | None = None) -> Formula:  # fmt: skip
+def one_formula(
+    namespace: Namespace,
+    text: str,
+    table: str,
+    key: str,
+    kind: Type | None = Type.NUMBER,
+    *,
+    extra: Mapping[str, Symbol] | None = None,
+) -> Formula:
     """Return a checked formula of one value and of the kind wanted."""
     found = namespace.formula(text, table=table, key=key, extra=extra)
     if kind is not None and found.type is not kind:

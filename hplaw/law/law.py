@@ -64,13 +64,9 @@ class Law:
         self._mean = mean
         self.id: Final = spec.id
         self.version: Final = spec.version
-        self.inputs: Final[Mapping[str, InputSpec]] = {
-            item.quantity: item for item in spec.input_specs()
-        }
+        self.inputs: Final[Mapping[str, InputSpec]] = {item.quantity: item for item in spec.input_specs()}
         self.chosen: Final[tuple[str, ...]] = tuple(spec.decision.choose) if spec.decision else ()
-        self.gives: Final[tuple[str, ...]] = tuple(
-            dict.fromkeys((*self.chosen, *spec.output_specs()))
-        )
+        self.gives: Final[tuple[str, ...]] = tuple(dict.fromkeys((*self.chosen, *spec.output_specs())))
         self.address: Final = f"{spec.id}@{spec.version}+{digest}"
         self._programs: dict[str, Program] = {}
 
@@ -136,9 +132,14 @@ class Law:
             number = backend.number
             constants = {name: number(repr(value)) for name, value in self.spec.constants.items()}
             found = compile_program(
-                self.namespace, backend, outputs=self.outputs, optimum=self.optimum, cases=self.cases,
-                constants=constants | {name: _exact_table(table, number) for name, table in self.namespace.tables.items()},
-            )  # fmt: skip
+                self.namespace,
+                backend,
+                outputs=self.outputs,
+                optimum=self.optimum,
+                cases=self.cases,
+                constants=constants
+                | {name: _exact_table(table, number) for name, table in self.namespace.tables.items()},
+            )
             found = self._programs.setdefault(backend.name, found)
         return found
 
@@ -187,9 +188,16 @@ class Law:
         """Return the source of the law."""
         source = self.spec.source
         return Citation(
-            law=self.address, title=source.title, authors=source.authors, year=source.year, arxiv=source.arxiv,
-            doi=source.doi, where=source.where, checked=self.spec.checked, bibtex=source.bibtex.strip() or self._bibtex(),
-        )  # fmt: skip
+            law=self.address,
+            title=source.title,
+            authors=source.authors,
+            year=source.year,
+            arxiv=source.arxiv,
+            doi=source.doi,
+            where=source.where,
+            checked=self.spec.checked,
+            bibtex=source.bibtex.strip() or self._bibtex(),
+        )
 
     def _bibtex(self) -> str:
         source = self.spec.source
@@ -207,19 +215,32 @@ class Law:
     def summary(self, *, shelf: str = "", shadows: str | None = None) -> LawSummary:
         """Return the line of the law in a list."""
         return LawSummary(
-            id=self.id, version=self.version, address=self.address, title=self.spec.title, kind=self.spec.kind,
-            status=self.spec.status, checked=self.spec.checked, inputs=list(self.inputs), outputs=list(self.gives),
-            shelf=shelf, shadows=shadows,
-        )  # fmt: skip
+            id=self.id,
+            version=self.version,
+            address=self.address,
+            title=self.spec.title,
+            kind=self.spec.kind,
+            status=self.spec.status,
+            checked=self.spec.checked,
+            inputs=list(self.inputs),
+            outputs=list(self.gives),
+            shelf=shelf,
+            shadows=shadows,
+        )
 
     def record(self, *, shelf: str = "", shadows: str | None = None) -> LawRecord:
         """Return the law whole."""
         return LawRecord(
-            summary=self.summary(shelf=shelf, shadows=shadows), formulas=self.formulas() | dict(self.spec.let),
-            latex=self.latex, domain={name: list(seen) for name, seen in self.spec.domain.items()},
-            citation=self.citation(), notes=self.spec.notes.strip(), evidence=_plain(self.spec.evidence),
-            examples=[_plain(example) or {} for example in self.spec.examples], text=self.text.decode(),
-        )  # fmt: skip
+            summary=self.summary(shelf=shelf, shadows=shadows),
+            formulas=self.formulas() | dict(self.spec.let),
+            latex=self.latex,
+            domain={name: list(seen) for name, seen in self.spec.domain.items()},
+            citation=self.citation(),
+            notes=self.spec.notes.strip(),
+            evidence=_plain(self.spec.evidence),
+            examples=[_plain(example) or {} for example in self.spec.examples],
+            text=self.text.decode(),
+        )
 
 
 def _plain(spec: Any) -> dict[str, Any] | None:

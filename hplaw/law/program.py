@@ -82,10 +82,7 @@ def compile_program(
     return Program(
         backend=backend,
         lets={name: function(let) for name, let in namespace.lets.items()},
-        outputs={
-            name: function(formula, (over,) if over else ())
-            for name, (formula, over) in outputs.items()
-        },
+        outputs={name: function(formula, (over,) if over else ()) for name, (formula, over) in outputs.items()},
         optimum={name: function(formula) for name, formula in optimum.items()},
         cases=tuple(Case(function(formula), status, say) for formula, status, say in cases),
         constants=constants,
@@ -103,9 +100,7 @@ def unroll(
     scope = namespace.scope
     sizes = [range(len(scope.indices[index])) for index in free]
     entries = {
-        place: compile_expression(
-            formula.tree, scope, backend, dict(zip(free, place, strict=True)), settled
-        )
+        place: compile_expression(formula.tree, scope, backend, dict(zip(free, place, strict=True)), settled)
         for place in it.product(*sizes)
     }
     if not free:
@@ -113,9 +108,7 @@ def unroll(
     return _nest(entries, sizes, ())
 
 
-def _nest(
-    entries: Mapping[tuple[int, ...], Function], sizes: list[range], place: tuple[int, ...]
-) -> Function:
+def _nest(entries: Mapping[tuple[int, ...], Function], sizes: list[range], place: tuple[int, ...]) -> Function:
     if len(place) == len(sizes):
         return entries[place]
     parts = [_nest(entries, sizes, (*place, i)) for i in sizes[len(place)]]

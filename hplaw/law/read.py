@@ -16,14 +16,7 @@ from hplaw.law.format import LawSpec, OutputSpec
 from hplaw.law.formulas import one_formula, refuse_free
 from hplaw.law.law import Law, Meaning
 from hplaw.law.priors import PRIORS, is_call
-from hplaw.law.rules import (
-    check_domain,
-    check_effects,
-    check_exact,
-    check_fit,
-    check_missing,
-    check_parameters,
-)
+from hplaw.law.rules import check_domain, check_effects, check_exact, check_fit, check_missing, check_parameters
 from hplaw.law.scope import GRID_NAMES, Formula, Namespace, build_namespace, check_work
 from hplaw.law.settled import spoken
 from hplaw.toml import decode_toml
@@ -60,16 +53,12 @@ def read_law(path: Path | str, *, trusted: bool = False) -> Law:
         raise LawError(message, file=str(path)) from None
     arrays = path.parent / ARRAYS if path.name == "law.toml" else path.with_suffix(".npz")
     try:
-        return parse_law(
-            text, path=path, arrays=arrays if arrays.is_file() else None, trusted=trusted
-        )
+        return parse_law(text, path=path, arrays=arrays if arrays.is_file() else None, trusted=trusted)
     except LawError as error:
         raise error.within(file=str(path)) from None
 
 
-def parse_law(
-    text: bytes, *, path: Path | None = None, arrays: Path | None = None, trusted: bool = False
-) -> Law:
+def parse_law(text: bytes, *, path: Path | None = None, arrays: Path | None = None, trusted: bool = False) -> Law:
     """Return the law that the bytes of a file hold.
 
     **Arguments:**
@@ -171,10 +160,7 @@ def _check_head(spec: LawSpec) -> None:
     if not 1 <= spec.version <= 1_000_000:
         fail("version", f"{spec.version} is not a version; count from 1")
     if not spec.examples:
-        fail(
-            "examples",
-            "a law has at least one worked example; add [[examples]] with given and expect",
-        )
+        fail("examples", "a law has at least one worked example; add [[examples]] with given and expect")
     if not all(0 <= example.rtol <= 1 for example in spec.examples):
         fail("examples", "rtol is a relative tolerance from 0 to 1")
     if (spec.kind == "grid") != (spec.grid is not None):
@@ -198,10 +184,7 @@ def _check_head(spec: LawSpec) -> None:
         from hplaw.procedures import registered
 
         if spec.call not in registered():
-            fail(
-                "call",
-                f"'{spec.call}' is not a registered procedure{nearest(spec.call, registered())}",
-            )
+            fail("call", f"'{spec.call}' is not a registered procedure{nearest(spec.call, registered())}")
     if spec.grid and not _NPZ.match(spec.grid.values):
         fail("grid", "values must be the name of an npz file beside the law")
     if spec.grid and not set(spec.grid.axes) <= {item.quantity for item in spec.input_specs()}:
@@ -263,8 +246,7 @@ def _check_decision(spec: LawSpec, namespace: Namespace) -> dict[str, Formula]:
         message = "the closed form gives every chosen quantity, and no other"
         raise LawError(message, table="decision", key="optimum")
     optimum = {
-        name: one_formula(namespace, text, "decision", f"optimum.{name}")
-        for name, text in decision.optimum.items()
+        name: one_formula(namespace, text, "decision", f"optimum.{name}") for name, text in decision.optimum.items()
     }
     for name, formula in optimum.items():
         if chosen := sorted(spoken(namespace, formula.tree) & set(decision.choose)):

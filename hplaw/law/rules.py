@@ -38,9 +38,7 @@ def check_parameters(spec: LawSpec, namespace: Namespace) -> None:
         for what, value in (("value", parameter.value), ("sd", parameter.sd)):
             if value is None:
                 continue
-            if isinstance(value, list) != (size is not None) or (
-                isinstance(value, list) and len(value) != size
-            ):
+            if isinstance(value, list) != (size is not None) or (isinstance(value, list) and len(value) != size):
                 message = f"{what} must be {f'a list of {size}' if size else 'one number'}"
                 raise LawError(message, table="parameters", key=name)
             if any(abs(v) == float("inf") or v != v for v in _numbers(value)) or (
@@ -50,9 +48,15 @@ def check_parameters(spec: LawSpec, namespace: Namespace) -> None:
                 raise LawError(message, table="parameters", key=name)
         if parameter.prior is not None:
             _check_prior(
-                spec, namespace, parameter.prior, PRIORS, "parameters", name,
-                over=parameter.over, free=parameter.value is not None,
-            )  # fmt: skip
+                spec,
+                namespace,
+                parameter.prior,
+                PRIORS,
+                "parameters",
+                name,
+                over=parameter.over,
+                free=parameter.value is not None,
+            )
     for name, constant in spec.constants.items():
         if not abs(constant) < float("inf"):
             message = "must be finite"
@@ -62,9 +66,7 @@ def check_parameters(spec: LawSpec, namespace: Namespace) -> None:
         scalars = [
             n
             for n in block.of
-            if n in spec.parameters
-            and spec.parameters[n].over is None
-            and spec.parameters[n].value is not None
+            if n in spec.parameters and spec.parameters[n].over is None and spec.parameters[n].value is not None
         ]
         if scalars != block.of or seen & set(block.of) or len(set(block.of)) < len(block.of):
             message = "of names parameters with one value each, each once"
@@ -94,19 +96,21 @@ def _check_prior(
     unknown = _BEFORE if free else (*_BEFORE, Kind.PARAMETER)
     for argument in call.arguments:
         refuse_names(
-            namespace, argument, unknown, "is not known when a prior is worked out; use constants and tables",
-            over=over, table=table, key=key,
-        )  # fmt: skip
+            namespace,
+            argument,
+            unknown,
+            "is not known when a prior is worked out; use constants and tables",
+            over=over,
+            table=table,
+            key=key,
+        )
     symbols = namespace.scope.symbols
     names = {n for argument in call.arguments for n in spoken(namespace, argument)}
     if any(n in symbols and symbols[n].kind is Kind.PARAMETER for n in names):
         return
     for i in range(len(namespace.scope.indices[over]) if over else 1):
         at = {over: i} if over else {}
-        values = [
-            settled(namespace, spec.constants, argument, at, table=table, key=key)
-            for argument in call.arguments
-        ]
+        values = [settled(namespace, spec.constants, argument, at, table=table, key=key) for argument in call.arguments]
         problem = wrong_prior(call.function, *values)
         if problem:
             raise LawError(problem, table=table, key=key)
@@ -204,30 +208,21 @@ def check_effects(spec: LawSpec, namespace: Namespace) -> None:
         for name, text in effect.scale.items():
             _hyperparameter(spec, namespace, text, PRIORS, f"effects.{group}", f"scale.{name}")
         if effect.correlation is not None:
-            _hyperparameter(
-                spec, namespace, effect.correlation, CORRELATIONS, f"effects.{group}", "correlation"
-            )
+            _hyperparameter(spec, namespace, effect.correlation, CORRELATIONS, f"effects.{group}", "correlation")
             if len(effect.of) < 2:
                 fail("one effect alone has no correlation")
     discrepancy = spec.predict.discrepancy
     if discrepancy is not None:
         known = {*spec.outputs, *(spec.decision.choose if spec.decision else ())}
         if not set(discrepancy.of) <= known or len(set(discrepancy.of)) < len(discrepancy.of):
-            message = (
-                f"of names outputs or chosen quantities of this law: {', '.join(sorted(known))}"
-            )
+            message = f"of names outputs or chosen quantities of this law: {', '.join(sorted(known))}"
             raise LawError(message, table="predict.discrepancy", key="of")
         check_covariance(discrepancy.covariance, len(discrepancy.of), "predict.discrepancy")
         growth(namespace, discrepancy.grows)
 
 
 def _hyperparameter(
-    spec: LawSpec,
-    namespace: Namespace,
-    text: str,
-    functions: Mapping[str, int],
-    table: str,
-    key: str,
+    spec: LawSpec, namespace: Namespace, text: str, functions: Mapping[str, int], table: str, key: str
 ) -> None:
     """Check an effect's scale or correlation: a prior, or a formula of parameters."""
     if is_call(text, functions):
@@ -235,9 +230,13 @@ def _hyperparameter(
         return
     formula = one_formula(namespace, text, table, key)
     refuse_names(
-        namespace, formula.tree, _BEFORE, "is not known when effects are drawn; use parameters, constants and tables",
-        table=table, key=key,
-    )  # fmt: skip
+        namespace,
+        formula.tree,
+        _BEFORE,
+        "is not known when effects are drawn; use parameters, constants and tables",
+        table=table,
+        key=key,
+    )
 
 
 def growth(namespace: Namespace, text: str) -> Formula:
@@ -259,10 +258,7 @@ def check_fit(spec: LawSpec, namespace: Namespace) -> None:
         return
     noise = {"scale": Symbol(Kind.INPUT)}
     words = [(fit.observed, fit.likelihood, fit.scale, "", "fit")] if fit.observed else []
-    words += [
-        (item.observed, item.likelihood, item.scale, item.when, "fit.likelihoods")
-        for item in fit.likelihoods
-    ]
+    words += [(item.observed, item.likelihood, item.scale, item.when, "fit.likelihoods") for item in fit.likelihoods]
     for observed, likelihood, scale, when, table in words:
         if observed not in spec.outputs:
             message = f"'{observed}' is not an output of this law"
@@ -303,9 +299,7 @@ def _row_condition(namespace: Namespace, spec: LawSpec, text: str, table: str, k
     known = {*namespace.quantities, *scope.symbols, *spec.effects, *scope.categories, *CONSTANTS}
     unknown = sorted(set(names_in(tree)) - known - words)
     if unknown:
-        message = (
-            f"'{unknown[0]}' is not a name of this law or a quantity{nearest(unknown[0], known)}"
-        )
+        message = f"'{unknown[0]}' is not a name of this law or a quantity{nearest(unknown[0], known)}"
         raise LawError(message, table=table, key=key)
     if not isinstance(tree, Binary | Unary) or tree.operator in ("+", "-", "*", "/", "**"):
         message = "a condition is needed here, not a number"

@@ -51,9 +51,7 @@ class Namespace(msgspec.Struct, frozen=True):
     work: Mapping[str, tuple[int, int]] = {}
     """Operations and levels of nesting by let."""
 
-    def formula(
-        self, text: str, *, table: str, key: str, extra: Mapping[str, Symbol] | None = None
-    ) -> Formula:
+    def formula(self, text: str, *, table: str, key: str, extra: Mapping[str, Symbol] | None = None) -> Formula:
         """Return a checked formula of this law.
 
         **Raises:** `LawError` naming table and key.
@@ -85,15 +83,11 @@ def build_namespace(spec: LawSpec) -> Namespace:
             raise LawError(problem, key="inputs")
         _known_index(item.over, indices, "inputs", item.quantity)
         kind = Type.CATEGORY if quantity.categorical else Type.NUMBER
-        symbols.add(
-            "inputs", item.quantity, Symbol(Kind.INPUT, kind, (item.over,) if item.over else ())
-        )
+        symbols.add("inputs", item.quantity, Symbol(Kind.INPUT, kind, (item.over,) if item.over else ()))
     for name, parameter in spec.parameters.items():
         _known_index(parameter.over, indices, "parameters", name)
         symbols.add(
-            "parameters",
-            name,
-            Symbol(Kind.PARAMETER, Type.NUMBER, (parameter.over,) if parameter.over else ()),
+            "parameters", name, Symbol(Kind.PARAMETER, Type.NUMBER, (parameter.over,) if parameter.over else ())
         )
     for name in spec.constants:
         symbols.add("constants", name, Symbol(Kind.CONSTANT))
@@ -111,9 +105,7 @@ def build_namespace(spec: LawSpec) -> Namespace:
         symbols.add("grid", "probability", Symbol(Kind.TABLE, Type.NUMBER, (), 1))
     for name in spec.let:
         symbols.check("let", name)
-    scope = Scope(
-        symbols.found, indices, frozenset(_category_names(spec, quantities, indices, tables))
-    )
+    scope = Scope(symbols.found, indices, frozenset(_category_names(spec, quantities, indices, tables)))
     namespace = Namespace(scope, quantities, tables, {})
     return _with_lets(namespace, spec.let)
 
@@ -132,11 +124,7 @@ class _Symbols:
 
     def check(self, table: str, name: str) -> None:
         if not _NAME.match(name) or name in RESERVED:
-            why = (
-                "is a word of formulas"
-                if name in RESERVED
-                else "is not a name of letters, digits and _"
-            )
+            why = "is a word of formulas" if name in RESERVED else "is not a name of letters, digits and _"
             message = f"'{name[:60]}' {why}; choose another"
             raise LawError(message, table=table, key=name[:60])
         if len(self.place) >= MAX_NAMES:
@@ -163,18 +151,22 @@ def quantities_of(spec: LawSpec) -> dict[str, Quantity]:
         raise LawError(message, table="quantities")
     for name, item in spec.quantities.items():
         if not _NAME.match(name) or name in RESERVED:
-            message = (
-                "is not a name of letters, digits and _, or is a word of formulas; choose another"
-            )
+            message = "is not a name of letters, digits and _, or is a word of formulas; choose another"
             raise LawError(message, table="quantities", key=name[:60])
         if name in vocabulary():
             message = "is a quantity of the vocabulary already; leave this table out"
             raise LawError(message, table="quantities", key=name)
         categorical = bool(item.categories) or not item.unit
         own[name] = Quantity(
-            name=name, symbol=item.symbol or rf"\mathrm{{{name.replace('_', ' ')}}}", unit=item.unit, meaning=item.meaning,
-            low=item.low, high=item.high, categories=tuple(item.categories), categorical=categorical,
-        )  # fmt: skip
+            name=name,
+            symbol=item.symbol or rf"\mathrm{{{name.replace('_', ' ')}}}",
+            unit=item.unit,
+            meaning=item.meaning,
+            low=item.low,
+            high=item.high,
+            categories=tuple(item.categories),
+            categorical=categorical,
+        )
     return {**vocabulary(), **own}
 
 
@@ -205,17 +197,9 @@ def read_table(name: str, table: Mapping[str, Any], indices: Mapping[str, tuple[
     if set(table) >= {"over", "values"}:
         values = table["values"]
         if set(table) != {"over", "values"} or table["over"] not in list(indices):
-            fail(
-                "a table over an index has 'over' (an index of this law) and 'values', nothing else"
-            )
-        if (
-            not is_list(values)
-            or len(values) != len(indices[table["over"]])
-            or not _numbers(values)
-        ):
-            fail(
-                f"values must be {len(indices[table['over']])} numbers, one per entry of {table['over']}"
-            )
+            fail("a table over an index has 'over' (an index of this law) and 'values', nothing else")
+        if not is_list(values) or len(values) != len(indices[table["over"]]) or not _numbers(values):
+            fail(f"values must be {len(indices[table['over']])} numbers, one per entry of {table['over']}")
         return tuple(float(v) for v in values)
     if set(table) >= {"x", "y"}:
         x, y = table["x"], table["y"]
@@ -224,9 +208,7 @@ def read_table(name: str, table: Mapping[str, Any], indices: Mapping[str, tuple[
         if not (is_list(x) and is_list(y) and _numbers([*x, *y]) and len(x) == len(y) >= 2):
             fail("x and y must be lists of two or more numbers, of equal length")
         curve = Curve(tuple(map(float, x)), tuple(map(float, y)), table.get("in") == "log")
-        if any(b <= a for a, b in zip(curve.x, curve.x[1:], strict=False)) or (
-            curve.log and curve.x[0] <= 0
-        ):
+        if any(b <= a for a, b in zip(curve.x, curve.x[1:], strict=False)) or (curve.log and curve.x[0] <= 0):
             fail("x must rise" + (" and be positive" if curve.log else ""))
         return curve
     depth = _entry_depth(table)
@@ -236,10 +218,7 @@ def read_table(name: str, table: Mapping[str, Any], indices: Mapping[str, tuple[
 
 
 def _numbers(values: Iterable[object]) -> bool:
-    return all(
-        isinstance(v, int | float) and not isinstance(v, bool) and abs(v) <= sys.float_info.max
-        for v in values
-    )
+    return all(isinstance(v, int | float) and not isinstance(v, bool) and abs(v) <= sys.float_info.max for v in values)
 
 
 def _entry_depth(entry: object) -> int | None:
@@ -260,15 +239,10 @@ def _table_symbol(raw: Mapping[str, Any], table: Any) -> Symbol:
 
 
 def _category_names(
-    spec: LawSpec,
-    quantities: Mapping[str, Quantity],
-    indices: Mapping[str, tuple[str, ...]],
-    tables: Mapping[str, Any],
+    spec: LawSpec, quantities: Mapping[str, Quantity], indices: Mapping[str, tuple[str, ...]], tables: Mapping[str, Any]
 ) -> Iterable[str]:
     """Yield every word that may stand for a category in this law's formulas."""
-    spoken = (
-        {item.quantity for item in spec.input_specs()} | set(spec.outputs) | set(spec.quantities)
-    )
+    spoken = {item.quantity for item in spec.input_specs()} | set(spec.outputs) | set(spec.quantities)
     for name in spoken:
         if name in quantities:
             yield from quantities[name].categories
@@ -312,10 +286,7 @@ def _order(trees: Mapping[str, Node]) -> list[str]:
 
     **Raises:** `LawError` naming the cycle.
     """
-    needs = {
-        name: [n for n in dict.fromkeys(names_in(tree)) if n in trees]
-        for name, tree in trees.items()
-    }
+    needs = {name: [n for n in dict.fromkeys(names_in(tree)) if n in trees] for name, tree in trees.items()}
     order: list[str] = []
     state: dict[str, int] = {}
     for root in trees:

@@ -54,13 +54,7 @@ def refuse_names(
 
 
 def settled(
-    namespace: Namespace,
-    constants: Mapping[str, float],
-    tree: Node,
-    at: Mapping[str, int],
-    *,
-    table: str,
-    key: str,
+    namespace: Namespace, constants: Mapping[str, float], tree: Node, at: Mapping[str, int], *, table: str, key: str
 ) -> float:
     """Return the value of a formula that speaks of constants and tables only.
 

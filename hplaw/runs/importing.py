@@ -34,7 +34,7 @@ class Imported(msgspec.Struct, frozen=True):
 
 def import_runs(
     path: Path, store: Store, *, maps: Mapping[str, str] | None = None, where: str = "", sweep: str = ""
-) -> Imported:  # fmt: skip
+) -> Imported:
     """Put the runs of a file into a store; importing a file twice adds nothing.
 
     **Arguments:**
@@ -60,9 +60,7 @@ def import_runs(
     return Imported(len(table), added, unfinished, tuple(table.columns))
 
 
-def read_mapped(
-    path: Path, *, maps: Mapping[str, str] | None = None, where: str = ""
-) -> tuple[pl.DataFrame, int]:
+def read_mapped(path: Path, *, maps: Mapping[str, str] | None = None, where: str = "") -> tuple[pl.DataFrame, int]:
     """Return the quantities in a file, by row and checked, and how many rows were of runs that had not ended.
 
     **Raises:** as `import_runs`.
@@ -86,7 +84,9 @@ def read_mapped(
         elif name in table.columns:
             found[name] = table[name]
     if not found:
-        message = f"{path}: no column bears the name of a quantity; map them, for example --map peak_lr={table.columns[0]}"
+        message = (
+            f"{path}: no column bears the name of a quantity; map them, for example --map peak_lr={table.columns[0]}"
+        )
         raise DataError(message)
     series = [
         checked(column, words[name], path) if name in words else _side(column, name, path)

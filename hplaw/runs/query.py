@@ -19,9 +19,7 @@ def summary(runs: pl.DataFrame) -> pl.DataFrame:
             pl.col("diverged").fill_null(value=False).sum().alias("diverged"),
             pl.col("loss").min().alias("least_loss"),
             pl.col("duration_s").sum().alias("duration_s"),
-            pl.when(pl.col("energy_j").is_not_null().any())
-            .then(pl.col("energy_j").sum())
-            .alias("energy_j"),
+            pl.when(pl.col("energy_j").is_not_null().any()).then(pl.col("energy_j").sum()).alias("energy_j"),
         )
         .sort("sweep", "family", "optimizer", nulls_last=True)
     )

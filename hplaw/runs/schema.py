@@ -54,9 +54,21 @@ PROVENANCE: Mapping[str, Any] = {
 """Columns beside the quantities, with their types."""
 
 TIMING = frozenset(
-    ("duration_s", "energy_j", "energy_check_j", "power_w", "idle_power_w", "temperature_c", "clock_mhz", "started",
-     "host", "pack_width", "shared", "energy_basis")
-)  # fmt: skip
+    (
+        "duration_s",
+        "energy_j",
+        "energy_check_j",
+        "power_w",
+        "idle_power_w",
+        "temperature_c",
+        "clock_mhz",
+        "started",
+        "host",
+        "pack_width",
+        "shared",
+        "energy_basis",
+    )
+)
 """Columns in which the same trial differs from one time to the next."""
 
 
@@ -68,8 +80,7 @@ def columns() -> Mapping[str, Any]:
     (Float64, String)
     """
     quantities: dict[str, Any] = {
-        name: pl.String if quantity.categorical else pl.Float64
-        for name, quantity in vocabulary().items()
+        name: pl.String if quantity.categorical else pl.Float64 for name, quantity in vocabulary().items()
     }
     return {**PROVENANCE, **quantities}
 

@@ -118,9 +118,7 @@ class Store:
         good, problems = self.tables()
         empty = pl.DataFrame(schema=dict(columns()))
         whole = pl.concat([empty, *(table for _, table in good)], how="diagonal")
-        return Runs(
-            whole.unique("key", keep="first", maintain_order=True).sort("key"), tuple(problems)
-        )
+        return Runs(whole.unique("key", keep="first", maintain_order=True).sort("key"), tuple(problems))
 
     def keys(self) -> set[str]:
         """Return the keys of the runs that are stored whole."""

@@ -10,7 +10,7 @@ PROBES: list[dict[str, Any]] = [
     {"batch_samples": 16, "power_limit_w": 300, "energy_per_sample_j": 0.925, "time_per_sample_s": 0.00384},
     {"batch_samples": 256, "power_limit_w": 300, "energy_per_sample_j": 0.706, "time_per_sample_s": 0.003},
     {"batch_samples": 256, "power_limit_w": 125, "energy_per_sample_j": 0.946, "time_per_sample_s": 0.00753},
-]  # fmt: skip
+]
 
 
 def test_a_limit_between_the_probes_takes_least_energy(http):
@@ -34,7 +34,7 @@ def test_a_limit_between_the_probes_takes_least_energy(http):
         ({"probes": PROBES, "limits": [500]}, 409, "limits"),
         ({"probes": PROBES, "batches": [0]}, 400, "batches[0]"),
     ],
-)  # fmt: skip
+)
 def test_wrong_probes_are_problems(http, problem, body, status, field):
     told = problem(http.post(PATH, json=body), status)
     assert told.get("field", "") == field

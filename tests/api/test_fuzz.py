@@ -13,20 +13,9 @@ LONGEST_S = 3600
 
 def fuzz(service, folder: Path, *options: str) -> None:
     """Run schemathesis with all its default checks; fail with its report when it finds anything."""
-    command = [
-        sys.executable,
-        "-m",
-        "schemathesis.cli",
-        "run",
-        f"{service.url}/schema/openapi.json",
-    ]
+    command = [sys.executable, "-m", "schemathesis.cli", "run", f"{service.url}/schema/openapi.json"]
     done = subprocess.run(
-        [*command, *options],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=folder,
-        timeout=LONGEST_S,
+        [*command, *options], capture_output=True, text=True, check=False, cwd=folder, timeout=LONGEST_S
     )
     report = "\n".join(line[:500] for line in done.stdout.splitlines()[-200:])
     assert done.returncode == 0, f"{report}\n{done.stderr[-2000:]}"

@@ -122,7 +122,7 @@ def test_wrong_setting_names_its_variable(name, value):
 @pytest.mark.parametrize(
     ("host", "exposed"),
     [("127.0.0.1", False), ("::1", False), ("localhost", False), ("0.0.0.0", True), ("10.0.0.7", True)],
-)  # fmt: skip
+)
 def test_address_that_others_reach_is_exposed_unless_there_is_a_key(host, exposed):
     assert Settings(host=host).exposed is exposed
     assert not Settings(host=host, api_key="k").exposed

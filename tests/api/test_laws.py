@@ -26,7 +26,7 @@ def test_laws_are_listed(http):
         ("status=theory", lambda law: law.status == "theory"),
         ("quantity=loss&status=published", lambda law: "loss" in law.outputs and law.status == "published"),
     ],
-)  # fmt: skip
+)
 def test_list_is_filtered(http, filters, holds):
     laws = decode(http.get("/v1/laws").content, list[LawSummary])
     kept = decode(http.get(f"/v1/laws?{filters}").content, list[LawSummary])
@@ -50,9 +50,7 @@ def test_wrong_filter_is_refused(http, problem, query, status, hint):
 @pytest.mark.parametrize("cut", ["@", "+", ""], ids=["id", "id and version", "whole"])
 def test_law_is_read_at_each_form_of_its_address(http, cut):
     address = whole_address(http)
-    law = decode(
-        http.get(f"/v1/laws/{address.split(cut)[0] if cut else address}").content, LawRecord
-    )
+    law = decode(http.get(f"/v1/laws/{address.split(cut)[0] if cut else address}").content, LawRecord)
     assert law.summary.address == address
     assert law.formulas["peak_lr"]
     assert law.citation.arxiv == "2503.04715"
@@ -60,9 +58,8 @@ def test_law_is_read_at_each_form_of_its_address(http, cut):
 
 
 @pytest.mark.parametrize(
-    "address",
-    ["step-law", "step-law-2025@99", "step-law-2025@1+000000000000", "..", "%2e%2e%2fetc", "a%00b", "%F0%9F"],
-)  # fmt: skip
+    "address", ["step-law", "step-law-2025@99", "step-law-2025@1+000000000000", "..", "%2e%2e%2fetc", "a%00b", "%F0%9F"]
+)
 @pytest.mark.parametrize("part", ["", "/bibtex"])
 def test_unknown_law_is_not_found(http, problem, address, part):
     problem(http.get(f"/v1/laws/{address}{part}"), 404)
@@ -87,8 +84,16 @@ def test_address_with_digest_keeps_for_good(http, part):
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/laws", "/v1/laws/step-law-2025", "/v1/quantities", "/v1/theory/tokens", "/v1/recommendations?n_params=1e9", "/schema"]
-)  # fmt: skip
+    "path",
+    [
+        "/v1/laws",
+        "/v1/laws/step-law-2025",
+        "/v1/quantities",
+        "/v1/theory/tokens",
+        "/v1/recommendations?n_params=1e9",
+        "/schema",
+    ],
+)
 def test_other_addresses_keep_briefly(http, path):
     reply = http.get(path)
     assert reply.headers["cache-control"] == "public, max-age=60"

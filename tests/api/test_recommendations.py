@@ -43,9 +43,7 @@ def test_same_question_has_the_same_answer_when_kept(http):
 
 def test_query_string_asks_the_same_question(http):
     by_body = http.post("/v1/recommendations", json=LEAN).json()
-    address = (
-        "/v1/recommendations?n_params=7e9&tokens=1.4e12&want=peak_lr&want=batch_tokens&want=loss"
-    )
+    address = "/v1/recommendations?n_params=7e9&tokens=1.4e12&want=peak_lr&want=batch_tokens&want=loss"
     reply = http.get(address)
     assert reply.status_code == 200
     assert reply.json() == by_body
@@ -123,8 +121,7 @@ def test_more_batches_than_there_is_room_for_are_told_to_come_back(http, service
     head = b"POST /v1/recommendations/batch HTTP/1.1\r\nhost: x\r\ncontent-length: 15\r\n\r\n"
     with contextlib.ExitStack() as stack:
         lines = [
-            stack.enter_context(socket.create_connection((place.hostname, place.port), timeout=20))
-            for _ in range(32)
+            stack.enter_context(socket.create_connection((place.hostname, place.port), timeout=20)) for _ in range(32)
         ]
         for line in lines:
             line.sendall(head)

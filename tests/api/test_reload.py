@@ -94,9 +94,7 @@ def test_vanished_folder_is_named_and_its_laws_serve_on(http, folder):
     assert eventually(lambda: http.get("/health/ready").json()["status"] == "ready")
 
 
-def test_file_broken_from_the_start_stops_neither_the_others_nor_later_changes(
-    start_service, folder
-):
+def test_file_broken_from_the_start_stops_neither_the_others_nor_later_changes(start_service, folder):
     (folder / "bad.toml").write_text("schema = ")
     service = start_service(HPLAW_LAWS=str(folder), HPLAW_RELOAD_S="0.05")
     with httpx2.Client(base_url=service.url, timeout=30, trust_env=False) as http:

@@ -19,9 +19,7 @@ def api(http):
 
 def operations(api):
     return [
-        (path, method, operation)
-        for path, methods in api["paths"].items()
-        for method, operation in methods.items()
+        (path, method, operation) for path, methods in api["paths"].items() for method, operation in methods.items()
     ]
 
 
@@ -64,11 +62,7 @@ def test_examples_are_valid_and_answered(api, http):
         body = operation.get("requestBody", {}).get("content", {}).get("application/json")
         if body:
             assert validator(api, body["schema"]).is_valid(body["example"])
-            reply = http.request(
-                method,
-                path.format(address="step-law-2025", quantity="tokens"),
-                json=body["example"],
-            )
+            reply = http.request(method, path.format(address="step-law-2025", quantity="tokens"), json=body["example"])
             assert reply.status_code == 200, reply.text
 
 

@@ -30,7 +30,7 @@ def test_a_table_is_answered_with_its_source(http):
         ("schedule", {"schedule": "cosine", "total_steps": 0}, 400, "total_steps"),
         ("schedule", {"schedule": "cosine", "total_steps": 9, "given": {"warmup_steps": 9}}, 409, "given"),
     ],
-)  # fmt: skip
+)
 def test_wrong_requests_are_problems(http, problem, path, body, status, field):
     told = problem(http.post(f"/v1/{path}", json=body), status)
     assert told["field"] == field

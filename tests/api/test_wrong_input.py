@@ -14,13 +14,7 @@ DEEP = 10_000
 BODIES = [
     ("unknown quantity wanted", {**GOOD, "want": ["peak_rl"]}, 422, "want", "peak_lr"),
     ("unknown quantity given", {**GOOD, "given": {"seq_length": 1}}, 422, "given", "seq_len"),
-    (
-        "unknown quantity bounded",
-        {**GOOD, "bounds": {"peak_rl": {"low": 1}}},
-        422,
-        "bounds",
-        "peak_lr",
-    ),
+    ("unknown quantity bounded", {**GOOD, "bounds": {"peak_rl": {"low": 1}}}, 422, "bounds", "peak_lr"),
     ("unknown law", {**GOOD, "laws": ["step-law"]}, 404, "", "step-law-2025"),
     ("unknown optimizer", {**GOOD, "optimizer": "adamv"}, 422, "optimizer", "adamw"),
     ("negative", {**GOOD, "tokens": -3}, 400, "tokens", ""),
@@ -106,9 +100,7 @@ def test_wrong_query_string_is_refused_naming_the_parameter(http, problem, query
     assert field in str(told.get("field", ""))
 
 
-@pytest.mark.parametrize(
-    ("low", "high"), [(2e6, 1e6), (None, None)], ids=["upside down", "bounded and given"]
-)
+@pytest.mark.parametrize(("low", "high"), [(2e6, 1e6), (None, None)], ids=["upside down", "bounded and given"])
 def test_values_that_contradict_are_refused(http, problem, low, high):
     given = {"batch_tokens": 1e6} if low is None else {}
     body = {**GOOD, **given, "bounds": {"batch_tokens": {"low": low, "high": high}}}
@@ -178,9 +170,7 @@ def test_caller_who_leaves_in_the_middle_does_not_stop_the_service(service, http
     host, port = urlsplit(service.url).hostname, urlsplit(service.url).port
     before = len(service.log.read_text())
     with socket.create_connection((host, port), timeout=10) as line:
-        line.sendall(
-            b"POST /v1/recommendations HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{"
-        )
+        line.sendall(b"POST /v1/recommendations HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
     assert http.get("/health/live").status_code == 200
     assert "Traceback" not in service.log.read_text()[before:]
 

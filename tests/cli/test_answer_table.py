@@ -58,15 +58,7 @@ def test_other_columns_and_comments_pass_through(run: Any, tmp_path: Path) -> No
         "007,moe,2e9,4e8,1e10,\n"
     )
     rows = answered(run, tmp_path, text, "--want", "peak_lr")
-    assert list(rows[0])[:7] == [
-        "cell_id",
-        "arch",
-        "n_params",
-        "n_active",
-        "tokens",
-        "note",
-        "peak_lr",
-    ]
+    assert list(rows[0])[:7] == ["cell_id", "arch", "n_params", "n_active", "tokens", "note", "peak_lr"]
     assert list(rows[0])[7:] == [
         "peak_lr_low",
         "peak_lr_high",
@@ -99,11 +91,7 @@ def test_the_failed_rows_are_counted_on_stderr(run: Any, tmp_path: Path) -> None
     source, target = tmp_path / "in.csv", tmp_path / "out.csv"
     source.write_text("n_params,tokens\n1e9,1e11\nx,1e11\n")
     done = run("recommend", "--from", source, "--to", target)
-    assert done == (
-        3,
-        "",
-        f"hplaw: 1 of 2 rows failed; the column error of {target} says why\n",
-    )
+    assert done == (3, "", f"hplaw: 1 of 2 rows failed; the column error of {target} says why\n")
     source.write_text("n_params,tokens\n1e9,1e11\n")
     done = run("recommend", "--from", source, "--to", target)
     assert done == (0, f"1 row answered in {target}\n", "")
@@ -173,9 +161,7 @@ def test_the_input_is_never_overwritten(run: Any, tmp_path: Path) -> None:
 
 
 def test_a_hyphen_reads_and_writes_the_streams(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        sys, "stdin", io.TextIOWrapper(io.BytesIO(b"n_params,tokens\n1e9,1e11\nx,1\n"))
-    )
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"n_params,tokens\n1e9,1e11\nx,1\n")))
     done = run("recommend", "--from", "-", "--want", "peak_lr")
     assert (done.status, done.err) == (3, "hplaw: 1 of 2 rows failed; the column error says why\n")
     assert [bool(row["error"]) for row in read(done.out)] == [False, True]
@@ -201,9 +187,7 @@ def test_json_lines_are_answered_in_their_types(run: Any, tmp_path: Path) -> Non
 def test_parquet_is_answered(run: Any, tmp_path: Path) -> None:
     pl = pytest.importorskip("polars", reason="polars is not installed")
     source, target = tmp_path / "in.parquet", tmp_path / "out.parquet"
-    pl.DataFrame(
-        {"n_params": [10**9, None], "tokens": [1e11, 1e11], "x": ["a", "b"]}
-    ).write_parquet(source)
+    pl.DataFrame({"n_params": [10**9, None], "tokens": [1e11, 1e11], "x": ["a", "b"]}).write_parquet(source)
     words = ("--law", "step-law-2025", "--want", "peak_lr")
     assert run("recommend", "--from", source, "--to", target, *words).status == 3
     frame = pl.read_parquet(target)

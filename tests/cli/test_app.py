@@ -36,10 +36,7 @@ def spawn(words: Sequence[str], **options: Any) -> "subprocess.Popen[bytes]":
     [
         ("recomend", "'recomend' is no command of hplaw; did you mean 'recommend'?"),
         ("laws lst", "'lst' is no command of hplaw laws; did you mean 'list'?"),
-        (
-            "recommend --param 7B",
-            "--param is no option of hplaw recommend; did you mean '--params'?",
-        ),
+        ("recommend --param 7B", "--param is no option of hplaw recommend; did you mean '--params'?"),
         ("recommend 7B", "'7B' stands where hplaw recommend expects nothing"),
         ("recommend --params", "--params needs a value"),
         ("recommend --params 7B --params 8B", "--params is given twice"),
@@ -72,9 +69,7 @@ def test_wrong_usage_is_one_sentence_and_status_2(run: Any, words: str, says: st
         ("recommend --from absent.csv --to -", "absent.csv: No such file"),
     ],
 )
-def test_a_law_or_file_at_fault_is_one_sentence_and_status_1(
-    run: Any, words: str, says: str
-) -> None:
+def test_a_law_or_file_at_fault_is_one_sentence_and_status_1(run: Any, words: str, says: str) -> None:
     done = run(*words.split())
     assert (done.status, done.out) == (1, "")
     assert done.err.startswith("hplaw: ")
@@ -82,9 +77,7 @@ def test_a_law_or_file_at_fault_is_one_sentence_and_status_1(
     assert says in done.err
 
 
-@pytest.mark.parametrize(
-    "words", [[], ["laws"], *([*words.split(), "--help"] for words, *_ in app.COMMANDS)]
-)
+@pytest.mark.parametrize("words", [[], ["laws"], *([*words.split(), "--help"] for words, *_ in app.COMMANDS)])
 def test_every_command_has_help(run: Any, words: list[str]) -> None:
     done = run(*words)
     assert (done.status, done.err) == (0, "")
@@ -109,9 +102,7 @@ def test_a_defect_is_one_sentence_too(run: Any, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(app, "create_app", lambda: lambda *_, **__: broken())
     done = run("doctor")
     assert done.status == 1
-    assert done.err == (
-        "hplaw: a defect of hplaw: RuntimeError: deep inside; set HPLAW_TRACEBACK=1 to see where\n"
-    )
+    assert done.err == ("hplaw: a defect of hplaw: RuntimeError: deep inside; set HPLAW_TRACEBACK=1 to see where\n")
     monkeypatch.setenv("HPLAW_TRACEBACK", "1")
     with pytest.raises(RuntimeError):
         main(["doctor"])
@@ -124,9 +115,7 @@ def test_the_installed_command_and_the_module_answer_alike() -> None:
     script = Path(sys.executable).with_name("hplaw")
     if not script.exists():
         pytest.skip("the hplaw script is not installed beside this Python")
-    done = subprocess.run(
-        [script, *ASK], capture_output=True, check=False, env={**os.environ, "COLUMNS": "80"}
-    )
+    done = subprocess.run([script, *ASK], capture_output=True, check=False, env={**os.environ, "COLUMNS": "80"})
     assert (done.returncode, done.stdout, done.stderr) == (0, out, b"")
 
 
@@ -148,10 +137,7 @@ def test_a_full_disk_is_one_sentence() -> None:
             stderr=subprocess.PIPE,
             check=False,
         )
-    assert (done.returncode, done.stderr) == (
-        1,
-        b"hplaw: the output: No space left on device\n",
-    )
+    assert (done.returncode, done.stderr) == (1, b"hplaw: the output: No space left on device\n")
 
 
 def test_a_closed_output_is_one_sentence(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,7 +200,5 @@ def test_only_a_process_of_its_own_answers_without_collecting_garbage(run: Any) 
     assert gc.isenabled()
     assert gc.get_freeze_count() == before
     script = "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > 0)); from hplaw.cli import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", script, *ASK], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", script, *ASK], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("True\n")

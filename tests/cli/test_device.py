@@ -12,7 +12,7 @@ from hplaw.messages import encode
 
 NAMES = ("batch_samples", "power_limit_w", "energy_per_sample_j", "time_per_sample_s")
 ROWS = ((16, 300, 0.925, 0.00384), (256, 300, 0.706, 0.003), (256, 125, 0.946, 0.00753))
-OPTIONS = [f"--probe={','.join(f'{n}={v}' for n, v in zip(NAMES, row, strict=True))}" for row in ROWS]  # fmt: skip
+OPTIONS = [f"--probe={','.join(f'{n}={v}' for n, v in zip(NAMES, row, strict=True))}" for row in ROWS]
 
 
 @pytest.fixture

@@ -63,15 +63,7 @@ def test_the_page_has_values_and_intervals(run: Any) -> None:
 
 def test_a_table_by_category_takes_fractions(run: Any, tmp_path: Path) -> None:
     (tmp_path / "layers.toml").write_text(LAYERS)
-    words = (
-        "evaluate",
-        "layers",
-        "--laws",
-        tmp_path,
-        "--set",
-        "abc_a.input=1/4",
-        "abc_a.output=-1/2",
-    )
+    words = ("evaluate", "layers", "--laws", tmp_path, "--set", "abc_a.input=1/4", "abc_a.output=-1/2")
     done = run(*words)
     assert (done.status, done.err) == (0, "")
     rows = [line.split()[:2] for line in done.out.splitlines() if line.startswith("  abc_r")]
@@ -104,9 +96,7 @@ def test_wrong_inputs_are_one_sentence(run: Any, words: str, says: str) -> None:
 def test_a_law_that_refuses_says_why_and_gives_no_number(run: Any, tmp_path: Path) -> None:
     case = '[[cases]]\nwhen = "abc_a[input] < 0"\nstatus = "refused"\nsay = "Not below zero."\n\n[outputs]'
     (tmp_path / "layers.toml").write_text(LAYERS.replace("[outputs]", case))
-    done = run(
-        "evaluate", "layers", "--laws", tmp_path, "--set", "abc_a.input=-1", "abc_a.output=0"
-    )
+    done = run("evaluate", "layers", "--laws", tmp_path, "--set", "abc_a.input=-1", "abc_a.output=0")
     assert done.status == 1
     assert "Not below zero." in done.out
     assert "status: refused" in done.out

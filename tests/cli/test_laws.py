@@ -55,9 +55,7 @@ def test_every_shipped_law_is_shown_and_cited(run: Any, law: str) -> None:
 
 def test_a_law_is_shown_by_id_version_address_and_file(run: Any, tmp_path: Path) -> None:
     address = load_catalogue().get("step-law-2025").address
-    pages = {
-        run("laws", "show", name).out for name in ("step-law-2025", "step-law-2025@1", address)
-    }
+    pages = {run("laws", "show", name).out for name in ("step-law-2025", "step-law-2025@1", address)}
     assert len(pages) == 1
     assert address in pages.pop()
     assert "my-law@1" in run("laws", "show", new_law(run, tmp_path)).out

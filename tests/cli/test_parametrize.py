@@ -10,7 +10,15 @@ import pytest
 import hplaw
 
 
-GPT2 = {"model_type": "gpt2", "n_embd": 768, "n_layer": 12, "n_head": 12, "vocab_size": 50257, "n_positions": 1024, "initializer_range": 0.02}  # fmt: skip
+GPT2 = {
+    "model_type": "gpt2",
+    "n_embd": 768,
+    "n_layer": 12,
+    "n_head": 12,
+    "vocab_size": 50257,
+    "n_positions": 1024,
+    "initializer_range": 0.02,
+}
 
 
 def cells(out: str, name: str) -> list[str]:
@@ -19,7 +27,21 @@ def cells(out: str, name: str) -> list[str]:
 
 
 def test_the_table_says_what_to_set_and_what_decay_means(run: Any) -> None:
-    done = run("parametrize", "--scheme", "mup", "--optimizer", "adam", "--base-width", 256, "--width", 2048, "--lr", "1e-3", "--init-std", 0.02)  # fmt: skip
+    done = run(
+        "parametrize",
+        "--scheme",
+        "mup",
+        "--optimizer",
+        "adam",
+        "--base-width",
+        256,
+        "--width",
+        2048,
+        "--lr",
+        "1e-3",
+        "--init-std",
+        0.02,
+    )
     assert (done.status, done.err) == (0, "")
     assert cells(done.out, "hidden") == ["0.007071", "x1", "1.25e-4", "x8", "x1"]
     assert cells(done.out, "output") == ["0.02", "x0.125", "0.001", "x1", "x1"]
@@ -46,7 +68,9 @@ def test_a_config_has_a_row_for_each_weight_by_name(run: Any, tmp_path: Path) ->
     (tmp_path / "config.json").write_text(json.dumps(GPT2))
     base = {**GPT2, "n_embd": 192, "n_head": 3, "n_layer": 6}
     (tmp_path / "base.json").write_text(json.dumps(base))
-    done = run("parametrize", "--config", tmp_path / "config.json", "--base-config", tmp_path / "base.json", "--lr", "1e-3")  # fmt: skip
+    done = run(
+        "parametrize", "--config", tmp_path / "config.json", "--base-config", tmp_path / "base.json", "--lr", "1e-3"
+    )
     assert (done.status, done.err) == (0, "")
     assert cells(done.out, "transformer.h.*.attn.c_attn.weight") == ["0.01", "x1", "2.5e-4", "x4"]
     assert cells(done.out, "transformer.wte.weight") == ["0.02", "x1", "0.001", "x1"]

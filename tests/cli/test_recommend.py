@@ -33,12 +33,7 @@ def ask(run: Any, words: str) -> Any:
         ),
         (
             "--tokens 8B --given n_params=2B weight_decay=0.1 --given schedule=cosine --optimizer muon",
-            Query(
-                n_params=2e9,
-                tokens=8e9,
-                optimizer="muon",
-                given={"weight_decay": 0.1, "schedule": "cosine"},
-            ),
+            Query(n_params=2e9, tokens=8e9, optimizer="muon", given={"weight_decay": 0.1, "schedule": "cosine"}),
         ),
         (
             "--params 2B --tokens 8B --bound batch_tokens=1M..4M --bound peak_lr=..1e-3",
@@ -50,9 +45,7 @@ def ask(run: Any, words: str) -> Any:
         ),
     ],
 )
-def test_json_is_the_record_of_the_library_byte_for_byte(
-    run: Any, words: str, query: Query
-) -> None:
+def test_json_is_the_record_of_the_library_byte_for_byte(run: Any, words: str, query: Query) -> None:
     done = ask(run, f"{words} --json")
     assert (done.status, done.err) == (0, "")
     assert done.out.encode() == encode(recommend(query, load_catalogue())) + b"\n"
@@ -77,10 +70,7 @@ def test_numbers_that_are_none_are_refused_by_their_option(run: Any) -> None:
         ("--params 7B --tokens 1T --want peak_rl", "did you mean 'peak_lr'?"),
         ("--params 7B --tokens 1T --given weight_decy=1", "did you mean 'weight_decay'?"),
         ("--params 7B --tokens 1T --given loss=2", "target_loss"),
-        (
-            "--params 7B --tokens 1T --given weight_decay=much",
-            "weight_decay='much' is not a number",
-        ),
+        ("--params 7B --tokens 1T --given weight_decay=much", "weight_decay='much' is not a number"),
         ("--params 7B --tokens 1T --given n_params=8B", "n_params is given twice"),
         ("--params 7B --tokens 1T --given weight_decay", "give name=value"),
         ("--params 7B --tokens 1T --given beta1=0.9 beta1=0.8", "beta1 is given twice"),
@@ -123,9 +113,7 @@ def test_when_nothing_can_be_answered_the_status_says_so(run: Any) -> None:
 
 
 @pytest.mark.parametrize("columns", [60, 80, 120])
-def test_the_page_keeps_to_the_width(
-    run: Any, monkeypatch: pytest.MonkeyPatch, columns: int
-) -> None:
+def test_the_page_keeps_to_the_width(run: Any, monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     done = ask(run, "--params 7B --tokens 1.4T")
     assert (done.status, done.err) == (0, "")
@@ -179,9 +167,7 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[Asked]:
     return caught
 
 
-def test_the_short_cut_reads_as_the_parser_does(
-    parsed: list[Asked], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_short_cut_reads_as_the_parser_does(parsed: list[Asked], monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [
         "--params 7B --tokens 1.4T",
         "--params=7B --tokens=1.4T --json",
@@ -201,7 +187,7 @@ def test_the_short_cut_reads_as_the_parser_does(
 
 words = st.sampled_from(
     ["--params", "--tokens", "7B", "-3", "--json", "--json=1", "--want", "--help", "--params=", "--no-json", "-", "--"]
-)  # fmt: skip
+)
 
 
 @given(st.lists(words, max_size=5))

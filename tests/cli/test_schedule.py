@@ -46,7 +46,7 @@ def test_all_schedules_stand_side_by_side(run: Any) -> None:
 
 
 def test_json_is_the_record_of_the_library(run: Any) -> None:
-    done = run("schedule", "cosine-power", "--steps", 200, "--set", "final_lr=0.1", "--points", 7, "--json")  # fmt: skip
+    done = run("schedule", "cosine-power", "--steps", 200, "--set", "final_lr=0.1", "--points", 7, "--json")
     curve = hplaw.schedule("cosine-power", total_steps=200, given={"final_lr": 0.1}, points=7)
     assert done == (0, msgspec.json.encode(curve).decode() + "\n", "")
 

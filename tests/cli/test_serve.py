@@ -46,9 +46,7 @@ def test_a_taken_port_is_one_sentence(run: Any, served: list[Any]) -> None:
     assert "Address already in use; give another --host or --port" in done.err
 
 
-def test_without_its_packages_the_command_to_install_them_is_named(
-    run: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_its_packages_the_command_to_install_them_is_named(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "hplaw_api", None)
     done = run("serve")
     assert (done.status, done.out) == (1, "")

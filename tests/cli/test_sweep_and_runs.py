@@ -28,9 +28,7 @@ def runs(run: Any, tmp_path: Path) -> Path:
     """Return a folder of two imported runs."""
     (tmp_path / "mine.csv").write_text(CSV)
     maps = ("--map", "peak_lr=lr", "--map", "loss=val_loss", "--map", "batch_tokens=bs*1024")
-    done = run(
-        "runs", "import", tmp_path / "mine.csv", "--to", tmp_path / "runs", *maps, "--name", "mine"
-    )
+    done = run("runs", "import", tmp_path / "mine.csv", "--to", tmp_path / "runs", *maps, "--name", "mine")
     assert done.status == 0
     assert "added 2 of 2 runs" in done.out
     return tmp_path / "runs"
@@ -60,11 +58,7 @@ def test_runs_are_imported_listed_asked_compacted_and_verified(run: Any, runs: P
         ("sweep resume nowhere", 1, "nowhere is no folder"),
         ("sweep status nowhere", 1, "nowhere is no folder"),
         ("runs list nowhere", 1, "nowhere is no folder"),
-        (
-            "runs list s3://bucket/runs",
-            1,
-            "s3://bucket/runs is an address, and runs are kept in a folder",
-        ),
+        ("runs list s3://bucket/runs", 1, "s3://bucket/runs is an address, and runs are kept in a folder"),
         ("calibrate --to s3://bucket/mine", 1, "s3://bucket/mine/runs is an address"),
         ("runs verify nowhere", 1, "nowhere is no folder"),
         ("runs import none.csv", 1, "none.csv"),

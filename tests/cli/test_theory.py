@@ -26,7 +26,7 @@ def test_a_quantity_is_told_with_exponents_assumptions_and_conflict(run: Any) ->
         in text
     )
     assert "with n_params, agree" in text
-    assert "weight_decay falls with peak_lr, exponent -1" in text  # fmt: skip
+    assert "weight_decay falls with peak_lr, exponent -1" in text
 
 
 def test_json_is_the_record_of_the_library(run: Any) -> None:
@@ -59,7 +59,7 @@ def test_a_card_is_shown(run: Any) -> None:
     assert "Can we learn better with hard samples?" in text
     assert "laws hard-sample-cost" in text
     assert "no rule to compute" in run("theory", "--work", "weight-compander").out
-    assert json.loads(run("theory", "--work", "step-law", "--json").out)["laws"] == ["step-law-2025"]  # fmt: skip
+    assert json.loads(run("theory", "--work", "step-law", "--json").out)["laws"] == ["step-law-2025"]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_card_is_shown(run: Any) -> None:
         (["warmup_steps", "--works"], "no work speaks of warmup_steps"),
     ],
 )
-def test_what_does_not_exist_is_refused_in_a_sentence(run: Any, words: list[str], hint: str) -> None:  # fmt: skip
+def test_what_does_not_exist_is_refused_in_a_sentence(run: Any, words: list[str], hint: str) -> None:
     done = run("theory", *words)
     assert (done.status, done.out) == (2, "")
     assert hint in done.err

@@ -10,14 +10,18 @@ from tests.helpers import shipped
 
 
 def test_the_command_prints_the_record_of_the_library(run: Any) -> None:
-    done = run("transfer", "--lr", "1e-3", "--batch", "256", "--to-batch", "1024", "--beta1", "0.8", "--json")  # fmt: skip
-    query = TransferRequest(peak_lr=1e-3, batch_tokens=256, to_batch_tokens=1024, given={"base_beta1": 0.8})  # fmt: skip
+    done = run("transfer", "--lr", "1e-3", "--batch", "256", "--to-batch", "1024", "--beta1", "0.8", "--json")
+    query = TransferRequest(peak_lr=1e-3, batch_tokens=256, to_batch_tokens=1024, given={"base_beta1": 0.8})
     assert done.status == 0
     assert json.loads(done.out) == json.loads(encode(transfer(query, shipped())))
-    page = run("transfer", "--lr", "0.1", "--batch", "256", "--to-batch", "4k", "--optimizer", "sgd").out  # fmt: skip
+    page = run("transfer", "--lr", "0.1", "--batch", "256", "--to-batch", "4k", "--optimizer", "sgd").out
     assert "batch^1" in page
     assert "batch^0.5" in page
-    for words in (["--batch", "0", "--to-batch", "2"], ["--batch", "2", "--to-batch", "inf"], ["--batch", "2", "--to-batch", "4", "--beta1", "1"]):  # fmt: skip
+    for words in (
+        ["--batch", "0", "--to-batch", "2"],
+        ["--batch", "2", "--to-batch", "inf"],
+        ["--batch", "2", "--to-batch", "4", "--beta1", "1"],
+    ):
         wrong = run("transfer", "--lr", "1e-3", *words)
         assert wrong.status == 2
         assert "allowed" in wrong.err or "give" in wrong.err

@@ -17,9 +17,7 @@ from hplaw.quantities import vocabulary
 def test_the_vocabulary_is_listed_whole(run: Any) -> None:
     done = run("quantities")
     assert (done.status, done.err) == (0, "")
-    words = {
-        line.split()[0] for line in done.out.splitlines() if line.startswith("  ") and line.split()
-    }
+    words = {line.split()[0] for line in done.out.splitlines() if line.startswith("  ") and line.split()}
     assert set(vocabulary()) <= words
     records = quantity_records(vocabulary().values())
     assert run("quantities", "--json").out.encode() == encode(records) + b"\n"
@@ -52,14 +50,8 @@ def test_the_doctor_names_broken_laws(run: Any, tmp_path: Path) -> None:
     assert f"broken: {tmp_path}/broken.toml" in " ".join(done.out.split())
 
 
-def test_the_doctor_names_the_command_for_what_is_missing(
-    run: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    requirements = [
-        "numpy>=2.0",
-        "hplaw[fit]; extra == 'all'",
-        "no-such-package>=1; extra == 'fit'",
-    ]
+def test_the_doctor_names_the_command_for_what_is_missing(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    requirements = ["numpy>=2.0", "hplaw[fit]; extra == 'all'", "no-such-package>=1; extra == 'fit'"]
     monkeypatch.setattr(doctor.metadata, "requires", lambda _: requirements)
     done = run("doctor")
     assert 'missing no-such-package: pip install "hplaw[fit]"' in done.out

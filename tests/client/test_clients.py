@@ -43,11 +43,7 @@ def test_numbers_of_numpy_are_numbers(client):
 
 
 def test_batch_is_answered_in_order_by_fields_and_by_record(client):
-    queries = [
-        Query(**{**LEAN, "n_params": 1e9}),
-        {**LEAN, "n_params": 4e9},
-        {**LEAN, "laws": ["no-law"]},
-    ]
+    queries = [Query(**{**LEAN, "n_params": 1e9}), {**LEAN, "n_params": 4e9}, {**LEAN, "laws": ["no-law"]}]
     rows = client.recommend_batch(queries)
     assert all(isinstance(row, BriefRecommendation) for row in rows)
     assert rows[0].answers["peak_lr"].value > rows[1].answers["peak_lr"].value
@@ -85,11 +81,15 @@ def test_law_is_evaluated(client):
     assert found.outputs["peak_lr"].value == pytest.approx(1.632499e-3, rel=1e-6)
 
 
-WIDER = {"scheme": "completep", "optimizer": "adam", "width": np.int64(1024), "base_width": 256, "depth": 8, "base_depth": 4}  # fmt: skip
-EXPONENTS = {
-    "a": {"input": 0, "hidden": "1/2", "output": "1/2"},
-    "b": {"input": 0, "hidden": 0, "output": 0},
+WIDER = {
+    "scheme": "completep",
+    "optimizer": "adam",
+    "width": np.int64(1024),
+    "base_width": 256,
+    "depth": 8,
+    "base_depth": 4,
 }
+EXPONENTS = {"a": {"input": 0, "hidden": "1/2", "output": "1/2"}, "b": {"input": 0, "hidden": 0, "output": 0}}
 
 
 def test_a_parametrization_is_worked_out(client):
@@ -151,15 +151,19 @@ def test_theory_of_a_quantity_is_told(client):
 
 
 def test_transfer_to_another_batch_is_told(client):
-    found = client.transfer(peak_lr=3e-4, batch_tokens=256, to_batch_tokens=2048, given={"base_weight_decay": 0.1})  # fmt: skip
+    found = client.transfer(peak_lr=3e-4, batch_tokens=256, to_batch_tokens=2048, given={"base_weight_decay": 0.1})
     assert isinstance(found, Transfer)
-    assert found == hplaw.transfer(peak_lr=3e-4, batch_tokens=256, to_batch_tokens=2048, given={"base_weight_decay": 0.1})  # fmt: skip
+    assert found == hplaw.transfer(
+        peak_lr=3e-4, batch_tokens=256, to_batch_tokens=2048, given={"base_weight_decay": 0.1}
+    )
     assert "agree" in found.decides[0]
-    for wrong, field in (({"batch_tokens": 0}, "batch_tokens"), ({"given": {"base_beta1": 1.0}}, "given.base_beta1"), ({"to": 3}, "to")):  # fmt: skip
+    for wrong, field in (
+        ({"batch_tokens": 0}, "batch_tokens"),
+        ({"given": {"base_beta1": 1.0}}, "given.base_beta1"),
+        ({"to": 3}, "to"),
+    ):
         with pytest.raises(QueryError) as caught:
-            client.transfer(
-                **{"peak_lr": 3e-4, "batch_tokens": 256, "to_batch_tokens": 2048, **wrong}
-            )
+            client.transfer(**{"peak_lr": 3e-4, "batch_tokens": 256, "to_batch_tokens": 2048, **wrong})
         assert caught.value.field == field
 
 
@@ -185,9 +189,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("fields", "field", "malformed"), [row[1:] for row in WRONG], ids=[row[0] for row in WRONG]
-)
+@pytest.mark.parametrize(("fields", "field", "malformed"), [row[1:] for row in WRONG], ids=[row[0] for row in WRONG])
 def test_wrong_question_raises_the_same_error_naming_the_field(client, fields, field, malformed):
     with pytest.raises(QueryError) as caught:
         client.recommend(**fields)

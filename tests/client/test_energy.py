@@ -13,12 +13,19 @@ from hplaw.frontier import frontier
 from tests.helpers import is_one_sentence, shipped
 
 
-ASKED = {"n_params": 7e10, "tokens": 1.5e13, "hardware": ["h100-sxm"], "precision": ["bf16", "fp8"], "devices": 2048.0, "country": "US"}  # fmt: skip
+ASKED = {
+    "n_params": 7e10,
+    "tokens": 1.5e13,
+    "hardware": ["h100-sxm"],
+    "precision": ["bf16", "fp8"],
+    "devices": 2048.0,
+    "country": "US",
+}
 PROBES: list[dict[str, Any]] = [
     {"batch_samples": 16, "power_limit_w": 300, "energy_per_sample_j": 0.925, "time_per_sample_s": 0.00384},
     {"batch_samples": 256, "power_limit_w": 300, "energy_per_sample_j": 0.706, "time_per_sample_s": 0.003},
     {"batch_samples": 256, "power_limit_w": 125, "energy_per_sample_j": 0.946, "time_per_sample_s": 0.00753},
-]  # fmt: skip
+]
 
 
 def test_energy_is_that_of_the_library(client):
@@ -50,7 +57,7 @@ def test_settings_of_one_gpu_are_those_of_the_library(client):
         ({"probes": PROBES, "limits": [500]}, "limits"),
         ({"probes": PROBES, "limit": [200]}, "limit"),
     ],
-)  # fmt: skip
+)
 def test_wrong_probes_raise_the_same_error(client, fields, field):
     errors = []
     for who in (client, hplaw):

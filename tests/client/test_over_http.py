@@ -141,11 +141,7 @@ def test_wait_that_is_too_long_is_told_at_once(over_http):
     ],
 )
 def test_answer_that_is_none_of_hplaw_is_told_as_such(over_http, reply):
-    with (
-        Pretender([reply]) as server,
-        over_http(server.url) as client,
-        pytest.raises(ClientError) as caught,
-    ):
+    with Pretender([reply]) as server, over_http(server.url) as client, pytest.raises(ClientError) as caught:
         client.laws()
     assert caught.value.status == reply[0]
 
@@ -199,8 +195,7 @@ def test_client_is_shared_between_threads(service):
     with Client(service.url) as client:
         found = []
         threads = [
-            threading.Thread(target=lambda k=k: found.append(client.recommend(n_params=1e9 + k)))
-            for k in range(8)
+            threading.Thread(target=lambda k=k: found.append(client.recommend(n_params=1e9 + k))) for k in range(8)
         ]
         for thread in threads:
             thread.start()
@@ -225,9 +220,7 @@ def test_errors_survive_the_way_over_http(error):
     assert type(again) is type(error)
     assert str(again) == str(error)
     if isinstance(error, QueryError):
-        assert (again.field, again.malformed, again.conflict) == (
-            error.field, error.malformed, error.conflict,
-        )  # fmt: skip
+        assert (again.field, again.malformed, again.conflict) == (error.field, error.malformed, error.conflict)
 
 
 def test_problem_of_others_is_a_client_error_with_its_status():
@@ -237,10 +230,7 @@ def test_problem_of_others_is_a_client_error_with_its_status():
 
 def test_pauses_are_bounded():
     lost = calls.Reply(lost=ClientError("gone"))
-    waits = [
-        calls.pause(calls.ready_call(), lost, attempt=k, retries=99, chance=0.999)
-        for k in range(99)
-    ]
+    waits = [calls.pause(calls.ready_call(), lost, attempt=k, retries=99, chance=0.999) for k in range(99)]
     assert max(waits) <= 8.0
     assert calls.pause(calls.ready_call(), lost, attempt=3, retries=3, chance=0.0) is None
 

@@ -9,14 +9,7 @@ import pytest
 
 from hplaw.errors import FitError, QueryError
 from hplaw.runs import Store
-from hplaw_experiments.calibrate import (
-    changes,
-    fit_table,
-    law_for,
-    preset,
-    read_budget,
-    sweep_table,
-)
+from hplaw_experiments.calibrate import changes, fit_table, law_for, preset, read_budget, sweep_table
 from hplaw_experiments.plan import make_trials, space_of
 from hplaw_experiments.space import enumerate_points
 
@@ -35,9 +28,14 @@ def simulated(seed: int = 0) -> pl.DataFrame:
                     bowl = 0.012 * (u - 0.4 * v) ** 2 + 0.006 * v**2
                     loss = math.exp(base + bowl + 0.002 * random.normal())
                     rows.append(
-                        {"n_params": n, "tokens": d, "peak_lr": math.exp(x + u),
-                         "batch_tokens": math.exp(y + v), "loss": loss}
-                    )  # fmt: skip
+                        {
+                            "n_params": n,
+                            "tokens": d,
+                            "peak_lr": math.exp(x + u),
+                            "batch_tokens": math.exp(y + v),
+                            "loss": loss,
+                        }
+                    )
     return pl.DataFrame(rows)
 
 

@@ -30,9 +30,7 @@ def test_mup_passes_and_standard_fails_at_16_times_the_width() -> None:
     assert "output goes with width to the power +" in standard.say
 
 
-def test_the_command_says_the_verdict_and_draws_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_says_the_verdict_and_draws_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["coordinate-check", "--widths", "128", "512", "--seeds", "1"]
     plot = tmp_path / "plot.svg"
     assert main([*words, "--parametrization", "standard", "--plot", str(plot)]) == 1
@@ -62,14 +60,23 @@ def test_the_best_rate_of_adam_over_width(name: str, low: float, high: float) ->
     for width in widths:
         trials = [
             Trial(
-                width=width, n_layers=3, base_width=64, parametrization=name, optimizer="adam", peak_lr=2.0 ** int(e), seed=seed,
-                tokens=200 * 64, batch_tokens=64, schedule="constant", warmup_fraction=0.0, beta2=0.999,
+                width=width,
+                n_layers=3,
+                base_width=64,
+                parametrization=name,
+                optimizer="adam",
+                peak_lr=2.0 ** int(e),
+                seed=seed,
+                tokens=200 * 64,
+                batch_tokens=64,
+                schedule="constant",
+                warmup_fraction=0.0,
+                beta2=0.999,
             )
-            for e in exponents for seed in seeds
-        ]  # fmt: skip
-        losses = np.array(
-            [np.inf if o.train_loss is None else o.train_loss for o in train_pack(trials)]
-        )
+            for e in exponents
+            for seed in seeds
+        ]
+        losses = np.array([np.inf if o.train_loss is None else o.train_loss for o in train_pack(trials)])
         curve = np.log(losses).reshape(len(exponents), -1).mean(axis=1)
         i = int(np.clip(np.argmin(curve), 2, len(curve) - 3))
         square, linear, _ = np.polyfit(exponents[i - 2 : i + 3], curve[i - 2 : i + 3], 2)

@@ -78,7 +78,7 @@ def test_the_language_ties_pairs_by_topic_and_copies_from_far_back() -> None:
         repeats = [
             np.mean(np.all([rows[:, 64 + i :][:, :300] == rows[:, 64 + i - d :][:, :300] for i in range(6)], axis=0))
             for d in range(8, 60)
-        ]  # fmt: skip
+        ]
         return float(np.sum(repeats))
 
     assert echoes(copying) > 3 * echoes(without)
@@ -100,9 +100,7 @@ def test_bytes_of_a_folder_are_read_in_order_and_split(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dtype", ["uint16", "uint32"])
 @pytest.mark.parametrize("resident", [True, False])
-def test_a_token_file_gives_the_same_windows_from_disk_and_device(
-    tmp_path: Path, dtype: str, resident: bool
-) -> None:
+def test_a_token_file_gives_the_same_windows_from_disk_and_device(tmp_path: Path, dtype: str, resident: bool) -> None:
     row = np.arange(5000).astype(dtype)
     row.tofile(tmp_path / "tokens.bin")
     options = {"path": str(tmp_path / "tokens.bin"), "dtype": dtype, "resident": resident}

@@ -47,9 +47,7 @@ def drawn(prior: Prior, seed: int, cells: list[tuple[float, float]]) -> list[Set
     found = []
     for n, d in cells:
         rate, batch = random.multivariate_normal(features(n, d) @ theta, prior.cell)
-        found.append(
-            Setting(n_params=n, tokens=d, peak_lr=math.exp(rate), batch_tokens=math.exp(batch))
-        )
+        found.append(Setting(n_params=n, tokens=d, peak_lr=math.exp(rate), batch_tokens=math.exp(batch)))
     return found
 
 
@@ -77,9 +75,7 @@ def test_the_prior_is_asked_only_where_a_recipe_is_named() -> None:
     told = found.answers["peak_lr"]
     assert isinstance(told, Estimate)
     assert not any(a.law.startswith(PRIOR) for a in told.alternatives or ())
-    named = recommend(
-        Query(n_params=1e9, tokens=2e10, given={"recipe": "mine"}, laws=[PRIOR]), shipped()
-    )
+    named = recommend(Query(n_params=1e9, tokens=2e10, given={"recipe": "mine"}, laws=[PRIOR]), shipped())
     wide = named.answers["peak_lr"]
     assert isinstance(wide, Estimate)
     assert wide.high is not None
@@ -101,9 +97,7 @@ def test_intervals_cover_what_a_search_on_the_same_coarse_grid_finds(prior: Prio
     """Best values of a doubling grid lie up to half a step off; without the grid's share, intervals cover too little."""
 
     def read_off(setting: Setting) -> Setting:
-        rate, batch = (
-            2 ** round(math.log2(v)) for v in (setting.peak_lr, setting.batch_tokens or 1)
-        )
+        rate, batch = (2 ** round(math.log2(v)) for v in (setting.peak_lr, setting.batch_tokens or 1))
         return msgspec.structs.replace(setting, peak_lr=rate, batch_tokens=batch)
 
     covered, narrow = [], []
@@ -119,9 +113,7 @@ def test_intervals_cover_what_a_search_on_the_same_coarse_grid_finds(prior: Prio
 
 
 @given(st.floats(1e-4, 1e6), st.floats(1.1, 2.5), st.permutations([0, 1, 3]))
-def test_the_step_of_a_grid_is_read_off_its_values(
-    start: float, step: float, places: list[int]
-) -> None:
+def test_the_step_of_a_grid_is_read_off_its_values(start: float, step: float, places: list[int]) -> None:
     assert grid_step([start * step**k for k in places]) == pytest.approx(math.log(step))
     twice = [start, start * step, start]
     assert grid_step(twice) == pytest.approx(math.log(step))
@@ -151,10 +143,7 @@ def test_a_law_that_foretells_gains_weight(prior: Prior) -> None:
         assert isinstance(batch, float)
         settings.append(Setting(n_params=n, tokens=d, peak_lr=3 * rate, batch_tokens=batch))
     _, shares = posterior(settings, prior, rescaled(prior, catalogue))
-    assert (
-        shares[f"{law.address} rescaled"]
-        > 2 * shares[f"{catalogue.get('deepseek-llm-2024').address} rescaled"]
-    )
+    assert shares[f"{law.address} rescaled"] > 2 * shares[f"{catalogue.get('deepseek-llm-2024').address} rescaled"]
 
 
 def test_the_law_written_says_what_was_worked_out(tmp_path: Path, prior: Prior) -> None:
@@ -168,9 +157,7 @@ def test_the_law_written_says_what_was_worked_out(tmp_path: Path, prior: Prior) 
     assert isinstance(found.value, float)
     assert found.low is not None
     assert math.log(found.value) == pytest.approx(mean[0], abs=0.02)
-    assert math.log(found.value / found.low) == pytest.approx(
-        1.645 * covariance[0, 0] ** 0.5, rel=0.25
-    )
+    assert math.log(found.value / found.low) == pytest.approx(1.645 * covariance[0, 0] ** 0.5, rel=0.25)
 
 
 def test_a_table_that_lacks_something_is_refused_in_one_sentence() -> None:

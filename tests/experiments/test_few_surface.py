@@ -30,12 +30,7 @@ def crosses(seed: int) -> tuple[pl.DataFrame, np.ndarray]:
         guess = best + random.normal(0, 0.4, 2)
         for point in CROSS:
             x = guess + np.array(point)
-            z = (
-                1.2
-                - 0.05 * number
-                + float(bowl.excess((x - best)[None])[0])
-                + random.normal(0, 1e-3)
-            )
+            z = 1.2 - 0.05 * number + float(bowl.excess((x - best)[None])[0]) + random.normal(0, 1e-3)
             rows.append((n, d, *np.exp(x), math.exp(z)))
     return pl.DataFrame(rows, schema=list(NEEDED), orient="row"), theta
 
@@ -73,7 +68,7 @@ def test_the_optimum_law_of_the_prior_is_that_of_its_recipes() -> None:
         (lambda t: t.drop("batch_tokens"), "no column 'batch_tokens'"),
         (lambda t: t.with_columns(tokens=pl.when(pl.col("peak_lr") > 0).then(None)), "row 1 has no tokens"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_fitted_is_refused(change, said: str, tmp_path: Path) -> None:
     file = tmp_path / "runs.csv"
     change(crosses(0)[0]).write_csv(file)

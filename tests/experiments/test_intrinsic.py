@@ -10,7 +10,9 @@ from hplaw_experiments.intrinsic import intrinsic_dimension
 from hplaw_experiments.spec import Trial
 
 
-TRIAL = Trial(width=16, n_layers=1, tokens=64 * 60, batch_tokens=64, peak_lr=0.01, optimizer="adam", warmup_fraction=0.0)  # fmt: skip
+TRIAL = Trial(
+    width=16, n_layers=1, tokens=64 * 60, batch_tokens=64, peak_lr=0.01, optimizer="adam", warmup_fraction=0.0
+)
 
 
 def test_more_directions_do_better_and_the_least_that_will_do_is_found() -> None:
@@ -46,7 +48,7 @@ def test_four_times_the_parameters_need_hardly_more_directions() -> None:
     found = {
         width: intrinsic_dimension(msgspec.structs.replace(long, width=width), (32, 64, 96, 128, 192, 256), n_seeds=2)
         for width in (32, 128)
-    }  # fmt: skip
+    }
     assert found[128].n_params == 4 * found[32].n_params
     for report in found.values():
         assert report.full_accuracy > 0.95

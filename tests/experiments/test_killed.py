@@ -54,7 +54,7 @@ def start(spec: Path, folder: Path) -> subprocess.Popen[bytes]:
     words = [sys.executable, "-m", "hplaw", "sweep", "run", spec, "--to", folder, "--pack", "2"]
     return subprocess.Popen(
         words, stdout=subprocess.DEVNULL, env={**os.environ, "JAX_PLATFORMS": "cpu"}, start_new_session=True
-    )  # fmt: skip
+    )
 
 
 def first_run_s(spec: Path, folder: Path) -> float:

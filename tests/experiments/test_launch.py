@@ -21,9 +21,12 @@ WITH_TOY = {**os.environ, "PYTHONPATH": str(FOLDER)}
 
 def spec(**options: object) -> SweepSpec:
     return SweepSpec(
-        name="launched", seeds=(0, 1, 2), data={"source": "digits", "options": options},
-        training={"tokens": 3200, "batch_tokens": 32}, space={"peak_lr": [1e-3, 1e-2], "width": [8, 16]},
-    )  # fmt: skip
+        name="launched",
+        seeds=(0, 1, 2),
+        data={"source": "digits", "options": options},
+        training={"tokens": 3200, "batch_tokens": 32},
+        space={"peak_lr": [1e-3, 1e-2], "width": [8, 16]},
+    )
 
 
 def test_workers_share_the_cores_or_take_a_gpu_each() -> None:
@@ -31,10 +34,7 @@ def test_workers_share_the_cores_or_take_a_gpu_each() -> None:
     assert not set(two[0].cores) & set(two[1].cores)
     assert two[0].environment()["JAX_PLATFORMS"] == "cpu"
     on_gpus = pins(2, gpus=["0", "GPU-ab"])
-    assert [pin.environment() for pin in on_gpus] == [
-        {"CUDA_VISIBLE_DEVICES": "0"},
-        {"CUDA_VISIBLE_DEVICES": "GPU-ab"},
-    ]
+    assert [pin.environment() for pin in on_gpus] == [{"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "GPU-ab"}]
     with pytest.raises(DeviceError, match="3 workers for 2 GPUs"):
         pins(3, gpus=["0", "1"])
 
@@ -60,10 +60,8 @@ def test_a_worker_that_dies_is_replaced_and_its_pack_run_again(tmp_path: Path) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("options", "says"), [({"die": True}, "died 3 times"), ({"fail": True}, "the toy is broken")])  # fmt: skip
-def test_what_cannot_run_ends_the_sweep_with_its_reason(
-    tmp_path: Path, options: dict[str, object], says: str
-) -> None:
+@pytest.mark.parametrize(("options", "says"), [({"die": True}, "died 3 times"), ({"fail": True}, "the toy is broken")])
+def test_what_cannot_run_ends_the_sweep_with_its_reason(tmp_path: Path, options: dict[str, object], says: str) -> None:
     launcher = Local([Pin()], environment=WITH_TOY)
     with pytest.raises(DeviceError, match=says):
         run_sweep(spec(**options), Store(tmp_path), launcher=launcher, width=12, trainer=TRAINER)
@@ -88,9 +86,12 @@ def test_a_ray_cluster_of_several_processes_survives_a_killed_worker(tmp_path: P
     # no Ray of pip's environment is packed and sent: the workers have this one
     os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
     ray.init(
-        num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error",
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="error",
         runtime_env={"env_vars": {"PYTHONPATH": str(FOLDER), "JAX_PLATFORMS": "cpu"}},
-    )  # fmt: skip
+    )
     try:
         store = Store(tmp_path / "runs")
         launcher = Ray()

@@ -20,10 +20,7 @@ TICK = 0.1
 def recording(power_w: float, seconds: float = 30.0, *, power_says: float = 1.0) -> list[Sample]:
     """Return what a GPU of constant power says: a counter that ticks every 100 ms, and a power reading."""
     number = int(seconds / TICK)
-    return [
-        Sample(n * TICK, power_w * n * TICK, power_w * power_says, 50.0 + n, 1200.0)
-        for n in range(number)
-    ]
+    return [Sample(n * TICK, power_w * n * TICK, power_w * power_says, 50.0 + n, 1200.0) for n in range(number)]
 
 
 def work() -> None:
@@ -169,16 +166,10 @@ def test_a_gpu_passes_the_case() -> None:
 
 
 @given(st.floats(1, 500), st.floats(0.5, 5), st.floats(0.2, 5))
-def test_constant_power_is_metered_exactly_wherever_the_ends_lie(
-    power: float, start: float, length: float
-) -> None:
-    samples = [
-        Sample(n * 0.01, power * TICK * (n // 10), power) for n in range(1100)
-    ]  # fmt: skip
+def test_constant_power_is_metered_exactly_wherever_the_ends_lie(power: float, start: float, length: float) -> None:
+    samples = [Sample(n * 0.01, power * TICK * (n // 10), power) for n in range(1100)]
     assert energy_between(samples, start, start + length) == pytest.approx(power * length, rel=1e-6)
-    assert integrated_power(samples, start, start + length) == pytest.approx(
-        power * length, rel=1e-6
-    )
+    assert integrated_power(samples, start, start + length) == pytest.approx(power * length, rel=1e-6)
 
 
 def test_a_counter_that_never_moves_gives_no_number() -> None:

@@ -27,7 +27,7 @@ MLP = Trial(width=32, tokens=64, batch_tokens=64, peak_lr=1e-3, optimizer="adam"
 CONVNET = msgspec.structs.replace(MLP, family="convnet", width=4, n_layers=4)
 TRANSFORMER = msgspec.structs.replace(
     MLP, family="transformer", width=64, n_layers=2, data="language", seq_len=16, n_heads=4, n_kv_heads=2
-)  # fmt: skip
+)
 ALL = [MLP, CONVNET, TRANSFORMER]
 
 
@@ -44,9 +44,7 @@ def inputs(trial: Trial) -> Any:
 
 @pytest.mark.parametrize("trial", ALL, ids=lambda t: t.family)
 @pytest.mark.parametrize("name", [name for name in PARAMETRIZATIONS if name != "standard"])
-def test_at_the_base_every_parametrization_is_the_standard_one_to_the_bit(
-    trial: Trial, name: str
-) -> None:
+def test_at_the_base_every_parametrization_is_the_standard_one_to_the_bit(trial: Trial, name: str) -> None:
     sizes = {"base_width": trial.width, "base_n_layers": trial.n_layers}
     standard = build_model(msgspec.structs.replace(trial, **sizes))
     other = build_model(msgspec.structs.replace(trial, **sizes, parametrization=name))
@@ -66,9 +64,7 @@ def test_a_transformer_counts_as_the_laws_do(tied: bool) -> None:
     given = {"n_layers": 2, "d_model": 64, "d_ff": shape.d_ff, "n_heads": 4, "n_kv_heads": 2}
     found = hplaw.evaluate("transformer-params", given).outputs["n_params"].value
     assert n_params(trial) == found
-    held = sum(
-        w.value.size for w in weights(build_model(trial)) if w.kind not in {"embedding", "output"}
-    )
+    held = sum(w.value.size for w in weights(build_model(trial)) if w.kind not in {"embedding", "output"})
     assert held == found
     asked = {"n_active_params": found, "n_layers": 2, "d_model": 64, "seq_len": 16}
     per_token = hplaw.evaluate("flop-per-token-with-attention", asked).outputs["flop_per_token"]
@@ -93,7 +89,7 @@ def test_a_convolution_counts_its_places() -> None:
 
 @pytest.mark.parametrize("trial", ALL, ids=lambda t: t.family)
 def test_hidden_weights_shrink_with_width_and_the_readout_by_the_table(trial: Trial) -> None:
-    wide = msgspec.structs.replace(trial, width=trial.width * 4, base_width=trial.width, parametrization="mup")  # fmt: skip
+    wide = msgspec.structs.replace(trial, width=trial.width * 4, base_width=trial.width, parametrization="mup")
     base, big = weights(build_model(trial)), weights(build_model(wide))
     for a, b in zip(base, big, strict=True):
         if a.kind == "hidden":
@@ -106,14 +102,14 @@ def test_hidden_weights_shrink_with_width_and_the_readout_by_the_table(trial: Tr
 
 
 def test_the_tied_readout_is_scaled_by_its_multiplier() -> None:
-    trial = msgspec.structs.replace(TRANSFORMER, tied_embedding=True, base_width=16, parametrization="mup")  # fmt: skip
+    trial = msgspec.structs.replace(TRANSFORMER, tied_embedding=True, base_width=16, parametrization="mup")
     model = build_model(trial)
     assert model.unembedding is None
     assert model.readout == pytest.approx(1 / 4 / 16**0.5)
 
 
 def test_completep_divides_the_branches_by_the_depth() -> None:
-    trial = msgspec.structs.replace(TRANSFORMER, n_layers=8, base_n_layers=2, parametrization="completep")  # fmt: skip
+    trial = msgspec.structs.replace(TRANSFORMER, n_layers=8, base_n_layers=2, parametrization="completep")
     assert build_model(trial).branch == 0.25
 
 

@@ -7,14 +7,7 @@ import pytest
 import hplaw
 from hplaw.answer import plain_outputs
 from hplaw.errors import QueryError
-from hplaw.parametrization import (
-    PARAMETRIZATIONS,
-    LayerRule,
-    attention_factor,
-    branch_factor,
-    layer_rule,
-    layer_rules,
-)
+from hplaw.parametrization import PARAMETRIZATIONS, LayerRule, attention_factor, branch_factor, layer_rule, layer_rules
 from hplaw.shipped import theory_law
 from hplaw_experiments.models import build_model
 from hplaw_experiments.models.transformer import full_shape
@@ -24,9 +17,7 @@ from hplaw_experiments.spec import Trial
 OPTIMIZERS = ("sgd", "momentum", "adam", "adamw", "muon")
 
 
-@pytest.mark.parametrize(
-    ("parametrization", "optimizer"), list(it.product(PARAMETRIZATIONS, OPTIMIZERS))
-)
+@pytest.mark.parametrize(("parametrization", "optimizer"), list(it.product(PARAMETRIZATIONS, OPTIMIZERS)))
 def test_at_the_base_every_factor_is_one_exactly(parametrization: str, optimizer: str) -> None:
     assert set(layer_rules(parametrization, optimizer).values()) == {LayerRule()}
     assert branch_factor(parametrization, depth=1.0) == 1.0
@@ -39,7 +30,7 @@ def test_mup_is_that_of_the_package() -> None:
     assert 0.02 * adam["hidden"].init == pytest.approx(0.00707107, rel=1e-6)
     assert adam["hidden"].decay == 8.0
     assert (adam["input"].rate, adam["input"].init, adam["input"].decay) == (1.0, 1.0, 1.0)
-    assert (adam["output"].rate, adam["output"].init, adam["output"].multiplier) == (1.0, 1.0, 0.125)  # fmt: skip
+    assert (adam["output"].rate, adam["output"].init, adam["output"].multiplier) == (1.0, 1.0, 0.125)
     sgd = layer_rules("mup", "sgd", width=8.0)
     assert 0.1 * sgd["hidden"].rate == 0.1
     assert 0.1 * sgd["input"].rate == pytest.approx(0.8)
@@ -114,10 +105,16 @@ def test_unknown_names_are_refused_with_the_nearest() -> None:
 
 
 NAMES = {
-    "query": "self_attn.q_proj", "key": "self_attn.k_proj", "value": "self_attn.v_proj", "out": "self_attn.o_proj",
-    "gate": "mlp.gate_proj", "up": "mlp.up_proj", "down": "mlp.down_proj",
-    "norm_attention": "input_layernorm", "norm_ffn": "post_attention_layernorm",
-}  # fmt: skip
+    "query": "self_attn.q_proj",
+    "key": "self_attn.k_proj",
+    "value": "self_attn.v_proj",
+    "out": "self_attn.o_proj",
+    "gate": "mlp.gate_proj",
+    "up": "mlp.up_proj",
+    "down": "mlp.down_proj",
+    "norm_attention": "input_layernorm",
+    "norm_ffn": "post_attention_layernorm",
+}
 """Names in released checkpoints of the weights of a block."""
 
 
@@ -125,23 +122,37 @@ NAMES = {
 def test_named_weights_have_the_rules_that_the_trainer_gives_them(name: str) -> None:
     sizes = {"width": 128, "n_layers": 4, "base_width": 64, "base_n_layers": 2}
     model = build_model(
-        Trial(family="transformer", parametrization=name, data="language", seq_len=16, batch_tokens=64, tokens=640, peak_lr=0.01, optimizer="adamw", **sizes)
-    )  # fmt: skip
+        Trial(
+            family="transformer",
+            parametrization=name,
+            data="language",
+            seq_len=16,
+            batch_tokens=64,
+            tokens=640,
+            peak_lr=0.01,
+            optimizer="adamw",
+            **sizes,
+        )
+    )
 
     def config(width: int, n_layers: int) -> dict[str, object]:
         shape = full_shape(width=width, n_layers=n_layers)
         return {
-            "model_type": "llama", "hidden_size": width, "intermediate_size": shape.d_ff, "vocab_size": 256,
-            "num_hidden_layers": n_layers, "num_attention_heads": shape.n_heads,
-        }  # fmt: skip
+            "model_type": "llama",
+            "hidden_size": width,
+            "intermediate_size": shape.d_ff,
+            "vocab_size": 256,
+            "num_hidden_layers": n_layers,
+            "num_attention_heads": shape.n_heads,
+        }
 
     table = hplaw.parametrize(scheme=name, config=config(128, 4), base_config=config(64, 2))
     by = {weight.name.removesuffix(".weight"): weight for weight in table.weights}
     pairs = [(getattr(model.blocks, key), f"model.layers.*.{word}") for key, word in NAMES.items()]
-    pairs += [(model.embedding, "model.embed_tokens"), (model.norm, "model.norm"), (model.unembedding, "lm_head")]  # fmt: skip
+    pairs += [(model.embedding, "model.embed_tokens"), (model.norm, "model.norm"), (model.unembedding, "lm_head")]
     assert len(pairs) == len(table.weights)
     for weight, word in pairs:
         row = by[word].row
-        rule = LayerRule(init=row.init, multiplier=row.multiplier, rate=row.rate, decay=row.decay, epsilon=row.epsilon)  # fmt: skip
+        rule = LayerRule(init=row.init, multiplier=row.multiplier, rate=row.rate, decay=row.decay, epsilon=row.epsilon)
         assert (weight.kind, weight.rule) == (row.kind, rule), word
     assert model.branch == table.branch_factor

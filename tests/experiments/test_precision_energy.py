@@ -12,14 +12,7 @@ from scipy import stats
 from hplaw.cli import main
 from hplaw.errors import DataError
 from hplaw_experiments.studies.precision_energy import BOUND, study, verdict, write_report
-from hplaw_experiments.studies.statistics import (
-    Contrast,
-    anova,
-    holm,
-    pooled,
-    replicates_needed,
-    welch,
-)
+from hplaw_experiments.studies.statistics import Contrast, anova, holm, pooled, replicates_needed, welch
 
 
 def table(effect: float, *, seeds: int = 6, sd: float = 0.03, seed: int = 0) -> pl.DataFrame:
@@ -33,7 +26,15 @@ def table(effect: float, *, seeds: int = 6, sd: float = 0.03, seed: int = 0) -> 
                     share = effect * (1.0 if width == 512 else 0.5) if precision == "bf16" else 0.0
                     level = 0.7 * math.log(width) - 0.3 * math.log(batch) + share
                     joules = 1e6 * math.exp(level - 12 + sd * rng.standard_normal())
-                    rows.append({"precision": precision, "width": width, "batch_tokens": batch, "tokens": 1e6, "energy_j": joules})  # fmt: skip
+                    rows.append(
+                        {
+                            "precision": precision,
+                            "width": width,
+                            "batch_tokens": batch,
+                            "tokens": 1e6,
+                            "energy_j": joules,
+                        }
+                    )
     return pl.DataFrame(rows)
 
 
@@ -68,10 +69,7 @@ def test_few_noisy_runs_leave_it_open() -> None:
 
 
 def test_false_alarms_are_as_rare_as_promised() -> None:
-    alarms = [
-        any(e.p_holm < 0.05 for e in study(table(0.0, seeds=4, seed=seed))[0].effects)
-        for seed in range(40)
-    ]
+    alarms = [any(e.p_holm < 0.05 for e in study(table(0.0, seeds=4, seed=seed))[0].effects) for seed in range(40)]
     assert np.mean(alarms) < 0.13
 
 
@@ -99,19 +97,14 @@ def test_welch_is_that_of_the_library_and_balanced_anova_near_the_classical_one(
 def test_the_replicates_asked_for_have_the_power_promised() -> None:
     n = replicates_needed(0.05, 0.05)
     rng = np.random.default_rng(3)
-    found = [
-        stats.ttest_ind(rng.normal(0, 0.05, n), rng.normal(0.05, 0.05, n)).pvalue < 0.05
-        for _ in range(1000)
-    ]
+    found = [stats.ttest_ind(rng.normal(0, 0.05, n), rng.normal(0.05, 0.05, n)).pvalue < 0.05 for _ in range(1000)]
     assert 0.76 < np.mean(found) < 0.86
     assert holm([0.5, 0.9]) == [1.0, 1.0]
 
 
 def test_energy_to_a_loss_that_all_reach_counts_slower_learning() -> None:
     runs = table(0.0, seeds=4)
-    losses = [
-        [4.0, 3.0, 2.5, 2.4] if p == "bf16" else [4.0, 2.5, 2.4, 2.3] for p in runs["precision"]
-    ]
+    losses = [[4.0, 3.0, 2.5, 2.4] if p == "bf16" else [4.0, 2.5, 2.4, 2.3] for p in runs["precision"]]
     runs = runs.with_columns(
         pl.Series("curve_losses", losses), pl.Series("curve_steps", [[0, 50, 75, 100]] * len(runs))
     )
@@ -134,7 +127,7 @@ def test_runs_that_tell_nothing_are_refused(change: object, said: str) -> None:
         study(change(table(0.0)))
 
 
-def test_the_command_writes_a_report_with_plots(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+def test_the_command_writes_a_report_with_plots(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table(-0.3).write_csv(tmp_path / "runs.csv")
     words = ["study", "precision-energy", str(tmp_path / "runs.csv"), "--to", str(tmp_path / "r")]
     assert main(words) == 0, sys.stderr

@@ -11,17 +11,7 @@ import pytest
 from hplaw.cli.app import main
 from hplaw.errors import QueryError
 from hplaw_experiments.next_best import RUNS_PER_CELL
-from hplaw_experiments.propose import (
-    CROSS,
-    NOISE,
-    NOISE_SHARE,
-    Bowl,
-    bowl_of,
-    cells_for,
-    half_width,
-    propose,
-    see_runs,
-)
+from hplaw_experiments.propose import CROSS, NOISE, NOISE_SHARE, Bowl, bowl_of, cells_for, half_width, propose, see_runs
 from hplaw_experiments.recipe import PRIOR, Prior, features, read_prior
 from tests.helpers import shipped
 
@@ -43,7 +33,7 @@ def bowl() -> Bowl:
 
 def simulate(
     settings: list[tuple[float, ...]], theta: np.ndarray, prior: Prior, bowl: Bowl, random: np.random.Generator
-) -> pl.DataFrame:  # fmt: skip
+) -> pl.DataFrame:
     """Return runs of a recipe: levels and optima of cells, and noise, drawn as the model has them."""
     cells: dict[tuple[float, float], tuple[float, np.ndarray]] = {}
     rows = []
@@ -74,7 +64,7 @@ def test_the_first_runs_are_a_cross_in_the_cheapest_cell(prior: Prior, bowl: Bow
 
 def test_no_cell_gets_more_runs_than_teach_something(prior: Prior, bowl: Bowl) -> None:
     found = propose(prior.recipe, prior, bowl, target=TARGET, runs=100)
-    count = pl.DataFrame([(p.n_params, p.tokens) for p in found], orient="row").group_by("column_0", "column_1").len()  # fmt: skip
+    count = pl.DataFrame([(p.n_params, p.tokens) for p in found], orient="row").group_by("column_0", "column_1").len()
     assert count["len"].max() <= RUNS_PER_CELL
     factors = [p.rate_factor for p in found]
     assert factors == sorted(factors, reverse=True)
@@ -107,9 +97,7 @@ def test_proposals_narrow_more_per_flop_than_random_runs(prior: Prior, bowl: Bow
             flop = sum(6 * n * d for n, d, *_ in settings)
             gains[name].append((before - spread(after.covariance, bowl)) / flop)
             if name == "ours":
-                z = (GOAL @ (after.mean - theta)) / np.sqrt(
-                    np.diag(GOAL @ after.covariance @ GOAL.T)
-                )
+                z = (GOAL @ (after.mean - theta)) / np.sqrt(np.diag(GOAL @ after.covariance @ GOAL.T))
                 within.append(np.abs(z) < 1.645)
     told = {name: float(np.mean(values)) for name, values in gains.items()}
     assert told["ours"] > 10 * told["any cell"]
@@ -129,11 +117,7 @@ def test_seeing_runs_finds_the_recipe_that_made_them(prior: Prior, bowl: Bowl) -
     theta = random.multivariate_normal(prior.recipe.mean, prior.recipe.covariance)
     cells = [(1e8, 2e9), (1e8, 1.8e10), (2e9, 4e10)]
     guess = [features(*cell) @ theta for cell in cells]
-    settings = [
-        (*cell, *np.exp(g + np.array(p)))
-        for cell, g in zip(cells, guess, strict=True)
-        for p in CROSS
-    ]
+    settings = [(*cell, *np.exp(g + np.array(p))) for cell, g in zip(cells, guess, strict=True) for p in CROSS]
     after = see_runs(prior.recipe, prior, bowl, simulate(settings, theta, prior, bowl, random))
     for cell, g in zip(cells, guess, strict=True):
         np.testing.assert_allclose(features(*cell) @ after.mean, g, atol=0.6)
@@ -147,9 +131,7 @@ def test_too_few_runs_are_refused(prior: Prior, bowl: Bowl, runs: int) -> None:
         propose(prior.recipe, prior, bowl, target=TARGET, runs=runs)
 
 
-def test_programs_get_json_and_a_table_to_fill(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_programs_get_json_and_a_table_to_fill(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "next.csv"
     assert main([*ASKED, "--json", "--to", str(file)]) == 0
     told = json.loads(capsys.readouterr().out)
@@ -159,13 +141,9 @@ def test_programs_get_json_and_a_table_to_fill(
     assert table["loss"].null_count() == 6
 
 
-def test_best_settings_that_are_there_lead_to_other_runs(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_best_settings_that_are_there_lead_to_other_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "best.csv"
-    file.write_text(
-        "n_params,tokens,peak_lr,batch_tokens\n1e8,2e9,6e-3,131072\n2e8,4e9,5e-3,196608\n"
-    )
+    file.write_text("n_params,tokens,peak_lr,batch_tokens\n1e8,2e9,6e-3,131072\n2e8,4e9,5e-3,196608\n")
     assert main([*ASKED, "--runs", str(file), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert not {(run["n_params"], run["tokens"]) for run in found} & {(1e8, 2e9), (2e8, 4e9)}

@@ -7,25 +7,8 @@ import polars as pl
 import pytest
 
 from hplaw.errors import DataError
-from hplaw_experiments.recipe import (
-    NAMES,
-    PRIOR,
-    Setting,
-    features,
-    read_prior,
-    setting_seen,
-    update,
-)
-from hplaw_experiments.recipe_prior import (
-    CELL,
-    CENTRE,
-    MARIN_SEQ_LEN,
-    SPREAD,
-    Sweep,
-    learn,
-    marin_cells,
-    sweeps,
-)
+from hplaw_experiments.recipe import NAMES, PRIOR, Setting, features, read_prior, setting_seen, update
+from hplaw_experiments.recipe_prior import CELL, CENTRE, MARIN_SEQ_LEN, SPREAD, Sweep, learn, marin_cells, sweeps
 from hplaw_experiments.recipe_scores import held_out, ours, score, splits
 from tests.helpers import shipped
 
@@ -37,8 +20,8 @@ def drawn_sweep(name: str, theta: np.ndarray, random: np.random.Generator) -> Sw
     settings = []
     for n, d in CELLS:
         rate, batch = np.exp(features(n, d) @ theta + random.multivariate_normal(np.zeros(2), CELL))
-        settings.append(Setting(n_params=n, tokens=d, peak_lr=float(rate), batch_tokens=float(batch)))  # fmt: skip
-    return Sweep(name=name, team=name, settings=tuple(settings), seen=tuple(setting_seen(s, CELL) for s in settings))  # fmt: skip
+        settings.append(Setting(n_params=n, tokens=d, peak_lr=float(rate), batch_tokens=float(batch)))
+    return Sweep(name=name, team=name, settings=tuple(settings), seen=tuple(setting_seen(s, CELL) for s in settings))
 
 
 def test_the_recipes_that_sweeps_were_drawn_from_are_recovered() -> None:
@@ -82,8 +65,9 @@ def test_a_best_value_at_the_end_of_those_tried_was_not_found() -> None:
     losses = [3.0, 3.1, 7.7, 3.2]  # a run that diverged is a worse one, too
     runs = pl.DataFrame(
         [("130m", 1, *row, loss) for row, loss in zip(rows, losses, strict=True)],
-        schema=["size", "chinchilla_x", "varied", "peak_lr", "batch_seqs", "loss"], orient="row",
-    )  # fmt: skip
+        schema=["size", "chinchilla_x", "varied", "peak_lr", "batch_seqs", "loss"],
+        orient="row",
+    )
     [(setting, chosen)] = marin_cells(runs)
     assert (setting.peak_lr, setting.batch_tokens, chosen) == (2.0, 8 * MARIN_SEQ_LEN, False)
     less = runs.vstack(runs[3:].with_columns(batch_seqs=pl.lit(4, pl.Int64), loss=pl.lit(3.3)))
@@ -99,7 +83,7 @@ def test_a_sweep_is_foretold_by_the_others_better_than_by_its_cheapest_cell(data
     assert len(told.rate) > 50
     assert told.factors()[0] <= 1.25
     assert told.coverage()[0] >= 0.8
-    cheapest = score(lists, lambda seen, n, d: (np.log([seen[0].peak_lr, 1.0]), np.zeros((2, 2))), batch=batch)  # fmt: skip
+    cheapest = score(lists, lambda seen, n, d: (np.log([seen[0].peak_lr, 1.0]), np.zeros((2, 2))), batch=batch)
     assert cheapest.factors()[0] > 1.2 * told.factors()[0]
 
 
@@ -107,4 +91,4 @@ def test_cells_asked_for_have_more_compute_than_those_seen(data: Path) -> None:
     found = sweeps(data, shipped())
     for sweep in found:
         for seen, asked in splits(sweep.settings):
-            assert max(s.n_params * s.tokens for s in seen) < min(a.n_params * a.tokens for a in asked)  # fmt: skip
+            assert max(s.n_params * s.tokens for s in seen) < min(a.n_params * a.tokens for a in asked)

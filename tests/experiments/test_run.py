@@ -54,9 +54,7 @@ def sweep(toy: ModuleType, folder: Path, **options: object) -> Store:
     return store
 
 
-def test_running_twice_does_nothing_and_a_seed_adds_its_trials(
-    toy: ModuleType, tmp_path: Path
-) -> None:
+def test_running_twice_does_nothing_and_a_seed_adds_its_trials(toy: ModuleType, tmp_path: Path) -> None:
     store = sweep(toy, tmp_path)
     first = table(store)
     # 12 points by 2 seeds, then half of them with twice the tokens, twice
@@ -88,8 +86,10 @@ def kill_at_random(toy: ModuleType, folder: Path, kind: str, *, kills: int, seed
     while True:
         process = subprocess.Popen(
             [sys.executable, FOLDER / "toy.py", folder, kind],
-            stdout=subprocess.PIPE, env=environment, start_new_session=True,
-        )  # fmt: skip
+            stdout=subprocess.PIPE,
+            env=environment,
+            start_new_session=True,
+        )
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
         if killed < kills:
@@ -124,14 +124,10 @@ def test_workers_of_a_killed_sweep_leave_the_same_table(toy: ModuleType, tmp_pat
     assert same.equals(undisturbed.drop("hardware", "driver", "jax_version", "platform"))
 
 
-def test_a_pack_that_was_cut_off_is_run_again_in_the_same_company(
-    toy: ModuleType, tmp_path: Path
-) -> None:
+def test_a_pack_that_was_cut_off_is_run_again_in_the_same_company(toy: ModuleType, tmp_path: Path) -> None:
     calm = sweep(toy, tmp_path / "calm")
     shot = Store(tmp_path / "shot")
-    run_sweep(
-        toy.spec(), shot, launcher=toy.here(), width=4, trainer=toy.TRAINER, within=lambda: False
-    )  # fmt: skip
+    run_sweep(toy.spec(), shot, launcher=toy.here(), width=4, trainer=toy.TRAINER, within=lambda: False)
     # the first pack ended: play that it was cut off after its first run
     (pack,) = [p for p in make_packs(_asked(toy), width=4) if key(p[0]) in shot.keys()]  # noqa: SIM118
     for trial in pack[1:]:

@@ -90,9 +90,7 @@ def test_a_program_rewrites_a_space() -> None:
 
 
 def test_a_case_without_value_sets_fields_together() -> None:
-    space = read_space(
-        {"size": [{"with": {"width": w, "n_layers": w // 16}} for w in (32, 64)], "seed": [1, 2]}
-    )
+    space = read_space({"size": [{"with": {"width": w, "n_layers": w // 16}} for w in (32, 64)], "seed": [1, 2]})
     assert next(enumerate_points(space)) == {"width": 32, "n_layers": 2, "seed": 1}
     assert count(space) == 4
 

@@ -52,9 +52,7 @@ def test_a_sweep_file_becomes_trials(tmp_path: Path) -> None:
 
 def test_changing_a_seed_adds_trials(tmp_path: Path) -> None:
     first = {key(t) for t in trials_of(read_spec(write(tmp_path, SMALL)))}
-    more = {
-        key(t) for t in trials_of(read_spec(write(tmp_path, SMALL.replace("[0, 1]", "[0, 2]"))))
-    }
+    more = {key(t) for t in trials_of(read_spec(write(tmp_path, SMALL.replace("[0, 1]", "[0, 2]"))))}
     assert len(first) == len(more) == 12
     assert len(first & more) == 6
 
@@ -62,11 +60,26 @@ def test_changing_a_seed_adds_trials(tmp_path: Path) -> None:
 @given(st.sampled_from(sorted(set(Trial.__struct_fields__) - {"curve_points"})))
 def test_every_field_that_matters_enters_the_key(name: str) -> None:
     trial = Trial(tokens=1e4, batch_tokens=32, peak_lr=1e-3)
-    other = {"family": "convnet", "precision": "bf16", "data_options": {"a": 1}, "activation": "gelu",
-             "parametrization": "mup", "data": "bytes", "optimizer": "sgd", "schedule": "wsd",
-             "schedule_law": "uba"}  # fmt: skip
+    other = {
+        "family": "convnet",
+        "precision": "bf16",
+        "data_options": {"a": 1},
+        "activation": "gelu",
+        "parametrization": "mup",
+        "data": "bytes",
+        "optimizer": "sgd",
+        "schedule": "wsd",
+        "schedule_law": "uba",
+    }
     value = getattr(trial, name)
-    changed = msgspec.structs.replace(trial, **{name: other.get(name, (not value) if isinstance(value, bool) else value * 2 + 1 if name not in other else None)})  # fmt: skip
+    changed = msgspec.structs.replace(
+        trial,
+        **{
+            name: other.get(
+                name, (not value) if isinstance(value, bool) else value * 2 + 1 if name not in other else None
+            )
+        },
+    )
     assert key(changed) != key(trial)
     assert (shape_key(changed) == shape_key(trial)) is (name in TRACED)
 
@@ -92,9 +105,7 @@ def test_the_key_stays_what_it_was() -> None:
         (('name = "small"', "name = "), "no sweep file"),
     ],
 )
-def test_a_bad_sweep_file_is_refused_by_name(
-    tmp_path: Path, change: tuple[str, str], says: str
-) -> None:
+def test_a_bad_sweep_file_is_refused_by_name(tmp_path: Path, change: tuple[str, str], says: str) -> None:
     with pytest.raises(DataError, match=says) as caught:
         read_spec(write(tmp_path, SMALL.replace(*change)))
     assert "sweep.toml" in str(caught.value)

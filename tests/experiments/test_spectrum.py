@@ -24,16 +24,22 @@ from hplaw_experiments.spectrum.products import PRODUCTS, Problem, problem_of
 
 SMALL = {"features": 4, "classes": 3, "hidden": 5}
 TINY = Trial(
-    width=3, data="teacher", data_options=SMALL, activation="tanh", tokens=64, batch_tokens=8,
-    peak_lr=0.1, optimizer="sgd",
-)  # fmt: skip
+    width=3,
+    data="teacher",
+    data_options=SMALL,
+    activation="tanh",
+    tokens=64,
+    batch_tokens=8,
+    peak_lr=0.1,
+    optimizer="sgd",
+)
 
 
 def edges(hessian_edge: float, noise: float, batches: tuple[int, ...]) -> list[Edge]:
     return [
         Edge(matrix="hessian", batch_tokens=float(b), edge=predicted(b, hessian_edge, noise)[0], error=0.0, floor=0.0)
         for b in batches
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize("matrix", ["hessian", "gauss_newton"])
@@ -63,7 +69,7 @@ def test_the_density_has_the_trace_of_the_matrix() -> None:
 
 
 @pytest.mark.parametrize(("edge", "noise"), [(10.0, 100.0), (2.0, 12.0), (8.7, 783.0), (0.3, 1e-3)])
-def test_the_fit_finds_the_edge_and_noise_that_made_the_eigenvalues(edge: float, noise: float) -> None:  # fmt: skip
+def test_the_fit_finds_the_edge_and_noise_that_made_the_eigenvalues(edge: float, noise: float) -> None:
     found = fit_edges(edges(edge, noise, (4, 16, 64, 512)))
     assert found.worst < 0.01
     assert found.hessian_edge == pytest.approx(edge, rel=0.01)
@@ -104,7 +110,22 @@ def test_the_procedure_of_the_law_is_the_instrument() -> None:
 
 
 def test_the_command_tells_edges_fit_and_rates(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["spectrum", "--width", "3", "--data", "teacher", "--batches", "4", "16", "64", "--starts", "1", "--samples", "3", "--no-sweep"]  # fmt: skip
+    words = [
+        "spectrum",
+        "--width",
+        "3",
+        "--data",
+        "teacher",
+        "--batches",
+        "4",
+        "16",
+        "64",
+        "--starts",
+        "1",
+        "--samples",
+        "3",
+        "--no-sweep",
+    ]
     assert main([*words, "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert [e["batch_tokens"] for e in report["edges"]] == [4, 4, 16, 16, 64, 64]
@@ -121,7 +142,7 @@ def test_on_digits_the_law_fits_the_edges_and_foretells_where_training_diverges(
     """Initial weights here are others than those that the definition of divergence was settled with."""
     trial = Trial(width=64, tokens=64, batch_tokens=64, peak_lr=0.1, optimizer="sgd")
     report = largest_stable_rate(trial, starts=range(3, 15))
-    assert {fit.matrix: fit.worst < 0.10 for fit in report.fits} == {"hessian": True, "gauss_newton": True}  # fmt: skip
+    assert {fit.matrix: fit.worst < 0.10 for fit in report.fits} == {"hessian": True, "gauss_newton": True}
     ratios = [rate.sweep.ratio for rate in report.rates if rate.sweep]
     assert len(ratios) == 6
     assert all(ratio is not None and 1 / 1.3 < ratio < 1.3 for ratio in ratios), ratios

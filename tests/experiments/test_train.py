@@ -169,7 +169,7 @@ def test_a_pack_that_memory_does_not_hold_is_halved() -> None:
 
 def test_the_fit_of_autolrs() -> None:
     x = np.arange(100)
-    assert exponential_forecast(x, 2 * np.exp(-0.05 * x) + 0.5, at=1000) == pytest.approx(0.5, abs=1e-6)  # fmt: skip
+    assert exponential_forecast(x, 2 * np.exp(-0.05 * x) + 0.5, at=1000) == pytest.approx(0.5, abs=1e-6)
     noisy = 2 * np.exp(-0.05 * x) + 0.5 + np.random.default_rng(0).normal(0, 0.02, 100)
     noisy[10] += 3.0
     assert exponential_forecast(x, noisy, at=1000) == pytest.approx(0.5, abs=0.05)
@@ -178,9 +178,7 @@ def test_the_fit_of_autolrs() -> None:
 
 
 def test_a_hopeless_trial_is_stopped_and_says_so() -> None:
-    trials = [
-        with_(peak_lr=lr, forecast=True, schedule="constant", tokens=6400) for lr in (0.01, 1e-6)
-    ]
+    trials = [with_(peak_lr=lr, forecast=True, schedule="constant", tokens=6400) for lr in (0.01, 1e-6)]
     good, bad = train_pack(trials)
     assert bad.stopped_early
     assert bad.forecast_loss is not None
@@ -222,7 +220,7 @@ def test_muon_makes_steps_of_one_size_in_every_direction() -> None:
     model, hyper = build_model(trial), hyper_of(trial)
     optimizer = find_optimizer("muon")
     gradient = jax.tree.map(lambda p: jnp.sin(p) + 4 * jnp.eye(*p.shape, dtype=p.dtype), model)
-    after, _ = jax.jit(optimizer.update)(gradient, optimizer.init(model, hyper), model, hyper, hyper.peak_lr)  # fmt: skip
+    after, _ = jax.jit(optimizer.update)(gradient, optimizer.init(model, hyper), model, hyper, hyper.peak_lr)
     step = np.asarray(after.hidden[0].value - model.hidden[0].value) / 0.01
     assert np.all(np.linalg.svd(step, compute_uv=False) == pytest.approx(1.0, abs=0.4))
 
@@ -232,7 +230,7 @@ def test_a_long_gradient_is_clipped() -> None:
     model, hyper = build_model(trial), hyper_of(trial)
     optimizer = find_optimizer("sgd", decays=False)
     gradient = jax.tree.map(lambda p: 100 * jnp.ones_like(p), model)
-    after, _ = optimizer.update(gradient, optimizer.init(model, hyper), model, hyper, jnp.float32(1.0))  # fmt: skip
+    after, _ = optimizer.update(gradient, optimizer.init(model, hyper), model, hyper, jnp.float32(1.0))
     moved = jax.tree.map(jnp.subtract, after, model)
     norm = np.sqrt(sum(float(jnp.sum(m**2)) for m in jax.tree.leaves(moved)))
     assert norm == pytest.approx(1.0, rel=1e-3)
@@ -247,10 +245,7 @@ def test_a_schedule_in_the_step_is_its_law(name: str) -> None:
     given = {"total_steps": 1000, "peak_lr": 0.01, "final_lr": 0.001, "warmup_steps": 100}
     if name == "wsd":
         given["decay_steps"] = 200
-    expected = [
-        hplaw.evaluate(law.id, {**given, "step": step}).outputs["learning_rate"].value
-        for step in at
-    ]
+    expected = [hplaw.evaluate(law.id, {**given, "step": step}).outputs["learning_rate"].value for step in at]
     assert np.allclose(schedule(jnp.asarray(at, jnp.int32), hyper), expected, rtol=2e-5)
 
 
@@ -294,7 +289,7 @@ def test_the_loss_scale_halves_on_overflow_and_grows_in_calm() -> None:
         {"family": "transformer", "data": "language", "seq_len": 16, "width": 16, "batch_tokens": 64},
     ],
     ids=["convnet", "transformer"],
-)  # fmt: skip
+)
 @pytest.mark.slow
 def test_the_other_families_train(fields: dict[str, Any]) -> None:
     for optimizer in ("adamw", "muon"):

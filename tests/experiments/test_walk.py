@@ -15,12 +15,7 @@ from hplaw_experiments.walk import next_trials, points_of, shares
 
 def spec(walker: Walker, **more: object) -> SweepSpec:
     space = {"peak_lr": {"log_grid": [1e-4, 1e-1, 9]}, "width": [8, 16, 32]}
-    return SweepSpec(
-        name="s",
-        training={"tokens": 9600, "batch_tokens": 32},
-        space={**space, **more},
-        walker=walker,
-    )
+    return SweepSpec(name="s", training={"tokens": 9600, "batch_tokens": 32}, space={**space, **more}, walker=walker)
 
 
 @pytest.mark.parametrize("kind", ["random", "sobol"])
@@ -105,15 +100,11 @@ def test_seeing_runs_narrows_by_their_gain(covariance: np.ndarray, seed: int) ->
 
 def test_cheap_runs_that_teach_the_same_come_first() -> None:
     def block(cell: str, gradient: float, flop: float, runs: int = 2) -> Block:
-        return Block(
-            cell=cell, gradients=np.full((runs, 1), gradient), flop=flop, runs=({},) * runs
-        )
+        return Block(cell=cell, gradients=np.full((runs, 1), gradient), flop=flop, runs=({},) * runs)
 
     blocks = [block("dear", 1.0, 10.0), block("cheap", 1.0, 1.0), block("mute", 0.0, 0.1)]
     one = np.eye(1)
     chosen = next_best(blocks, covariance=one, target=one, curvature=one, runs=4)
     assert [b.cell for b in chosen] == ["cheap", "dear"]
-    full = next_best(
-        blocks, covariance=one, target=one, curvature=one, runs=9, done={"cheap": RUNS_PER_CELL - 1}
-    )
+    full = next_best(blocks, covariance=one, target=one, curvature=one, runs=9, done={"cheap": RUNS_PER_CELL - 1})
     assert [b.cell for b in full] == ["dear"]

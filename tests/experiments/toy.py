@@ -20,9 +20,7 @@ from hplaw_experiments.spec import Outcome, Progress, SweepSpec, Trial, Walker, 
 
 
 TRAINER = "toy:train_pack"
-WHERE = Provenance(
-    code_version="0", jax_version="0", driver="", hardware="toy", platform="cpu", host="here"
-)
+WHERE = Provenance(code_version="0", jax_version="0", driver="", hardware="toy", platform="cpu", host="here")
 
 
 def train_pack(trials: Sequence[Trial], *, progress: Progress | None = None) -> list[Outcome]:
@@ -59,11 +57,18 @@ def _outcome(trial: Trial, company: float, width: int) -> Outcome:
         + company
     )
     return Outcome(
-        loss=None if diverged else loss, diverged=diverged, diverged_step=3 if diverged else None,
-        steps_done=3 if diverged else steps(trial), seconds=0.01, pack_width=width, shared=width > 1,
-        curve_steps=(0, 1), curve_losses=(3.0, 2.5), n_params=100.0 * trial.width,
+        loss=None if diverged else loss,
+        diverged=diverged,
+        diverged_step=3 if diverged else None,
+        steps_done=3 if diverged else steps(trial),
+        seconds=0.01,
+        pack_width=width,
+        shared=width > 1,
+        curve_steps=(0, 1),
+        curve_losses=(3.0, 2.5),
+        n_params=100.0 * trial.width,
         training_flop=600.0 * trial.width * trial.tokens,
-    )  # fmt: skip
+    )
 
 
 def flop(trial: Trial) -> float:
@@ -72,11 +77,14 @@ def flop(trial: Trial) -> float:
 
 def spec(name: str = "toy", *, seeds: tuple[int, ...] = (0, 1), **options: object) -> SweepSpec:
     return SweepSpec(
-        name=name, seeds=seeds, model={"family": "mlp"}, data={"source": "digits", "options": options},
+        name=name,
+        seeds=seeds,
+        model={"family": "mlp"},
+        data={"source": "digits", "options": options},
         training={"tokens": 3200, "batch_tokens": 32},
         space={"peak_lr": {"log_grid": [1e-4, 1e-1, 6]}, "width": [8, 16]},
         walker=Walker(kind="halving", eta=2, least=0.25),
-    )  # fmt: skip
+    )
 
 
 def here() -> Here:

@@ -47,7 +47,21 @@ def jax() -> Backend:
 
     for shape in ((), (4,)):
         x = jnp.full(shape, 0.7)
-        for function in ("log", "exp", "expm1", "log1p", "expm2", "sqrt", "abs", "floor", "sin", "cos", "tanh", "sigmoid", "erf"):  # fmt: skip
+        for function in (
+            "log",
+            "exp",
+            "expm1",
+            "log1p",
+            "expm2",
+            "sqrt",
+            "abs",
+            "floor",
+            "sin",
+            "cos",
+            "tanh",
+            "sigmoid",
+            "erf",
+        ):
             backend.functions[function](x)
         for curve in (CURVE, LOG_CURVE):
             backend.functions["interp"](x, curve)
@@ -77,15 +91,15 @@ _SLOPES: dict[str, Callable[[float], float]] = {
 }
 _VALUES: dict[str, Callable[[float], float]] = {
     **{name: getattr(math, name) for name in ("log", "exp", "expm1", "log1p", "sqrt", "sin", "cos", "tanh", "erf")},
-    "expm2": lambda t: t * t * sum(t**i / math.factorial(i + 2) for i in range(18)) if abs(t) < 1 else math.expm1(t) - t,
+    "expm2": lambda t: (
+        t * t * sum(t**i / math.factorial(i + 2) for i in range(18)) if abs(t) < 1 else math.expm1(t) - t
+    ),
     "abs": abs,
     "sigmoid": lambda x: 0.5 * (1 + math.tanh(x / 2)),
-}  # fmt: skip
+}
 
 
-def reference(
-    node: Node, values: Mapping[str, float], at: int | None = None
-) -> tuple[float, float]:
+def reference(node: Node, values: Mapping[str, float], at: int | None = None) -> tuple[float, float]:
     """Return a formula's value and its error for relative errors of one everywhere, to first order."""
     try:
         value, error = _reference(node, values, at)
@@ -116,7 +130,9 @@ def _reference(node: Node, values: Mapping[str, float], at: int | None) -> tuple
                 partial = [sum(v for v, _ in terms[: i + 1]) for i in range(3)]
                 return partial[-1], sum(e for _, e in terms) + sum(map(abs, partial))
             value = math.prod(v for v, _ in terms)
-            return value, sum(e * abs(math.prod(v for j, (v, _) in enumerate(terms) if j != i)) for i, (_, e) in enumerate(terms)) + 2 * abs(value)  # fmt: skip
+            return value, sum(
+                e * abs(math.prod(v for j, (v, _) in enumerate(terms) if j != i)) for i, (_, e) in enumerate(terms)
+            ) + 2 * abs(value)
         case Binary(operator=operator, left=left, right=right):
             (a, da), (b, db) = reference(left, values, at), reference(right, values, at)
             match operator:
@@ -146,7 +162,7 @@ def _reference(node: Node, values: Mapping[str, float], at: int | None) -> tuple
             parts = [
                 reference(a, values, at) if not (isinstance(a, Name) and "curve" in a.name) else (0.0, 0.0)
                 for a in arguments
-            ]  # fmt: skip
+            ]
             numbers, errors = [v for v, _ in parts], [e for _, e in parts]
             match function:
                 case "min" | "max":
@@ -185,7 +201,9 @@ def _texts(parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         parts.map("log(abs({}) + 0.1)".format),
         parts.map("log1p(abs({}))".format),
         parts.map("sqrt(abs({}))".format),
-        call("min", 2), call("max", 3), call("clip", 3),
+        call("min", 2),
+        call("max", 3),
+        call("clip", 3),
         parts.map("sum(k, w * {})".format),
         parts.map("prod(k, w + {})".format),
         parts.map("interp({}, curve)".format),
@@ -193,24 +211,19 @@ def _texts(parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         st.tuples(parts, st.sampled_from(["<", "<=", ">", ">="]), parts, parts, parts).map(
             lambda p: f"where({p[0]} {p[1]} {p[2]}, {p[3]}, {p[4]})"
         ),
-    )  # fmt: skip
+    )
 
 
 _LEAVES = st.sampled_from(["x", "y", "z", "2", "0.3", "1e-3", "17.5", "pi"])
 FORMULAS = st.recursive(_LEAVES, _texts, max_leaves=10)
-NUMBERS = st.one_of(
-    st.floats(-4, 4, allow_subnormal=False), st.sampled_from([0.0, 1.0, -1.0, 1e-8, 40.0, 1e6])
-)
+NUMBERS = st.one_of(st.floats(-4, 4, allow_subnormal=False), st.sampled_from([0.0, 1.0, -1.0, 1e-8, 40.0, 1e6]))
 POINTS = st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS), min_size=4, max_size=4)
 
 
 def _compare(text: str, points: list[tuple[float, float, float]], backend: Backend) -> int:
     """Hold floats and an array backend to the reference; return at how many points that could be done."""
     tree = parse(text)
-    columns = {
-        name: np.array(column)
-        for name, column in zip("xyz", zip(*points, strict=True), strict=True)
-    }
+    columns = {name: np.array(column) for name, column in zip("xyz", zip(*points, strict=True), strict=True)}
     with np.errstate(all="ignore"):
         if backend.name == "jax":
             import jax.numpy as jnp
@@ -243,9 +256,7 @@ def test_numpy_and_floats_agree(text: str, points: list[tuple[float, float, floa
 @settings(max_examples=20)
 @example("expm2(x)", [(1e-8, 0, 0), (0.5, 0, 0), (-0.5000001, 0, 0), (-40.0, 0, 0)])
 @example("interp(x, log_curve)", [(-4.0, 0, 0), (0.0, 0, 0), (1.0, 0, 0), (40.0, 0, 0)])
-def test_jax_and_floats_agree(
-    jax: Backend, text: str, points: list[tuple[float, float, float]]
-) -> None:
+def test_jax_and_floats_agree(jax: Backend, text: str, points: list[tuple[float, float, float]]) -> None:
     _compare(text, points, jax)
 
 
@@ -287,18 +298,18 @@ def _rational_texts(parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         st.tuples(parts, st.sampled_from(["<", ">="]), parts, parts, parts).map(
             lambda p: f"where({p[0]} {p[1]} {p[2]}, {p[3]}, {p[4]})"
         ),
-    )  # fmt: skip
+    )
 
 
-RATIONAL_FORMULAS = st.recursive(st.sampled_from(["x", "y", "z", "2", "0.25", "1.5e-1", "3"]), _rational_texts, max_leaves=12)  # fmt: skip
+RATIONAL_FORMULAS = st.recursive(
+    st.sampled_from(["x", "y", "z", "2", "0.25", "1.5e-1", "3"]), _rational_texts, max_leaves=12
+)
 RATIONAL_NUMBERS = st.fractions(-5, 5, max_denominator=64)
 
 
 @given(RATIONAL_FORMULAS, RATIONAL_NUMBERS, RATIONAL_NUMBERS, RATIONAL_NUMBERS)
 @settings(max_examples=150)
-def test_rationals_are_the_truth_for_floats_and_numpy(
-    text: str, x: Fraction, y: Fraction, z: Fraction
-) -> None:
+def test_rationals_are_the_truth_for_floats_and_numpy(text: str, x: Fraction, y: Fraction, z: Fraction) -> None:
     tree, exact_values = parse(text), {"x": x, "y": y, "z": z}
     values = {name: float(value) for name, value in exact_values.items()}
     try:
@@ -351,22 +362,7 @@ def _expm2(t: float) -> Fraction:
     return total
 
 
-SMALL = [
-    0.0,
-    1e-150,
-    3e-90,
-    1e-20,
-    1e-9,
-    7e-5,
-    0.013,
-    0.21,
-    0.4999999,
-    0.5,
-    0.5000001,
-    0.77,
-    1.9,
-    5.0,
-]
+SMALL = [0.0, 1e-150, 3e-90, 1e-20, 1e-9, 7e-5, 0.013, 0.21, 0.4999999, 0.5, 0.5000001, 0.77, 1.9, 5.0]
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])

@@ -84,9 +84,7 @@ def balanced(tex: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    "law",
-    [*shipped().laws, *(fixture_law(name) for name in FIXTURE_NAMES)],
-    ids=lambda law: law.id,
+    "law", [*shipped().laws, *(fixture_law(name) for name in FIXTURE_NAMES)], ids=lambda law: law.id
 )
 def test_every_formula_of_every_law_is_balanced_and_bare_of_underscores(law) -> None:
     texts = [*law.formulas().values(), *law.spec.let.values(), *(c.when for c in law.spec.cases)]

@@ -65,9 +65,7 @@ def simulate(seed: int = 0, cells: int = 12, runs: int = 8, **truth: float) -> p
     shift = np.repeat(rng.normal(0, p["t"], cells), runs)
     tokens = np.exp(rng.uniform(np.log(1e9), np.log(1e11), cells * runs))
     mean = p["a"] + p["b"] * np.log(n / 1e9) + shift - 0.1 * np.log(tokens / 1e10)
-    return pl.DataFrame(
-        {"n_params": n, "tokens": tokens, "loss": np.exp(mean + p["s"] * rng.normal(size=len(n)))}
-    )
+    return pl.DataFrame({"n_params": n, "tokens": tokens, "loss": np.exp(mean + p["s"] * rng.normal(size=len(n)))})
 
 
 @pytest.fixture(scope="session")

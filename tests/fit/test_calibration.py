@@ -21,9 +21,11 @@ def test_ranks_of_the_truth_are_uniform(toy: Law) -> None:
     ranks: dict[str, list[float]] = {name: [] for name in "abts"}
     for seed in range(20):
         truth = {
-            "a": rng.normal(1, 0.5), "b": rng.normal(0, 0.5),
-            "t": np.exp(rng.normal(np.log(0.1), 0.5)), "s": np.exp(rng.normal(np.log(0.03), 0.5)),
-        }  # fmt: skip
+            "a": rng.normal(1, 0.5),
+            "b": rng.normal(0, 0.5),
+            "t": np.exp(rng.normal(np.log(0.1), 0.5)),
+            "s": np.exp(rng.normal(np.log(0.03), 0.5)),
+        }
         found = fit_law(toy, simulate(seed, cells=8, runs=4, **truth), chains=2, draws=250)
         for name, draws in found.parameters().items():
             ranks[name].append(float(np.mean(draws < truth[name])))

@@ -44,11 +44,17 @@ def refused(words: Sequence[str | Path], capsys: pytest.CaptureFixture[str]) -> 
         ("TOY", ["--seed", "x"], 2, "invalid value for --seed"),
         ("TOY", ["--map", "loss=final", "--where", "final ==== 1"], 2, "give a condition over the columns"),
     ],
-)  # fmt: skip
+)
 def test_wrong_input_is_refused_in_one_sentence(
-    law: str, words: list[str], status: int, say: str, toy_file: Path, runs_file: Path, tmp_path: Path,
+    law: str,
+    words: list[str],
+    status: int,
+    say: str,
+    toy_file: Path,
+    runs_file: Path,
+    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     data: list[str | Path] = [] if "--data" in words else ["--data", runs_file]
     name = toy_file if law == "TOY" else law
     found = refused(["fit", name, *data, "--to", tmp_path / "out", *words], capsys)
@@ -58,27 +64,11 @@ def test_wrong_input_is_refused_in_one_sentence(
 
 
 @pytest.mark.slow
-def test_a_fit_writes_a_folder_that_answers(
-    toy_file: Path, runs_file: Path, tmp_path: Path
-) -> None:
+def test_a_fit_writes_a_folder_that_answers(toy_file: Path, runs_file: Path, tmp_path: Path) -> None:
     to = tmp_path / "mine"
-    words = [
-        "fit",
-        toy_file,
-        "--data",
-        runs_file,
-        "--map",
-        "loss=final",
-        "--method",
-        "map",
-        "--to",
-        to,
-    ]
+    words = ["fit", toy_file, "--data", runs_file, "--map", "loss=final", "--method", "map", "--to", to]
     done = subprocess.run(
-        [sys.executable, "-m", "hplaw", *map(str, words)],
-        capture_output=True,
-        text=True,
-        check=False,
+        [sys.executable, "-m", "hplaw", *map(str, words)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert "96 of 96 runs in 12 groups" in done.stdout
@@ -99,8 +89,10 @@ def test_a_fit_writes_a_folder_that_answers(
         assert plot.read_text().startswith("<svg")
     asked = subprocess.run(
         [sys.executable, "-m", "hplaw", "evaluate", "toy", "--laws", str(to), "--set", "n_params=1e9", "tokens=1e10"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert asked.returncode == 0, asked.stderr
 
 
@@ -114,8 +106,10 @@ def test_a_fit_that_is_stopped_leaves_nothing_and_says_so(
     ours, theirs = os.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "hplaw", *map(str, words), "--to", str(tmp_path / "fits" / "mine")],
-        stdout=subprocess.PIPE, stderr=theirs, env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+    )
     os.close(theirs)
     shown = b""
     while not re.search(rb"sampling, \d+ s left", shown):

@@ -42,7 +42,7 @@ ORIGINALS = {
         "3.2875,3.2875,93940416,35842752,16777216000,9456351902178213888,3608049554037669888,9456351902171136000,"
         "3608049554030592000,1.0,misfitting_35m,16777216000,16000,16000,125,125,0.002,2024_11_26_sweep\n"
     ),
-}  # fmt: skip
+}
 for _kind in ("lr_ablation_hot", "cool_end"):
     ORIGINALS[f"wandb_df_for_fitting_{_kind}.jsonl"] = ORIGINALS["wandb_df_for_fitting_hot.jsonl"]
 
@@ -59,9 +59,7 @@ def origin(tmp_path):
         def log_message(self, *_):
             pass
 
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), ft.partial(Quiet, directory=str(folder))
-    )
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), ft.partial(Quiet, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -74,8 +72,7 @@ def at(name: str, address: str, *, sha256: str | None = None):
     """Return a set as declared, its files at another address."""
     found = find_data_set(name)
     files = tuple(
-        msgspec.structs.replace(source, url=f"{address}/{source.name}", sha256=sha256)
-        for source in found.files
+        msgspec.structs.replace(source, url=f"{address}/{source.name}", sha256=sha256) for source in found.files
     )
     return msgspec.structs.replace(found, files=files)
 
@@ -124,8 +121,7 @@ def test_a_file_that_is_there_is_not_downloaded_again(origin, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("address", "words"),
-    [("http://127.0.0.1:9", "cannot be reached; try again"), ("{origin}/none", "answered 404")],
+    ("address", "words"), [("http://127.0.0.1:9", "cannot be reached; try again"), ("{origin}/none", "answered 404")]
 )
 def test_what_cannot_be_fetched_is_one_sentence(address, words, origin, tmp_path):
     with pytest.raises(DataError, match=words) as error:
@@ -162,9 +158,7 @@ def test_the_command_lists_and_fetches(origin, tmp_path, capfd, monkeypatch):
         any(source.sha256 is None for source in item.files) for item in DATA_SETS
     )
     assert main(["data", "list", "--json"]) == 0
-    assert [item["name"] for item in msgspec.json.decode(capfd.readouterr().out)] == [
-        item.name for item in DATA_SETS
-    ]
+    assert [item["name"] for item in msgspec.json.decode(capfd.readouterr().out)] == [item.name for item in DATA_SETS]
     assert main(["data", "fetch", "gemstones", "--to", str(tmp_path / "runs")]) == 0
     out = capfd.readouterr().out
     assert out.startswith("3 runs in ")

@@ -55,25 +55,15 @@ def test_too_few_runs_are_refused(toy: Law) -> None:
 
 def test_a_folder_reads_back_and_its_examples_hold(tmp_path: Path, fitted: Fitted) -> None:
     to = tmp_path / "toy"
-    law = write_folder(
-        to, fitted, Verdict(held_out={"coverage_runs": 0.9}), data="runs.csv", sha256="0" * 64
-    )
+    law = write_folder(to, fitted, Verdict(held_out={"coverage_runs": 0.9}), data="runs.csv", sha256="0" * 64)
     assert check_law(law) == []
     assert law.spec.evidence is not None
     assert law.spec.evidence.runs == 96
-    assert law.spec.parameters["a"].value == pytest.approx(
-        np.median(fitted.parameters()["a"]), abs=0.01
-    )
-    assert sorted(item.name for item in to.iterdir()) == [
-        "law.toml",
-        "moments.npz",
-        "posterior.npz",
-    ]
+    assert law.spec.parameters["a"].value == pytest.approx(np.median(fitted.parameters()["a"]), abs=0.01)
+    assert sorted(item.name for item in to.iterdir()) == ["law.toml", "moments.npz", "posterior.npz"]
     assert load_catalogue([to]).get("toy").digest == law.digest
     again = fit_law(law, simulate(), method="map", chains=1, draws=50)  # from its own file
-    assert again.parameters()["a"].mean() == pytest.approx(
-        fitted.parameters()["a"].mean(), abs=0.05
-    )
+    assert again.parameters()["a"].mean() == pytest.approx(fitted.parameters()["a"].mean(), abs=0.05)
 
 
 def test_a_failed_fit_is_not_served_unless_accepted(tmp_path: Path, fitted: Fitted) -> None:
@@ -81,9 +71,7 @@ def test_a_failed_fit_is_not_served_unless_accepted(tmp_path: Path, fitted: Fitt
     write_folder(tmp_path / "a", fitted, verdict, data="runs.csv", sha256="")
     found = load_catalogue([tmp_path])
     assert "toy" not in [law.id for law in found.laws]
-    assert any(
-        "it is wrong" in problem.text and "--accept" in problem.text for problem in found.problems
-    )
+    assert any("it is wrong" in problem.text and "--accept" in problem.text for problem in found.problems)
     law = write_folder(tmp_path / "a", fitted, verdict, data="runs.csv", sha256="", accept=True)
     assert load_catalogue([tmp_path]).get("toy").digest == law.digest
     assert law.spec.evidence is not None
@@ -113,18 +101,9 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path: Path, fitted: Fitted
 def test_the_smooth_surface_finds_the_bottom_of_a_bowl() -> None:
     rng = np.random.default_rng(0)
     x = np.stack(
-        [
-            axis.ravel()
-            for axis in np.meshgrid(np.linspace(-2, 2, 9), np.linspace(-2, 2, 7), indexing="ij")
-        ],
-        axis=1,
+        [axis.ravel() for axis in np.meshgrid(np.linspace(-2, 2, 9), np.linspace(-2, 2, 7), indexing="ij")], axis=1
     )
-    z = (
-        1
-        + 0.02 * (x[:, 0] - 0.4) ** 2
-        + 0.01 * (x[:, 1] + 0.3) ** 2
-        + 1e-4 * rng.normal(size=len(x))
-    )
+    z = 1 + 0.02 * (x[:, 0] - 0.4) ** 2 + 0.01 * (x[:, 1] + 0.3) ** 2 + 1e-4 * rng.normal(size=len(x))
     found = smooth(x, z)
     assert found is not None
     assert found.inside
@@ -134,9 +113,7 @@ def test_the_smooth_surface_finds_the_bottom_of_a_bowl() -> None:
 
 
 def left_out(error: np.ndarray, foretold: np.ndarray) -> Left:
-    return Left(
-        name="", runs=1, error=0.0, covered=1.0, predicted=np.zeros(2), covariance=foretold, measured=error
-    )  # fmt: skip
+    return Left(name="", runs=1, error=0.0, covered=1.0, predicted=np.zeros(2), covariance=foretold, measured=error)
 
 
 def test_the_discrepancy_is_what_errors_have_beyond_their_foretold_spread() -> None:

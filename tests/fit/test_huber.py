@@ -121,9 +121,7 @@ def test_bootstraps_scatter_as_the_noise_says_and_repeat_with_their_seed():
 
 @pytest.mark.slow
 def test_one_constant_per_category_is_fitted_as_a_vector():
-    text = LAW.replace(
-        "[parameters]", "[index]\nterm = 2\n[parameters]\nh = { value = [0.1, 0.2], over = 'term' }"
-    )
+    text = LAW.replace("[parameters]", "[index]\nterm = 2\n[parameters]\nh = { value = [0.1, 0.2], over = 'term' }")
     text = text.replace('b0 = { prior = "normal(log(2.5), 0.3)" }', "b0 = { value = 0.9 }")
     text = text.replace('loss = "E +', 'loss = "0 * sum(term, h) + E +')
     found = fit_huber(parse_law(text.encode()), _simulated(1e-3), starts=2, bootstrap=3)

@@ -48,9 +48,7 @@ def test_the_slope_of_the_mode_is_that_of_refits(fitted: Fitted) -> None:
         assert np.asarray(slopes)[3] == pytest.approx(refitted, abs=0.02 * spread + 1e-6), name
 
 
-def test_the_command_writes_what_decides_and_explain_shows_it(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_writes_what_decides_and_explain_shows_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     toy, data = folder / "toy", folder / "runs.csv"
     assert main(["influence", str(toy), "--data", str(data)]) == 0
     assert "12 groups of runs" in capsys.readouterr().out
@@ -99,9 +97,7 @@ def test_the_command_writes_what_decides_and_explain_shows_it(
         read_influence(law)
 
 
-def test_a_law_that_was_not_fitted_has_nothing_to_explain(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_a_law_that_was_not_fitted_has_nothing_to_explain(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "--params", "1B", "--tokens", "100B", "--law", "step-law-2025"]) == 2
     assert "step-law-2025@1 does not say which runs decide it" in capsys.readouterr().err
     assert main(["explain", "--params", "-1", "--tokens", "100B"]) == 2
@@ -109,7 +105,7 @@ def test_a_law_that_was_not_fitted_has_nothing_to_explain(
 
 
 def test_what_is_shipped_belongs_to_the_laws_that_are_shipped() -> None:
-    laws = [law for law in shipped().laws if law.path is not None and (law.path.parent / FILE).is_file()]  # fmt: skip
+    laws = [law for law in shipped().laws if law.path is not None and (law.path.parent / FILE).is_file()]
     assert "pretrain-surface" in {law.id for law in laws}
     for law in laws:
         stored = read_influence(law)

@@ -68,14 +68,15 @@ def test_a_third_probe_is_that_of_the_limit_nearest_to_two_fifths(tmp_path):
     assert len(rows) == 15 - 3  # probes are no rows
     assert rows.select(pl.col("^probe_.*(samples|_w)$").n_unique()).row(0) == (1, 1, 1, 1)
     first = rows.row(0, named=True)
-    probes = [first[name] for name in ("probe_small_samples", "probe_large_samples", "probe_power_limit_w", "probe_capped_w")]  # fmt: skip
+    probes = [
+        first[name] for name in ("probe_small_samples", "probe_large_samples", "probe_power_limit_w", "probe_capped_w")
+    ]
     assert probes == [8.0, 64.0, 250.0, 100.0]
     assert first["probe_capped_s"] == pytest.approx(1000 / 64 + 200)
 
 
 @pytest.mark.parametrize(
-    ("law", "text"),
-    [("training-time", PUBLISHED), ("training-energy", PUBLISHED), ("device-energy", METERED)],
+    ("law", "text"), [("training-time", PUBLISHED), ("training-energy", PUBLISHED), ("device-energy", METERED)]
 )
 def test_a_fit_reads_the_rows(law, text, tmp_path):
     to = tmp_path / "rows.csv"
@@ -97,7 +98,7 @@ def test_a_fit_reads_the_rows(law, text, tmp_path):
         ("device-energy", "\n".join(METERED.splitlines()[:7]), "none of its rows"),
         ("device-energy", "", "is no table"),
     ],
-)  # fmt: skip
+)
 def test_another_table_is_refused(law, text, words, tmp_path):
     with pytest.raises(DataError) as error:
         make_rows(law, written(tmp_path, text), shipped())
@@ -108,14 +109,22 @@ def test_another_table_is_refused(law, text, words, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said", "status"),
     [
-        (("training-tme", "table.csv", "--to", "rows.csv"), "no rows are made for 'training-tme'; did you mean 'training-time'?", 1),
-        (("step-law-2025", "table.csv", "--to", "rows.csv"), "there is training-time, training-energy, device-energy", 1),
+        (
+            ("training-tme", "table.csv", "--to", "rows.csv"),
+            "no rows are made for 'training-tme'; did you mean 'training-time'?",
+            1,
+        ),
+        (
+            ("step-law-2025", "table.csv", "--to", "rows.csv"),
+            "there is training-time, training-energy, device-energy",
+            1,
+        ),
         (("training-time", "nowhere.csv", "--to", "rows.csv"), "nowhere.csv: No such file", 1),
         (("training-time", "table.csv", "--to", "rows.parquet"), "give a name that ends with .csv", 2),
         (("training-time", "table.csv", "--to", "table.csv"), "is the table itself", 2),
         (("training-time", "table.csv", "--to", "nowhere/rows.csv"), "give a file that can be written", 1),
     ],
-)  # fmt: skip
+)
 def test_wrong_words_are_one_sentence(words, said, status, tmp_path, monkeypatch, capfd):
     written(tmp_path, PUBLISHED)
     monkeypatch.chdir(tmp_path)

@@ -55,9 +55,7 @@ def test_the_density_is_prior_times_likelihood(toy: Law) -> None:
     z[places["cell_place"]] = centre + shift
     mean = np.repeat(centre + shift, 2) - 0.1 * np.log(frame["tokens"].to_numpy() / 1e10)
     expected = stats.norm(1, 0.5).logpdf(0.9) + stats.norm(0, 0.5).logpdf(-0.2)
-    expected += stats.norm(np.log(0.1), 0.5).logpdf(
-        np.log(0.08)
-    )  # of the logarithm: that is what is free
+    expected += stats.norm(np.log(0.1), 0.5).logpdf(np.log(0.08))  # of the logarithm: that is what is free
     expected += stats.norm(np.log(0.03), 0.5).logpdf(np.log(0.02))
     expected += stats.norm(0, 0.08).logpdf(shift).sum()
     expected += stats.norm(mean, 0.02).logpdf(np.log(frame["loss"].to_numpy())).sum()
@@ -167,7 +165,9 @@ def test_effects_can_be_drawn_apart_whatever_the_law_says(toy: Law) -> None:
 def test_likelihoods_speak_of_the_rows_they_name(toy: Law) -> None:
     law = changed(
         toy,
-        ('observed = "loss"\ntransform = "log"\nlikelihood = "normal(scale)"\nscale = "s"', """
+        (
+            'observed = "loss"\ntransform = "log"\nlikelihood = "normal(scale)"\nscale = "s"',
+            """
 [[fit.likelihoods]]
 when = "tokens < 1e10"
 observed = "loss"
@@ -180,8 +180,9 @@ when = "tokens >= 1e10"
 observed = "loss"
 likelihood = "student_t(4, 2 * scale)"
 scale = "s"
-"""),
-    )  # fmt: skip
+""",
+        ),
+    )
     frame = simulate(cells=3, runs=5)
     model = density_of(law, frame).model
     sizes = [len(item.rows) for item in model.likelihoods]
@@ -193,24 +194,34 @@ scale = "s"
 def test_categories_pick_entries_of_tables() -> None:
     law = read_law(FIXTURES / "training-energy.toml")
     rows = [
-        {"n_params": 7e9, "n_active_params": 7e9, "tokens": 2e12, "hardware": "a100_sxm4_80gb", "accelerator_generation": "ampere", "precision": "bf16", "energy_basis": "measured", "energy_scope": scope, "developer": d, "family": d, "run": f"{d}{scope}", "accelerator_hours": 2.2e5, "energy_j": 2.9e14, "power_limit_ratio": 1.3}
-        for d in ("a", "b") for scope in ("gpu", "system")
-    ]  # fmt: skip
-    density = density_of(law, pl.DataFrame(rows))
-    assert [item.quantity for item in density.model.likelihoods] == [
-        "accelerator_hours",
-        "energy_j",
-        "energy_j",
+        {
+            "n_params": 7e9,
+            "n_active_params": 7e9,
+            "tokens": 2e12,
+            "hardware": "a100_sxm4_80gb",
+            "accelerator_generation": "ampere",
+            "precision": "bf16",
+            "energy_basis": "measured",
+            "energy_scope": scope,
+            "developer": d,
+            "family": d,
+            "run": f"{d}{scope}",
+            "accelerator_hours": 2.2e5,
+            "energy_j": 2.9e14,
+            "power_limit_ratio": 1.3,
+        }
+        for d in ("a", "b")
+        for scope in ("gpu", "system")
     ]
+    density = density_of(law, pl.DataFrame(rows))
+    assert [item.quantity for item in density.model.likelihoods] == ["accelerator_hours", "energy_j", "energy_j"]
     assert set(density.model.latents) == {"pue", "host_power_ratio"}
     assert density.sites["pue"][1] == (4,)
     assert np.isfinite(log_density(density, np.zeros(density.size)))
 
 
 def test_another_law_is_data(toy: Law) -> None:
-    pseudo = (
-        '[[fit.pseudo]]\nlaw = "kaplan-loss-nd-2020"\nat = "cells"\nsd = { loss = 0.1 }\n\n[domain]'
-    )
+    pseudo = '[[fit.pseudo]]\nlaw = "kaplan-loss-nd-2020"\nat = "cells"\nsd = { loss = 0.1 }\n\n[domain]'
     law = changed(toy, ("[domain]", pseudo))
     frame = simulate(cells=3, runs=2)
     density = density_of(law, frame)
@@ -223,10 +234,16 @@ def test_another_law_is_data(toy: Law) -> None:
 
 def test_a_best_setting_somebody_found_is_data() -> None:
     law = read_law(FIXTURES / "dense-surface.toml")
-    frame = pl.DataFrame({
-        "n_params": [4e8] * 3, "n_active_params": [4e8] * 3, "tokens": [3e10] * 3, "peak_lr": [2e-3, 2e-3, None],
-        "batch_tokens": [5e5, None, 6e5], "loss": [2.3, None, None],
-    })  # fmt: skip
+    frame = pl.DataFrame(
+        {
+            "n_params": [4e8] * 3,
+            "n_active_params": [4e8] * 3,
+            "tokens": [3e10] * 3,
+            "peak_lr": [2e-3, 2e-3, None],
+            "batch_tokens": [5e5, None, 6e5],
+            "loss": [2.3, None, None],
+        }
+    )
     density = density_of(law, frame)
     assert [names for names, _, _ in density.model.found] == [["peak_lr"], ["batch_tokens"]]
     with double_precision():

@@ -84,9 +84,7 @@ def test_the_best_size_is_where_the_loss_is_least_for_its_compute(law, best, flo
 
 
 def test_a_budget_is_answered_by_size_and_data_first(catalogue):
-    found = recommend(
-        Query(devices=64, hardware="h100-sxm", given={"duration_s": 14 * 86400.0}), catalogue
-    ).answers
+    found = recommend(Query(devices=64, hardware="h100-sxm", given={"duration_s": 14 * 86400.0}), catalogue).answers
     assert list(found)[:2] == ["n_params", "tokens"]
     assert 8e9 < found["n_params"].low < found["n_params"].value < found["n_params"].high < 4e10
     assert found["n_params"].law.startswith("compute-optimal@")
@@ -98,7 +96,7 @@ def test_a_budget_is_answered_by_size_and_data_first(catalogue):
 @pytest.mark.parametrize(
     ("settled", "wanted", "giver"),
     [({"n_params": 7e9}, "tokens", "tokens-for-compute"), ({"tokens": 1e11}, "n_params", "params-for-compute")],
-)  # fmt: skip
+)
 def test_a_budget_with_one_size_settled_pays_for_the_other(catalogue, settled, wanted, giver):
     found = recommend(Query(given={"compute_flop": 4.2e22}, want=[wanted], **settled), catalogue)
     estimate = found.answers[wanted]
@@ -108,16 +106,13 @@ def test_a_budget_with_one_size_settled_pays_for_the_other(catalogue, settled, w
 
 def test_size_and_data_given_count_their_compute_whatever_the_machines(catalogue):
     query = Query(
-        n_params=7e9, tokens=1e12, devices=64, hardware="h100-sxm", given={"duration_s": 1e6}, want=["compute_flop"],
-    )  # fmt: skip
+        n_params=7e9, tokens=1e12, devices=64, hardware="h100-sxm", given={"duration_s": 1e6}, want=["compute_flop"]
+    )
     assert recommend(query, catalogue).answers["compute_flop"].value == pytest.approx(4.2e22)
 
 
 def test_days_are_an_option_of_the_command(capfd):
-    assert (
-        main(["recommend", "--devices", "64", "--hardware", "h100-sxm", "--days", "14", "--json"])
-        == 0
-    )
+    assert main(["recommend", "--devices", "64", "--hardware", "h100-sxm", "--days", "14", "--json"]) == 0
     found = json.loads(capfd.readouterr().out)["answers"]
     assert found["n_params"]["value"] * found["tokens"]["value"] > 1e20
     assert main(["recommend", "--devices", "64", "--hardware", "abacus", "--days", "14"]) == 1
@@ -131,9 +126,18 @@ def test_days_are_an_option_of_the_command(capfd):
 
 def fit(to, data, where, *options):
     words = [
-        "fit", "pretrain-loss", "--data", str(data), "--map", "n_params_with_embedding=n_params",
-        "--where", where, "--to", str(to), *options,
-    ]  # fmt: skip
+        "fit",
+        "pretrain-loss",
+        "--data",
+        str(data),
+        "--map",
+        "n_params_with_embedding=n_params",
+        "--where",
+        where,
+        "--to",
+        str(to),
+        *options,
+    ]
     assert main(words) == 0
     return read_law(to)
 
@@ -147,9 +151,7 @@ def test_larger_runs_are_foretold_from_smaller_ones(data, tmp_path):
     assert evidence.runs == 177
     assert not evidence.failed
     assert (evidence.r_hat or 2) <= 1.01
-    larger = pl.read_csv(file, comment_prefix="#").filter(
-        (pl.col("loss") < 3.446995) & (pl.col("flops") >= 3e20)
-    )
+    larger = pl.read_csv(file, comment_prefix="#").filter((pl.col("loss") < 3.446995) & (pl.col("flops") >= 3e20))
     assert len(larger) == 63
     errors, held, widths = [], 0, []
     for row in larger.iter_rows(named=True):
@@ -165,15 +167,7 @@ def test_larger_runs_are_foretold_from_smaller_ones(data, tmp_path):
 
 @pytest.mark.slow
 def test_the_command_finds_the_golden_constants(data, tmp_path, capfd):
-    robust = fit(
-        tmp_path / "robust",
-        data / "chinchilla_runs.csv",
-        COUNTED,
-        "--method",
-        "huber",
-        "--bootstrap",
-        "500",
-    )
+    robust = fit(tmp_path / "robust", data / "chinchilla_runs.csv", COUNTED, "--method", "huber", "--bootstrap", "500")
     constants = {
         words[0]: float(words[1].rstrip(","))
         for line in capfd.readouterr().out.splitlines()
@@ -206,14 +200,7 @@ def test_simulated_runs_of_the_law_itself_recover_its_constants(law, tmp_path):
 
 
 def test_a_derived_law_takes_the_draws_of_the_fitted_one(law, best, tmp_path, capfd):
-    words = [
-        "fit",
-        "compute-optimal",
-        "--data",
-        str(law.path.parent),
-        "--to",
-        str(tmp_path / "new"),
-    ]
+    words = ["fit", "compute-optimal", "--data", str(law.path.parent), "--to", str(tmp_path / "new")]
     assert main(words) == 0
     again = read_law(tmp_path / "new")
     assert again.spec.parameters == best.spec.parameters

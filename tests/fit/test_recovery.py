@@ -46,7 +46,7 @@ class Plan(NamedTuple):
     at_once: int
 
 
-def surface_runs(cells: list[tuple[float, ...]], best: Any, rates: Array, batches: Array) -> pl.DataFrame:  # fmt: skip
+def surface_runs(cells: list[tuple[float, ...]], best: Any, rates: Array, batches: Array) -> pl.DataFrame:
     """Return a grid of rates and batches, e-folds from the best, in every cell `(n_params, n_active_params, tokens)`."""
     rows = [
         (*cell, best(*cell)[0] * math.exp(u), best(*cell)[1] * math.exp(v))
@@ -83,7 +83,7 @@ def plan_of(law: Law) -> Plan:
     return Plan(first, second, 24, 8)
 
 
-def simulate(law: Law, runs: pl.DataFrame, values: Values, rng: np.random.Generator) -> pl.DataFrame:  # fmt: skip
+def simulate(law: Law, runs: pl.DataFrame, values: Values, rng: np.random.Generator) -> pl.DataFrame:
     """Return runs with losses, made by the law's formulas over numpy: `values` by name, effects by row."""
     spec = law.spec.fit
     assert spec is not None
@@ -97,7 +97,7 @@ def simulate(law: Law, runs: pl.DataFrame, values: Values, rng: np.random.Genera
     return runs.with_columns(loss=pl.Series(loss * np.exp(scale * rng.standard_t(4, len(runs)))))
 
 
-def named(density: Density, draw: Mapping[str, Array], place: int, runs: pl.DataFrame) -> dict[str, Any]:  # fmt: skip
+def named(density: Density, draw: Mapping[str, Array], place: int, runs: pl.DataFrame) -> dict[str, Any]:
     """Return one draw as the formulas want it: entries of an index as tuples, effects by row."""
     law = density.model.law
     found: dict[str, Any] = {}
@@ -136,7 +136,7 @@ def compared(law: Law, draws: Mapping[str, Array]) -> dict[str, Array]:
     """
     found = {name: draws[name] for name, item in law.spec.parameters.items() if not item.over}
     if "lh" in draws:
-        for side, (u, v) in {"right": (1, 0), "left": (-1, 0), "up": (0, 1), "down": (0, -1)}.items():  # fmt: skip
+        for side, (u, v) in {"right": (1, 0), "left": (-1, 0), "up": (0, 1), "down": (0, -1)}.items():
             k = draws["k"].reshape(len(draws["k"]), -1)
             t = k * (np.cos(draws["th"]) * u + np.sin(draws["th"]) * v)
             ridges = np.exp(draws["lh"]) / k**2 * (np.expm1(t) - t)
@@ -144,7 +144,17 @@ def compared(law: Law, draws: Mapping[str, Array]) -> dict[str, Array]:
     return found
 
 
-def fit(density: Density, sampler: Sampler, weights: Array, start: Array | None, *, chains: int, draws: int, seed: int, agree: float) -> tuple[Normal, Array]:  # fmt: skip
+def fit(
+    density: Density,
+    sampler: Sampler,
+    weights: Array,
+    start: Array | None,
+    *,
+    chains: int,
+    draws: int,
+    seed: int,
+    agree: float,
+) -> tuple[Normal, Array]:
     """Return the normal around the mode, and draws `[draw, number]` whose chains agree, R-hat below `agree`."""
     normal = fit_normal(density, weights, start=start)
     found = sampler.run(normal, weights, chains=chains, draws=draws, seed=seed)
@@ -164,16 +174,13 @@ def ranks_of(law: Law, plan: Plan) -> dict[str, Array]:
     with double_precision():
         density = Density(Model(law, first))
         one = np.ones(len(first))
-        normal, flat = fit(density, Sampler(density), one, None, chains=4, draws=500, seed=1, agree=1.05)  # fmt: skip
+        normal, flat = fit(density, Sampler(density), one, None, chains=4, draws=500, seed=1, agree=1.05)
         truths = density.constrain(flat)
         true = compared(law, truths)
         chosen = np.linspace(0, len(flat) - 1, plan.sets).round().astype(int)
         for start in range(0, plan.sets, plan.at_once):
             places = chosen[start : start + plan.at_once]
-            seconds = [
-                simulate(law, plan.second, named(density, truths, i, plan.second), rng)
-                for i in places
-            ]
+            seconds = [simulate(law, plan.second, named(density, truths, i, plan.second), rng) for i in places]
             stacked = pl.concat([first, *seconds])
             both = Density(Model(law, stacked))
             sampler = Sampler(both)
@@ -182,7 +189,7 @@ def ranks_of(law: Law, plan: Plan) -> dict[str, Array]:
                 weights[: len(first)] = 1.0
                 begin = len(first) + number * len(plan.second)
                 weights[begin : begin + len(plan.second)] = 1.0
-                _, found = fit(both, sampler, weights, normal.mode, chains=2, draws=250, seed=int(place), agree=1.1)  # fmt: skip
+                _, found = fit(both, sampler, weights, normal.mode, chains=2, draws=250, seed=int(place), agree=1.1)
                 for name, draws in compared(law, both.constrain(found)).items():
                     below = np.count_nonzero(draws < true[name][place])
                     ranks.setdefault(name, []).append((below + 0.5) / (len(draws) + 1))
@@ -218,9 +225,7 @@ def test_ranks_of_a_wrong_fit_are_found_out() -> None:
     rng = np.random.default_rng(0)
     scores = rng.standard_normal(24)
     limit = ALPHA / 40
-    right, sure, shifted = (
-        chances({"b0": stats.norm.cdf(wrong)})["b0"] for wrong in (scores, 2 * scores, scores + 1)
-    )
+    right, sure, shifted = (chances({"b0": stats.norm.cdf(wrong)})["b0"] for wrong in (scores, 2 * scores, scores + 1))
     assert min(right) > limit
     assert sure[1] < limit
     assert shifted[0] < limit

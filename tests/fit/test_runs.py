@@ -35,9 +35,7 @@ def test_products_of_counts_do_not_overflow(tmp_path: Path, toy: Law) -> None:
 
 def test_parquet_and_a_condition_in_sql(tmp_path: Path, toy: Law) -> None:
     file = tmp_path / "runs.parquet"
-    pl.DataFrame(
-        {"n_params": [1, 2], "tokens": [5, 6], "loss": [2.0, 3.0], "kind": ["a", "b"]}
-    ).write_parquet(file)
+    pl.DataFrame({"n_params": [1, 2], "tokens": [5, 6], "loss": [2.0, 3.0], "kind": ["a", "b"]}).write_parquet(file)
     frame = read_runs(file, law=toy, where="kind = 'b'")
     assert frame["loss"].to_list() == [3.0]
 
@@ -46,21 +44,14 @@ def test_active_parameters_are_all_of_them_unless_told(tmp_path: Path) -> None:
     law = read_law(SURFACE)
     file = write(tmp_path, "n_params,tokens,peak_lr,batch_tokens,loss\n1e9,1e10,1e-3,1e6,2.5\n")
     assert read_runs(file, law=law)["n_active_params"].to_list() == [1e9]
-    file = write(
-        tmp_path,
-        "n_params,n_active_params,tokens,peak_lr,batch_tokens,loss\n1e9,,1e10,1e-3,1e6,2.5\n",
-    )
+    file = write(tmp_path, "n_params,n_active_params,tokens,peak_lr,batch_tokens,loss\n1e9,,1e10,1e-3,1e6,2.5\n")
     assert read_runs(file, law=law)["n_active_params"].to_list() == [1e9]
 
 
 def test_a_category_is_read_from_a_column(tmp_path: Path) -> None:
     law = read_law(SURFACE)
-    file = write(
-        tmp_path, "n_params,tokens,peak_lr,batch_tokens,loss,family\n1e9,1e10,1e-3,1e6,2.5,moe\n"
-    )
-    assert read_runs(file, law=law, maps={"architecture": "family"})["architecture"].to_list() == [
-        "moe"
-    ]
+    file = write(tmp_path, "n_params,tokens,peak_lr,batch_tokens,loss,family\n1e9,1e10,1e-3,1e6,2.5,moe\n")
+    assert read_runs(file, law=law, maps={"architecture": "family"})["architecture"].to_list() == ["moe"]
 
 
 @pytest.mark.parametrize(
@@ -79,10 +70,10 @@ def test_a_category_is_read_from_a_column(tmp_path: Path) -> None:
         ("n_params,tokens,loss\n", {}, "", DataError, "no rows"),
         ("", {}, "", DataError, "is no table"),
     ],
-)  # fmt: skip
+)
 def test_wrong_tables_are_refused_in_one_sentence(
     tmp_path: Path, toy: Law, text: str, maps: dict[str, str], where: str, kind: type[Exception], words: str
-) -> None:  # fmt: skip
+) -> None:
     with pytest.raises(kind) as caught:
         read_runs(write(tmp_path, text), law=toy, maps=maps, where=where)
     assert words in str(caught.value)
@@ -107,11 +98,7 @@ def test_groups_are_counted_in_order() -> None:
 def test_keep_compares_within_groups(toy: Law, keep: str, wanted: list[bool]) -> None:
     text = toy.text.decode().replace('scale = "s"', f"scale = \"s\"\nkeep = '{keep}'")
     frame = pl.DataFrame(
-        {
-            "n_params": [1.0, 1.0, 1.0, 2.0],
-            "tokens": [10.0, 20.0, 30.0, 40.0],
-            "loss": [2.0, 4.0, 2.5, 9.0],
-        }
+        {"n_params": [1.0, 1.0, 1.0, 2.0], "tokens": [10.0, 20.0, 30.0, 40.0], "loss": [2.0, 4.0, 2.5, 9.0]}
     )
     assert kept(frame, parse_law(text.encode())).tolist() == wanted
 
@@ -126,10 +113,7 @@ def test_keep_that_keeps_nothing_or_names_no_effect_is_refused(toy: Law) -> None
 
 def test_a_best_setting_needs_no_loss(tmp_path: Path) -> None:
     law = read_law(SURFACE)
-    file = write(
-        tmp_path,
-        "n_params,tokens,peak_lr,batch_tokens,loss\n1e9,1e10,1e-3,1e6,2.5\n1e9,1e10,1e-3,,\n",
-    )
+    file = write(tmp_path, "n_params,tokens,peak_lr,batch_tokens,loss\n1e9,1e10,1e-3,1e6,2.5\n1e9,1e10,1e-3,,\n")
     frame = read_runs(file, law=law)
     assert frame["loss"].null_count() == 1
     assert np.isfinite(frame["peak_lr"].to_numpy()).all()
@@ -139,11 +123,6 @@ def test_a_best_setting_needs_no_loss(tmp_path: Path) -> None:
 
 
 def test_errors_of_keep_name_table_and_key(toy: Law) -> None:
-    text = toy.text.decode().replace(
-        'scale = "s"', 'scale = "s"\nkeep = "loss < min_by(box, loss)"'
-    )
+    text = toy.text.decode().replace('scale = "s"', 'scale = "s"\nkeep = "loss < min_by(box, loss)"')
     with pytest.raises(LawError, match=r"'box' is no effect|fit\.keep"):
-        kept(
-            pl.DataFrame({"n_params": [1.0], "tokens": [1.0], "loss": [1.0]}),
-            parse_law(text.encode()),
-        )
+        kept(pl.DataFrame({"n_params": [1.0], "tokens": [1.0], "loss": [1.0]}), parse_law(text.encode()))

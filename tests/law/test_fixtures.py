@@ -51,8 +51,19 @@ def test_a_shipped_law_reads_back_as_it_was_written(law) -> None:
 
 @pytest.mark.parametrize(
     "notes",
-    ["plain", 'with "quotes" and \\ backslash', "two\nlines", '"""', "\\\n", "tab\tbell\x07del\x7f", "é ∑ 數", "\n", '\n"', "end\\"],
-)  # fmt: skip
+    [
+        "plain",
+        'with "quotes" and \\ backslash',
+        "two\nlines",
+        '"""',
+        "\\\n",
+        "tab\tbell\x07del\x7f",
+        "é ∑ 數",
+        "\n",
+        '\n"',
+        "end\\",
+    ],
+)
 def test_any_text_is_written_so_that_it_reads_back(notes: str) -> None:
     spec = fixture_law("step-law").spec
     fields = {name: getattr(spec, name) for name in spec.__struct_fields__}
@@ -143,7 +154,7 @@ def test_the_bowl_is_zero_at_its_optimum_and_positive_elsewhere(name: str) -> No
         for v in (-0.8, 0.0, 0.5):
             if (u, v) == (0.0, 0.0):
                 continue
-            moved = {"peak_lr": best["peak_lr"] * math.exp(u), "batch_tokens": best["batch_tokens"] * math.exp(v)}  # fmt: skip
+            moved = {"peak_lr": best["peak_lr"] * math.exp(u), "batch_tokens": best["batch_tokens"] * math.exp(v)}
             assert plain_outputs(law, {**cell, **moved})[1]["loss"] > best["loss"]
 
 
@@ -163,7 +174,7 @@ def test_family_and_sparsity_move_the_best_rate_batch_and_loss() -> None:
     for share in (0.1, 0.25, 0.9):
         expert = plain_outputs(law, {**cell, "n_active_params": 2e9 * share})[1]
         s = math.log(share) + 1.6
-        for name, family, sparsity in (("peak_lr", "pm0", "pm1"), ("batch_tokens", "qm0", "qm1"), ("loss", "g0", "g1")):  # fmt: skip
+        for name, family, sparsity in (("peak_lr", "pm0", "pm1"), ("batch_tokens", "qm0", "qm1"), ("loss", "g0", "g1")):
             moved = math.log(expert[name] / dense[name])
             assert moved == pytest.approx(p[family] + s * p[sparsity], abs=1e-12)
 
@@ -234,14 +245,14 @@ def test_tables_are_read_in_logarithms_where_they_say_so() -> None:
     law = fixture_law("training-energy")
     given = law.spec.examples[1].given
     ratio = 0.55
-    low, high = (evaluate(law, {**given, "power_limit_ratio": x}).outputs["accelerator_hours"].value for x in (0.55, 0.65))  # fmt: skip
-    middle = evaluate(law, {**given, "power_limit_ratio": math.sqrt(ratio * 0.65)}).outputs["accelerator_hours"].value  # fmt: skip
+    low, high = (
+        evaluate(law, {**given, "power_limit_ratio": x}).outputs["accelerator_hours"].value for x in (0.55, 0.65)
+    )
+    middle = evaluate(law, {**given, "power_limit_ratio": math.sqrt(ratio * 0.65)}).outputs["accelerator_hours"].value
     assert middle == pytest.approx((low + high) / 2, rel=1e-12)
 
 
 def test_text_around_a_formula_does_not_matter() -> None:
     text = fixture_text("schedule-uba")
-    spaced = replaced(
-        text, ('wave = "1 + cos(pi * progress)"', 'wave = "  1+cos( pi*progress )  "')
-    )
+    spaced = replaced(text, ('wave = "1 + cos(pi * progress)"', 'wave = "  1+cos( pi*progress )  "'))
     assert check_law(parse_law(spaced.encode())) == []

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 def start(kind: str, seed: int, count: int) -> "subprocess.Popen[str]":
     words = [sys.executable, "-m", "tests.fuzz", kind, "--seed", str(seed), "--count", str(count)]
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
-    return subprocess.Popen(words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+    return subprocess.Popen(words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def report(process: "subprocess.Popen[str]") -> dict[str, Any]:

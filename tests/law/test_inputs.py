@@ -16,7 +16,11 @@ OUT = '[outputs]\nsteps = "tokens / batch_tokens"\n'
 def test_an_input_may_be_a_table() -> None:
     body = '[index]\nk = ["a", "b"]\n[outputs]\nsteps = "sum(k, tokens) / batch_tokens"'
     inputs = '[{ quantity = "tokens", over = "k" }, "batch_tokens"]'
-    law = make_law(body, inputs=inputs, examples="[[examples]]\ngiven = { tokens = { a = 1, b = 5 }, batch_tokens = 2 }\nexpect = { steps = 3 }")  # fmt: skip
+    law = make_law(
+        body,
+        inputs=inputs,
+        examples="[[examples]]\ngiven = { tokens = { a = 1, b = 5 }, batch_tokens = 2 }\nexpect = { steps = 3 }",
+    )
     assert check_law(law) == []
     for given, says in [
         ("{ a = 1 }", "tokens needs one value for each of a, b"),
@@ -33,8 +37,10 @@ def test_an_input_may_be_a_table() -> None:
 
 def test_a_target_is_another_quantity_than_the_outcome() -> None:
     law = make_law(
-        '[outputs]\nsteps = "1e6 / loss"', inputs='[{ quantity = "loss", role = "target" }]', examples="[[examples]]\ngiven = { target_loss = 2 }\nexpect = { steps = 5e5 }"
-    )  # fmt: skip
+        '[outputs]\nsteps = "1e6 / loss"',
+        inputs='[{ quantity = "loss", role = "target" }]',
+        examples="[[examples]]\ngiven = { target_loss = 2 }\nexpect = { steps = 5e5 }",
+    )
     assert check_law(law) == []
     assert law.inputs["loss"].role == "target"
 
@@ -44,8 +50,15 @@ STAND_INS = '["tokens", "d_model", { quantity = "batch_tokens", missing = %s }]'
 
 @pytest.mark.parametrize(
     ("missing", "value"),
-    [("2", 4.0), ("4.0", 2.0), ('"d_model / 2"', 1.0), ('"half"', 1.0), ('"lognormal(log(base), 0.1)"', 2.0), ('"fixed(8)"', 1.0)],
-)  # fmt: skip
+    [
+        ("2", 4.0),
+        ("4.0", 2.0),
+        ('"d_model / 2"', 1.0),
+        ('"half"', 1.0),
+        ('"lognormal(log(base), 0.1)"', 2.0),
+        ('"fixed(8)"', 1.0),
+    ],
+)
 def test_a_missing_input_has_a_stand_in(missing: str, value: float) -> None:
     law = make_law(
         '[constants]\nbase = 4\n[let]\nhalf = "d_model / 2"\n' + OUT,
@@ -73,9 +86,7 @@ def test_a_missing_input_has_a_stand_in(missing: str, value: float) -> None:
     ],
 )
 def test_a_stand_in_that_cannot_serve_is_refused(missing: str, says: str) -> None:
-    error = refused(
-        law_text('[let]\nlate = "batch_tokens * 2"\n' + OUT, inputs=STAND_INS % missing)
-    )
+    error = refused(law_text('[let]\nlate = "batch_tokens * 2"\n' + OUT, inputs=STAND_INS % missing))
     assert says in error.problem
     if says != "expected":
         assert (error.table, error.key) == ("inputs", "batch_tokens")
@@ -84,9 +95,7 @@ def test_a_stand_in_that_cannot_serve_is_refused(missing: str, says: str) -> Non
 def test_a_category_stands_in_by_name() -> None:
     inputs = '["tokens", "batch_tokens", { quantity = "optimizer", missing = %s }]'
     assert check_law(make_law(inputs=inputs % '"sgd"')) == []
-    check_refused(
-        law_text(inputs=inputs % '"sgdd"'), "inputs.optimizer", "optimizer='sgdd' is not known"
-    )
+    check_refused(law_text(inputs=inputs % '"sgdd"'), "inputs.optimizer", "optimizer='sgdd' is not known")
     check_refused(law_text(inputs=inputs % "3"), "inputs.optimizer", "is not a name")
 
 
@@ -112,7 +121,12 @@ def test_cases_are_looked_at_in_order_before_the_outputs() -> None:
     """
     )
     law = make_law(body)
-    for tokens, status, steps in ((1000.0, "refused", None), (50.0, "saturated", 25.0), (1.5, "undefined", None), (8.0, "ok", 4.0)):  # fmt: skip
+    for tokens, status, steps in (
+        (1000.0, "refused", None),
+        (50.0, "saturated", 25.0),
+        (1.5, "undefined", None),
+        (8.0, "ok", 4.0),
+    ):
         found = plain_outputs(law, {"tokens": tokens, "batch_tokens": 2.0})
         assert (found[0], found[1].get("steps")) == (status, steps)
     status, found = plain_outputs(law, {"tokens": 0.5, "batch_tokens": 2.0})
@@ -128,7 +142,7 @@ def test_cases_are_looked_at_in_order_before_the_outputs() -> None:
         ('when = "tokens > 1"\nstatus = "wrong"\nsay = ""', "cases", "invalid enum value 'wrong'"),
         ('when = "tokens > 1"\nstatus = "refused"', "cases", "missing required field `say`"),
     ],
-)  # fmt: skip
+)
 def test_a_case_is_a_condition_a_status_and_words(case: str, place: str, says: str) -> None:
     error = refused(law_text(OUT + f"[[cases]]\n{case}"))
     assert says in error.problem
@@ -140,9 +154,10 @@ def test_a_case_is_a_condition_a_status_and_words(case: str, place: str, says: s
 
 def test_an_exact_law_reads_decimals_and_fractions_as_written() -> None:
     law = make_law(
-        '[constants]\na = 0.1\n[tables.t]\nbf16 = 0.7\n[outputs]\nsteps = "tokens * a + 1 / 3 - batch_tokens + t[bf16]"', head="exact = true",
+        '[constants]\na = 0.1\n[tables.t]\nbf16 = 0.7\n[outputs]\nsteps = "tokens * a + 1 / 3 - batch_tokens + t[bf16]"',
+        head="exact = true",
         examples='[[examples]]\ngiven = { tokens = 3, batch_tokens = "1/3" }\nexpect = { steps = 1 }\n[[examples]]\ngiven = { tokens = 0.2, batch_tokens = 0.05 }\nexpect = { steps = "301/300" }',
-    )  # fmt: skip
+    )
     assert check_law(law) == []
 
 
@@ -152,30 +167,46 @@ def test_an_exact_law_reads_decimals_and_fractions_as_written() -> None:
         ('[outputs]\nsteps = "log(tokens)"', "outputs", "log has no exact value"),
         ('[let]\na = "sqrt(tokens)"\n[outputs]\nsteps = "tokens"', "let", "sqrt has no exact value"),
         ('[outputs]\nsteps = "tokens * pi"', "outputs", "pi has no exact value"),
-        ('[outputs]\nsteps = "tokens"\n[[cases]]\nwhen = "exp(tokens) > 1"\nstatus = "refused"\nsay = ""', "cases", "exp has no exact value"),
-        ('[outputs]\nsteps = "interp(tokens, t)"\n[tables.t]\nx = [1, 2]\ny = [1, 2]', "outputs", "interp has no exact value"),
+        (
+            '[outputs]\nsteps = "tokens"\n[[cases]]\nwhen = "exp(tokens) > 1"\nstatus = "refused"\nsay = ""',
+            "cases",
+            "exp has no exact value",
+        ),
+        (
+            '[outputs]\nsteps = "interp(tokens, t)"\n[tables.t]\nx = [1, 2]\ny = [1, 2]',
+            "outputs",
+            "interp has no exact value",
+        ),
         ('[outputs]\nsteps = "tokens * 1e-99999999"', "outputs", "too large or small for exact arithmetic"),
         ('[outputs]\nsteps = "tokens * 1.' + "1" * 500 + '"', "outputs", "too large or small for exact arithmetic"),
     ],
-)  # fmt: skip
+)
 def test_an_exact_law_has_rational_formulas(body: str, table: str, says: str) -> None:
     error = refused(law_text(body, head="exact = true"))
     assert error.table == table
     assert says in error.problem
 
 
-@pytest.mark.parametrize(
-    "value", ["1e99999999", "1/0", "x", "1" * 5_000, "nan", "1e999", "", "1e-1000000000"]
-)
+@pytest.mark.parametrize("value", ["1e99999999", "1/0", "x", "1" * 5_000, "nan", "1e999", "", "1e-1000000000"])
 def test_an_exact_law_refuses_what_is_no_plain_number(value: str) -> None:
-    law = make_law('[outputs]\nsteps = "tokens"', head="exact = true", inputs='["tokens"]', examples=f'[[examples]]\ngiven = {{ tokens = "{value}" }}')  # fmt: skip
+    law = make_law(
+        '[outputs]\nsteps = "tokens"',
+        head="exact = true",
+        inputs='["tokens"]',
+        examples=f'[[examples]]\ngiven = {{ tokens = "{value}" }}',
+    )
     (problem,) = check_law(law)
     assert "is not a number or a fraction such as 1/2" in problem
     assert is_one_sentence(problem)
 
 
 def test_an_exact_result_too_large_to_write_down_has_no_value() -> None:
-    law = make_law('[outputs]\nsteps = "tokens ** 40"', head="exact = true", inputs='["tokens"]', examples="[[examples]]\ngiven = { tokens = 1e20 }\nexpect = { steps = 1 }")  # fmt: skip
+    law = make_law(
+        '[outputs]\nsteps = "tokens ** 40"',
+        head="exact = true",
+        inputs='["tokens"]',
+        examples="[[examples]]\ngiven = { tokens = 1e20 }\nexpect = { steps = 1 }",
+    )
     assert "too large to write down" in check_law(law)[0]
 
 
@@ -203,7 +234,7 @@ def test_an_exact_result_too_large_to_write_down_has_no_value() -> None:
         ("given = { tokens = [8], batch_tokens = 2 }", "is not a number"),
         ("given = { tokens = { a = 8 }, batch_tokens = 2 }", "tokens is one value, not a table"),
     ],
-)  # fmt: skip
+)
 def test_an_example_that_does_not_hold_says_how(example: str, says: str) -> None:
     (problem,) = check_law(make_law(examples=f"[[examples]]\n{example}"))
     assert problem.startswith("examples 1: ")

@@ -14,14 +14,7 @@ from hplaw.listing import law_record, law_summary, list_laws
 from hplaw.messages import Query
 from hplaw.procedures import call, register
 from hplaw.recommendation import recommend
-from tests.helpers import (
-    catalogue_of,
-    is_one_sentence,
-    law_text,
-    make_law,
-    problems_in,
-    write_arrays,
-)
+from tests.helpers import catalogue_of, is_one_sentence, law_text, make_law, problems_in, write_arrays
 
 
 # Maps
@@ -31,7 +24,7 @@ MAP = law_text(
     '[quantities.regime]\nmeaning = "regime of pruning"\ncategories = ["one", "two"]\n[grid]\naxes = ["tokens", "batch_tokens"]\nvalues = "map.npz"\nclasses = ["one", "two"]\nreject_below = 0.6\n[outputs]\nregime = "most_likely"\ndownstream_error = "probability[two]"',
     head='kind = "grid"',
     examples='[[examples]]\ngiven = { tokens = 1, batch_tokens = 10 }\nexpect = { regime = "one", downstream_error = 0.1 }',
-)  # fmt: skip
+)
 AXES = {"tokens": np.array([1.0, 3.0]), "batch_tokens": np.array([10.0, 20.0, 40.0])}
 TWO = np.array([[0.1, 0.2, 0.3], [0.9, 0.8, 0.5]])
 PROBABILITIES = np.stack([1 - TWO, TWO], axis=-1)
@@ -78,7 +71,7 @@ def test_a_map_says_nothing_where_no_class_is_likely(tmp_path: Path) -> None:
 
 def test_a_map_answers_questions_of_the_planner(tmp_path: Path) -> None:
     catalogue = catalogue_of(map_law(tmp_path))
-    found = recommend(Query(tokens=3.0, batch_tokens=10.0, want=["regime", "downstream_error"]), catalogue)  # fmt: skip
+    found = recommend(Query(tokens=3.0, batch_tokens=10.0, want=["regime", "downstream_error"]), catalogue)
     assert found.answers["regime"].value == "two"
     assert found.answers["downstream_error"].value == pytest.approx(0.9)
 
@@ -95,7 +88,7 @@ def test_a_map_answers_questions_of_the_planner(tmp_path: Path) -> None:
         ({"probabilities": np.stack([1.5 - TWO, TWO - 0.5], axis=-1)}, "not negative"),
         ({"probabilities": np.full_like(PROBABILITIES, np.nan)}, "finite float64"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_map_is_a_problem_of_the_catalogue(tmp_path: Path, arrays: dict, says: str) -> None:
     map_law(tmp_path, **arrays)
     (problem,) = problems_in(load_catalogue([tmp_path], environ={}), tmp_path)
@@ -118,10 +111,14 @@ def test_a_map_without_its_file_is_refused(tmp_path: Path) -> None:
         ('"map.npz"', '"ma\\u0000p.npz"', "the name of an npz file beside the law"),
         ('"most_likely"', '"most_likley"', "did you mean 'most_likely'?"),
         ("probability[two]", "probability[three]", "'probability' has no entry 'three'"),
-        ('[grid]', '[[cases]]\nwhen = "probability[two] > 0.5"\nstatus = "refused"\nsay = ""\n[grid]', "a case comes before the map"),
-        ('[grid]', '[decision]\nminimise = "downstream_error"\nchoose = ["tokens"]\n[grid]', "a map chooses nothing"),
+        (
+            "[grid]",
+            '[[cases]]\nwhen = "probability[two] > 0.5"\nstatus = "refused"\nsay = ""\n[grid]',
+            "a case comes before the map",
+        ),
+        ("[grid]", '[decision]\nminimise = "downstream_error"\nchoose = ["tokens"]\n[grid]', "a map chooses nothing"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_map_file_is_refused(tmp_path: Path, old: str, new: str, says: str) -> None:
     assert old in MAP
     (tmp_path / "map.toml").write_text(MAP.replace(old, new))
@@ -136,21 +133,28 @@ def test_a_wrong_map_file_is_refused(tmp_path: Path, old: str, new: str, says: s
 def rule(name: str, constant: float, sd: float | None = 0.1) -> Law:
     stated = f", sd = {sd}" if sd else ""
     return make_law(
-        f'[parameters]\nlog_c = {{ value = {constant}{stated} }}\n[outputs]\npeak_lr = "exp(log_c) * tokens ** -0.5"', name=name, status="published",
-        inputs='["tokens"]', examples="[[examples]]\ngiven = { tokens = 4 }",
-    )  # fmt: skip
+        f'[parameters]\nlog_c = {{ value = {constant}{stated} }}\n[outputs]\npeak_lr = "exp(log_c) * tokens ** -0.5"',
+        name=name,
+        status="published",
+        inputs='["tokens"]',
+        examples="[[examples]]\ngiven = { tokens = 4 }",
+    )
 
 
 def mixture(members: str, weights: str, name: str = "both") -> Law:
     return make_law(
-        f"[mixture]\nmembers = {members}\nweights = {weights}", name=name, head='kind = "mixture"', inputs="[]", status="calibrated",
+        f"[mixture]\nmembers = {members}\nweights = {weights}",
+        name=name,
+        head='kind = "mixture"',
+        inputs="[]",
+        status="calibrated",
         examples="[[examples]]\ngiven = { tokens = 4 }\nexpect = { peak_lr = 0.5 }\nrtol = 0.2",
-    )  # fmt: skip
+    )
 
 
 def test_a_mixture_has_its_members_draws_in_proportion() -> None:
     one, two = rule("one", 0.0), rule("two", 1.0)
-    for weights, low, high in (("[1, 0]", 0.42, 0.6), ("[0, 1]", 1.1, 1.7), ("[0.5, 0.5]", 0.42, 1.7)):  # fmt: skip
+    for weights, low, high in (("[1, 0]", 0.42, 0.6), ("[0, 1]", 1.1, 1.7), ("[0.5, 0.5]", 0.42, 1.7)):
         catalogue = catalogue_of(one, two, law := mixture('["one@1", "two"]', weights))
         found = answer(law, {"tokens": 4.0}, catalogue=catalogue).spreads["peak_lr"]
         assert low < found.low < found.high < high
@@ -185,7 +189,7 @@ def test_a_mixture_is_listed_with_what_its_members_take_and_give() -> None:
     ],
 )
 def test_a_mixture_checks_what_it_is_given(given: dict, says: str) -> None:
-    catalogue = catalogue_of(rule("one", 0.0), rule("two", 1.0), law := mixture('["one", "two"]', "[0.5, 0.5]"))  # fmt: skip
+    catalogue = catalogue_of(rule("one", 0.0), rule("two", 1.0), law := mixture('["one", "two"]', "[0.5, 0.5]"))
     with pytest.raises(QueryError) as caught:
         evaluate(law, given, catalogue)
     assert says in str(caught.value)
@@ -198,14 +202,19 @@ def test_a_mixture_alone_says_what_it_lacks() -> None:
 
 
 def test_a_mixture_without_its_members_or_of_mixtures_is_left_out(tmp_path: Path) -> None:
-    for law in (rule("one", 0.0), mixture('["one", "absent"]', "[0.5, 0.5]", "orphan"), mixture('["one", "nested"]', "[0.5, 0.5]", "nested")):  # fmt: skip
+    for law in (
+        rule("one", 0.0),
+        mixture('["one", "absent"]', "[0.5, 0.5]", "orphan"),
+        mixture('["one", "nested"]', "[0.5, 0.5]", "nested"),
+    ):
         (tmp_path / f"{law.id}.toml").write_bytes(law.text)
     catalogue = load_catalogue([tmp_path], environ={})
-    assert sorted(str(p).split(": ")[0].split("/")[-1] for p in problems_in(catalogue, tmp_path)) == ["nested.toml", "orphan.toml"]  # fmt: skip
+    assert sorted(str(p).split(": ")[0].split("/")[-1] for p in problems_in(catalogue, tmp_path)) == [
+        "nested.toml",
+        "orphan.toml",
+    ]
     assert "no law is called 'absent'" in " ".join(map(str, problems_in(catalogue, tmp_path)))
-    assert "a mixture is made of formulas and grids" in " ".join(
-        map(str, problems_in(catalogue, tmp_path))
-    )
+    assert "a mixture is made of formulas and grids" in " ".join(map(str, problems_in(catalogue, tmp_path)))
     assert not {"orphan", "nested"} & {law.id for law in catalogue.laws}
 
 
@@ -214,7 +223,7 @@ def test_a_mixture_without_its_members_or_of_mixtures_is_left_out(tmp_path: Path
 
 def test_a_procedure_is_listed_and_called_and_never_planned_with() -> None:
     register("tests.root", "math:sqrt")
-    law = make_law("", head='kind = "procedure"\ncall = "tests.root"', inputs="[]", examples="[[examples]]\ngiven = {}")  # fmt: skip
+    law = make_law("", head='kind = "procedure"\ncall = "tests.root"', inputs="[]", examples="[[examples]]\ngiven = {}")
     assert check_law(law) == []
     assert call(law.spec.call or "", 9.0) == 3.0
     assert Catalogue([(law, "x")]).givers == {}

@@ -21,7 +21,7 @@ TEXT = law_text(
     '[index]\nk = ["a", "b"]\n[parameters]\nc = { prior = "normal(0, 1)", value = 9 }\nw = { prior = "normal(0, 1)", over = "k" }\n[outputs]\nsteps = "exp(c) * tokens ** 0.5 * batch_tokens + 0 * sum(k, w)"',
     status="calibrated",
     examples=f"[[examples]]\ngiven = {{ tokens = 4, batch_tokens = 1 }}\nexpect = {{ steps = {2 * math.exp(2)} }}",
-)  # fmt: skip
+)
 rng = np.random.default_rng(0)
 C = 2 + 0.1 * np.concatenate([z := rng.standard_normal(100), -z, [0.0]])
 W = rng.standard_normal((201, 2))
@@ -40,7 +40,7 @@ def test_draws_give_the_median_and_its_interval(tmp_path: Path) -> None:
     found = estimate_of(answer(law, {"tokens": 4.0, "batch_tokens": 1.0}), "steps")
     assert found.value == pytest.approx(2 * math.exp(2), rel=1e-12)
     for level, quantile in (("low", 0.05), ("low50", 0.25), ("high50", 0.75), ("high", 0.95)):
-        assert getattr(found, level) == pytest.approx(2 * np.exp(np.quantile(C, quantile)), rel=1e-9)  # fmt: skip
+        assert getattr(found, level) == pytest.approx(2 * np.exp(np.quantile(C, quantile)), rel=1e-9)
     drawn = scenarios(law)
     assert drawn.fitted
     assert drawn.size == 201
@@ -118,9 +118,7 @@ def test_a_pickle_is_never_read(tmp_path: Path) -> None:
     assert not mark.exists()
 
 
-@pytest.mark.parametrize(
-    "how", ["torn", "empty", "text", "not npy", "one array", "too large", "folder"]
-)
+@pytest.mark.parametrize("how", ["torn", "empty", "text", "not npy", "one array", "too large", "folder"])
 def test_a_torn_file_is_refused(tmp_path: Path, how: str) -> None:
     (tmp_path / "law.toml").write_text(TEXT)
     path = write_arrays(tmp_path / "posterior.npz", c=C, w=W)

@@ -8,15 +8,7 @@ from hplaw.answer import plain_outputs
 from hplaw.errors import LawError
 from hplaw.law import check_law, parse_law, read_law
 from hplaw.law.read import MAX_FILE
-from tests.helpers import (
-    check_refused,
-    fixture_text,
-    is_one_sentence,
-    law_text,
-    make_law,
-    refused,
-    replaced,
-)
+from tests.helpers import check_refused, fixture_text, is_one_sentence, law_text, make_law, refused, replaced
 
 
 OUT = '[outputs]\nsteps = "tokens / batch_tokens"\n'
@@ -53,7 +45,7 @@ def test_the_file_is_named(tmp_path: Path) -> None:
         read_law(file)
     error = caught.value
     assert (error.file, error.table, error.key) == (str(file), "outputs", "steps")
-    assert str(error) == f"{file}: outputs.steps: column 1: 'tokns' is not a name of this law; did you mean 'tokens'?"  # fmt: skip
+    assert str(error) == f"{file}: outputs.steps: column 1: 'tokns' is not a name of this law; did you mean 'tokens'?"
 
 
 def test_a_folder_stands_for_the_law_in_it(tmp_path: Path) -> None:
@@ -96,18 +88,33 @@ def test_a_file_that_is_not_there_or_too_large_is_refused(tmp_path: Path) -> Non
         ("[source]", "exact = 1\n[source]", "exact", "expected `bool`"),
         ('["tokens", "batch_tokens"]', '"tokens"', "inputs", "expected `array`"),
         ('["tokens", "batch_tokens"]', '["tokns"]', "inputs", "'tokns' is not a quantity; did you mean 'tokens'?"),
-        ('["tokens", "batch_tokens"]', '["tokens", "batch_tokens", "tokens"]', "inputs.tokens", "is a name of [inputs] already"),
+        (
+            '["tokens", "batch_tokens"]',
+            '["tokens", "batch_tokens", "tokens"]',
+            "inputs.tokens",
+            "is a name of [inputs] already",
+        ),
         ('"batch_tokens"]', '{ quantity = "batch_tokens", roll = "target" }]', "inputs", "unknown field `roll`"),
         ('"batch_tokens"]', '{ quantity = "batch_tokens", role = "aim" }]', "inputs", "invalid enum value 'aim'"),
-        ('"batch_tokens"]', '{ quantity = "batch_tokens", over = "kind" }]', "inputs.batch_tokens", "'kind' is not an index"),
-        ("[[examples]]\ngiven = { tokens = 8, batch_tokens = 2 }\nexpect = { steps = 4 }", "", "examples", "at least one worked example"),
+        (
+            '"batch_tokens"]',
+            '{ quantity = "batch_tokens", over = "kind" }]',
+            "inputs.batch_tokens",
+            "'kind' is not an index",
+        ),
+        (
+            "[[examples]]\ngiven = { tokens = 8, batch_tokens = 2 }\nexpect = { steps = 4 }",
+            "",
+            "examples",
+            "at least one worked example",
+        ),
         ("expect = { steps = 4 }", "expect = 4", "examples", "expected `object`"),
         ("expect = { steps = 4 }", "rtol = -1", "examples", "rtol is a relative tolerance"),
         ("expect = { steps = 4 }", "rtol = nan", "examples", "rtol is a relative tolerance"),
         ("expect = { steps = 4 }", "rtol = 2", "examples", "rtol is a relative tolerance"),
         ("expect = { steps = 4 }", 'status = "ok"', "examples", "invalid enum value 'ok'"),
     ],
-)  # fmt: skip
+)
 def test_the_head_is_checked(old: str, new: str, place: str, says: str) -> None:
     error = refused(replaced(law_text(), (old, new)))
     assert says in error.problem
@@ -130,10 +137,20 @@ def test_the_head_is_checked(old: str, new: str, place: str, says: str) -> None:
         ('[outputs]\nsteps = { formul = "tokens" }', "outputs.steps", "unknown"),
         ('[outputs]\nsteps = { formula = "tokens", over = "kind" }', "outputs.steps", "'kind' is not an index"),
         ("[outputs]\nsteps = 3", "outputs.steps", "expected `str | object`"),
-        (OUT + '[index]\nk = 2\n[parameters]\nw = { value = [1, 2], over = "k" }\n[let]\na = "w"\n[[cases]]\nwhen = "a > 1"\nstatus = "refused"\nsay = ""', "cases.1.when", "it speaks of every k at once"),
-        (replaced(OUT, ("tokens /", "w * tokens /")) + '[index]\nk = 2\n[parameters]\nw = { value = [1, 2], over = "k" }', "outputs.steps", "use sum(k, ...)"),
+        (
+            OUT
+            + '[index]\nk = 2\n[parameters]\nw = { value = [1, 2], over = "k" }\n[let]\na = "w"\n[[cases]]\nwhen = "a > 1"\nstatus = "refused"\nsay = ""',
+            "cases.1.when",
+            "it speaks of every k at once",
+        ),
+        (
+            replaced(OUT, ("tokens /", "w * tokens /"))
+            + '[index]\nk = 2\n[parameters]\nw = { value = [1, 2], over = "k" }',
+            "outputs.steps",
+            "use sum(k, ...)",
+        ),
     ],
-)  # fmt: skip
+)
 def test_outputs_are_formulas_of_quantities(body: str, place: str, says: str) -> None:
     error = refused(law_text(body))
     assert says in error.problem
@@ -150,31 +167,38 @@ def test_outputs_are_formulas_of_quantities(body: str, place: str, says: str) ->
         ('[constants]\na = 1\n[let]\na = "1"', "let.a", "constants"),
         ('[let]\ntokens = "1"', "let.tokens", "inputs"),
         ('[constants]\nu = 1\n[effects.g]\nby = ["run"]\nof = ["u"]\nscale = { u = "1" }', "effects.u", "constants"),
-        ('[effects.g]\nby = ["run"]\nof = ["u"]\nscale = { u = "1" }\n[effects.h]\nby = ["run"]\nof = ["u"]\nscale = { u = "1" }', "effects.u", "effects"),
+        (
+            '[effects.g]\nby = ["run"]\nof = ["u"]\nscale = { u = "1" }\n[effects.h]\nby = ["run"]\nof = ["u"]\nscale = { u = "1" }',
+            "effects.u",
+            "effects",
+        ),
         ('[effects.g]\nby = ["run"]\nof = ["u", "u"]\nscale = { u = "1" }', "effects.u", "effects"),
     ],
-)  # fmt: skip
+)
 def test_a_clash_of_names_tells_both_places(body: str, place: str, other: str) -> None:
     check_refused(law_text(OUT + body), place, f"is a name of [{other}] already; choose another")
 
 
 @pytest.mark.parametrize(
     ("table", "name"),
-    [("constants", "log"), ("let", "where"), ("parameters", "pi"), ("constants", "and"), ("index", "sum"), ("let", "expm2")],
-)  # fmt: skip
+    [
+        ("constants", "log"),
+        ("let", "where"),
+        ("parameters", "pi"),
+        ("constants", "and"),
+        ("index", "sum"),
+        ("let", "expm2"),
+    ],
+)
 def test_the_words_of_formulas_are_no_names(table: str, name: str) -> None:
     value = {"constants": "1", "let": '"1"', "parameters": "{ value = 1 }", "index": "2"}[table]
-    check_refused(
-        law_text(OUT + f"[{table}]\n{name} = {value}"), f"{table}.{name}", "is a word of formulas"
-    )
+    check_refused(law_text(OUT + f"[{table}]\n{name} = {value}"), f"{table}.{name}", "is a word of formulas")
 
 
 @pytest.mark.parametrize("name", ["a-b", "2a", "a b", "é", "", "a.b"])
 def test_a_name_has_letters_digits_and_underscores(name: str) -> None:
     check_refused(
-        law_text(OUT + f'[constants]\n"{name}" = 1'),
-        f"constants.{name}".rstrip("."),
-        "is not a name of letters",
+        law_text(OUT + f'[constants]\n"{name}" = 1'), f"constants.{name}".rstrip("."), "is not a name of letters"
     )
 
 
@@ -188,24 +212,37 @@ def test_a_law_has_a_thousand_names_at_most() -> None:
 @pytest.mark.parametrize(
     ("body", "place", "says"),
     [
-        ('[quantities.tokens]\nunit = "1"\nmeaning = "mine"', "quantities.tokens", "is a quantity of the vocabulary already"),
+        (
+            '[quantities.tokens]\nunit = "1"\nmeaning = "mine"',
+            "quantities.tokens",
+            "is a quantity of the vocabulary already",
+        ),
         ('[quantities.log]\nunit = "1"\nmeaning = "mine"', "quantities.log", "choose another"),
         ('[quantities."a-b"]\nunit = "1"\nmeaning = "mine"', "quantities.a-b", "choose another"),
         ('[quantities.mine]\nunit = "1"', "quantities.mine", "missing required field `meaning`"),
         ('[quantities.mine]\nmeaning = "x"\nunits = "1"', "quantities.mine", "unknown field `units`"),
     ],
-)  # fmt: skip
+)
 def test_own_quantities_are_checked(body: str, place: str, says: str) -> None:
     check_refused(law_text(OUT + body), place, says)
 
 
 def test_own_quantities_serve_as_inputs_and_outputs() -> None:
-    own = '[quantities.speed]\nunit = "token/s"\nmeaning = "tokens per second"\nlow = 0\n[quantities.mood]\nmeaning = "m"\ncategories = ["good", "bad"]\n'  # fmt: skip
+    own = '[quantities.speed]\nunit = "token/s"\nmeaning = "tokens per second"\nlow = 0\n[quantities.mood]\nmeaning = "m"\ncategories = ["good", "bad"]\n'
     body = own + '[outputs]\nduration_s = "tokens / speed"\nmood = "where(speed > 1e6, good, bad)"'
-    law = make_law(body, inputs='["tokens", "speed"]', examples="[[examples]]\ngiven = { tokens = 8, speed = 2 }\nexpect = { duration_s = 4, mood = 'bad' }")  # fmt: skip
+    law = make_law(
+        body,
+        inputs='["tokens", "speed"]',
+        examples="[[examples]]\ngiven = { tokens = 8, speed = 2 }\nexpect = { duration_s = 4, mood = 'bad' }",
+    )
     assert check_law(law) == []
     assert law.quantity("mood").categorical
-    assert "speed=-1 is below 0" in check_law(make_law(body, inputs='["tokens", "speed"]', examples="[[examples]]\ngiven = { tokens = 8, speed = -1 }"))[0]  # fmt: skip
+    assert (
+        "speed=-1 is below 0"
+        in check_law(
+            make_law(body, inputs='["tokens", "speed"]', examples="[[examples]]\ngiven = { tokens = 8, speed = -1 }")
+        )[0]
+    )
 
 
 # Lets
@@ -213,7 +250,12 @@ def test_own_quantities_serve_as_inputs_and_outputs() -> None:
 
 def test_lets_may_stand_in_any_order() -> None:
     body = '[let]\nc = "b * 2"\nb = "a + 1"\na = "tokens"\n[outputs]\nsteps = "c / batch_tokens"'
-    assert check_law(make_law(body, examples="[[examples]]\ngiven = { tokens = 8, batch_tokens = 2 }\nexpect = { steps = 9 }")) == []  # fmt: skip
+    assert (
+        check_law(
+            make_law(body, examples="[[examples]]\ngiven = { tokens = 8, batch_tokens = 2 }\nexpect = { steps = 9 }")
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -232,17 +274,9 @@ def test_lets_that_need_one_another_are_refused_with_their_path(lets: str, path:
 
 
 def test_a_wrong_let_is_refused_though_nothing_uses_it() -> None:
-    check_refused(
-        law_text(OUT + '[let]\na = "tokens +"'), "let.a", "column 9: the formula ends too soon"
-    )
-    check_refused(
-        law_text(OUT + '[let]\na = "tokens + nothing"'),
-        "let.a",
-        "column 10: 'nothing' is not a name",
-    )
-    check_refused(
-        law_text(OUT + '[let]\na = "steps * 2"'), "let.a", "'steps' is not a name of this law"
-    )
+    check_refused(law_text(OUT + '[let]\na = "tokens +"'), "let.a", "column 9: the formula ends too soon")
+    check_refused(law_text(OUT + '[let]\na = "tokens + nothing"'), "let.a", "column 10: 'nothing' is not a name")
+    check_refused(law_text(OUT + '[let]\na = "steps * 2"'), "let.a", "'steps' is not a name of this law")
 
 
 def test_lets_may_nest_256_levels_and_take_20000_operations() -> None:
@@ -362,19 +396,36 @@ def test_a_table_of_no_known_form_is_refused(table: str, says: str) -> None:
 
 
 def test_an_index_may_be_an_input_too() -> None:
-    body = '[index]\nprecision = ["bf16", "fp8"]\n[parameters]\nw = { value = [1, 2], over = "precision" }\n[outputs]\nsteps = "tokens * w[precision]"'  # fmt: skip
-    law = make_law(body, inputs='["tokens", "precision"]', examples="[[examples]]\ngiven = { tokens = 3, precision = 'fp8' }\nexpect = { steps = 6 }")  # fmt: skip
+    body = '[index]\nprecision = ["bf16", "fp8"]\n[parameters]\nw = { value = [1, 2], over = "precision" }\n[outputs]\nsteps = "tokens * w[precision]"'
+    law = make_law(
+        body,
+        inputs='["tokens", "precision"]',
+        examples="[[examples]]\ngiven = { tokens = 3, precision = 'fp8' }\nexpect = { steps = 6 }",
+    )
     assert check_law(law) == []
-    problems = check_law(make_law(body, inputs='["tokens", "precision"]', examples="[[examples]]\ngiven = { tokens = 3, precision = 'fp16' }\nexpect = { steps = 6 }"))  # fmt: skip
+    problems = check_law(
+        make_law(
+            body,
+            inputs='["tokens", "precision"]',
+            examples="[[examples]]\ngiven = { tokens = 3, precision = 'fp16' }\nexpect = { steps = 6 }",
+        )
+    )
     assert "precision=fp16 is not known to this law; it has bf16, fp8" in problems[0]
 
 
 def test_unknown_keys_are_refused_at_every_level() -> None:
     text = fixture_text("dense-surface")
-    for head in ("[effects.cell]", "[predict.discrepancy]", "[decision]", "[fit]", "[[fit.factors]]", "[evidence]", "[[examples]]", "[source]"):  # fmt: skip
-        error = refused(
-            replaced(text, (head, f"{head}\nsurprise = 1")).replace("surprise = 1", "", 0)
-        )
+    for head in (
+        "[effects.cell]",
+        "[predict.discrepancy]",
+        "[decision]",
+        "[fit]",
+        "[[fit.factors]]",
+        "[evidence]",
+        "[[examples]]",
+        "[source]",
+    ):
+        error = refused(replaced(text, (head, f"{head}\nsurprise = 1")).replace("surprise = 1", "", 0))
         assert "unknown field `surprise`" in error.problem
 
 

@@ -8,13 +8,7 @@ from hplaw.law import check_law, parse_law
 from hplaw.law.priors import PRIORS, centre, wrong_prior
 from hplaw.law.rules import check_covariance
 from hplaw.posterior import scenarios
-from tests.helpers import (
-    check_refused,
-    fixture_text,
-    law_text,
-    make_law,
-    replaced,
-)
+from tests.helpers import check_refused, fixture_text, law_text, make_law, replaced
 
 
 OUT = '[outputs]\nsteps = "tokens / batch_tokens"\n'
@@ -41,15 +35,15 @@ OUT = '[outputs]\nsteps = "tokens / batch_tokens"\n'
     ],
 )
 def test_a_parameter_has_a_value_a_deviation_or_a_prior(parameter: str, value: float) -> None:
-    body = f'[constants]\nbase = 5\n[let]\nhalf = "base / 2"\n[tables.t]\nbf16 = 1.5\n[parameters]\nb = {{ value = 0 }}\na = {parameter}\n[outputs]\nsteps = "a * tokens / batch_tokens"'  # fmt: skip
+    body = f'[constants]\nbase = 5\n[let]\nhalf = "base / 2"\n[tables.t]\nbf16 = 1.5\n[parameters]\nb = {{ value = 0 }}\na = {parameter}\n[outputs]\nsteps = "a * tokens / batch_tokens"'
     law = make_law(body)
     found = plain_outputs(law, {"tokens": 8.0, "batch_tokens": 2.0})[1]["steps"]
     assert found == pytest.approx(value, rel=1e-12)
 
 
 def test_a_parameter_over_an_index_has_a_value_for_each_entry() -> None:
-    body = '[index]\nk = ["a", "b"]\n[tables.t]\nover = "k"\nvalues = [10, 20]\n[parameters]\nv = { value = [1, 2], sd = [0.1, 0.2], over = "k" }\nw = { prior = "normal(t[k], 1)", over = "k" }\n[outputs]\nsteps = "sum(k, v * w) + tokens * 0 + batch_tokens * 0"'  # fmt: skip
-    law = make_law(body, examples="[[examples]]\ngiven = { tokens = 1, batch_tokens = 1 }\nexpect = { steps = 50 }")  # fmt: skip
+    body = '[index]\nk = ["a", "b"]\n[tables.t]\nover = "k"\nvalues = [10, 20]\n[parameters]\nv = { value = [1, 2], sd = [0.1, 0.2], over = "k" }\nw = { prior = "normal(t[k], 1)", over = "k" }\n[outputs]\nsteps = "sum(k, v * w) + tokens * 0 + batch_tokens * 0"'
+    law = make_law(body, examples="[[examples]]\ngiven = { tokens = 1, batch_tokens = 1 }\nexpect = { steps = 50 }")
     assert check_law(law) == []
     drawn = scenarios(law).parameters["v"]
     assert [part.std() for part in drawn] == pytest.approx([0.1, 0.2])
@@ -98,9 +92,9 @@ def test_a_parameter_over_an_index_has_a_value_for_each_entry() -> None:
         ('{ prior = "sum(k, sum(m, sum(n, 1)))" }', "is none of normal"),
         ('{ prior = "normal(sum(k, sum(m, sum(n, 1 + 1 + 1))), 1)" }', "more than 20,000 operations"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_parameter_is_refused(parameter: str, says: str) -> None:
-    body = f'[index]\nk = 2\nm = 64\nn = 64\n[parameters]\nb = {{ value = 1 }}\nw = {{ value = [1, 2], over = "k" }}\na = {parameter}\n[effects.g]\nby = ["run"]\nof = ["u"]\nscale = {{ u = "1" }}\n'  # fmt: skip
+    body = f'[index]\nk = 2\nm = 64\nn = 64\n[parameters]\nb = {{ value = 1 }}\nw = {{ value = [1, 2], over = "k" }}\na = {parameter}\n[effects.g]\nby = ["run"]\nof = ["u"]\nscale = {{ u = "1" }}\n'
     text = law_text(body + OUT)
     with pytest.raises(LawError) as caught:
         parse_law(text.encode())
@@ -111,9 +105,7 @@ def test_a_wrong_parameter_is_refused(parameter: str, says: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(PRIORS))
 def test_every_prior_has_a_centre_where_its_arguments_are_right(name: str) -> None:
-    arguments = {1: (2.0,), 2: (0.5, 2.0), 3: (4.0, 0.5, 1.0), 4: (0.5, 1.0, -2.0, 2.0)}[
-        PRIORS[name]
-    ]
+    arguments = {1: (2.0,), 2: (0.5, 2.0), 3: (4.0, 0.5, 1.0), 4: (0.5, 1.0, -2.0, 2.0)}[PRIORS[name]]
     assert wrong_prior(name, *arguments) is None
     assert isinstance(centre(name, *arguments), float)
     assert wrong_prior(name, *(float("nan") for _ in arguments))
@@ -167,9 +159,7 @@ def test_a_covariance_is_symmetric_and_of_parameters(block: str, says: str) -> N
 
 
 def test_covariances_that_rounding_made_slightly_indefinite_are_read() -> None:
-    check_covariance(
-        [[1.0, 0.9999999, 0.7], [0.9999999, 1.0, 0.70005], [0.7, 0.70005, 1.0]], 3, "x"
-    )
+    check_covariance([[1.0, 0.9999999, 0.7], [0.9999999, 1.0, 0.70005], [0.7, 0.70005, 1.0]], 3, "x")
     check_covariance([[1e-12, 1e-3], [1e-3, 1e6]], 2, "x")
     correlations = [[1.0, 0.9, -0.9], [0.9, 1.0, 0.9], [-0.9, 0.9, 1.0]]
     with pytest.raises(LawError):
@@ -181,7 +171,7 @@ def test_covariances_that_rounding_made_slightly_indefinite_are_read() -> None:
 # Effects and discrepancy
 
 
-EFFECT = '[parameters]\ns = { value = 0.1 }\nr = { value = 0.3 }\n[let]\ntwice = "2 * s"\n[effects.g]\n%s\n[outputs]\nsteps = "tokens * exp(u + v) / batch_tokens"'  # fmt: skip
+EFFECT = '[parameters]\ns = { value = 0.1 }\nr = { value = 0.3 }\n[let]\ntwice = "2 * s"\n[effects.g]\n%s\n[outputs]\nsteps = "tokens * exp(u + v) / batch_tokens"'
 
 
 @pytest.mark.parametrize(
@@ -193,7 +183,7 @@ EFFECT = '[parameters]\ns = { value = 0.1 }\nr = { value = 0.3 }\n[let]\ntwice =
         'by = ["run", "tokens"]\nof = ["u", "v"]\nscale = { u = "s", v = "s" }\ncorrelation = "lkj(2)"\ncentred = false\npredict = "zero"',
         'by = ["run"]\nof = ["u", "v"]\ncovariance = [[0.1, 0.05], [0.05, 0.1]]\npredict = "transfer"',
     ],
-)  # fmt: skip
+)
 def test_an_effect_has_scales_or_a_covariance(effect: str) -> None:
     law = make_law(EFFECT % effect)
     assert check_law(law) == []
@@ -203,31 +193,73 @@ def test_an_effect_has_scales_or_a_covariance(effect: str) -> None:
 @pytest.mark.parametrize(
     ("effect", "place", "says"),
     [
-        ('by = ["rnu"]\nof = ["u", "v"]\nscale = { u = "s", v = "s" }', "effects.g", "'rnu' is not a quantity; did you mean 'run'?"),
+        (
+            'by = ["rnu"]\nof = ["u", "v"]\nscale = { u = "s", v = "s" }',
+            "effects.g",
+            "'rnu' is not a quantity; did you mean 'run'?",
+        ),
         ('by = ["run"]\nof = ["u", "v"]', "effects.g", "either scale (and correlation) or covariance"),
-        ('by = ["run"]\nof = ["u", "v"]\nscale = { u = "s", v = "s" }\ncovariance = [[1, 0], [0, 1]]', "effects.g", "either scale (and correlation) or covariance"),
+        (
+            'by = ["run"]\nof = ["u", "v"]\nscale = { u = "s", v = "s" }\ncovariance = [[1, 0], [0, 1]]',
+            "effects.g",
+            "either scale (and correlation) or covariance",
+        ),
         ('by = ["run"]\nof = ["u", "v"]\nscale = { u = "s" }', "effects.g", "scale has one entry for each of u, v"),
-        ('by = ["run"]\nof = ["u", "v"]\nscale = { u = "s", v = "s", w = "s" }', "effects.g", "scale has one entry for each of u, v"),
-        ('by = ["run"]\nof = ["u", "v"]\nscale = { u = "s", v = "tokens" }', "effects.g.scale.v", "'tokens' is not known when effects are drawn"),
-        ('by = ["run"]\nof = ["u", "v"]\nscale = { u = "s", v = "u" }', "effects.g.scale.v", "'u' is not known when effects are drawn"),
-        ('by = ["run"]\nof = ["u", "v"]\nscale = { u = "s", v = "nothing" }', "effects.g.scale.v", "'nothing' is not a name"),
-        ('by = ["run"]\nof = ["u", "v"]\nscale = { u = "s", v = "s > 1" }', "effects.g.scale.v", "a number is needed here"),
-        ('by = ["run"]\nof = ["u", "v"]\nscale = { u = "s", v = "normal(0)" }', "effects.g.scale.v", "normal takes 2 arguments"),
-        ('by = ["run"]\nof = ["u", "v"]\nscale = { u = "s", v = "normal(s, 1)" }', "effects.g.scale.v", "'s' is not known when a prior"),
-        ('by = ["run"]\nof = ["u", "v"]\nscale = { u = "s", v = "s" }\ncorrelation = "normal(0, 1)"', "effects.g.correlation", "'normal' is not a function"),
-        ('by = ["run"]\nof = ["u", "v"]\nscale = { u = "s", v = "s" }\ncorrelation = "lkj(0)"', "effects.g.correlation", "lkj needs a positive"),
+        (
+            'by = ["run"]\nof = ["u", "v"]\nscale = { u = "s", v = "s", w = "s" }',
+            "effects.g",
+            "scale has one entry for each of u, v",
+        ),
+        (
+            'by = ["run"]\nof = ["u", "v"]\nscale = { u = "s", v = "tokens" }',
+            "effects.g.scale.v",
+            "'tokens' is not known when effects are drawn",
+        ),
+        (
+            'by = ["run"]\nof = ["u", "v"]\nscale = { u = "s", v = "u" }',
+            "effects.g.scale.v",
+            "'u' is not known when effects are drawn",
+        ),
+        (
+            'by = ["run"]\nof = ["u", "v"]\nscale = { u = "s", v = "nothing" }',
+            "effects.g.scale.v",
+            "'nothing' is not a name",
+        ),
+        (
+            'by = ["run"]\nof = ["u", "v"]\nscale = { u = "s", v = "s > 1" }',
+            "effects.g.scale.v",
+            "a number is needed here",
+        ),
+        (
+            'by = ["run"]\nof = ["u", "v"]\nscale = { u = "s", v = "normal(0)" }',
+            "effects.g.scale.v",
+            "normal takes 2 arguments",
+        ),
+        (
+            'by = ["run"]\nof = ["u", "v"]\nscale = { u = "s", v = "normal(s, 1)" }',
+            "effects.g.scale.v",
+            "'s' is not known when a prior",
+        ),
+        (
+            'by = ["run"]\nof = ["u", "v"]\nscale = { u = "s", v = "s" }\ncorrelation = "normal(0, 1)"',
+            "effects.g.correlation",
+            "'normal' is not a function",
+        ),
+        (
+            'by = ["run"]\nof = ["u", "v"]\nscale = { u = "s", v = "s" }\ncorrelation = "lkj(0)"',
+            "effects.g.correlation",
+            "lkj needs a positive",
+        ),
         ('by = ["run"]\nof = ["u", "v"]\ncovariance = [[1, 2], [2, 1]]', "effects.g", "not negative in any direction"),
         ('by = ["run"]\nof = ["u", "v"]\ncovariance = [[1]]', "effects.g", "is 2 x 2"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_effect_is_refused(effect: str, place: str, says: str) -> None:
     check_refused(law_text(EFFECT % effect), place, says)
 
 
 def test_one_effect_alone_has_no_correlation() -> None:
-    body = (
-        '[effects.g]\nby = ["run"]\nof = ["u"]\nscale = { u = "0.1" }\ncorrelation = "0.5"\n' + OUT
-    )
+    body = '[effects.g]\nby = ["run"]\nof = ["u"]\nscale = { u = "0.1" }\ncorrelation = "0.5"\n' + OUT
     check_refused(law_text(body), "effects.g", "one effect alone has no correlation")
 
 
@@ -239,14 +271,26 @@ DISCREPANCY = "[constants]\nrate = 0.1\n[predict.discrepancy]\n%s\n" + OUT
     [
         ('of = ["steps"]\ncovariance = [[0.01]]', "", ""),
         ('of = ["steps"]\ncovariance = [[0.01]]\ngrows = "1 + rate * outside ** 2"', "", ""),
-        ('of = ["loss"]\ncovariance = [[0.01]]', "predict.discrepancy.of", "names outputs or chosen quantities of this law: steps"),
+        (
+            'of = ["loss"]\ncovariance = [[0.01]]',
+            "predict.discrepancy.of",
+            "names outputs or chosen quantities of this law: steps",
+        ),
         ('of = ["steps", "steps"]\ncovariance = [[1, 0], [0, 1]]', "predict.discrepancy.of", "names outputs"),
         ('of = ["steps"]\ncovariance = [[-1]]', "predict.discrepancy", "not negative in any direction"),
-        ('of = ["steps"]\ncovariance = [[1]]\ngrows = "tokens"', "predict.discrepancy.grows", "'tokens' is not known here; use outside and constants"),
+        (
+            'of = ["steps"]\ncovariance = [[1]]\ngrows = "tokens"',
+            "predict.discrepancy.grows",
+            "'tokens' is not known here; use outside and constants",
+        ),
         ('of = ["steps"]\ncovariance = [[1]]\ngrows = "1 +"', "predict.discrepancy.grows", "column 4"),
-        ('of = ["steps"]\ncovariance = [[1]]\ngrows = "outside > 1"', "predict.discrepancy.grows", "a number is needed here"),
+        (
+            'of = ["steps"]\ncovariance = [[1]]\ngrows = "outside > 1"',
+            "predict.discrepancy.grows",
+            "a number is needed here",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_discrepancy_is_of_what_the_law_gives(discrepancy: str, place: str, says: str) -> None:
     if says:
         check_refused(law_text(DISCREPANCY % discrepancy), place, says)
@@ -257,11 +301,11 @@ def test_a_discrepancy_is_of_what_the_law_gives(discrepancy: str, place: str, sa
 # Decisions
 
 
-BOWL = (
-    '[let]\nu = "log(peak_lr) - 0.1 * log(tokens)"\n[outputs]\nloss = "exp(u) - u"\n[decision]\n%s'
-)
+BOWL = '[let]\nu = "log(peak_lr) - 0.1 * log(tokens)"\n[outputs]\nloss = "exp(u) - u"\n[decision]\n%s'
 BOWL_INPUTS = '["tokens", "peak_lr", { quantity = "loss", role = "target" }, "optimizer"]'
-BOWL_EXAMPLE = "[[examples]]\ngiven = { tokens = 1, peak_lr = 1, optimizer = 'adam', target_loss = 2 }\nexpect = { loss = 1 }"
+BOWL_EXAMPLE = (
+    "[[examples]]\ngiven = { tokens = 1, peak_lr = 1, optimizer = 'adam', target_loss = 2 }\nexpect = { loss = 1 }"
+)
 
 
 @pytest.mark.parametrize(
@@ -274,14 +318,34 @@ BOWL_EXAMPLE = "[[examples]]\ngiven = { tokens = 1, peak_lr = 1, optimizer = 'ad
         ('minimise = "loss"\nchoose = []', "decision.choose", "one or more different inputs"),
         ('minimise = "loss"\nchoose = ["peak_lr", "peak_lr"]', "decision.choose", "different inputs"),
         ('minimise = "loss"\nchoose = ["batch_tokens"]', "decision.choose", "'batch_tokens' is not an input"),
-        ('minimise = "loss"\nchoose = ["optimizer"]', "decision.choose", "'optimizer' is not an input of this law that is a number"),
-        ('minimise = "loss"\nchoose = ["loss"]', "decision.choose", "'loss' is not an input of this law that is a number"),
-        ('minimise = "loss"\nchoose = ["peak_lr"]\noptimum = { tokens = "1" }', "decision.optimum", "gives every chosen quantity, and no other"),
-        ('minimise = "loss"\nchoose = ["peak_lr"]\noptimum = { peak_lr = "1 +" }', "decision.optimum.peak_lr", "column 4"),
-        ('minimise = "loss"\nchoose = ["peak_lr"]\noptimum = { peak_lr = "u" }', "decision.optimum.peak_lr", "speaks of 'peak_lr', which is yet to be chosen"),
+        (
+            'minimise = "loss"\nchoose = ["optimizer"]',
+            "decision.choose",
+            "'optimizer' is not an input of this law that is a number",
+        ),
+        (
+            'minimise = "loss"\nchoose = ["loss"]',
+            "decision.choose",
+            "'loss' is not an input of this law that is a number",
+        ),
+        (
+            'minimise = "loss"\nchoose = ["peak_lr"]\noptimum = { tokens = "1" }',
+            "decision.optimum",
+            "gives every chosen quantity, and no other",
+        ),
+        (
+            'minimise = "loss"\nchoose = ["peak_lr"]\noptimum = { peak_lr = "1 +" }',
+            "decision.optimum.peak_lr",
+            "column 4",
+        ),
+        (
+            'minimise = "loss"\nchoose = ["peak_lr"]\noptimum = { peak_lr = "u" }',
+            "decision.optimum.peak_lr",
+            "speaks of 'peak_lr', which is yet to be chosen",
+        ),
         ('minimise = "loss"\nchose = ["peak_lr"]', "decision", "unknown field `chose`"),
     ],
-)  # fmt: skip
+)
 def test_a_decision_minimises_an_output_over_inputs(decision: str, place: str, says: str) -> None:
     # a law may not take as a target what it gives, so the target is another law's here
     text = law_text(BOWL % decision, inputs=BOWL_INPUTS, examples=BOWL_EXAMPLE)
@@ -293,9 +357,7 @@ def test_a_decision_minimises_an_output_over_inputs(decision: str, place: str, s
 
 def test_a_category_is_not_minimised() -> None:
     body = '[outputs]\nschedule = "where(tokens > 1, cosine, linear)"\n[decision]\nminimise = "schedule"\nchoose = ["tokens"]'
-    check_refused(
-        law_text(body), "decision.minimise", "is not an output of this law that is one number"
-    )
+    check_refused(law_text(body), "decision.minimise", "is not an output of this law that is one number")
 
 
 # Fits
@@ -315,7 +377,11 @@ FIT = (
         ('keep = "steps < 1.08 * min_by(cell, steps)"', "", ""),
         ('keep = "tokens > 0 and recipe == anything and count_by(cell, steps) > 2"', "", ""),
         ('[[fit.factors]]\ndensity = "normal(1, 0.3)"\nof = "s * 2"', "", ""),
-        ('[[fit.likelihoods]]\nobserved = "steps"\nlikelihood = "normal(scale)"\nscale = "s"\nwhen = "optimizer == adam"', "", ""),
+        (
+            '[[fit.likelihoods]]\nobserved = "steps"\nlikelihood = "normal(scale)"\nscale = "s"\nwhen = "optimizer == adam"',
+            "",
+            "",
+        ),
         ('[[fit.pseudo]]\nlaw = "step-law-2025@1"\nat = "grid"\nsd = { peak_lr = 0.1 }', "", ""),
         ('observed = "loss"\nlikelihood = "normal(scale)"', "fit.observed", "'loss' is not an output"),
         ('observed = "steps"\nlikelihood = "gauss(scale)"', "fit.likelihood", "is none of normal, student_t"),
@@ -329,10 +395,18 @@ FIT = (
         ('keep = "batch_token > 1"', "fit.keep", "did you mean 'batch_tokens'?"),
         ('[[fit.factors]]\ndensity = "normal(1)"\nof = "s"', "fit.factors.density", "normal takes 2"),
         ('[[fit.factors]]\ndensity = "normal(1, 1)"\nof = "z"', "fit.factors.of", "'z' is not a name"),
-        ('[[fit.likelihoods]]\nobserved = "loss"\nlikelihood = "normal(scale)"', "fit.likelihoods.observed", "'loss' is not an output"),
-        ('[[fit.likelihoods]]\nobserved = "steps"\nlikelihood = "normal(scale)"\nwhen = "tokens"', "fit.likelihoods.when", "a condition is needed"),
+        (
+            '[[fit.likelihoods]]\nobserved = "loss"\nlikelihood = "normal(scale)"',
+            "fit.likelihoods.observed",
+            "'loss' is not an output",
+        ),
+        (
+            '[[fit.likelihoods]]\nobserved = "steps"\nlikelihood = "normal(scale)"\nwhen = "tokens"',
+            "fit.likelihoods.when",
+            "a condition is needed",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_fit_speaks_of_the_law(fit: str, place: str, says: str) -> None:
     if says:
         check_refused(law_text(FIT + fit), place, says)
@@ -384,7 +458,7 @@ def test_the_kinds_need_their_tables() -> None:
         ('kind = "mixture"', '[mixture]\nmembers = ["a", "b"]\nweights = [1.5, -0.5]', "mixture", "none negative"),
         ('kind = "mixture"', '[mixture]\nmembers = ["a", "b"]\nweights = [nan, nan]', "mixture", "of sum 1"),
         ('kind = "mixture"', "[mixture]\nmembers = []\nweights = []", "mixture", "one per member"),
-    ]:  # fmt: skip
+    ]:
         check_refused(law_text(body, head=head), place, says)
 
 
@@ -396,9 +470,19 @@ def test_a_wrong_piece_of_a_large_file_is_found() -> None:
         ("value = [1.034, 0.9435, -0.9655]", "value = [1.034, 0.9435]", "parameters.k", "a list of 3"),
         ("ridge = 3", "ridge = 4", "tables.th0", "values must be 4 numbers"),
         ("sum(ridge, exp(lh)", "(exp(lh)", "", "every ridge"),
-        ("[0.0, 0.0289, -0.02023, 0.0, 0.0, 0.0]", "[0.0, 0.0289, 0.02023, 0.0, 0.0, 0.0]", "effects.recipe", "symmetric"),
-        ("covariance = [[0.0196, 0.02394], [0.02394, 0.0361]]", "covariance = [[0.0196, 0.03394], [0.03394, 0.0361]]", "predict.discrepancy", "not negative"),
-    ]:  # fmt: skip
+        (
+            "[0.0, 0.0289, -0.02023, 0.0, 0.0, 0.0]",
+            "[0.0, 0.0289, 0.02023, 0.0, 0.0, 0.0]",
+            "effects.recipe",
+            "symmetric",
+        ),
+        (
+            "covariance = [[0.0196, 0.02394], [0.02394, 0.0361]]",
+            "covariance = [[0.0196, 0.03394], [0.03394, 0.0361]]",
+            "predict.discrepancy",
+            "not negative",
+        ),
+    ]:
         broken = replaced(text, (old, new))
         if place:
             check_refused(broken, place, says)

@@ -15,12 +15,7 @@ a,finished,0.001,64,10,3.5,0
 b,finished,0.002,64,10,3.25,1
 c,crashed,0.1,64,10,,1
 """
-MAPS = {
-    "peak_lr": "lr",
-    "batch_tokens": "bs * 1024",
-    "n_params": "params_m * 1e6",
-    "loss": "val_loss",
-}
+MAPS = {"peak_lr": "lr", "batch_tokens": "bs * 1024", "n_params": "params_m * 1e6", "loss": "val_loss"}
 
 
 @pytest.fixture

@@ -20,10 +20,18 @@ from hplaw.runs.store import file_name
 
 def run(number: int, **more: object) -> dict[str, object]:
     return {
-        "key": f"k{number:03d}", "sweep": "s", "peak_lr": 1e-3 * (number + 1), "loss": 2.0 + number, "seed": number,
-        "diverged": False, "curve_steps": [0, 10], "curve_losses": [3.0, 2.5], "energy_basis": "none",
-        "started": dt.datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=dt.UTC), **more,
-    }  # fmt: skip
+        "key": f"k{number:03d}",
+        "sweep": "s",
+        "peak_lr": 1e-3 * (number + 1),
+        "loss": 2.0 + number,
+        "seed": number,
+        "diverged": False,
+        "curve_steps": [0, 10],
+        "curve_losses": [3.0, 2.5],
+        "energy_basis": "none",
+        "started": dt.datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=dt.UTC),
+        **more,
+    }
 
 
 @pytest.fixture
@@ -52,16 +60,9 @@ def test_the_same_run_is_stored_once(store: Store) -> None:
 
 @pytest.mark.parametrize(
     "row",
-    [
-        {"peak_lr": 1.0},
-        {"key": "k", "peak_lrr": 1.0},
-        {"key": "k", "loss": float("nan")},
-        {"key": "k", "tokens": -1},
-    ],
+    [{"peak_lr": 1.0}, {"key": "k", "peak_lrr": 1.0}, {"key": "k", "loss": float("nan")}, {"key": "k", "tokens": -1}],
 )
-def test_a_run_that_says_what_is_not_allowed_is_refused(
-    tmp_path: Path, row: dict[str, object]
-) -> None:
+def test_a_run_that_says_what_is_not_allowed_is_refused(tmp_path: Path, row: dict[str, object]) -> None:
     with pytest.raises(DataError):
         Store(tmp_path).put(row)
 
@@ -76,9 +77,7 @@ def foreign(folder: Path, table: pl.DataFrame, **metadata: str) -> Path:
     import io
 
     buffer = io.BytesIO()
-    table.write_parquet(
-        buffer, metadata={name.replace("_", "."): v for name, v in metadata.items()}
-    )
+    table.write_parquet(buffer, metadata={name.replace("_", "."): v for name, v in metadata.items()})
     path = folder / file_name("k777", buffer.getvalue())
     path.write_bytes(buffer.getvalue())
     return path
@@ -187,7 +186,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
         "try: store.put({'key': 'b', 'loss': 1.0})\n"
         "except StoreError as error: print(error)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
     assert "b-" in done.stdout
     assert [file.name[:2] for file in tmp_path.iterdir()] == ["a-"]
 
@@ -204,8 +203,7 @@ for number in range(100_000):
 
 def test_writers_killed_at_any_moment_leave_whole_runs_only(tmp_path: Path) -> None:
     writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, tmp_path, str(who)], stdout=subprocess.PIPE)
-        for who in range(2)
+        subprocess.Popen([sys.executable, "-c", WRITER, tmp_path, str(who)], stdout=subprocess.PIPE) for who in range(2)
     ]
     for writer in writers:
         assert writer.stdout is not None

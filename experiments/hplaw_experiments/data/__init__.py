@@ -4,11 +4,4 @@ from hplaw_experiments.data.load import dimensions, load_source
 from hplaw_experiments.data.source import AbstractSource, Dimensions, Examples, Tokens
 
 
-__all__ = [
-    "AbstractSource",
-    "Dimensions",
-    "Examples",
-    "Tokens",
-    "dimensions",
-    "load_source",
-]
+__all__ = ["AbstractSource", "Dimensions", "Examples", "Tokens", "dimensions", "load_source"]

@@ -32,9 +32,7 @@ def digits(*, seed: int) -> Examples:
     cut = round(len(order) * (1 - HELD_OUT))
     x = (found.data.reshape(-1, 8, 8) / 16).astype(np.float32)[order]
     y = found.target.astype(np.int32)[order]
-    return Examples(
-        jnp.asarray(x[:cut]), jnp.asarray(y[:cut]), jnp.asarray(x[cut:]), jnp.asarray(y[cut:])
-    )
+    return Examples(jnp.asarray(x[:cut]), jnp.asarray(y[:cut]), jnp.asarray(x[cut:]), jnp.asarray(y[cut:]))
 
 
 class Teacher(AbstractSource):
@@ -52,9 +50,7 @@ class Teacher(AbstractSource):
         """Return the teacher's own logits."""
         return self.sharpness * jnp.tanh(x @ self.first) @ self.last
 
-    def batch(
-        self, key: PRNGKeyArray, size: int
-    ) -> tuple[Float[Array, "batch features"], Int[Array, " batch"]]:
+    def batch(self, key: PRNGKeyArray, size: int) -> tuple[Float[Array, "batch features"], Int[Array, " batch"]]:
         k_x, k_y = jr.split(jr.fold_in(key, 0))
         x = jr.normal(k_x, (size, self.first.shape[0]), jnp.float32)
         with jax.default_matmul_precision("float32"):
@@ -64,9 +60,7 @@ class Teacher(AbstractSource):
         return self.batch(self.held, size)
 
 
-def teacher(
-    *, seed: int, features: int = 32, classes: int = 8, hidden: int = 64, sharpness: float = 4.0
-) -> Teacher:
+def teacher(*, seed: int, features: int = 32, classes: int = 8, hidden: int = 64, sharpness: float = 4.0) -> Teacher:
     """Return a random teacher."""
     k_first, k_last, k_held = jr.split(jr.key(seed), 3)
     return Teacher(

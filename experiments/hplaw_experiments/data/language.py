@@ -33,9 +33,7 @@ class Language(AbstractSource):
     tie: float = eqx.field(static=True)
     copy: float = eqx.field(static=True)
 
-    def batch(
-        self, key: PRNGKeyArray, size: int
-    ) -> tuple[Int[Array, "batch seq"], Int[Array, "batch seq"]]:
+    def batch(self, key: PRNGKeyArray, size: int) -> tuple[Int[Array, "batch seq"], Int[Array, "batch seq"]]:
         rows = self.rows(jr.fold_in(key, 0), size)
         return rows[:, :-1], rows[:, 1:]
 
@@ -56,9 +54,7 @@ class Language(AbstractSource):
         tokens = jnp.reshape(jnp.stack([firsts, seconds], axis=2), (size, even))[:, :length]
         return self._copied(tokens, k_copy, k_far)
 
-    def follow(
-        self, token: Int[Array, "batch n"], topic: Int[Array, "batch 1"]
-    ) -> Int[Array, "batch n"]:
+    def follow(self, token: Int[Array, "batch n"], topic: Int[Array, "batch 1"]) -> Int[Array, "batch n"]:
         """Return the token that a topic ties to each: another rank of the same octave."""
         rank = token + 1
         octave = jnp.floor(jnp.log2(rank.astype(jnp.float32) + 0.5)).astype(jnp.int32)
@@ -93,13 +89,7 @@ def zipf(key: PRNGKeyArray, shape: tuple[int, ...], vocab_size: int) -> Int[Arra
 
 
 def language(
-    *,
-    seed: int,
-    seq_len: int,
-    vocab_size: int = 256,
-    topics: int = 16,
-    tie: float = 0.7,
-    copy: float = 0.3,
+    *, seed: int, seq_len: int, vocab_size: int = 256, topics: int = 16, tie: float = 0.7, copy: float = 0.3
 ) -> Language:
     """Return a made-up language."""
     k_seed, k_held = jr.split(jr.key(seed))

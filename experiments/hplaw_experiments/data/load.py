@@ -51,7 +51,7 @@ def load_source(
 
 
 @ft.lru_cache(maxsize=8)
-def _load(name: str, options: tuple[tuple[str, Any], ...], seed: int, seq_len: int) -> AbstractSource:  # fmt: skip
+def _load(name: str, options: tuple[tuple[str, Any], ...], seed: int, seq_len: int) -> AbstractSource:
     given = {"seed": seed, "seq_len": seq_len}
     wanted = inspect.signature(SOURCES[name]).parameters
     return SOURCES[name](**{k: v for k, v in given.items() if k in wanted}, **dict(options))
@@ -68,11 +68,11 @@ def dimensions(name: str, options: Mapping[str, Any] | None = None) -> Dimension
     if name == "digits":
         return Dimensions(features=64, outputs=10, side=8)
     if name == "teacher":
-        return Dimensions(features=_option(name, options, "features"), outputs=_option(name, options, "classes"))  # fmt: skip
+        return Dimensions(features=_option(name, options, "features"), outputs=_option(name, options, "classes"))
     if name == "language":
         return Dimensions(outputs=_option(name, options, "vocab_size"), language=True)
     if name == "tokens":
-        return Dimensions(outputs=_option(name, options, "vocab_size") or _vocabulary(**options), language=True)  # fmt: skip
+        return Dimensions(outputs=_option(name, options, "vocab_size") or _vocabulary(**options), language=True)
     return Dimensions(outputs=256, language=True)
 
 

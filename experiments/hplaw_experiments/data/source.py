@@ -32,9 +32,7 @@ class AbstractSource(eqx.Module):
     """Training data: arrays on the device, or the rule that makes them."""
 
     @abstractmethod
-    def batch(
-        self, key: PRNGKeyArray, size: int
-    ) -> tuple[Shaped[Array, "batch ..."], Int[Array, "batch ..."]]:
+    def batch(self, key: PRNGKeyArray, size: int) -> tuple[Shaped[Array, "batch ..."], Int[Array, "batch ..."]]:
         """Return `size` training examples and their labels, chosen by the key."""
 
     @abstractmethod
@@ -50,9 +48,7 @@ class Examples(AbstractSource):
     x_held: Float[Array, "held ..."]
     y_held: Int[Array, " held"]
 
-    def batch(
-        self, key: PRNGKeyArray, size: int
-    ) -> tuple[Float[Array, "batch ..."], Int[Array, " batch"]]:
+    def batch(self, key: PRNGKeyArray, size: int) -> tuple[Float[Array, "batch ..."], Int[Array, " batch"]]:
         at = places(key, size, self.x.shape[0])
         return jnp.take(self.x, at, axis=0), jnp.take(self.y, at, axis=0)
 
@@ -67,9 +63,7 @@ class Tokens(AbstractSource):
     held: Int[Array, " held"]
     seq_len: int = eqx.field(static=True)
 
-    def batch(
-        self, key: PRNGKeyArray, size: int
-    ) -> tuple[Int[Array, "batch seq"], Int[Array, "batch seq"]]:
+    def batch(self, key: PRNGKeyArray, size: int) -> tuple[Int[Array, "batch seq"], Int[Array, "batch seq"]]:
         starts = places(key, size, self.train.shape[0] - self.seq_len)
         return windows(self.train, starts, self.seq_len)
 

@@ -52,7 +52,9 @@ def cut_of(length: int, seq_len: int, name: str) -> int:
     """Return where the held-out part begins; it and what comes before hold a sequence at least."""
     cut = min(int(length * (1 - HELD_OUT)), length - seq_len - 1)
     if cut < seq_len + 1:
-        message = f"'{name}' has {length:,} tokens, too few for seq_len={seq_len}; give a longer text or shorter sequences"
+        message = (
+            f"'{name}' has {length:,} tokens, too few for seq_len={seq_len}; give a longer text or shorter sequences"
+        )
         raise DataError(message)
     return cut
 
@@ -66,9 +68,7 @@ class TokenFile(AbstractSource):
     cut: int = eqx.field(static=True)
     length: int = eqx.field(static=True)
 
-    def batch(
-        self, key: PRNGKeyArray, size: int
-    ) -> tuple[Int[Array, "batch seq"], Int[Array, "batch seq"]]:
+    def batch(self, key: PRNGKeyArray, size: int) -> tuple[Int[Array, "batch seq"], Int[Array, "batch seq"]]:
         return self._read(jr.uniform(key, (size,), jnp.float32))
 
     def _read(self, place: Array) -> tuple[Int[Array, "batch seq"], Int[Array, "batch seq"]]:
@@ -90,12 +90,7 @@ class TokenFile(AbstractSource):
 
 
 def token_file(
-    *,
-    seq_len: int,
-    path: str,
-    dtype: str = "uint16",
-    vocab_size: int = 0,
-    resident: bool | None = None,
+    *, seq_len: int, path: str, dtype: str = "uint16", vocab_size: int = 0, resident: bool | None = None
 ) -> Tokens | TokenFile:
     """Return a file of raw tokens, as nanoGPT writes it: uint16 or uint32, one row, nothing else.
 
@@ -118,9 +113,7 @@ def token_file(
     return TokenFile(path, dtype, seq_len, cut_of(len(row), seq_len, path), len(row))
 
 
-def hub(
-    *, seq_len: int, dataset: str, subset: str = "", part: str = "train", column: str = "text"
-) -> Tokens:
+def hub(*, seq_len: int, dataset: str, subset: str = "", part: str = "train", column: str = "text") -> Tokens:
     """Return the bytes of a text set of the Hugging Face hub, downloaded at the first use by its own library."""
     try:
         import datasets

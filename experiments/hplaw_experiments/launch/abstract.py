@@ -20,9 +20,7 @@ class AbstractLauncher(abc.ABC):
     """Runs jobs somewhere; results go to the jobs' store, not through the launcher."""
 
     @abc.abstractmethod
-    def run(
-        self, jobs: Sequence[Job], *, told: Told | None = None
-    ) -> Iterator[tuple[Job, list[str]]]:
+    def run(self, jobs: Sequence[Job], *, told: Told | None = None) -> Iterator[tuple[Job, list[str]]]:
         """Yield each job when its runs are stored, with the keys that are new.
 
         **Raises:** the error of a job; `DeviceError` where a job was lost `TRIES` times.

@@ -15,16 +15,11 @@ class Here(AbstractLauncher):
     def __init__(self, place: Place | None = None) -> None:
         self._place = place
 
-    def run(
-        self, jobs: Sequence[Job], *, told: Told | None = None
-    ) -> Iterator[tuple[Job, list[str]]]:
+    def run(self, jobs: Sequence[Job], *, told: Told | None = None) -> Iterator[tuple[Job, list[str]]]:
         for job in jobs:
             if self._place is None:
                 self._place = Place.here(metered=job.metered)
-            yield (
-                job,
-                run_job(job, self._place, told=None if told is None else ft.partial(told, job)),
-            )
+            yield (job, run_job(job, self._place, told=None if told is None else ft.partial(told, job)))
 
     def close(self) -> None:
         if self._place is not None:

@@ -85,9 +85,8 @@ class Place:
 
 
 def run_job(
-    job: Job, place: Place, *, now: Callable[[], dt.datetime] | None = None,
-    told: Callable[[float], None] | None = None,
-) -> list[str]:  # fmt: skip
+    job: Job, place: Place, *, now: Callable[[], dt.datetime] | None = None, told: Callable[[float], None] | None = None
+) -> list[str]:
     """Train a pack and store those of its runs that are not stored yet; return the keys of these.
 
     The pack is noted as begun until all its runs are stored.
@@ -99,18 +98,19 @@ def run_job(
     fresh = [
         key(trial)
         for trial, outcome, share in zip(job.trials, outcomes, shares_of(outcomes, energy), strict=True)
-        if store.put(
-            make_record(trial, outcome, sweep=job.sweep, where=place.where, energy=share, started=started)
-        )
-    ]  # fmt: skip
+        if store.put(make_record(trial, outcome, sweep=job.sweep, where=place.where, energy=share, started=started))
+    ]
     note.unlink(missing_ok=True)
     return fresh
 
 
 def train_metered(
-    trials: Sequence[Trial], train: Callable[..., list[Outcome]], meter: AbstractMeter, *,
+    trials: Sequence[Trial],
+    train: Callable[..., list[Outcome]],
+    meter: AbstractMeter,
+    *,
     told: Callable[[float], None] | None = None,
-) -> tuple[list[Outcome], Energy]:  # fmt: skip
+) -> tuple[list[Outcome], Energy]:
     """Return the outcomes of a pack, and the energy of its steps without compilation where the trainer tells."""
     found: list[Energy] = []
 
@@ -141,9 +141,7 @@ def shares_of(outcomes: Sequence[Outcome], energy: Energy) -> list[Energy]:
         return None if whole is None else whole * weight / total
 
     return [
-        msgspec.structs.replace(
-            energy, energy_j=part(energy.energy_j, w), check_j=part(energy.check_j, w)
-        )
+        msgspec.structs.replace(energy, energy_j=part(energy.energy_j, w), check_j=part(energy.check_j, w))
         for w in weights
     ]
 

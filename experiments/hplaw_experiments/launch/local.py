@@ -40,9 +40,7 @@ def pins(workers: int, *, gpus: Sequence[str] = ()) -> list[Pin]:
     """
     if gpus:
         if workers > len(gpus):
-            message = (
-                f"{workers} workers for {len(gpus)} GPUs; give at most one a GPU, packs fill it"
-            )
+            message = f"{workers} workers for {len(gpus)} GPUs; give at most one a GPU, packs fill it"
             raise DeviceError(message)
         return [Pin(gpu=gpu) for gpu in gpus[:workers]]
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
@@ -58,9 +56,7 @@ class Local(AbstractLauncher):
     - `environment`: of the workers beside what the pins say; that of this process when left out.
     """
 
-    def __init__(
-        self, pins: Sequence[Pin], *, environment: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, pins: Sequence[Pin], *, environment: Mapping[str, str] | None = None) -> None:
         self._pins = tuple(pins)
         self._environment = dict(os.environ if environment is None else environment)
         self._workers: dict[int, subprocess.Popen[bytes]] = {}
@@ -71,9 +67,7 @@ class Local(AbstractLauncher):
         """Return the process ids of the workers that were started."""
         return [worker.pid for worker in self._workers.values()]
 
-    def run(
-        self, jobs: Sequence[Job], *, told: Told | None = None
-    ) -> Iterator[tuple[Job, list[str]]]:
+    def run(self, jobs: Sequence[Job], *, told: Told | None = None) -> Iterator[tuple[Job, list[str]]]:
         waiting: queue.SimpleQueue[tuple[Job, int] | None] = queue.SimpleQueue()
         ended: queue.SimpleQueue[tuple[Job, Reply]] = queue.SimpleQueue()
         for job in jobs:
@@ -102,10 +96,11 @@ class Local(AbstractLauncher):
         self._workers.clear()
 
     def _serve(
-        self, number: int,
+        self,
+        number: int,
         waiting: queue.SimpleQueue[tuple[Job, int] | None],
         ended: queue.SimpleQueue[tuple[Job, Reply]],
-    ) -> None:  # fmt: skip
+    ) -> None:
         while (item := waiting.get()) is not None and not self._closed:
             job, tries = item
             try:
@@ -142,9 +137,8 @@ class Local(AbstractLauncher):
 
     def _start(self, pin: Pin) -> subprocess.Popen[bytes]:
         worker = subprocess.Popen(
-            WORKER, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            env=self._environment | pin.environment(),
-        )  # fmt: skip
+            WORKER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self._environment | pin.environment()
+        )
         if pin.cores and hasattr(os, "sched_setaffinity"):
             with contextlib.suppress(OSError):
                 os.sched_setaffinity(worker.pid, pin.cores)

@@ -34,21 +34,14 @@ class Ray(AbstractLauncher):
         self._mine = not ray.is_initialized()
         try:
             if self._mine:
-                ray.init(
-                    address=address,
-                    log_to_driver=False,
-                    include_dashboard=False,
-                    logging_level="error",
-                )
+                ray.init(address=address, log_to_driver=False, include_dashboard=False, logging_level="error")
         except (ConnectionError, ValueError, OSError) as error:
             message = f"no Ray cluster answers at {address}: {error}"
             raise DeviceError(message) from None
         # a task that raises is not tried again: only a lost worker is
         self._task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=TRIES - 1)(work)
 
-    def run(
-        self, jobs: Sequence[Job], *, told: Told | None = None
-    ) -> Iterator[tuple[Job, list[str]]]:
+    def run(self, jobs: Sequence[Job], *, told: Told | None = None) -> Iterator[tuple[Job, list[str]]]:
         tasks = {self._task.remote(msgspec.json.encode(job)): job for job in jobs}
         try:
             while tasks:

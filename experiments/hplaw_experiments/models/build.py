@@ -12,12 +12,7 @@ from hplaw_experiments.data import Dimensions, dimensions
 from hplaw_experiments.models.convnet import ConvNet, convnet_counts
 from hplaw_experiments.models.layers import ACTIVATIONS, Scaling
 from hplaw_experiments.models.mlp import MLP, mlp_params
-from hplaw_experiments.models.transformer import (
-    Shape,
-    Transformer,
-    full_shape,
-    transformer_params,
-)
+from hplaw_experiments.models.transformer import Shape, Transformer, full_shape, transformer_params
 from hplaw_experiments.spec import Trial, steps
 
 
@@ -35,21 +30,27 @@ def shapes(trial: Trial) -> tuple[Shape, Shape]:
     """Return the shape of a trial's Transformer, and of its base."""
     shape = full_shape(
         width=trial.width, n_layers=trial.n_layers, d_ff=trial.d_ff, n_heads=trial.n_heads, n_kv_heads=trial.n_kv_heads
-    )  # fmt: skip
+    )
     _check(shape)
     if not trial.base_width or trial.base_width == trial.width:
         return shape, shape
     d_ff = round(trial.d_ff * trial.base_width / trial.width)
-    base = full_shape(width=trial.base_width, n_layers=trial.base_n_layers or trial.n_layers, d_ff=d_ff, n_heads=trial.n_heads)  # fmt: skip
+    base = full_shape(
+        width=trial.base_width, n_layers=trial.base_n_layers or trial.n_layers, d_ff=d_ff, n_heads=trial.n_heads
+    )
     return shape, base
 
 
 def _check(shape: Shape) -> None:
     if shape.d_model % shape.n_heads:
-        message = f"width={shape.d_model} is not a multiple of n_heads={shape.n_heads}; give heads that divide the width"
+        message = (
+            f"width={shape.d_model} is not a multiple of n_heads={shape.n_heads}; give heads that divide the width"
+        )
         raise QueryError(message, field="n_heads")
     if shape.n_heads % shape.n_kv_heads:
-        message = f"n_heads={shape.n_heads} is not a multiple of n_kv_heads={shape.n_kv_heads}; give groups of equal size"
+        message = (
+            f"n_heads={shape.n_heads} is not a multiple of n_kv_heads={shape.n_kv_heads}; give groups of equal size"
+        )
         raise QueryError(message, field="n_kv_heads")
 
 
@@ -68,13 +69,13 @@ def _model(trial: Trial, rng: np.random.Generator) -> eqx.Module:
         shape, base = shapes(trial)
         return Transformer(
             scaling(trial), shape=shape, base=base, vocab_size=size.outputs, tied=trial.tied_embedding, rng=rng
-        )  # fmt: skip
+        )
     if trial.activation not in ACTIVATIONS:
         message = f"'{trial.activation}' is no activation{nearest(trial.activation, ACTIVATIONS)}; give one of {', '.join(ACTIVATIONS)}"
         raise QueryError(message, field="activation")
     common = {"n_outputs": size.outputs, "width": trial.width, "n_layers": trial.n_layers}
     if trial.family == "mlp":
-        return MLP(scaling(trial), n_inputs=size.features, **common, activation=trial.activation, rng=rng)  # fmt: skip
+        return MLP(scaling(trial), n_inputs=size.features, **common, activation=trial.activation, rng=rng)
     return ConvNet(scaling(trial), channels=1, **common, activation=trial.activation, rng=rng)
 
 
@@ -88,7 +89,9 @@ def n_params(trial: Trial) -> float:
         return float(transformer_params(shapes(trial)[0]))
     size = _fitting(trial)
     if trial.family == "mlp":
-        return float(mlp_params(n_inputs=size.features, n_outputs=size.outputs, width=trial.width, n_layers=trial.n_layers))  # fmt: skip
+        return float(
+            mlp_params(n_inputs=size.features, n_outputs=size.outputs, width=trial.width, n_layers=trial.n_layers)
+        )
     return float(_convnet(trial, size)[0])
 
 
@@ -120,7 +123,7 @@ def flop(trial: Trial) -> float:
 def _convnet(trial: Trial, size: Dimensions) -> tuple[int, int]:
     return convnet_counts(
         side=size.side, channels=1, n_outputs=size.outputs, width=trial.width, n_layers=trial.n_layers
-    )  # fmt: skip
+    )
 
 
 def _fitting(trial: Trial) -> Dimensions:

@@ -105,9 +105,7 @@ class ConvNet(eqx.Module):
         found["output"] = linear(pooled, self.last, policy)
         return found
 
-    def __call__(
-        self, x: Float[Array, "batch h w channels"], policy: Policy
-    ) -> Float[Array, "batch classes"]:
+    def __call__(self, x: Float[Array, "batch h w channels"], policy: Policy) -> Float[Array, "batch classes"]:
         """Return the logits."""
         return self.activations(x, policy)["output"]
 
@@ -124,9 +122,7 @@ def convolve(
     _, h, w, _ = x.shape
     low = (size - 1) // 2
     padded = jnp.pad(x, ((0, 0), (low, size - 1 - low), (low, size - 1 - low), (0, 0)))
-    shifted = [
-        padded[:, i : i + h : stride, j : j + w : stride] for i in range(size) for j in range(size)
-    ]
+    shifted = [padded[:, i : i + h : stride, j : j + w : stride] for i in range(size) for j in range(size)]
     patches = jnp.concatenate(shifted, axis=-1)
     matrix = jnp.reshape(weight.value, (size * size * c_in, c_out))
     return linear(patches, Weight(matrix, weight.kind, weight.rule), policy)
@@ -149,9 +145,7 @@ def plan(width: int, n_layers: int) -> list[tuple[int, int, int]]:
     return blocks
 
 
-def convnet_counts(
-    *, side: int, channels: int, n_outputs: int, width: int, n_layers: int
-) -> tuple[int, int]:
+def convnet_counts(*, side: int, channels: int, n_outputs: int, width: int, n_layers: int) -> tuple[int, int]:
     """Return parameters, and multiply-adds of one image's forward pass (norms left out).
 
     >>> convnet_counts(side=8, channels=1, n_outputs=10, width=8, n_layers=3)

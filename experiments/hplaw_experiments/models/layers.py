@@ -12,13 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hplaw.parametrization import (
-    LayerKind,
-    LayerRule,
-    attention_factor,
-    branch_factor,
-    layer_rule,
-)
+from hplaw.parametrization import LayerKind, LayerRule, attention_factor, branch_factor, layer_rule
 from hplaw_experiments.precision import Policy
 
 
@@ -98,14 +92,12 @@ def times(x: Float[Array, ...], factor: float) -> Float[Array, ...]:
     return x if factor == 1.0 else x * factor
 
 
-def linear(
-    x: Float[Array, "*batch fan_in"], weight: Weight, policy: Policy
-) -> Float[Array, "*batch fan_out"]:
+def linear(x: Float[Array, "*batch fan_in"], weight: Weight, policy: Policy) -> Float[Array, "*batch fan_out"]:
     """Return the layer's output in fp32, the product done in the policy's format."""
     w = weight.value
     y = jax.lax.dot_general(
         policy.cast(x), policy.cast(w), (((x.ndim - 1,), (0,)), ((), ())), preferred_element_type=jnp.float32
-    )  # fmt: skip
+    )
     return times(y, weight.rule.multiplier)
 
 

@@ -7,12 +7,7 @@ import numpy as np
 import equinox as eqx
 from jaxtyping import Array, Float
 
-from hplaw_experiments.models.layers import (
-    ACTIVATIONS,
-    Scaling,
-    Weight,
-    linear,
-)
+from hplaw_experiments.models.layers import ACTIVATIONS, Scaling, Weight, linear
 from hplaw_experiments.precision import Policy
 
 
@@ -36,16 +31,11 @@ class MLP(eqx.Module):
         rng: np.random.Generator,
     ) -> None:
         self.first = scaling.matrix("input", (n_inputs, width), fan_in=n_inputs, rng=rng)
-        self.hidden = tuple(
-            scaling.matrix("hidden", (width, width), fan_in=width, rng=rng)
-            for _ in range(1, n_layers)
-        )
+        self.hidden = tuple(scaling.matrix("hidden", (width, width), fan_in=width, rng=rng) for _ in range(1, n_layers))
         self.last = scaling.matrix("output", (width, n_outputs), fan_in=width, rng=rng)
         self.activation = activation
 
-    def activations(
-        self, x: Float[Array, "batch features"], policy: Policy
-    ) -> dict[str, Float[Array, "batch _"]]:
+    def activations(self, x: Float[Array, "batch features"], policy: Policy) -> dict[str, Float[Array, "batch _"]]:
         """Return what every layer puts out, by its name, the logits last."""
         act = ACTIVATIONS[self.activation]
         found = {}
@@ -55,9 +45,7 @@ class MLP(eqx.Module):
         found["output"] = linear(x, self.last, policy)
         return found
 
-    def __call__(
-        self, x: Float[Array, "batch features"], policy: Policy
-    ) -> Float[Array, "batch classes"]:
+    def __call__(self, x: Float[Array, "batch features"], policy: Policy) -> Float[Array, "batch classes"]:
         """Return the logits."""
         return self.activations(x, policy)["output"]
 

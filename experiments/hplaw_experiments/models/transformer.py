@@ -38,9 +38,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
         return self.d_model // self.n_heads
 
 
-def full_shape(
-    *, width: int, n_layers: int, d_ff: int = 0, n_heads: int = 0, n_kv_heads: int = 0
-) -> Shape:
+def full_shape(*, width: int, n_layers: int, d_ff: int = 0, n_heads: int = 0, n_kv_heads: int = 0) -> Shape:
     """Return a shape with what was left at 0 filled in: heads of 32, d_ff 8/3 of the width in multiples of 8.
 
     >>> full_shape(width=64, n_layers=2)
@@ -69,9 +67,7 @@ class Block(eqx.Module):
     up: Weight
     down: Weight
 
-    def __init__(
-        self, scaling: Scaling, shape: Shape, *, d_ff_ratio: float, rng: np.random.Generator
-    ) -> None:
+    def __init__(self, scaling: Scaling, shape: Shape, *, d_ff_ratio: float, rng: np.random.Generator) -> None:
         d, d_kv, d_ff = shape.d_model, shape.n_kv_heads * shape.d_head, shape.d_ff
 
         def hidden(fan_in: int, fan_out: int, ratio: float | None = None) -> Weight:
@@ -123,49 +119,35 @@ class Transformer(eqx.Module):
         self.branch = scaling.branch
         self.logit_scale = scaling.attention(shape.d_head, base.d_head)
 
-    def activations(
-        self, x: Int[Array, "batch seq"], policy: Policy
-    ) -> dict[str, Float[Array, "batch seq _"]]:
+    def activations(self, x: Int[Array, "batch seq"], policy: Policy) -> dict[str, Float[Array, "batch seq _"]]:
         """Return embedding, every block's output and the logits, by name."""
         h = times(jnp.take(self.embedding.value, x, axis=0), self.embedding.rule.multiplier)
         found = {"embedding": h}
-        h, each = jax.lax.scan(
-            lambda h, block: (self._block(h, block, policy),) * 2, h, self.blocks
-        )
+        h, each = jax.lax.scan(lambda h, block: (self._block(h, block, policy),) * 2, h, self.blocks)
         found |= {f"block {i + 1}": each[i] for i in range(self.shape.n_layers)}
         found["output"] = self._readout(h, policy)
         return found
 
-    def __call__(
-        self, x: Int[Array, "batch seq"], policy: Policy
-    ) -> Float[Array, "batch seq vocab"]:
+    def __call__(self, x: Int[Array, "batch seq"], policy: Policy) -> Float[Array, "batch seq vocab"]:
         """Return the logits of each next token."""
         h = times(jnp.take(self.embedding.value, x, axis=0), self.embedding.rule.multiplier)
         h, _ = jax.lax.scan(lambda h, block: (self._block(h, block, policy), None), h, self.blocks)
         return self._readout(h, policy)
 
-    def _readout(
-        self, h: Float[Array, "batch seq d"], policy: Policy
-    ) -> Float[Array, "batch seq vocab"]:
+    def _readout(self, h: Float[Array, "batch seq d"], policy: Policy) -> Float[Array, "batch seq vocab"]:
         h = rms_norm(h, self.norm)
         if self.unembedding is not None:
             return linear(h, self.unembedding, policy)
         tied = Weight(self.embedding.value.T, self.norm.kind, self.norm.rule)
         return times(linear(h, tied, policy), self.readout / self.norm.rule.multiplier)
 
-    def _block(
-        self, h: Float[Array, "batch seq d"], block: Block, policy: Policy
-    ) -> Float[Array, "batch seq d"]:
-        h = h + times(
-            self._attention(rms_norm(h, block.norm_attention), block, policy), self.branch
-        )
+    def _block(self, h: Float[Array, "batch seq d"], block: Block, policy: Policy) -> Float[Array, "batch seq d"]:
+        h = h + times(self._attention(rms_norm(h, block.norm_attention), block, policy), self.branch)
         x = rms_norm(h, block.norm_ffn)
         inner = jax.nn.silu(linear(x, block.gate, policy)) * linear(x, block.up, policy)
         return h + times(linear(inner, block.down, policy), self.branch)
 
-    def _attention(
-        self, x: Float[Array, "batch seq d"], block: Block, policy: Policy
-    ) -> Float[Array, "batch seq d"]:
+    def _attention(self, x: Float[Array, "batch seq d"], block: Block, policy: Policy) -> Float[Array, "batch seq d"]:
         shape, (batch, seq, d) = self.shape, x.shape
         heads = lambda y, n: jnp.reshape(y, (batch, seq, n, shape.d_head))
         q = rotate(heads(linear(x, block.query, policy), shape.n_heads))

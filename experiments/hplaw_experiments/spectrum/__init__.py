@@ -1,11 +1,6 @@
 """The curvature of batches: spectra, the edge and noise that explain them, and the largest stable learning rate."""
 
-from hplaw_experiments.spectrum.report import (
-    SpectrumReport,
-    StableRate,
-    largest_stable_rate,
-    spectrum_chart,
-)
+from hplaw_experiments.spectrum.report import SpectrumReport, StableRate, largest_stable_rate, spectrum_chart
 
 
 __all__ = ["SpectrumReport", "StableRate", "largest_stable_rate", "spectrum_chart"]

@@ -46,9 +46,17 @@ class Divergence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def divergence(
-    problems: Sequence[Problem], source: AbstractSource, size: int, predicted: float, *,
-    seq_len: int, n_seeds: int, seed: int, steps: int = STEPS, rates: Sequence[float] = RATES,
-) -> Divergence:  # fmt: skip
+    problems: Sequence[Problem],
+    source: AbstractSource,
+    size: int,
+    predicted: float,
+    *,
+    seq_len: int,
+    n_seeds: int,
+    seed: int,
+    steps: int = STEPS,
+    rates: Sequence[float] = RATES,
+) -> Divergence:
     """Return the rate at which runs start to diverge: their loss, averaged over a window of steps, rises above its start.
 
     **Arguments:**
@@ -70,17 +78,25 @@ def divergence(
     runs = jax.jit(jax.vmap(jax.vmap(run, in_axes=(None, None, 0)), in_axes=(None, 0, None)))
     tried = np.asarray(rates) * predicted
     keys = jr.split(jr.fold_in(jr.key(seed), size), n_seeds)
-    lost = np.concatenate([
-        diverged(np.asarray(runs(p.start, keys, jnp.asarray(tried, jnp.float32)), float), float(problem.loss(p.start, *gauge)))
-        for p in problems
-    ])  # fmt: skip
+    lost = np.concatenate(
+        [
+            diverged(
+                np.asarray(runs(p.start, keys, jnp.asarray(tried, jnp.float32)), float),
+                float(problem.loss(p.start, *gauge)),
+            )
+            for p in problems
+        ]
+    )
     share = lost.mean(axis=0)
     measured = half_way(tried, share)
     return Divergence(
-        batch_tokens=float(size * seq_len), predicted=predicted, rates=[float(r) for r in tried],
-        share=[float(s) for s in share], measured=measured,
+        batch_tokens=float(size * seq_len),
+        predicted=predicted,
+        rates=[float(r) for r in tried],
+        share=[float(s) for s in share],
+        measured=measured,
         ratio=None if measured is None else measured / predicted,
-    )  # fmt: skip
+    )
 
 
 def diverged(losses: Any, start: float) -> Any:

@@ -53,8 +53,14 @@ class EdgeFit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def measure_edges(
-    problems: Sequence[Problem], source: AbstractSource, batches: Sequence[int], *, seq_len: int, n_batches: int, seed: int
-) -> list[Edge]:  # fmt: skip
+    problems: Sequence[Problem],
+    source: AbstractSource,
+    batches: Sequence[int],
+    *,
+    seq_len: int,
+    n_batches: int,
+    seed: int,
+) -> list[Edge]:
     """Return the largest eigenvalues of both matrices on batches of each size, over batches and starting points.
 
     **Arguments:**
@@ -75,13 +81,15 @@ def measure_edges(
             top = values[:, -1]
             found.append(
                 Edge(
-                    matrix=matrix, batch_tokens=float(size * seq_len), edge=float(top.mean()),
+                    matrix=matrix,
+                    batch_tokens=float(size * seq_len),
+                    edge=float(top.mean()),
                     error=float(top.std(ddof=1) / math.sqrt(len(top))) if len(top) > 1 else 0.0,
                     floor=float(values[:, 0].mean()),
                     values=[float(v) for v in values.ravel()[order]],
                     weights=[float(w) for w in weights.ravel()[order] / len(values)],
                 )
-            )  # fmt: skip
+            )
     return found
 
 
@@ -94,14 +102,14 @@ def _spectra(problem: Problem, source: AbstractSource, size: int) -> Callable[..
         return {
             name: ritz(product(problem, weights, x, y), size=weights.shape[0], key=k_vector, steps=STEPS)
             for name, product in PRODUCTS.items()
-        }  # fmt: skip
+        }
 
     return jax.jit(lambda weights, keys: jax.lax.map(lambda key: one(weights, key), keys))
 
 
 def noise_by_products(
     problems: Sequence[Problem], source: AbstractSource, size: int, *, seq_len: int, n_pairs: int, seed: int
-) -> float:  # fmt: skip
+) -> float:
     """Return the noise of the Hessian from products alone: b E |H_1 v - H_2 v|^2 / 2 for pairs of batches, random unit v."""
     problem = problems[0]
 
@@ -109,9 +117,7 @@ def noise_by_products(
         k_v, *k_batches = jr.split(key, 3)
         v = jr.normal(k_v, weights.shape, jnp.float32)
         v = v / jnp.linalg.norm(v)
-        first, second = (
-            PRODUCTS["hessian"](problem, weights, *source.batch(k, size))(v) for k in k_batches
-        )
+        first, second = (PRODUCTS["hessian"](problem, weights, *source.batch(k, size))(v) for k in k_batches)
         return jnp.sum(jnp.square(first - second))
 
     compiled = jax.jit(lambda weights, keys: jax.lax.map(lambda key: one(weights, key), keys))
@@ -127,7 +133,7 @@ def predicted(batch_tokens: float, edge: float, noise: float) -> tuple[float, fl
     (15.0, 0.13333333333333333)
     """
     given = {"batch_tokens": batch_tokens, "hessian_edge": edge, "hessian_noise": noise}
-    _, found = plain_outputs(theory_law(LAW), given, None, want=["batch_hessian_edge", "largest_stable_lr"])  # fmt: skip
+    _, found = plain_outputs(theory_law(LAW), given, None, want=["batch_hessian_edge", "largest_stable_lr"])
     return float(found["batch_hessian_edge"]), float(found["largest_stable_lr"])
 
 
@@ -141,7 +147,9 @@ def fit_edges(edges: Sequence[Edge]) -> EdgeFit:
     **Raises:** `FitError` for fewer than three sizes of batch, or eigenvalues that are not positive.
     """
     if len({e.batch_tokens for e in edges}) < 3 or min(e.edge for e in edges) <= 0:
-        message = "edge and noise need positive largest eigenvalues at three batch sizes or more; give more with --batches"
+        message = (
+            "edge and noise need positive largest eigenvalues at three batch sizes or more; give more with --batches"
+        )
         raise FitError(message)
     low, high = min(e.edge for e in edges), max(e.edge for e in edges)
     # the noise alone explains the smallest batch at most; the edge is not above the largest batch's by much
@@ -150,7 +158,9 @@ def fit_edges(edges: Sequence[Edge]) -> EdgeFit:
     spread = np.array([1.0, 6.0])
     best = math.inf, centre
     for _ in range(ROUNDS):
-        for point in np.stack(np.meshgrid(*(np.linspace(c - s, c + s, POINTS) for c, s in zip(best[1], spread, strict=True))), -1).reshape(-1, 2):  # fmt: skip
+        for point in np.stack(
+            np.meshgrid(*(np.linspace(c - s, c + s, POINTS) for c, s in zip(best[1], spread, strict=True))), -1
+        ).reshape(-1, 2):
             cost = sum(miss**2 for miss in _misses(edges, *np.exp(point)))
             if cost < best[0]:
                 best = cost, point

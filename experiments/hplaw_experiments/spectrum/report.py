@@ -10,14 +10,7 @@ import msgspec
 from hplaw.errors import QueryError
 from hplaw_experiments.spec import Trial
 from hplaw_experiments.spectrum.divergence import STEPS, Divergence, divergence
-from hplaw_experiments.spectrum.edges import (
-    Edge,
-    EdgeFit,
-    fit_edges,
-    measure_edges,
-    noise_by_products,
-    predicted,
-)
+from hplaw_experiments.spectrum.edges import Edge, EdgeFit, fit_edges, measure_edges, noise_by_products, predicted
 from hplaw_experiments.spectrum.products import MATRICES, problem_of
 from hplaw_experiments.step import data_of
 
@@ -54,9 +47,15 @@ class SpectrumReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def largest_stable_rate(
-    trial: Trial, *, batches: Sequence[int] = BATCHES, starts: Sequence[int] = (0, 1, 2, 3, 4, 5), n_batches: int = 24,
-    sweep: bool = True, n_seeds: int = 1, steps: int = STEPS,
-) -> SpectrumReport:  # fmt: skip
+    trial: Trial,
+    *,
+    batches: Sequence[int] = BATCHES,
+    starts: Sequence[int] = (0, 1, 2, 3, 4, 5),
+    n_batches: int = 24,
+    sweep: bool = True,
+    n_seeds: int = 1,
+    steps: int = STEPS,
+) -> SpectrumReport:
     """Return the largest stable rate of SGD at each batch, predicted from the curvature of batches, and measured.
 
     **Arguments:**
@@ -75,7 +74,7 @@ def largest_stable_rate(
         raise QueryError(message, field="batches")
     problems = [problem_of(trial, seed=seed) for seed in starts]
     source = data_of(trial).source
-    edges = measure_edges(problems, source, sizes, seq_len=trial.seq_len, n_batches=n_batches, seed=trial.seed)  # fmt: skip
+    edges = measure_edges(problems, source, sizes, seq_len=trial.seq_len, n_batches=n_batches, seed=trial.seed)
     fits = {m: fit_edges([e for e in edges if e.matrix == m]) for m in MATRICES}
     said = {
         (m, e.batch_tokens): predicted(e.batch_tokens, fit.hessian_edge, fit.hessian_noise)
@@ -89,16 +88,20 @@ def largest_stable_rate(
         found = None
         if sweep:
             found = divergence(
-                problems, source, size, rate, seq_len=trial.seq_len, n_seeds=n_seeds, seed=trial.seed, steps=steps,
-            )  # fmt: skip
+                problems, source, size, rate, seq_len=trial.seq_len, n_seeds=n_seeds, seed=trial.seed, steps=steps
+            )
         rates.append(StableRate(batch_tokens=tokens, predicted=rate, sweep=found))
     return SpectrumReport(
-        n_params=float(problems[0].start.size), starts=list(starts),
+        n_params=float(problems[0].start.size),
+        starts=list(starts),
         edges=[msgspec.structs.replace(e, fitted=said[e.matrix, e.batch_tokens][0]) for e in edges],
         fits=list(fits.values()),
-        noise_by_products=noise_by_products(problems, source, sizes[len(sizes) // 2], seq_len=trial.seq_len, n_pairs=n_batches, seed=trial.seed),
-        rates=rates, worst_ratio=_worst(rates),
-    )  # fmt: skip
+        noise_by_products=noise_by_products(
+            problems, source, sizes[len(sizes) // 2], seq_len=trial.seq_len, n_pairs=n_batches, seed=trial.seed
+        ),
+        rates=rates,
+        worst_ratio=_worst(rates),
+    )
 
 
 def _worst(rates: Sequence[StableRate]) -> float | None:
@@ -113,7 +116,7 @@ def spectrum_chart(report: SpectrumReport) -> Any:
     rows = [
         {"batch": e.batch_tokens, "edge": e.edge, "fitted": e.fitted, "matrix": e.matrix.replace("_", "-")}
         for e in report.edges
-    ]  # fmt: skip
+    ]
     x = alt.X("batch:Q", scale=alt.Scale(type="log"), title="batch, tokens or examples")
     y = alt.Y("edge:Q", scale=alt.Scale(type="log", zero=False), title="largest eigenvalue")
     base = alt.Chart(alt.Data(values=rows)).encode(x=x, color=alt.Color("matrix:N", title=None))
@@ -133,4 +136,6 @@ def spectrum_chart(report: SpectrumReport) -> Any:
             color=alt.Color("what:N", title=None),
         )
     )
-    return (left.properties(width=300, height=260) | right.properties(width=300, height=260)).resolve_scale(color="independent")  # fmt: skip
+    return (left.properties(width=300, height=260) | right.properties(width=300, height=260)).resolve_scale(
+        color="independent"
+    )

@@ -16,16 +16,7 @@ import polars as pl
 
 from hplaw.errors import DataError
 from hplaw.human import number, plural
-from hplaw_experiments.studies.statistics import (
-    Contrast,
-    Pooled,
-    Term,
-    anova,
-    holm,
-    pooled,
-    replicates_needed,
-    welch,
-)
+from hplaw_experiments.studies.statistics import Contrast, Pooled, Term, anova, holm, pooled, replicates_needed, welch
 
 
 FACTORS = ("width", "batch_tokens", "tokens", "n_params", "hardware")
@@ -76,9 +67,7 @@ def study(table: pl.DataFrame, *, baseline: str = "fp32", bound: float = BOUND) 
     whole = pl.col("precision").is_not_null() & (pl.col("energy_j") > 0) & (pl.col("tokens") > 0)
     if "diverged" in table.columns:
         whole &= ~pl.col("diverged").fill_null(value=False)
-    runs = table.filter(whole).with_columns(
-        (pl.col("energy_j") / pl.col("tokens")).log().alias("energy per token")
-    )
+    runs = table.filter(whole).with_columns((pl.col("energy_j") / pl.col("tokens")).log().alias("energy per token"))
     if baseline not in runs["precision"].to_list() or runs["precision"].n_unique() < 2:
         message = f"the runs tell nothing of {baseline} beside another format; name one of {', '.join(sorted(runs['precision'].unique()))} by --baseline"
         raise DataError(message)
@@ -90,14 +79,12 @@ def study(table: pl.DataFrame, *, baseline: str = "fp32", bound: float = BOUND) 
     return found
 
 
-def _one(runs: pl.DataFrame, response: str, factors: list[str], baseline: str, bound: float) -> Study:  # fmt: skip
+def _one(runs: pl.DataFrame, response: str, factors: list[str], baseline: str, bound: float) -> Study:
     compared: list[tuple[str, str, int, Contrast]] = []
     residuals: list[Any] = []
     for cell, here in runs.group_by(factors or [pl.lit("all")], maintain_order=True):
         name = ", ".join(f"{k} {_word(v)}" for k, v in zip(factors, cell, strict=False)) or "all"
-        groups = {
-            key[0]: part[response].to_numpy() for key, part in here.group_by("precision", maintain_order=True)
-        }  # fmt: skip
+        groups = {key[0]: part[response].to_numpy() for key, part in here.group_by("precision", maintain_order=True)}
         residuals += [v - v.mean() for v in groups.values() if len(v) > 1]
         base = groups.pop(baseline, np.zeros(0))
         for precision, values in groups.items():
@@ -114,8 +101,7 @@ def _one(runs: pl.DataFrame, response: str, factors: list[str], baseline: str, b
     except ValueError:
         terms = anova(runs[response].to_numpy(), levels, order=1)
     overall = {
-        p: pooled(e.contrast for e in effects if e.precision == p)
-        for p in dict.fromkeys(e.precision for e in effects)
+        p: pooled(e.contrast for e in effects if e.precision == p) for p in dict.fromkeys(e.precision for e in effects)
     }
     count = sum(len(r) - 1 for r in residuals)
     sd = math.sqrt(sum(float(r @ r) for r in residuals) / max(count, 1))
@@ -192,7 +178,7 @@ def _section(found: Study, bound: float) -> Iterator[str]:
     yield ""
     yield "| factorial ANOVA, type 3, HC3 | df | F | p | partial eta2 |"
     yield "|---|---|---|---|---|"
-    yield from (f"| {t.name} | {t.df} | {t.f:.3g} | {t.p:.2g} | {t.partial_eta2:.3f} |" for t in found.terms)  # fmt: skip
+    yield from (f"| {t.name} | {t.df} | {t.f:.3g} | {t.p:.2g} | {t.partial_eta2:.3f} |" for t in found.terms)
     yield ""
     yield f"| format against {found.baseline} | cell | runs | ratio | 90 % | p (Welch, Holm) | Hedges g | p of equivalence within {100 * math.expm1(bound):.0f} % |"
     yield "|---|---|---|---|---|---|---|---|"
@@ -211,10 +197,18 @@ def _section(found: Study, bound: float) -> Iterator[str]:
 def _flat(found: Study, effect: Effect) -> dict[str, Any]:
     c = effect.contrast
     return {
-        "response": found.response, "precision": effect.precision, "baseline": found.baseline, "cell": effect.cell,
-        "runs": effect.runs, "log_ratio": c.difference, "low": c.low, "high": c.high, "p_holm": effect.p_holm,
-        "hedges_g": c.hedges_g, "p_equivalent": c.p_equivalent,
-    }  # fmt: skip
+        "response": found.response,
+        "precision": effect.precision,
+        "baseline": found.baseline,
+        "cell": effect.cell,
+        "runs": effect.runs,
+        "log_ratio": c.difference,
+        "low": c.low,
+        "high": c.high,
+        "p_holm": effect.p_holm,
+        "hedges_g": c.hedges_g,
+        "p_equivalent": c.p_equivalent,
+    }
 
 
 def _picture(found: Study) -> str:
@@ -223,16 +217,26 @@ def _picture(found: Study) -> str:
     import vl_convert
 
     rows = [
-        {"format": e.precision, "cell": e.cell, "ratio": math.exp(e.contrast.difference), "low": math.exp(e.contrast.low), "high": math.exp(e.contrast.high)}
+        {
+            "format": e.precision,
+            "cell": e.cell,
+            "ratio": math.exp(e.contrast.difference),
+            "low": math.exp(e.contrast.low),
+            "high": math.exp(e.contrast.high),
+        }
         for e in found.effects
-    ]  # fmt: skip
+    ]
     rows += [
         {"format": p, "cell": "pooled", "ratio": math.exp(r.median), "low": math.exp(r.low), "high": math.exp(r.high)}
         for p, r in found.overall.items()
-    ]  # fmt: skip
-    base = alt.Chart(alt.Data(values=rows)).encode(y=alt.Y("cell:N", sort=None, title=None), color="format:N", yOffset="format:N")  # fmt: skip
+    ]
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        y=alt.Y("cell:N", sort=None, title=None), color="format:N", yOffset="format:N"
+    )
     axis = alt.Scale(zero=False)
-    bars = base.mark_rule().encode(x=alt.X("low:Q", scale=axis, title=f"{found.response} over {found.baseline}"), x2="high:Q")  # fmt: skip
+    bars = base.mark_rule().encode(
+        x=alt.X("low:Q", scale=axis, title=f"{found.response} over {found.baseline}"), x2="high:Q"
+    )
     dots = base.mark_point(filled=True).encode(x=alt.X("ratio:Q", scale=axis))
     one = alt.Chart(alt.Data(values=[{"x": 1}])).mark_rule(strokeDash=[4, 4]).encode(x="x:Q")
     return str(vl_convert.vegalite_to_svg((bars + dots + one).properties(width=420).to_dict()))

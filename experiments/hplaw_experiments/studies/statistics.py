@@ -118,10 +118,10 @@ def welch(a: Array, b: Array, bound: float) -> Contrast:
     p = 2 * float(stats.t.sf(abs(difference) / error, df))
     above = float(stats.t.sf((difference + bound) / error, df))
     below = float(stats.t.cdf((difference - bound) / error, df))
-    pooled = math.sqrt((a.var(ddof=1) * (len(a) - 1) + b.var(ddof=1) * (len(b) - 1)) / (len(a) + len(b) - 2))  # fmt: skip
+    pooled = math.sqrt((a.var(ddof=1) * (len(a) - 1) + b.var(ddof=1) * (len(b) - 1)) / (len(a) + len(b) - 2))
     small = 1 - 3 / (4 * (len(a) + len(b)) - 9)
     g = small * difference / max(pooled, 1e-12)
-    return Contrast(difference, difference - wide, difference + wide, p, g, max(above, below), error)  # fmt: skip
+    return Contrast(difference, difference - wide, difference + wide, p, g, max(above, below), error)
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -162,7 +162,9 @@ def pooled(contrasts: Iterable[Contrast], *, scale: float = 0.5, between: float 
     precision = 1 / (s**2 + tau**2)
     total = precision.sum(axis=1) + scale**-2
     mean = (precision * d).sum(axis=1) / total
-    log_weight = 0.5 * (np.log(precision).sum(axis=1) - np.log(total) - (precision * d**2).sum(axis=1) + total * mean**2)  # fmt: skip
+    log_weight = 0.5 * (
+        np.log(precision).sum(axis=1) - np.log(total) - (precision * d**2).sum(axis=1) + total * mean**2
+    )
     log_weight -= (tau[:, 0] / between) ** 2 / 2
     weight = np.exp(log_weight - log_weight.max())
     weight /= weight.sum()

@@ -19,8 +19,8 @@ from hplaw.human import number, numbers
 from hplaw.law import Law
 from hplaw.listing import known_quantities
 from hplaw.point import inputs
-from hplaw.quantities import Quantity, check_value, vocabulary
 from hplaw.transfer_messages import Agreement, Transfer, TransferRequest, TransferRule
+from hplaw.vocabulary.quantities import Quantity, check_value, vocabulary
 
 
 RATE, BATCH, BASE_RATE, BASE_BATCH = ("peak_lr", "batch_tokens", "base_peak_lr", "base_batch_tokens")

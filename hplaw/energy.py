@@ -8,9 +8,9 @@ from typing import Any
 from hplaw.catalogue import Catalogue
 from hplaw.energy_messages import EnergyCase, EnergyReply, EnergyRequest, HardwareRecord
 from hplaw.errors import QueryError, nearest
-from hplaw.hardware import ALIASES, canonical
 from hplaw.messages import Citation, Query, Scalar
 from hplaw.recommendation import recommend
+from hplaw.vocabulary.hardware_names import ALIASES, canonical
 
 
 WANT = (

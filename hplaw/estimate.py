@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hplaw.answer import NO_COVARIANCE, UNMOVED, Answer, uncertain
 from hplaw.messages import Alternative, Estimate, Step
-from hplaw.quantities import Quantity
+from hplaw.vocabulary.quantities import Quantity
 
 
 def estimate_of(

@@ -10,7 +10,7 @@ import msgspec
 
 from hplaw.errors import QueryError, nearest
 from hplaw.messages import Health, LawRecord, LawSummary
-from hplaw.quantities import Quantity, vocabulary
+from hplaw.vocabulary.quantities import Quantity, vocabulary
 
 
 if TYPE_CHECKING:

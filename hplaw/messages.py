@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from hplaw.quantities import Quantity
+from hplaw.vocabulary.quantities import Quantity
 
 
 Scalar = float | str
@@ -347,7 +347,7 @@ class Health(Record, frozen=True, kw_only=True, omit_defaults=True):
 def quantity_records(quantities: Iterable[Quantity]) -> list[QuantityRecord]:
     """Return words of the vocabulary as records.
 
-    >>> from hplaw.quantities import vocabulary
+    >>> from hplaw.vocabulary.quantities import vocabulary
     >>> quantity_records([vocabulary()["tokens"]])[0].unit
     'token'
     """

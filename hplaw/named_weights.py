@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from hplaw.errors import QueryError, nearest
-from hplaw.model_shape import read_shape
 from hplaw.parametrization import LayerKind
+from hplaw.vocabulary.model_shape import read_shape
 
 
 class NamedWeight(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ from hplaw.law.priors import PRIORS
 from hplaw.law.program import Environment, Program, compile_program, unroll
 from hplaw.law.settled import spoken
 from hplaw.narrow import is_table, is_tuple
-from hplaw.quantities import check_value
+from hplaw.vocabulary.quantities import check_value
 
 
 SILENT = ("undefined", "refused")

@@ -10,10 +10,10 @@ import msgspec
 
 from hplaw.catalogue import Catalogue
 from hplaw.errors import QueryError, nearest
-from hplaw.hardware import canonical
 from hplaw.listing import known_quantities
 from hplaw.messages import Query, Warning
-from hplaw.quantities import Quantity, check_value, vocabulary
+from hplaw.vocabulary.hardware_names import canonical
+from hplaw.vocabulary.quantities import Quantity, check_value, vocabulary
 
 
 FIELDS = (
@@ -151,7 +151,7 @@ def _checked(quantity: Quantity, value: Any, field: str) -> Any:
 
 
 def _add_model(model: dict[str, Any], known: dict[str, Any], warnings: list[Warning]) -> None:
-    from hplaw.model_shape import read_shape
+    from hplaw.vocabulary.model_shape import read_shape
 
     for name, value in read_shape(model).items():
         if name in known and known[name] != value:

@@ -11,9 +11,9 @@ from hplaw.catalogue import Catalogue
 from hplaw.errors import HplawError
 from hplaw.listing import known_quantities
 from hplaw.messages import Bounds, Query, encode
-from hplaw.quantities import Quantity
 from hplaw.question import FIELDS
 from hplaw.recommendation import recommend
+from hplaw.vocabulary.quantities import Quantity
 from tests.helpers import FIXTURE_NAMES, catalogue_of, fixture_law, is_one_sentence, shipped
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from hplaw.evaluation import evaluate
-from hplaw.hardware import ALIASES, SHORT, canonical
 from hplaw.messages import Query
 from hplaw.recommendation import recommend
+from hplaw.vocabulary.hardware_names import ALIASES, SHORT, canonical
 from tests.helpers import shipped
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from hplaw.errors import QueryError
 from hplaw.messages import Query
-from hplaw.model_shape import read_shape
 from hplaw.recommendation import recommend
+from hplaw.vocabulary.model_shape import read_shape
 from tests.helpers import shipped
 
 

@@ -8,7 +8,7 @@ from hplaw.catalogue import SHELVES
 from hplaw.errors import QueryError
 from hplaw.evaluation import evaluate
 from hplaw.law import Law, check_law
-from hplaw.quantities import vocabulary
+from hplaw.vocabulary.quantities import vocabulary
 from tests.helpers import is_one_sentence, shipped
 
 

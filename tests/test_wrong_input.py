@@ -14,9 +14,9 @@ from hplaw.decoding import decode
 from hplaw.errors import HplawError, LawError, LawNotFound, QueryError, nearest
 from hplaw.evaluation import evaluate
 from hplaw.messages import BatchRequest, Bounds, EvaluateRequest, Query
-from hplaw.model_shape import read_shape
-from hplaw.quantities import check_value, parse_number, vocabulary
 from hplaw.recommendation import recommend
+from hplaw.vocabulary.model_shape import read_shape
+from hplaw.vocabulary.quantities import check_value, parse_number, vocabulary
 from tests.helpers import is_one_sentence, law_text, problems_in, shipped
 
 

@@ -30,12 +30,12 @@ from hplaw.messages import (
     Recommendation,
     Theory,
 )
-from hplaw.model_shape import CONFIG_KEYS, CONFIG_MARKS, SHAPE
 from hplaw.parametrization import OPTIMIZERS, PARAMETRIZATIONS
-from hplaw.quantities import Quantity
 from hplaw.schedule_messages import ScheduleCurve, ScheduleRequest
 from hplaw.schedules import GIVEN_APART, SCHEDULES, schedule_laws
 from hplaw.transfer_messages import Transfer, TransferRequest
+from hplaw.vocabulary.model_shape import CONFIG_KEYS, CONFIG_MARKS, SHAPE
+from hplaw.vocabulary.quantities import Quantity
 from hplaw_api.energy_schemas import narrow_energy
 
 

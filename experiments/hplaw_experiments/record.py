@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from hplaw.quantities import vocabulary
+from hplaw.vocabulary.quantities import vocabulary
 from hplaw_experiments.meter import Energy
 from hplaw_experiments.spec import Outcome, Trial, key, steps
 

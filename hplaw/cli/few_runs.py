@@ -15,7 +15,7 @@ from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.statuses import OK
 from hplaw.errors import QueryError
 from hplaw.human import number
-from hplaw.quantities import check_value, parse_number, vocabulary
+from hplaw.vocabulary.quantities import check_value, parse_number, vocabulary
 
 
 if TYPE_CHECKING:

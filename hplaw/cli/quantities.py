@@ -13,7 +13,7 @@ from hplaw.cli.statuses import OK
 from hplaw.errors import QueryError, nearest
 from hplaw.human import number, plural
 from hplaw.messages import encode, quantity_records
-from hplaw.quantities import Quantity, vocabulary
+from hplaw.vocabulary.quantities import Quantity, vocabulary
 
 
 def quantities(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hplaw.errors import DataError, QueryError
-from hplaw.quantities import parse_number, vocabulary
+from hplaw.vocabulary.quantities import parse_number, vocabulary
 
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from msgspec import structs
 from hplaw.cli.page import Page
 from hplaw.human import add_unit, number, numbers, plural, with_unit
 from hplaw.messages import Alternative, Citation, Estimate, Recommendation, Step
-from hplaw.quantities import vocabulary
+from hplaw.vocabulary.quantities import vocabulary
 
 
 SETTINGS = (

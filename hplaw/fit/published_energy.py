@@ -14,11 +14,11 @@ import polars as pl
 from hplaw.catalogue import Catalogue, load_catalogue
 from hplaw.errors import DataError, QueryError
 from hplaw.fit.runs import observed_by, read_columns
-from hplaw.hardware import canonical
 from hplaw.law import Law
 from hplaw.messages import Query
 from hplaw.point import inputs
 from hplaw.recommendation import recommend
+from hplaw.vocabulary.hardware_names import canonical
 
 
 DEVELOPERS = {

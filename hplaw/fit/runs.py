@@ -25,7 +25,7 @@ from hplaw.law import Law
 from hplaw.law.rules import GROUPINGS
 from hplaw.law.scope import Formula
 from hplaw.point import inputs
-from hplaw.quantities import Quantity, check_value, vocabulary
+from hplaw.vocabulary.quantities import Quantity, check_value, vocabulary
 
 
 Mask = NDArray[np.bool_]

@@ -16,7 +16,7 @@ from hplaw.law.program import Program, compile_program
 from hplaw.law.scope import Formula, Namespace, quantities_of
 from hplaw.messages import Citation, LawRecord, LawSummary
 from hplaw.narrow import is_table, is_tuple
-from hplaw.quantities import Quantity
+from hplaw.vocabulary.quantities import Quantity
 
 
 class Meaning(msgspec.Struct, frozen=True):

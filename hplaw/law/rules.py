@@ -16,7 +16,7 @@ from hplaw.law.priors import CORRELATIONS, LIKELIHOODS, PRIORS, is_call, wrong_p
 from hplaw.law.scope import GRID_NAMES, Formula, Namespace, index_symbol
 from hplaw.law.settled import refuse_names, settled, spoken
 from hplaw.narrow import is_list
-from hplaw.quantities import check_value
+from hplaw.vocabulary.quantities import check_value
 
 
 _EXACT_FUNCTIONS = frozenset(("where", "min", "max", "clip", "abs", "floor"))

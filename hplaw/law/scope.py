@@ -16,7 +16,7 @@ from hplaw.expression.functions import RESERVED
 from hplaw.expression.tree import Node, Number, Reduce, walk
 from hplaw.law.format import LawSpec
 from hplaw.narrow import is_list, is_table
-from hplaw.quantities import Quantity, vocabulary
+from hplaw.vocabulary.quantities import Quantity, vocabulary
 
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")

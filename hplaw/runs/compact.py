@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from hplaw.quantities import check_value, vocabulary
 from hplaw.runs.schema import columns
 from hplaw.runs.store import COMPACT, Problem, Store, write_whole
+from hplaw.vocabulary.quantities import check_value, vocabulary
 
 
 LEFT_ALONE_S = 3600.0

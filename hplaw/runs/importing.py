@@ -12,8 +12,8 @@ import polars as pl
 
 from hplaw.errors import DataError, QueryError, nearest
 from hplaw.fit.runs import checked, filtered, mapped, read_table, sha256_of
-from hplaw.quantities import vocabulary
 from hplaw.runs.store import Store
+from hplaw.vocabulary.quantities import vocabulary
 
 
 STATE, FINISHED = "State", ("finished", "FINISHED", "completed")

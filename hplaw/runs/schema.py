@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from hplaw.errors import DataError, nearest
-from hplaw.quantities import check_value, vocabulary
+from hplaw.vocabulary.quantities import check_value, vocabulary
 
 
 SCHEMA_VERSION = 1

@@ -5,8 +5,8 @@ import pytest
 from hplaw.catalogue import load_catalogue
 from hplaw.decoding import decode
 from hplaw.messages import Evaluation, LawRecord, LawSummary, QuantityRecord, Theory
-from hplaw.quantities import vocabulary
 from hplaw.theory import theory
+from hplaw.vocabulary.quantities import vocabulary
 
 
 def whole_address(http) -> str:

@@ -6,7 +6,7 @@ import jsonschema_rs
 import pytest
 
 from hplaw.catalogue import load_catalogue
-from hplaw.quantities import vocabulary
+from hplaw.vocabulary.quantities import vocabulary
 from hplaw_api import Settings, create_app
 
 

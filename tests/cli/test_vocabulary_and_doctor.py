@@ -11,7 +11,7 @@ import pytest
 from hplaw.catalogue import load_catalogue
 from hplaw.cli import doctor
 from hplaw.messages import encode, quantity_records
-from hplaw.quantities import vocabulary
+from hplaw.vocabulary.quantities import vocabulary
 
 
 def test_the_vocabulary_is_listed_whole(run: Any) -> None:

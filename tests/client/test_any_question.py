@@ -8,7 +8,7 @@ from hypothesis import example, given, settings, strategies as st
 from hplaw.client import LocalClient
 from hplaw.errors import HplawError, QueryError
 from hplaw.messages import Estimate, encode
-from hplaw.quantities import vocabulary
+from hplaw.vocabulary.quantities import vocabulary
 
 
 WORDS = {name: word for name, word in vocabulary().items() if name != "loss"}

@@ -14,7 +14,7 @@ from hplaw.cli import main
 from hplaw.errors import DataError, LawNotFound
 from hplaw.fit import data_sets
 from hplaw.fit.data_sets import DATA_SETS, fetch, find_data_set
-from hplaw.quantities import check_value, vocabulary
+from hplaw.vocabulary.quantities import check_value, vocabulary
 
 
 ORIGINALS = {

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hplaw.errors import QueryError, nearest
-from hplaw.quantities import check_value, vocabulary
+from hplaw.vocabulary.quantities import check_value, vocabulary
 
 
 CONFIG_KEYS = {

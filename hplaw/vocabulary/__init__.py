@@ -1,0 +1,1 @@
+"""What may be asked about: quantities, names of hardware, shapes of models."""

@@ -47,7 +47,7 @@ def run() -> list[dict[str, Any]]:
 
 def three_cells(found: Sequence[Any], catalogue: Any) -> list[dict[str, Any]]:
     """Return the scores of three cells, ours and the rivals'."""
-    from hplaw.human import plural
+    from hplaw.formatting import plural
     from hplaw_experiments.recipe import features, linear
     from hplaw_experiments.recipe_scores import held_out, ours, score
 

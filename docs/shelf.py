@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hplaw.catalogue import Catalogue, load_catalogue
-from hplaw.human import number
+from hplaw.formatting import number
 from hplaw.law import Law
 
 

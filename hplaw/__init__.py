@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 
 if TYPE_CHECKING:
-    from hplaw.ask import classify, device_energy, evaluate, local, parametrize, recommend, schedule, transfer
     from hplaw.catalogue import Catalogue, load_catalogue
     from hplaw.client import AsyncClient, Client, LocalClient
     from hplaw.errors import ClientError, DataError, HplawError, LawError, LawNotFound, QueryError
+    from hplaw.functions import classify, device_energy, evaluate, local, parametrize, recommend, schedule, transfer
     from hplaw.law import Law, read_law
     from hplaw.messages import Query, Recommendation
     from hplaw.schedules import optax_schedule
@@ -32,17 +32,17 @@ _HOME = {
     "Query": "hplaw.messages",
     "QueryError": "hplaw.errors",
     "Recommendation": "hplaw.messages",
-    "classify": "hplaw.ask",
-    "device_energy": "hplaw.ask",
-    "evaluate": "hplaw.ask",
+    "classify": "hplaw.functions",
+    "device_energy": "hplaw.functions",
+    "evaluate": "hplaw.functions",
     "load_catalogue": "hplaw.catalogue",
-    "local": "hplaw.ask",
+    "local": "hplaw.functions",
     "optax_schedule": "hplaw.schedules",
-    "parametrize": "hplaw.ask",
+    "parametrize": "hplaw.functions",
     "read_law": "hplaw.law",
-    "recommend": "hplaw.ask",
-    "schedule": "hplaw.ask",
-    "transfer": "hplaw.ask",
+    "recommend": "hplaw.functions",
+    "schedule": "hplaw.functions",
+    "transfer": "hplaw.functions",
 }
 
 __all__ = [

@@ -11,7 +11,7 @@ import msgspec
 from hplaw.errors import QueryError
 from hplaw.expression.backends import Undefined
 from hplaw.law.law import Law
-from hplaw.narrow import is_tuple
+from hplaw.narrowing import is_tuple
 from hplaw.point import SILENT, Point, closed_form, inputs, point, read_given
 
 

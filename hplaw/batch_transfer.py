@@ -15,7 +15,7 @@ import msgspec
 from hplaw.catalogue import Catalogue
 from hplaw.errors import QueryError, nearest
 from hplaw.evaluation import evaluate
-from hplaw.human import number, numbers
+from hplaw.formatting import number, numbers
 from hplaw.law import Law
 from hplaw.listing import known_quantities
 from hplaw.point import inputs

@@ -14,7 +14,7 @@ from hplaw.interval import Run, quantiles
 from hplaw.law import Law
 from hplaw.lines import best_logs
 from hplaw.linex import linex
-from hplaw.narrow import is_column
+from hplaw.narrowing import is_column
 from hplaw.posterior import scenarios
 
 

@@ -19,7 +19,7 @@ from hplaw.gaussian import NORMAL_QUANTILES, closed, log_deviation
 from hplaw.interval import WIDEST, Run, drawn_inputs, followers, quantiles, stretch_of
 from hplaw.law import Law
 from hplaw.law.program import Environment, unroll
-from hplaw.narrow import is_column
+from hplaw.narrowing import is_column
 from hplaw.point import SILENT, inputs, positive_outputs
 from hplaw.posterior import numpy, numpy_environment, scenarios
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from hplaw.catalogue import Catalogue
 from hplaw.device_messages import DeviceEnergy, DeviceEnergyRequest, DevicePoint, Probe
 from hplaw.errors import QueryError
-from hplaw.human import number
+from hplaw.formatting import number
 from hplaw.interval import Run, quantiles
 from hplaw.law import Law
 from hplaw.law.program import unroll

@@ -15,7 +15,7 @@ import msgspec
 from hplaw.errors import DataError
 from hplaw.expression import Undefined
 from hplaw.law import Law
-from hplaw.narrow import is_tuple
+from hplaw.narrowing import is_tuple
 from hplaw.point import bind, standing
 
 

@@ -17,7 +17,7 @@ from hplaw.expression.tree import Node
 from hplaw.folded import folded
 from hplaw.law.law import Law
 from hplaw.law.program import Program
-from hplaw.narrow import is_column
+from hplaw.narrowing import is_column
 from hplaw.posterior import scenarios
 
 

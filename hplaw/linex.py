@@ -22,7 +22,7 @@ from hplaw.folded import Folder
 from hplaw.law.law import Law
 from hplaw.law.program import Environment, Program, compile_program
 from hplaw.lines import Lines, lines
-from hplaw.narrow import is_column
+from hplaw.narrowing import is_column
 from hplaw.posterior import effect_covariance, numpy, numpy_environment, scenarios
 
 

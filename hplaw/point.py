@@ -19,7 +19,7 @@ from hplaw.law.law import Law
 from hplaw.law.priors import PRIORS
 from hplaw.law.program import Environment, Program, compile_program, unroll
 from hplaw.law.settled import spoken
-from hplaw.narrow import is_table, is_tuple
+from hplaw.narrowing import is_table, is_tuple
 from hplaw.vocabulary.quantities import check_value
 
 

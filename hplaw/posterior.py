@@ -24,7 +24,7 @@ from hplaw.law.formulas import check_call
 from hplaw.law.law import Law
 from hplaw.law.priors import CORRELATIONS, PRIORS, centre
 from hplaw.law.program import Environment, unroll
-from hplaw.narrow import is_tuple
+from hplaw.narrowing import is_tuple
 
 
 DRAWS = 256

@@ -27,7 +27,7 @@ from hplaw.messages import (
     Step,
     to_builtins,
 )
-from hplaw.narrow import is_tuple
+from hplaw.narrowing import is_tuple
 from hplaw.point import standing
 from hplaw.question import OPTIMIZER, understand
 from hplaw.warn import warnings_of

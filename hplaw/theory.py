@@ -16,7 +16,7 @@ from hplaw.affine import monomial
 from hplaw.catalogue import Catalogue
 from hplaw.elasticity import difference
 from hplaw.errors import QueryError, nearest
-from hplaw.human import number
+from hplaw.formatting import number
 from hplaw.law import Law
 from hplaw.listing import known_quantities
 from hplaw.messages import Comparison, Dependence, Rule, Theory, TheoryLine

@@ -13,7 +13,7 @@ from hplaw.catalogue import Catalogue
 from hplaw.columns import Column, Columns, ask_column, followed
 from hplaw.law import Law
 from hplaw.messages import BriefEstimate, BriefRecommendation
-from hplaw.narrow import is_column
+from hplaw.narrowing import is_column
 from hplaw.plan import Candidate, Route
 from hplaw.posterior import scenarios
 from hplaw.question import Question

@@ -9,7 +9,7 @@ import msgspec
 
 from hplaw.catalogue import Catalogue
 from hplaw.derive import Derivation
-from hplaw.human import number
+from hplaw.formatting import number
 from hplaw.law import Law
 from hplaw.messages import Warning
 from hplaw.question import Question

@@ -9,7 +9,7 @@ import polars as pl
 
 from hplaw.catalogue import Catalogue, load_catalogue
 from hplaw.errors import DataError
-from hplaw.human import plural
+from hplaw.formatting import plural
 from hplaw.law import Law
 from hplaw_experiments.few_runs import posterior, read_settings, rescaled, write_law_of
 from hplaw_experiments.few_surface import NEEDED, SHAPE, write_surface

@@ -159,7 +159,7 @@ def _answer_one(query: Query, catalogue: Catalogue, *, json: bool) -> int:
 
 def _answer_table(source: Path, target: Path, query: Query, laws: Sequence[Path]) -> int:
     from hplaw.cli.answer_table import answer_table
-    from hplaw.human import plural
+    from hplaw.formatting import plural
     from hplaw.tables import STANDARD, read_table, refuse_same_file, write_table
 
     refuse_same_file(source, target)

@@ -18,7 +18,7 @@ from hplaw.cli.reading import parse_pairs
 from hplaw.cli.statuses import FAILED, OK
 from hplaw.cli.sweep import Address, Launch, Workers, launcher_of, told_by
 from hplaw.errors import QueryError
-from hplaw.human import number, plural
+from hplaw.formatting import number, plural
 
 
 if TYPE_CHECKING:

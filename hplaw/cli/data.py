@@ -14,7 +14,7 @@ from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue
 from hplaw.cli.statuses import OK
 from hplaw.errors import DataError, QueryError
-from hplaw.human import plural
+from hplaw.formatting import plural
 
 
 UNKNOWN = "not known before it is fetched, which prints it"

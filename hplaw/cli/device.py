@@ -16,7 +16,7 @@ from hplaw.cli.render import law_name
 from hplaw.cli.statuses import OK
 from hplaw.device_messages import DeviceEnergyRequest, Probe
 from hplaw.errors import QueryError
-from hplaw.human import number
+from hplaw.formatting import number
 from hplaw.messages import encode
 from hplaw.tables import read_table
 

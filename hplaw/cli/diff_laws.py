@@ -12,7 +12,7 @@ from hplaw.cli.options import LawFolders
 from hplaw.cli.page import Page, write
 from hplaw.cli.reading import open_catalogue
 from hplaw.cli.statuses import OK
-from hplaw.human import number
+from hplaw.formatting import number
 from hplaw.toml import decode_toml
 
 

@@ -16,7 +16,7 @@ from hplaw.cli.options import Json, LawFolders
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue
 from hplaw.cli.statuses import OK
-from hplaw.human import plural
+from hplaw.formatting import plural
 from hplaw.messages import Record, encode
 
 

@@ -16,7 +16,7 @@ from hplaw.cli.render import law_name, source
 from hplaw.cli.statuses import OK
 from hplaw.energy_messages import EnergyRequest, FrontierRequest
 from hplaw.errors import QueryError
-from hplaw.human import add_unit, number, numbers, with_unit
+from hplaw.formatting import add_unit, number, numbers, with_unit
 from hplaw.messages import Estimate, encode
 
 

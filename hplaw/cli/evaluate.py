@@ -14,7 +14,7 @@ from hplaw.cli.reading import open_catalogue, parse_pairs, parse_value
 from hplaw.cli.render import law_name
 from hplaw.cli.statuses import FAILED, OK
 from hplaw.errors import QueryError
-from hplaw.human import number, numbers, with_unit
+from hplaw.formatting import number, numbers, with_unit
 from hplaw.messages import Estimate, Evaluation, encode
 
 

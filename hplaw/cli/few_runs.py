@@ -14,7 +14,7 @@ from hplaw.cli.needing import needing
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.statuses import OK
 from hplaw.errors import QueryError
-from hplaw.human import number
+from hplaw.formatting import number
 from hplaw.vocabulary.quantities import check_value, parse_number, vocabulary
 
 

@@ -17,7 +17,7 @@ from hplaw.cli.options import LawFolders
 from hplaw.cli.reading import open_catalogue, parse_pairs
 from hplaw.cli.statuses import FAILED, OK
 from hplaw.errors import DataError, FitError, QueryError
-from hplaw.human import plural
+from hplaw.formatting import plural
 
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from hplaw.cli.reading import open_catalogue, parse_pairs, parse_value
 from hplaw.cli.render import law_name
 from hplaw.cli.statuses import OK
 from hplaw.errors import DataError, FitError, LawError, QueryError
-from hplaw.human import number, plural
+from hplaw.formatting import number, plural
 from hplaw.messages import encode
 
 

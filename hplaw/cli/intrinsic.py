@@ -11,7 +11,7 @@ from hplaw.cli.options import Json
 from hplaw.cli.page import Page, write
 from hplaw.cli.statuses import FAILED, OK
 from hplaw.errors import QueryError
-from hplaw.human import number
+from hplaw.formatting import number
 
 
 DIMENSIONS = (32, 64, 96, 128, 192, 256)

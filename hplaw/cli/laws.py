@@ -15,7 +15,7 @@ from hplaw.cli.reading import open_catalogue
 from hplaw.cli.render import source
 from hplaw.cli.statuses import FAILED, OK
 from hplaw.errors import DataError, LawError, QueryError
-from hplaw.human import number, plural
+from hplaw.formatting import number, plural
 from hplaw.messages import LawRecord, LawSummary, encode
 
 

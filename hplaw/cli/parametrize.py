@@ -12,7 +12,7 @@ from hplaw.cli.reading import read_number, read_object
 from hplaw.cli.render import law_name, source
 from hplaw.cli.statuses import OK
 from hplaw.errors import QueryError
-from hplaw.human import number
+from hplaw.formatting import number
 from hplaw.layer_messages import AbcRequest, LayerRow, LayerTable, ParametrizeRequest
 from hplaw.messages import encode
 

@@ -11,7 +11,7 @@ from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue
 from hplaw.cli.statuses import OK
 from hplaw.errors import QueryError, nearest
-from hplaw.human import number, plural
+from hplaw.formatting import number, plural
 from hplaw.messages import encode, quantity_records
 from hplaw.vocabulary.quantities import Quantity, vocabulary
 

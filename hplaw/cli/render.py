@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import structs
 
 from hplaw.cli.page import Page
-from hplaw.human import add_unit, number, numbers, plural, with_unit
+from hplaw.formatting import add_unit, number, numbers, plural, with_unit
 from hplaw.messages import Alternative, Citation, Estimate, Recommendation, Step
 from hplaw.vocabulary.quantities import vocabulary
 

@@ -14,7 +14,7 @@ from hplaw.cli.reading import parse_pairs
 from hplaw.cli.statuses import FAILED, OK
 from hplaw.cli.sweep import RUNS
 from hplaw.errors import DataError
-from hplaw.human import number, plural
+from hplaw.formatting import number, plural
 
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from hplaw.cli.reading import open_catalogue, parse_pairs, read_number
 from hplaw.cli.render import source
 from hplaw.cli.statuses import OK
 from hplaw.errors import DataError, QueryError
-from hplaw.human import number
+from hplaw.formatting import number
 from hplaw.messages import encode
 from hplaw.schedule_messages import ScheduleCurve, ScheduleRequest
 from hplaw.schedules import SCHEDULES, find_schedule, schedule_curve

@@ -13,7 +13,7 @@ from hplaw.cli.options import Json
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.statuses import OK
 from hplaw.errors import QueryError
-from hplaw.human import number, plural
+from hplaw.formatting import number, plural
 
 
 def spectrum(

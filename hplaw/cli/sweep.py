@@ -14,7 +14,7 @@ from hplaw.cli.page import Page, write
 from hplaw.cli.progress import Progress, duration
 from hplaw.cli.statuses import FAILED, OK
 from hplaw.errors import DataError, QueryError
-from hplaw.human import number, plural
+from hplaw.formatting import number, plural
 
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from hplaw.cli.reading import open_catalogue
 from hplaw.cli.render import law_name
 from hplaw.cli.statuses import OK
 from hplaw.errors import QueryError
-from hplaw.human import number, plural
+from hplaw.formatting import number, plural
 from hplaw.messages import Dependence, Rule, Theory, Work, encode
 
 

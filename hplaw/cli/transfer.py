@@ -10,7 +10,7 @@ from hplaw.cli.options import Json, LawFolders
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue, parse_pairs, read_number
 from hplaw.cli.statuses import FAILED, OK
-from hplaw.human import number, with_unit
+from hplaw.formatting import number, with_unit
 from hplaw.messages import encode
 from hplaw.transfer_messages import Transfer, TransferRequest, TransferRule
 

@@ -11,7 +11,7 @@ import numpy as np
 from hplaw.fit.fitting import Fitted
 from hplaw.fit.judge import Judgement
 from hplaw.fit.plots import draw_plots
-from hplaw.human import plural
+from hplaw.formatting import plural
 from hplaw.law import Law
 
 

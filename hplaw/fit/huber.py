@@ -24,7 +24,7 @@ from hplaw.expression.backends import jax_backend
 from hplaw.fit.libraries import double_precision, jax, jnp
 from hplaw.law import Law
 from hplaw.law.program import Program
-from hplaw.narrow import is_tuple
+from hplaw.narrowing import is_tuple
 from hplaw.posterior import numpy, prior_arguments
 
 

@@ -10,7 +10,7 @@ from hplaw.errors import HplawError
 from hplaw.expression.backends import exact_number
 from hplaw.law.format import ExampleSpec
 from hplaw.law.law import Law
-from hplaw.narrow import is_table
+from hplaw.narrowing import is_table
 
 
 def check_law(law: Law, catalogue: Any = None) -> list[str]:

@@ -15,7 +15,7 @@ from hplaw.law.format import InputSpec, LawSpec
 from hplaw.law.program import Program, compile_program
 from hplaw.law.scope import Formula, Namespace, quantities_of
 from hplaw.messages import Citation, LawRecord, LawSummary
-from hplaw.narrow import is_table, is_tuple
+from hplaw.narrowing import is_table, is_tuple
 from hplaw.vocabulary.quantities import Quantity
 
 

@@ -15,7 +15,7 @@ from hplaw.law.formulas import check_call, one_formula
 from hplaw.law.priors import CORRELATIONS, LIKELIHOODS, PRIORS, is_call, wrong_prior
 from hplaw.law.scope import GRID_NAMES, Formula, Namespace, index_symbol
 from hplaw.law.settled import refuse_names, settled, spoken
-from hplaw.narrow import is_list
+from hplaw.narrowing import is_list
 from hplaw.vocabulary.quantities import check_value
 
 

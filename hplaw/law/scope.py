@@ -15,7 +15,7 @@ from hplaw.expression.backends import Curve
 from hplaw.expression.functions import RESERVED
 from hplaw.expression.tree import Node, Number, Reduce, walk
 from hplaw.law.format import LawSpec
-from hplaw.narrow import is_list, is_table
+from hplaw.narrowing import is_list, is_table
 from hplaw.vocabulary.quantities import Quantity, vocabulary
 
 

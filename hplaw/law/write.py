@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from hplaw.law.format import LawSpec
-from hplaw.narrow import is_list, is_table
+from hplaw.narrowing import is_list, is_table
 
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+\Z")

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from hplaw.errors import DataError
-from hplaw.human import number, plural
+from hplaw.formatting import number, plural
 from hplaw_experiments.studies.statistics import Contrast, Pooled, Term, anova, holm, pooled, replicates_needed, welch
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hplaw.errors import ClientError, DataError, HplawError, LawError, LawNotFound, QueryError
     from hplaw.functions import classify, device_energy, evaluate, local, parametrize, recommend, schedule, transfer
     from hplaw.law import Law, read_law
-    from hplaw.messages import Query, Recommendation
+    from hplaw.messages.recommendation import Query, Recommendation
     from hplaw.schedules import optax_schedule
 
 
@@ -29,9 +29,9 @@ _HOME = {
     "LawError": "hplaw.errors",
     "LawNotFound": "hplaw.errors",
     "LocalClient": "hplaw.client",
-    "Query": "hplaw.messages",
+    "Query": "hplaw.messages.recommendation",
     "QueryError": "hplaw.errors",
-    "Recommendation": "hplaw.messages",
+    "Recommendation": "hplaw.messages.recommendation",
     "classify": "hplaw.functions",
     "device_energy": "hplaw.functions",
     "evaluate": "hplaw.functions",

@@ -10,7 +10,7 @@ from hplaw.answer import plain_outputs
 from hplaw.errors import QueryError, nearest
 from hplaw.expression.backends import Undefined
 from hplaw.law import Law
-from hplaw.layer_messages import AbcReply, AbcRequest
+from hplaw.messages.parametrization import AbcReply, AbcRequest
 from hplaw.shipped import theory_law
 
 

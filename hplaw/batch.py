@@ -18,7 +18,7 @@ from hplaw.derive import derive, route_of
 from hplaw.errors import HplawError
 from hplaw.expression.backends import Undefined
 from hplaw.law import Law
-from hplaw.messages import BriefEstimate, BriefRecommendation, Query
+from hplaw.messages.recommendation import BriefEstimate, BriefRecommendation, Query
 from hplaw.plan import Route, check_want
 from hplaw.question import Question, understand
 from hplaw.recommendation import recommend

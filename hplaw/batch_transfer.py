@@ -18,8 +18,8 @@ from hplaw.evaluation import evaluate
 from hplaw.formatting import number, numbers
 from hplaw.law import Law
 from hplaw.listing import known_quantities
+from hplaw.messages.transfer import Agreement, Transfer, TransferRequest, TransferRule
 from hplaw.point import inputs
-from hplaw.transfer_messages import Agreement, Transfer, TransferRequest, TransferRule
 from hplaw.vocabulary.quantities import Quantity, check_value, vocabulary
 
 

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hplaw.catalogue import Catalogue
-from hplaw.device_messages import DeviceEnergy, DeviceEnergyRequest, DevicePoint, Probe
 from hplaw.errors import QueryError
 from hplaw.formatting import number
 from hplaw.interval import Run, quantiles
 from hplaw.law import Law
 from hplaw.law.program import unroll
-from hplaw.messages import Warning
+from hplaw.messages.device import DeviceEnergy, DeviceEnergyRequest, DevicePoint, Probe
+from hplaw.messages.recommendation import Warning
 from hplaw.point import Point, point
 from hplaw.posterior import numpy, numpy_environment, scenarios
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from hplaw.catalogue import Catalogue
-from hplaw.energy_messages import EnergyCase, EnergyReply, EnergyRequest, HardwareRecord
 from hplaw.errors import QueryError, nearest
-from hplaw.messages import Citation, Query, Scalar
+from hplaw.messages.energy import EnergyCase, EnergyReply, EnergyRequest, HardwareRecord
+from hplaw.messages.recommendation import Citation, Query, Scalar
 from hplaw.recommendation import recommend
 from hplaw.vocabulary.hardware_names import ALIASES, canonical
 

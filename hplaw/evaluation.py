@@ -11,7 +11,7 @@ from hplaw.errors import QueryError, nearest
 from hplaw.estimate import estimate_of
 from hplaw.law import Law
 from hplaw.listing import known_quantities
-from hplaw.messages import Estimate, Evaluation
+from hplaw.messages.recommendation import Estimate, Evaluation
 from hplaw.point import read_given
 
 

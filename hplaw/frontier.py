@@ -12,9 +12,9 @@ import msgspec
 
 from hplaw.catalogue import Catalogue
 from hplaw.energy import first_precision, known_hardware
-from hplaw.energy_messages import Frontier, FrontierPoint, FrontierRequest
 from hplaw.errors import QueryError
-from hplaw.messages import BriefRecommendation, Query
+from hplaw.messages.energy import Frontier, FrontierPoint, FrontierRequest
+from hplaw.messages.recommendation import BriefRecommendation, Query
 from hplaw.recommendation import recommend, recommend_many
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from hplaw.catalogue import Catalogue, load_catalogue
 from hplaw.client import LocalClient
-from hplaw.device_messages import DeviceEnergy
-from hplaw.layer_messages import AbcReply, LayerTable
-from hplaw.messages import Evaluation, Query, Recommendation
-from hplaw.schedule_messages import ScheduleCurve
-from hplaw.transfer_messages import Transfer
+from hplaw.messages.device import DeviceEnergy
+from hplaw.messages.parametrization import AbcReply, LayerTable
+from hplaw.messages.recommendation import Evaluation, Query, Recommendation
+from hplaw.messages.schedule import ScheduleCurve
+from hplaw.messages.transfer import Transfer
 
 
 @ft.lru_cache(maxsize=8)
@@ -35,7 +35,7 @@ def recommend(query: Query | None = None, /, *, folders: Iterable[str | Path] = 
     0.001632
     """
     from hplaw.client.calls import query_body
-    from hplaw.decoding import decode
+    from hplaw.messages.decode import decode
     from hplaw.recommendation import recommend as answer
 
     return answer(decode(query_body(query, fields), Query), _catalogue(tuple(map(str, folders))))
@@ -72,9 +72,9 @@ def parametrize(**fields: Any) -> LayerTable:
     0.000125
     """
     from hplaw.client.calls import to_json
-    from hplaw.decoding import decode
-    from hplaw.layer_messages import ParametrizeRequest
     from hplaw.layer_table import parametrize as work_out
+    from hplaw.messages.decode import decode
+    from hplaw.messages.parametrization import ParametrizeRequest
 
     return work_out(decode(to_json(fields), ParametrizeRequest))
 
@@ -92,8 +92,8 @@ def classify(**fields: Any) -> AbcReply:
     """
     from hplaw.abc_regime import classify as work_out
     from hplaw.client.calls import to_json
-    from hplaw.decoding import decode
-    from hplaw.layer_messages import AbcRequest
+    from hplaw.messages.decode import decode
+    from hplaw.messages.parametrization import AbcRequest
 
     return work_out(decode(to_json(fields), AbcRequest))
 
@@ -110,8 +110,8 @@ def schedule(schedule: str, /, *, folders: Iterable[str | Path] = (), **fields: 
     500.0
     """
     from hplaw.client.calls import to_json
-    from hplaw.decoding import decode
-    from hplaw.schedule_messages import ScheduleRequest
+    from hplaw.messages.decode import decode
+    from hplaw.messages.schedule import ScheduleRequest
     from hplaw.schedules import schedule_curve
 
     asked = decode(to_json({"schedule": schedule, **fields}), ScheduleRequest)
@@ -131,8 +131,8 @@ def transfer(*, folders: Iterable[str | Path] = (), **fields: Any) -> Transfer:
     """
     from hplaw.batch_transfer import transfer as work_out
     from hplaw.client.calls import to_json
-    from hplaw.decoding import decode
-    from hplaw.transfer_messages import TransferRequest
+    from hplaw.messages.decode import decode
+    from hplaw.messages.transfer import TransferRequest
 
     return work_out(decode(to_json(fields), TransferRequest), _catalogue(tuple(map(str, folders))))
 
@@ -152,9 +152,9 @@ def device_energy(*, folders: Iterable[str | Path] = (), **fields: Any) -> Devic
     (256.0, 190.0, 0.17)
     """
     from hplaw.client.calls import to_json
-    from hplaw.decoding import decode
     from hplaw.device_choice import device_energy as work_out
-    from hplaw.device_messages import DeviceEnergyRequest
+    from hplaw.messages.decode import decode
+    from hplaw.messages.device import DeviceEnergyRequest
 
     return work_out(decode(to_json(fields), DeviceEnergyRequest), _catalogue(tuple(map(str, folders))))
 

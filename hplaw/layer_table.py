@@ -11,7 +11,7 @@ from msgspec import structs
 from hplaw.abc_regime import adam_like, classify, largest_rates
 from hplaw.errors import QueryError
 from hplaw.law import Law
-from hplaw.layer_messages import AbcRequest, Decay, LayerRow, LayerTable, ParametrizeRequest, WeightRow
+from hplaw.messages.parametrization import AbcRequest, Decay, LayerRow, LayerTable, ParametrizeRequest, WeightRow
 from hplaw.named_weights import NamedWeight, named_weights, sizes_of
 from hplaw.parametrization import KINDS, LayerKind, LayerRule, factors, find_parametrization, layer_rule
 

@@ -11,7 +11,7 @@ import msgspec
 from hplaw.catalogue import Catalogue
 from hplaw.errors import QueryError, nearest
 from hplaw.listing import known_quantities
-from hplaw.messages import Query, Warning
+from hplaw.messages.recommendation import Query, Warning
 from hplaw.vocabulary.hardware_names import canonical
 from hplaw.vocabulary.quantities import Quantity, check_value, vocabulary
 

@@ -17,7 +17,7 @@ from hplaw.domain import Distance
 from hplaw.elasticity import elasticities
 from hplaw.estimate import estimate_of
 from hplaw.law import Law
-from hplaw.messages import (
+from hplaw.messages.recommendation import (
     Alternative,
     BriefRecommendation,
     Citation,
@@ -88,7 +88,7 @@ def citation(law: Law) -> Citation:
 
 def identity(query: Query, asked: Sequence[Law]) -> str:
     """Return the sha256 of a query and of the digests of all laws asked, as hex."""
-    from hplaw.messages import encode
+    from hplaw.messages.recommendation import encode
 
     laws = " ".join(sorted(law.address for law in asked))
     return hashlib.sha256(encode(query) + laws.encode()).hexdigest()

@@ -11,8 +11,8 @@ from hplaw.evaluation import evaluate
 from hplaw.expression.backends import Backend, jax_backend, numpy_backend
 from hplaw.law import Law
 from hplaw.law.program import unroll
+from hplaw.messages.schedule import ScheduleCurve, ScheduleRequest
 from hplaw.point import SILENT
-from hplaw.schedule_messages import ScheduleCurve, ScheduleRequest
 from hplaw.shipped import theory_law
 
 

@@ -19,7 +19,7 @@ from hplaw.errors import QueryError, nearest
 from hplaw.formatting import number
 from hplaw.law import Law
 from hplaw.listing import known_quantities
-from hplaw.messages import Comparison, Dependence, Rule, Theory, TheoryLine
+from hplaw.messages.recommendation import Comparison, Dependence, Rule, Theory, TheoryLine
 from hplaw.point import inputs, read_given
 from hplaw.works import kin_of, speaking_of
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hplaw.catalogue import Catalogue
 from hplaw.columns import Column, Columns, ask_column, followed
 from hplaw.law import Law
-from hplaw.messages import BriefEstimate, BriefRecommendation
+from hplaw.messages.recommendation import BriefEstimate, BriefRecommendation
 from hplaw.narrowing import is_column
 from hplaw.plan import Candidate, Route
 from hplaw.posterior import scenarios

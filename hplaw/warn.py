@@ -11,7 +11,7 @@ from hplaw.catalogue import Catalogue
 from hplaw.derive import Derivation
 from hplaw.formatting import number
 from hplaw.law import Law
-from hplaw.messages import Warning
+from hplaw.messages.recommendation import Warning
 from hplaw.question import Question
 
 

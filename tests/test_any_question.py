@@ -10,7 +10,7 @@ from hplaw.batch import recommend_many
 from hplaw.catalogue import Catalogue
 from hplaw.errors import HplawError
 from hplaw.listing import known_quantities
-from hplaw.messages import Bounds, Query, encode
+from hplaw.messages.recommendation import Bounds, Query, encode
 from hplaw.question import FIELDS
 from hplaw.recommendation import recommend
 from hplaw.vocabulary.quantities import Quantity

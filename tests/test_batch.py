@@ -8,8 +8,8 @@ import pytest
 
 from hplaw.batch import recommend_many
 from hplaw.catalogue import Catalogue
-from hplaw.decoding import decode
-from hplaw.messages import BatchReply, Bounds, BriefRecommendation, Query, encode
+from hplaw.messages.decode import decode
+from hplaw.messages.recommendation import BatchReply, Bounds, BriefRecommendation, Query, encode
 from hplaw.recommendation import recommend
 from tests.helpers import catalogue_of, fixture_law, make_law, shipped
 from tests.test_model_shape import LLAMA_3_8B, MIXTRAL_8X7B

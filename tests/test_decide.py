@@ -13,7 +13,7 @@ from hplaw.estimate import estimate_of
 from hplaw.interval import samples
 from hplaw.law import Law, parse_law
 from hplaw.linex import linex
-from hplaw.messages import Bounds, Query, encode
+from hplaw.messages.recommendation import Bounds, Query, encode
 from hplaw.point import closed_form
 from hplaw.recommendation import recommend
 from tests.helpers import catalogue_of, fixture_law, fixture_text, make_law, replaced, shipped

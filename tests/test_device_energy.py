@@ -8,8 +8,8 @@ import pytest
 import hplaw
 from hplaw.answer import answer
 from hplaw.device_choice import device_energy, pareto
-from hplaw.device_messages import DeviceEnergy, DeviceEnergyRequest, DevicePoint, Probe
 from hplaw.errors import QueryError
+from hplaw.messages.device import DeviceEnergy, DeviceEnergyRequest, DevicePoint, Probe
 from tests.helpers import is_one_sentence, shipped
 
 

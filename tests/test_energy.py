@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from hplaw.energy import energy, hardware_records
-from hplaw.energy_messages import EnergyRequest, FrontierRequest
 from hplaw.errors import QueryError
 from hplaw.frontier import frontier
-from hplaw.messages import Query
+from hplaw.messages.energy import EnergyRequest, FrontierRequest
+from hplaw.messages.recommendation import Query
 from hplaw.question import DEFAULT_WANT
 from hplaw.recommendation import recommend, recommend_many
 from tests.helpers import shipped

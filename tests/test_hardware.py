@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hplaw.evaluation import evaluate
-from hplaw.messages import Query
+from hplaw.messages.recommendation import Query
 from hplaw.recommendation import recommend
 from hplaw.vocabulary.hardware_names import ALIASES, SHORT, canonical
 from tests.helpers import shipped

@@ -10,7 +10,7 @@ from hplaw.estimate import estimate_of
 from hplaw.gaussian import NORMAL_QUANTILES, closed, directions
 from hplaw.interval import quantiles, samples, spread, stretch
 from hplaw.law import Law
-from hplaw.messages import Query
+from hplaw.messages.recommendation import Query
 from hplaw.posterior import factor, scenarios
 from hplaw.recommendation import recommend, recommend_many
 from tests.helpers import fixture_law, make_law, shipped

@@ -7,7 +7,7 @@ import pytest
 
 import hplaw
 from hplaw.errors import QueryError
-from hplaw.layer_messages import LayerRow, LayerTable
+from hplaw.messages.parametrization import LayerRow, LayerTable
 from hplaw.parametrization import KINDS, PARAMETRIZATIONS
 from tests.helpers import is_one_sentence
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from hplaw.errors import QueryError
-from hplaw.messages import Query
+from hplaw.messages.recommendation import Query
 from hplaw.recommendation import recommend
 from hplaw.vocabulary.model_shape import read_shape
 from tests.helpers import shipped

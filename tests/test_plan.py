@@ -7,7 +7,7 @@ import pytest
 
 from hplaw.errors import QueryError
 from hplaw.law import Law, parse_law
-from hplaw.messages import Query, Recommendation
+from hplaw.messages.recommendation import Query, Recommendation
 from hplaw.recommendation import recommend
 from tests.helpers import (
     catalogue_of,

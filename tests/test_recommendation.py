@@ -10,9 +10,9 @@ import pytest
 
 import hplaw
 from hplaw.catalogue import load_catalogue
-from hplaw.decoding import decode
 from hplaw.evaluation import evaluate
-from hplaw.messages import Query, Recommendation, encode, to_builtins
+from hplaw.messages.decode import decode
+from hplaw.messages.recommendation import Query, Recommendation, encode, to_builtins
 from hplaw.question import DEFAULT_WANT
 from hplaw.recommendation import recommend
 from tests.helpers import catalogue_of, fixture_law, is_one_sentence, make_law, shipped
@@ -115,7 +115,7 @@ def test_naming_the_default_optimizer_changes_nothing() -> None:
 
 
 def test_an_answer_is_the_same_in_another_process() -> None:
-    code = "import hplaw; from hplaw.messages import encode; print(encode(hplaw.recommend(n_params=7e9, tokens=1.4e12)).decode())"
+    code = "import hplaw; from hplaw.messages.recommendation import encode; print(encode(hplaw.recommend(n_params=7e9, tokens=1.4e12)).decode())"
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from hplaw.batch import recommend_many
-from hplaw.messages import Query
+from hplaw.messages.recommendation import Query
 from tests.helpers import shipped
 
 

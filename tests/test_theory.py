@@ -6,7 +6,7 @@ import pytest
 
 from hplaw.errors import QueryError
 from hplaw.evaluation import evaluate
-from hplaw.messages import Dependence
+from hplaw.messages.recommendation import Dependence
 from hplaw.theory import dependences, theory, theory_lines
 from hplaw.vocabulary.quantities import vocabulary
 from tests.helpers import catalogue_of, is_one_sentence, make_law, shipped

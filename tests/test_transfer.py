@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 from hplaw import recommend
 from hplaw.batch_transfer import transfer
 from hplaw.errors import QueryError
-from hplaw.transfer_messages import Transfer, TransferRequest, TransferRule
+from hplaw.messages.transfer import Transfer, TransferRequest, TransferRule
 from tests.helpers import is_one_sentence, shipped
 
 

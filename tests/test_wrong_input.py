@@ -10,10 +10,10 @@ import pytest
 import hplaw
 from hplaw.batch import recommend_many
 from hplaw.catalogue import load_catalogue
-from hplaw.decoding import decode
 from hplaw.errors import HplawError, LawError, LawNotFound, QueryError, nearest
 from hplaw.evaluation import evaluate
-from hplaw.messages import BatchRequest, Bounds, EvaluateRequest, Query
+from hplaw.messages.decode import decode
+from hplaw.messages.recommendation import BatchRequest, Bounds, EvaluateRequest, Query
 from hplaw.recommendation import recommend
 from hplaw.vocabulary.model_shape import read_shape
 from hplaw.vocabulary.quantities import check_value, parse_number, vocabulary

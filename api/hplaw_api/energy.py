@@ -5,13 +5,13 @@ from __future__ import annotations
 from litestar import get, post
 from litestar.types import ASGIApp
 
-from hplaw.decoding import decode
 from hplaw.device_choice import device_energy as find_settings
-from hplaw.device_messages import DeviceEnergyRequest
 from hplaw.energy import energy as find_energy, hardware_records
-from hplaw.energy_messages import EnergyRequest, FrontierRequest
 from hplaw.frontier import frontier as find_frontier
-from hplaw.messages import encode
+from hplaw.messages.decode import decode
+from hplaw.messages.device import DeviceEnergyRequest
+from hplaw.messages.energy import EnergyRequest, FrontierRequest
+from hplaw.messages.recommendation import encode
 from hplaw_api.desk import AnyRequest, desk_of, worked_beside
 from hplaw_api.parameters import read_filters
 from hplaw_api.replies import Reply, kept_reply

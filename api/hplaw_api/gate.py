@@ -6,7 +6,7 @@ import hmac
 import time
 from typing import TYPE_CHECKING, final
 
-from hplaw.problems import plain_problem
+from hplaw.messages.problem import plain_problem
 from hplaw_api.limits import RateLimit
 from hplaw_api.metrics import Metrics
 from hplaw_api.replies import Reply, problem_reply

@@ -5,7 +5,7 @@ from __future__ import annotations
 from litestar import get
 from litestar.types import ASGIApp
 
-from hplaw.messages import Health, encode
+from hplaw.messages.recommendation import Health, encode
 from hplaw_api.desk import AnyRequest, desk_of
 from hplaw_api.replies import Reply
 

@@ -8,11 +8,11 @@ from litestar import get, post
 from litestar.types import ASGIApp
 
 from hplaw.catalogue import Catalogue
-from hplaw.decoding import decode
 from hplaw.evaluation import evaluate
 from hplaw.law import Law
 from hplaw.listing import known_quantities, law_record, list_laws
-from hplaw.messages import EvaluateRequest, encode, quantity_records
+from hplaw.messages.decode import decode
+from hplaw.messages.recommendation import EvaluateRequest, encode, quantity_records
 from hplaw.theory import theory as look_up
 from hplaw_api.desk import AnyRequest, desk_of, read_body
 from hplaw_api.parameters import read_filters

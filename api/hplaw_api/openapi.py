@@ -7,7 +7,7 @@ from importlib.metadata import version
 import msgspec
 
 from hplaw.catalogue import Catalogue
-from hplaw.problems import MEDIA_TYPE
+from hplaw.messages.problem import MEDIA_TYPE
 from hplaw_api.operations import Operation, operations
 from hplaw_api.schemas import Schema, components, reference
 from hplaw_api.settings import Settings

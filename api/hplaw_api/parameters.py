@@ -9,9 +9,9 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from hplaw.decoding import decode
 from hplaw.errors import QueryError, nearest
-from hplaw.messages import Query
+from hplaw.messages.decode import decode
+from hplaw.messages.recommendation import Query
 
 
 LISTS = ("want", "laws")

@@ -10,8 +10,8 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from hplaw.errors import HplawError
-from hplaw.messages import Problem, encode
-from hplaw.problems import MEDIA_TYPE, plain_problem, to_problem
+from hplaw.messages.problem import MEDIA_TYPE, plain_problem, to_problem
+from hplaw.messages.recommendation import Problem, encode
 
 
 _log = logging.getLogger("hplaw_api")

@@ -7,9 +7,9 @@ from litestar import HttpMethod, get, post, route
 from litestar.exceptions import ClientException
 from litestar.types import ASGIApp
 
-from hplaw.decoding import decode
 from hplaw.errors import QueryError
-from hplaw.messages import MAX_QUERIES, BatchReply, BatchRequest, Query, encode
+from hplaw.messages.decode import decode
+from hplaw.messages.recommendation import MAX_QUERIES, BatchReply, BatchRequest, Query, encode
 from hplaw.recommendation import recommend, recommend_many
 from hplaw_api.desk import AnyRequest, desk_of, read_body
 from hplaw_api.parameters import read_query

@@ -12,11 +12,11 @@ import msgspec
 from hplaw.abc_regime import ROLES
 from hplaw.batch_transfer import may_be_given
 from hplaw.catalogue import Catalogue
-from hplaw.device_messages import DeviceEnergy, DeviceEnergyRequest
-from hplaw.energy_messages import EnergyReply, EnergyRequest, Frontier, FrontierRequest, HardwareRecord
-from hplaw.layer_messages import AbcReply, AbcRequest, LayerTable, ParametrizeRequest
 from hplaw.listing import STATUSES, known_quantities
-from hplaw.messages import (
+from hplaw.messages.device import DeviceEnergy, DeviceEnergyRequest
+from hplaw.messages.energy import EnergyReply, EnergyRequest, Frontier, FrontierRequest, HardwareRecord
+from hplaw.messages.parametrization import AbcReply, AbcRequest, LayerTable, ParametrizeRequest
+from hplaw.messages.recommendation import (
     BatchReply,
     BatchRequest,
     EvaluateRequest,
@@ -30,10 +30,10 @@ from hplaw.messages import (
     Recommendation,
     Theory,
 )
+from hplaw.messages.schedule import ScheduleCurve, ScheduleRequest
+from hplaw.messages.transfer import Transfer, TransferRequest
 from hplaw.parametrization import OPTIMIZERS, PARAMETRIZATIONS
-from hplaw.schedule_messages import ScheduleCurve, ScheduleRequest
 from hplaw.schedules import GIVEN_APART, SCHEDULES, schedule_laws
-from hplaw.transfer_messages import Transfer, TransferRequest
 from hplaw.vocabulary.model_shape import CONFIG_KEYS, CONFIG_MARKS, SHAPE
 from hplaw.vocabulary.quantities import Quantity
 from hplaw_api.energy_schemas import narrow_energy

@@ -10,7 +10,7 @@ from litestar.types import ASGIApp
 
 from hplaw.catalogue import Catalogue
 from hplaw.errors import HplawError
-from hplaw.messages import Query
+from hplaw.messages.recommendation import Query
 from hplaw.recommendation import recommend
 from hplaw_api.app import create_app
 from hplaw_api.settings import Settings

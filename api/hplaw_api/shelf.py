@@ -13,7 +13,7 @@ from typing import final
 from hplaw.catalogue import Catalogue, load_catalogue, search_path, stamp
 from hplaw.errors import HplawError
 from hplaw.listing import health
-from hplaw.messages import Health
+from hplaw.messages.recommendation import Health
 
 
 _log = logging.getLogger("hplaw_api")

@@ -7,13 +7,13 @@ from litestar.types import ASGIApp
 
 from hplaw.abc_regime import classify as find_regime
 from hplaw.batch_transfer import transfer as find_transfer
-from hplaw.decoding import decode
-from hplaw.layer_messages import AbcRequest, ParametrizeRequest
 from hplaw.layer_table import parametrize as find_table
-from hplaw.messages import encode
-from hplaw.schedule_messages import ScheduleRequest
+from hplaw.messages.decode import decode
+from hplaw.messages.parametrization import AbcRequest, ParametrizeRequest
+from hplaw.messages.recommendation import encode
+from hplaw.messages.schedule import ScheduleRequest
+from hplaw.messages.transfer import TransferRequest
 from hplaw.schedules import schedule_curve
-from hplaw.transfer_messages import TransferRequest
 from hplaw_api.desk import AnyRequest, desk_of, read_body, worked_beside
 from hplaw_api.replies import Reply
 

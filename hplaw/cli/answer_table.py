@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hplaw.cli.reading import parse_value
 from hplaw.errors import QueryError
 from hplaw.listing import known_quantities
-from hplaw.messages import MAX_QUERIES, BriefEstimate, BriefRecommendation, Query
+from hplaw.messages.recommendation import MAX_QUERIES, BriefEstimate, BriefRecommendation, Query
 from hplaw.question import FIELDS
 from hplaw.tables import Table
 from hplaw.vocabulary.quantities import check_value, vocabulary

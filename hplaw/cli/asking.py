@@ -15,7 +15,7 @@ import msgspec
 from hplaw.cli.reading import open_catalogue, parse_pairs, parse_value, read_number, read_object, split_names
 from hplaw.cli.statuses import FAILED, OK, ROWS_FAILED
 from hplaw.errors import QueryError
-from hplaw.messages import Bounds, Query, encode
+from hplaw.messages.recommendation import Bounds, Query, encode
 
 
 if TYPE_CHECKING:

@@ -14,15 +14,15 @@ from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue, parse_pairs, read_number
 from hplaw.cli.render import law_name
 from hplaw.cli.statuses import OK
-from hplaw.device_messages import DeviceEnergyRequest, Probe
 from hplaw.errors import QueryError
 from hplaw.formatting import number
-from hplaw.messages import encode
+from hplaw.messages.device import DeviceEnergyRequest, Probe
+from hplaw.messages.recommendation import encode
 from hplaw.tables import read_table
 
 
 if TYPE_CHECKING:
-    from hplaw.device_messages import DeviceEnergy, DevicePoint
+    from hplaw.messages.device import DeviceEnergy, DevicePoint
 
 
 COLUMNS = Probe.__struct_fields__
@@ -55,8 +55,8 @@ def device(
 ) -> int:
     """Say which batch and power limit take least energy a sample, which least time, and what lies between."""
     from hplaw.client.calls import to_json
-    from hplaw.decoding import decode
     from hplaw.device_choice import chart, device_energy
+    from hplaw.messages.decode import decode
 
     fields: dict[str, Any] = {
         "probes": _probes(probe, probes),

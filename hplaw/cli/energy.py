@@ -14,14 +14,14 @@ from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue, parse_pairs, parse_value, read_number, read_object
 from hplaw.cli.render import law_name, source
 from hplaw.cli.statuses import OK
-from hplaw.energy_messages import EnergyRequest, FrontierRequest
 from hplaw.errors import QueryError
 from hplaw.formatting import add_unit, number, numbers, with_unit
-from hplaw.messages import Estimate, encode
+from hplaw.messages.energy import EnergyRequest, FrontierRequest
+from hplaw.messages.recommendation import Estimate, encode
 
 
 if TYPE_CHECKING:
-    from hplaw.energy_messages import EnergyReply, Frontier
+    from hplaw.messages.energy import EnergyReply, Frontier
 
 
 BUDGETS = {
@@ -60,8 +60,8 @@ def energy(
 ) -> int:
     """Say what a run takes in hours, time, energy and carbon; accelerators and precisions side by side."""
     from hplaw.client.calls import to_json
-    from hplaw.decoding import decode
     from hplaw.energy import energy as work_out
+    from hplaw.messages.decode import decode
 
     sizes = {
         "n_params": ("--params", params),
@@ -166,8 +166,8 @@ def frontier(
 ) -> int:
     """Say which size and how many tokens reach the least loss within a budget of energy, hours, money or time."""
     from hplaw.client.calls import to_json
-    from hplaw.decoding import decode
     from hplaw.frontier import frontier as work_out
+    from hplaw.messages.decode import decode
 
     kind, amount = read_budget(budget)
     fields: dict[str, Any] = {

@@ -15,7 +15,7 @@ from hplaw.cli.render import law_name
 from hplaw.cli.statuses import FAILED, OK
 from hplaw.errors import QueryError
 from hplaw.formatting import number, numbers, with_unit
-from hplaw.messages import Estimate, Evaluation, encode
+from hplaw.messages.recommendation import Estimate, Evaluation, encode
 
 
 Given = dict[str, float | str | dict[str, float | str]]

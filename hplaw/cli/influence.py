@@ -15,7 +15,7 @@ from hplaw.cli.render import law_name
 from hplaw.cli.statuses import OK
 from hplaw.errors import DataError, FitError, LawError, QueryError
 from hplaw.formatting import number, plural
-from hplaw.messages import encode
+from hplaw.messages.recommendation import encode
 
 
 SHOWN = 8
@@ -85,9 +85,9 @@ def explain(
     json: Json = False,
 ) -> int:
     """Say which runs and priors decide a recommendation: how far it moves when each counts more."""
-    from hplaw.decoding import decode
     from hplaw.influence import deciders, read_influence
-    from hplaw.messages import Query
+    from hplaw.messages.decode import decode
+    from hplaw.messages.recommendation import Query
     from hplaw.recommendation import recommend
 
     texts = {"n_params": params, "tokens": tokens, **parse_pairs(given, "--given")}

@@ -16,7 +16,7 @@ from hplaw.cli.render import source
 from hplaw.cli.statuses import FAILED, OK
 from hplaw.errors import DataError, LawError, QueryError
 from hplaw.formatting import number, plural
-from hplaw.messages import LawRecord, LawSummary, encode
+from hplaw.messages.recommendation import LawRecord, LawSummary, encode
 
 
 if TYPE_CHECKING:

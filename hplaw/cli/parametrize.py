@@ -13,8 +13,8 @@ from hplaw.cli.render import law_name, source
 from hplaw.cli.statuses import OK
 from hplaw.errors import QueryError
 from hplaw.formatting import number
-from hplaw.layer_messages import AbcRequest, LayerRow, LayerTable, ParametrizeRequest
-from hplaw.messages import encode
+from hplaw.messages.parametrization import AbcRequest, LayerRow, LayerTable, ParametrizeRequest
+from hplaw.messages.recommendation import encode
 
 
 _COLUMNS = ("init", "multiplier", "rate", "decay", "epsilon")
@@ -72,8 +72,8 @@ def parametrize(
         if path is not None:
             fields[option] = read_object(f"--{option.replace('_', '-')}", path)
     from hplaw.client.calls import to_json
-    from hplaw.decoding import decode
     from hplaw.layer_table import parametrize as work_out
+    from hplaw.messages.decode import decode
 
     table = work_out(decode(to_json(fields), ParametrizeRequest))
     if json:
@@ -158,7 +158,7 @@ def classify(
     }
     from hplaw.abc_regime import classify as work_out
     from hplaw.client.calls import to_json
-    from hplaw.decoding import decode
+    from hplaw.messages.decode import decode
 
     found = work_out(decode(to_json(fields), AbcRequest))
     if json:

@@ -12,7 +12,7 @@ from hplaw.cli.reading import open_catalogue
 from hplaw.cli.statuses import OK
 from hplaw.errors import QueryError, nearest
 from hplaw.formatting import number, plural
-from hplaw.messages import encode, quantity_records
+from hplaw.messages.recommendation import encode, quantity_records
 from hplaw.vocabulary.quantities import Quantity, vocabulary
 
 

@@ -17,8 +17,8 @@ from hplaw.cli.render import source
 from hplaw.cli.statuses import OK
 from hplaw.errors import DataError, QueryError
 from hplaw.formatting import number
-from hplaw.messages import encode
-from hplaw.schedule_messages import ScheduleCurve, ScheduleRequest
+from hplaw.messages.recommendation import encode
+from hplaw.messages.schedule import ScheduleCurve, ScheduleRequest
 from hplaw.schedules import SCHEDULES, find_schedule, schedule_curve
 
 
@@ -60,7 +60,7 @@ def schedule(
     if name == "fedhyper" or products is not None:
         return _fedhyper(products, peak, rate, json=json)
     from hplaw.client.calls import to_json
-    from hplaw.decoding import decode
+    from hplaw.messages.decode import decode
 
     pairs = parse_pairs(set_, "--set")
     given = {key: read_number(f"--set {key}", text) for key, text in pairs.items()}

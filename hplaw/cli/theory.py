@@ -14,7 +14,7 @@ from hplaw.cli.render import law_name
 from hplaw.cli.statuses import OK
 from hplaw.errors import QueryError
 from hplaw.formatting import number, plural
-from hplaw.messages import Dependence, Rule, Theory, Work, encode
+from hplaw.messages.recommendation import Dependence, Rule, Theory, Work, encode
 
 
 SHOWN = 12

@@ -11,8 +11,8 @@ from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue, parse_pairs, read_number
 from hplaw.cli.statuses import FAILED, OK
 from hplaw.formatting import number, with_unit
-from hplaw.messages import encode
-from hplaw.transfer_messages import Transfer, TransferRequest, TransferRule
+from hplaw.messages.recommendation import encode
+from hplaw.messages.transfer import Transfer, TransferRequest, TransferRule
 
 
 Text = str | None

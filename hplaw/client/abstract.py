@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from hplaw.device_messages import DeviceEnergy
-from hplaw.energy_messages import EnergyReply, Frontier, HardwareRecord
-from hplaw.layer_messages import AbcReply, LayerTable
-from hplaw.messages import (
+from hplaw.messages.device import DeviceEnergy
+from hplaw.messages.energy import EnergyReply, Frontier, HardwareRecord
+from hplaw.messages.parametrization import AbcReply, LayerTable
+from hplaw.messages.recommendation import (
     BriefRecommendation,
     Evaluation,
     Health,
@@ -21,8 +21,8 @@ from hplaw.messages import (
     Recommendation,
     Theory,
 )
-from hplaw.schedule_messages import ScheduleCurve
-from hplaw.transfer_messages import Transfer
+from hplaw.messages.schedule import ScheduleCurve
+from hplaw.messages.transfer import Transfer
 
 
 class AbstractClient(abc.ABC):

@@ -9,10 +9,10 @@ from typing import Any, Self, final
 
 from hplaw.client import calls
 from hplaw.client.http import checked_url, request_headers, unanswered
-from hplaw.device_messages import DeviceEnergy
-from hplaw.energy_messages import EnergyReply, Frontier, HardwareRecord
-from hplaw.layer_messages import AbcReply, LayerTable
-from hplaw.messages import (
+from hplaw.messages.device import DeviceEnergy
+from hplaw.messages.energy import EnergyReply, Frontier, HardwareRecord
+from hplaw.messages.parametrization import AbcReply, LayerTable
+from hplaw.messages.recommendation import (
     BriefRecommendation,
     Evaluation,
     Health,
@@ -23,8 +23,8 @@ from hplaw.messages import (
     Recommendation,
     Theory,
 )
-from hplaw.schedule_messages import ScheduleCurve
-from hplaw.transfer_messages import Transfer
+from hplaw.messages.schedule import ScheduleCurve
+from hplaw.messages.transfer import Transfer
 
 
 @final

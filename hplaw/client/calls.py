@@ -11,11 +11,12 @@ from urllib.parse import quote
 
 import msgspec
 
-from hplaw.device_messages import DeviceEnergy
-from hplaw.energy_messages import EnergyReply, Frontier, HardwareRecord
 from hplaw.errors import ClientError, LawNotFound, QueryError
-from hplaw.layer_messages import AbcReply, LayerTable
-from hplaw.messages import (
+from hplaw.messages.device import DeviceEnergy
+from hplaw.messages.energy import EnergyReply, Frontier, HardwareRecord
+from hplaw.messages.parametrization import AbcReply, LayerTable
+from hplaw.messages.problem import to_error
+from hplaw.messages.recommendation import (
     MAX_QUERIES,
     BatchReply,
     BriefRecommendation,
@@ -29,9 +30,8 @@ from hplaw.messages import (
     Recommendation,
     Theory,
 )
-from hplaw.problems import to_error
-from hplaw.schedule_messages import ScheduleCurve
-from hplaw.transfer_messages import Transfer
+from hplaw.messages.schedule import ScheduleCurve
+from hplaw.messages.transfer import Transfer
 
 
 _MAX_BODY = 7_000_000

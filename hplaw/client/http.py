@@ -9,11 +9,11 @@ from typing import Any, final
 
 from hplaw.client import calls
 from hplaw.client.abstract import AbstractClient
-from hplaw.device_messages import DeviceEnergy
-from hplaw.energy_messages import EnergyReply, Frontier, HardwareRecord
 from hplaw.errors import ClientError
-from hplaw.layer_messages import AbcReply, LayerTable
-from hplaw.messages import (
+from hplaw.messages.device import DeviceEnergy
+from hplaw.messages.energy import EnergyReply, Frontier, HardwareRecord
+from hplaw.messages.parametrization import AbcReply, LayerTable
+from hplaw.messages.recommendation import (
     BriefRecommendation,
     Evaluation,
     Health,
@@ -24,8 +24,8 @@ from hplaw.messages import (
     Recommendation,
     Theory,
 )
-from hplaw.schedule_messages import ScheduleCurve
-from hplaw.transfer_messages import Transfer
+from hplaw.messages.schedule import ScheduleCurve
+from hplaw.messages.transfer import Transfer
 
 
 def request_headers(api_key: str | None) -> dict[str, str]:

@@ -8,12 +8,12 @@ from typing import Any, final
 
 from hplaw.client import calls
 from hplaw.client.abstract import AbstractClient
-from hplaw.decoding import decode
-from hplaw.device_messages import DeviceEnergy, DeviceEnergyRequest
-from hplaw.energy_messages import EnergyReply, EnergyRequest, Frontier, FrontierRequest, HardwareRecord
-from hplaw.layer_messages import AbcReply, AbcRequest, LayerTable, ParametrizeRequest
 from hplaw.listing import health, known_quantities, law_record, list_laws
-from hplaw.messages import (
+from hplaw.messages.decode import decode
+from hplaw.messages.device import DeviceEnergy, DeviceEnergyRequest
+from hplaw.messages.energy import EnergyReply, EnergyRequest, Frontier, FrontierRequest, HardwareRecord
+from hplaw.messages.parametrization import AbcReply, AbcRequest, LayerTable, ParametrizeRequest
+from hplaw.messages.recommendation import (
     BatchRequest,
     BriefRecommendation,
     EvaluateRequest,
@@ -27,8 +27,8 @@ from hplaw.messages import (
     Theory,
     quantity_records,
 )
-from hplaw.schedule_messages import ScheduleCurve, ScheduleRequest
-from hplaw.transfer_messages import Transfer, TransferRequest
+from hplaw.messages.schedule import ScheduleCurve, ScheduleRequest
+from hplaw.messages.transfer import Transfer, TransferRequest
 
 
 @final

@@ -15,7 +15,7 @@ from hplaw.catalogue import Catalogue, load_catalogue
 from hplaw.errors import DataError, QueryError
 from hplaw.fit.runs import observed_by, read_columns
 from hplaw.law import Law
-from hplaw.messages import Query
+from hplaw.messages.recommendation import Query
 from hplaw.point import inputs
 from hplaw.recommendation import recommend
 from hplaw.vocabulary.hardware_names import canonical

@@ -3,8 +3,8 @@
 import pytest
 
 from hplaw.catalogue import load_catalogue
-from hplaw.decoding import decode
-from hplaw.messages import Evaluation, LawRecord, LawSummary, QuantityRecord, Theory
+from hplaw.messages.decode import decode
+from hplaw.messages.recommendation import Evaluation, LawRecord, LawSummary, QuantityRecord, Theory
 from hplaw.theory import theory
 from hplaw.vocabulary.quantities import vocabulary
 

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from hplaw.catalogue import load_catalogue
-from hplaw.decoding import decode
-from hplaw.messages import BriefRecommendation, Query, Recommendation, encode
+from hplaw.messages.decode import decode
+from hplaw.messages.recommendation import BriefRecommendation, Query, Recommendation, encode
 from hplaw.recommendation import recommend
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from hplaw.catalogue import load_catalogue
 from hplaw.cli.answer_table import PARTS
-from hplaw.messages import Query
+from hplaw.messages.recommendation import Query
 from hplaw.recommendation import recommend
 from hplaw.tables import Table, read_table, write_table
 

@@ -8,7 +8,7 @@ import pytest
 
 from hplaw.catalogue import load_catalogue
 from hplaw.evaluation import evaluate
-from hplaw.messages import encode
+from hplaw.messages.recommendation import encode
 
 
 LAYERS = """

@@ -9,7 +9,7 @@ import pytest
 
 from hplaw.catalogue import load_catalogue
 from hplaw.listing import list_laws
-from hplaw.messages import encode
+from hplaw.messages.recommendation import encode
 
 
 SHIPPED = [law.id for law in load_catalogue().laws]

@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from hplaw.catalogue import load_catalogue
 from hplaw.cli import asking, main, recommend as options
 from hplaw.cli.asking import Asked, plain_question, query_of
-from hplaw.messages import Bounds, Query, encode
+from hplaw.messages.recommendation import Bounds, Query, encode
 from hplaw.recommendation import recommend
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from hplaw.catalogue import load_catalogue
-from hplaw.messages import encode
+from hplaw.messages.recommendation import encode
 from hplaw.theory import theory
 from hplaw.works import works
 

@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from hplaw.batch_transfer import transfer
-from hplaw.messages import encode
-from hplaw.transfer_messages import TransferRequest
+from hplaw.messages.recommendation import encode
+from hplaw.messages.transfer import TransferRequest
 from tests.helpers import shipped
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from hplaw.catalogue import load_catalogue
 from hplaw.cli import doctor
-from hplaw.messages import encode, quantity_records
+from hplaw.messages.recommendation import encode, quantity_records
 from hplaw.vocabulary.quantities import vocabulary
 
 

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings, strategies as st
 
 from hplaw.client import LocalClient
 from hplaw.errors import HplawError, QueryError
-from hplaw.messages import Estimate, encode
+from hplaw.messages.recommendation import Estimate, encode
 from hplaw.vocabulary.quantities import vocabulary
 
 

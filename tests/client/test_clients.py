@@ -8,7 +8,7 @@ import pytest
 
 import hplaw
 from hplaw.errors import LawNotFound, QueryError
-from hplaw.messages import (
+from hplaw.messages.recommendation import (
     BriefRecommendation,
     Evaluation,
     Health,
@@ -19,7 +19,7 @@ from hplaw.messages import (
     Recommendation,
     Theory,
 )
-from hplaw.transfer_messages import Transfer
+from hplaw.messages.transfer import Transfer
 
 
 SEVEN_B = {"n_params": 7e9, "tokens": 1.4e12}

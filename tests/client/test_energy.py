@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 import hplaw
-from hplaw.device_messages import DeviceEnergy
 from hplaw.energy import energy, hardware_records
-from hplaw.energy_messages import EnergyRequest, FrontierRequest
 from hplaw.errors import QueryError
 from hplaw.frontier import frontier
+from hplaw.messages.device import DeviceEnergy
+from hplaw.messages.energy import EnergyRequest, FrontierRequest
 from tests.helpers import is_one_sentence, shipped
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from hplaw.client import Client, calls
 from hplaw.errors import ClientError, DataError, LawError, LawNotFound, QueryError
-from hplaw.messages import Problem
-from hplaw.problems import plain_problem, to_error, to_problem
+from hplaw.messages.problem import plain_problem, to_error, to_problem
+from hplaw.messages.recommendation import Problem
 
 
 LAWS = (200, {}, b"[]")

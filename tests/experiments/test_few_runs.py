@@ -12,7 +12,7 @@ from hypothesis import given, strategies as st
 from hplaw.errors import DataError, LawError
 from hplaw.evaluation import evaluate
 from hplaw.law import read_law
-from hplaw.messages import Estimate, Query
+from hplaw.messages.recommendation import Estimate, Query
 from hplaw.recommendation import recommend
 from hplaw_experiments.few_runs import posterior, read_settings, rescaled, write_law_of
 from hplaw_experiments.recipe import (

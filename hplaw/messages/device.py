@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
-from hplaw.messages import Record, Warning
+from hplaw.messages.recommendation import Record, Warning
 
 
 Batch = Annotated[float, Meta(ge=1, le=1e9, description="samples in one step of one GPU")]

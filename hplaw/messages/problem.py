@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from hplaw.errors import ClientError, DataError, HplawError, LawError, LawNotFound, QueryError
-from hplaw.messages import Problem
+from hplaw.messages.recommendation import Problem
 
 
 MEDIA_TYPE = "application/problem+json"

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, field
 
-from hplaw.messages import Citation, Estimate, Record, Scalar, Warning
+from hplaw.messages.recommendation import Citation, Estimate, Record, Scalar, Warning
 
 
 Amount = Annotated[float, Meta(ge=1e-3, le=1e18)]

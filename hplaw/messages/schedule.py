@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
-from hplaw.messages import Citation, Record
+from hplaw.messages.recommendation import Citation, Record
 
 
 POINTS = 201

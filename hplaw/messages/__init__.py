@@ -1,0 +1,1 @@
+"""The wire types by subject, and decoding them."""

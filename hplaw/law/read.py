@@ -181,7 +181,7 @@ def _check_head(spec: LawSpec) -> None:
         ):
             fail("mixture", "weights must be one per member, none negative, of sum 1")
     if spec.call is not None:
-        from hplaw.procedures import registered
+        from hplaw.law.procedures import registered
 
         if spec.call not in registered():
             fail("call", f"'{spec.call}' is not a registered procedure{nearest(spec.call, registered())}")

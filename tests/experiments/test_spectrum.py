@@ -12,7 +12,7 @@ import jax.random as jr
 
 from hplaw.cli import main
 from hplaw.errors import FitError, QueryError
-from hplaw.procedures import call
+from hplaw.law.procedures import call
 from hplaw_experiments.data import load_source
 from hplaw_experiments.spec import Trial
 from hplaw_experiments.spectrum import largest_stable_rate

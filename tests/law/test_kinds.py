@@ -10,9 +10,9 @@ from hplaw.catalogue import Catalogue, load_catalogue
 from hplaw.errors import LawError, QueryError
 from hplaw.evaluation import evaluate
 from hplaw.law import Law, check_law, read_law
+from hplaw.law.procedures import call, register
 from hplaw.listing import law_record, law_summary, list_laws
 from hplaw.messages.recommendation import Query
-from hplaw.procedures import call, register
 from hplaw.recommendation import recommend
 from tests.helpers import catalogue_of, is_one_sentence, law_text, make_law, problems_in, write_arrays
 

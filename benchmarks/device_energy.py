@@ -56,7 +56,7 @@ def _fitted(law: Any, rows: Any, folder: Path) -> Any:
 
 def _errors(law: Any, rows: Any) -> list[tuple[float, bool]]:
     """Return the error of every configuration in percent, and whether it is a workload's largest batch without a limit."""
-    from hplaw.answer import answer
+    from hplaw.answer.answer import answer
 
     found: list[tuple[float, bool]] = []
     for item in rows.iter_rows(named=True):

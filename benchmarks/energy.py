@@ -95,7 +95,7 @@ def left_out(law: Any, rows: Any, catalogue: Any, quantity: str) -> list[dict[st
 
 def _foretold(law: Any, item: Mapping[str, Any], quantity: str) -> dict[str, Any]:
     """Return a row with the law's value and interval: from all that was known (`full`) and from what everybody knows."""
-    from hplaw.answer import answer
+    from hplaw.answer.answer import answer
 
     device = [name for name in law.inputs if name not in (*PLAIN, *MORE)]
     found: dict[str, Any] = dict(item)

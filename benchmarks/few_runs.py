@@ -136,7 +136,7 @@ def twelve_runs(folder: Path, catalogue: Any, prior: Any) -> list[dict[str, Any]
     """Return the regret of twelve single runs under hidden warps, ours and the rivals'."""
     import polars as pl
 
-    from hplaw.answer import answer
+    from hplaw.answer.answer import answer
     from hplaw.fit.runs import read_runs
     from hplaw_experiments.few_surface import NEEDED, SHAPE, write_surface
     from hplaw_experiments.recipe import features, linear

@@ -106,7 +106,7 @@ def warped(frame: Any, warp: Sequence[float]) -> Any:
 
 def recommend(law: Any, frame: Any, cells: Sequence[Cell], *, judge: bool = False, method: Any = "map") -> list[Any]:
     """Return what the law says for the cells after a fit to the runs: a quick one, or as `hplaw fit` samples."""
-    from hplaw.answer import answer
+    from hplaw.answer.answer import answer
     from hplaw.fit.fitting import fit_law
     from hplaw.fit.judge import judge as judged
     from hplaw.fit.write import Verdict, write_folder

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from hplaw.answer import answer
+from hplaw.answer.answer import answer
 from hplaw.catalogue import load_catalogue
 from hplaw.law import Law
 from hplaw.law.write import write_law

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from hplaw.answer import plain_outputs
+from hplaw.answer.answer import plain_outputs
 from hplaw.errors import QueryError, nearest
 from hplaw.expression.backends import Undefined
 from hplaw.law import Law

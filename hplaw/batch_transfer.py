@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
+from hplaw.answer.evaluate_law import evaluate
 from hplaw.catalogue import Catalogue
 from hplaw.errors import QueryError, nearest
-from hplaw.evaluation import evaluate
 from hplaw.formatting import number, numbers
 from hplaw.law import Law
 from hplaw.listing import known_quantities

@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hplaw.answer.intervals import Run, quantiles
 from hplaw.exact import Ridges
-from hplaw.interval import Run, quantiles
 from hplaw.law import Law
 from hplaw.lines import best_logs
 from hplaw.linex import linex

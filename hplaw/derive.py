@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from hplaw.answer import Answer, answer
+from hplaw.answer.answer import Answer, answer
 from hplaw.catalogue import Catalogue
 from hplaw.domain import Distance
 from hplaw.errors import QueryError

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hplaw.answer.intervals import Run, quantiles
 from hplaw.catalogue import Catalogue
 from hplaw.errors import QueryError
 from hplaw.formatting import number
-from hplaw.interval import Run, quantiles
 from hplaw.law import Law
 from hplaw.law.program import unroll
 from hplaw.messages.device import DeviceEnergy, DeviceEnergyRequest, DevicePoint, Probe

@@ -54,7 +54,7 @@ def evaluate(address: str, given: Mapping[str, Any], *, folders: Iterable[str | 
     >>> evaluate("compute-6nd", {"n_active_params": 1e9, "tokens": 2e10}).outputs["compute_flop"].value
     1.2e+20
     """
-    from hplaw.evaluation import evaluate as answer
+    from hplaw.answer.evaluate_law import evaluate as answer
 
     catalogue = _catalogue(tuple(map(str, folders)))
     return answer(catalogue.get(address), given, catalogue)

@@ -10,12 +10,12 @@ from typing import Any
 
 import msgspec
 
-from hplaw.answer import Answer
+from hplaw.answer.answer import Answer
+from hplaw.answer.estimate import estimate_of
 from hplaw.catalogue import Catalogue
 from hplaw.derive import Derivation, derive
 from hplaw.domain import Distance
 from hplaw.elasticity import elasticities
-from hplaw.estimate import estimate_of
 from hplaw.law import Law
 from hplaw.messages.recommendation import (
     Alternative,

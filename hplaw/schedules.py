@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hplaw.answer import plain_outputs
+from hplaw.answer.answer import plain_outputs
+from hplaw.answer.evaluate_law import evaluate
 from hplaw.errors import QueryError, nearest
-from hplaw.evaluation import evaluate
 from hplaw.expression.backends import Backend, jax_backend, numpy_backend
 from hplaw.law import Law
 from hplaw.law.program import unroll

@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hplaw.answer.columns import Column, Columns, ask_column, followed
 from hplaw.catalogue import Catalogue
-from hplaw.columns import Column, Columns, ask_column, followed
 from hplaw.law import Law
 from hplaw.messages.recommendation import BriefEstimate, BriefRecommendation
 from hplaw.narrowing import is_column

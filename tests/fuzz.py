@@ -19,10 +19,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hplaw.answer import answer
+from hplaw.answer.answer import answer
+from hplaw.answer.evaluate_law import evaluate
 from hplaw.catalogue import load_catalogue
 from hplaw.errors import HplawError, LawError
-from hplaw.evaluation import evaluate
 from hplaw.expression import Undefined
 from hplaw.law import Law, check_law, parse_law, read_law
 from hplaw.law.program import unroll

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from hplaw.answer import answer
+from hplaw.answer.answer import answer
+from hplaw.answer.estimate import estimate_of
+from hplaw.answer.intervals import samples
 from hplaw.decide import decide
 from hplaw.errors import QueryError
-from hplaw.estimate import estimate_of
-from hplaw.interval import samples
 from hplaw.law import Law, parse_law
 from hplaw.linex import linex
 from hplaw.messages.recommendation import Bounds, Query, encode

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import hplaw
-from hplaw.answer import answer
+from hplaw.answer.answer import answer
 from hplaw.device_choice import device_energy, pareto
 from hplaw.errors import QueryError
 from hplaw.messages.device import DeviceEnergy, DeviceEnergyRequest, DevicePoint, Probe

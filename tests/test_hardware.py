@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hplaw.evaluation import evaluate
+from hplaw.answer.evaluate_law import evaluate
 from hplaw.messages.recommendation import Query
 from hplaw.recommendation import recommend
 from hplaw.vocabulary.hardware_names import ALIASES, SHORT, canonical

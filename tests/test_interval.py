@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from hplaw.answer import answer
-from hplaw.estimate import estimate_of
+from hplaw.answer.answer import answer
+from hplaw.answer.estimate import estimate_of
+from hplaw.answer.intervals import quantiles, samples, spread, stretch
 from hplaw.gaussian import NORMAL_QUANTILES, closed, directions
-from hplaw.interval import quantiles, samples, spread, stretch
 from hplaw.law import Law
 from hplaw.messages.recommendation import Query
 from hplaw.posterior import factor, scenarios

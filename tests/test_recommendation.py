@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import hplaw
+from hplaw.answer.evaluate_law import evaluate
 from hplaw.catalogue import load_catalogue
-from hplaw.evaluation import evaluate
 from hplaw.messages.decode import decode
 from hplaw.messages.recommendation import Query, Recommendation, encode, to_builtins
 from hplaw.question import DEFAULT_WANT

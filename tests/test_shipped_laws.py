@@ -4,9 +4,9 @@ import re
 
 import pytest
 
+from hplaw.answer.evaluate_law import evaluate
 from hplaw.catalogue import SHELVES
 from hplaw.errors import QueryError
-from hplaw.evaluation import evaluate
 from hplaw.law import Law, check_law
 from hplaw.vocabulary.quantities import vocabulary
 from tests.helpers import is_one_sentence, shipped

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
+from hplaw.answer.evaluate_law import evaluate
 from hplaw.errors import QueryError
-from hplaw.evaluation import evaluate
 from hplaw.messages.recommendation import Dependence
 from hplaw.theory import dependences, theory, theory_lines
 from hplaw.vocabulary.quantities import vocabulary

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
+from hplaw.answer.evaluate_law import evaluate
 from hplaw.errors import DataError
-from hplaw.evaluation import evaluate
 from hplaw.tuning import expected_best, optimism
 from tests.helpers import is_one_sentence, shipped
 

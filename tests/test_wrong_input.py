@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 import hplaw
+from hplaw.answer.evaluate_law import evaluate
 from hplaw.batch import recommend_many
 from hplaw.catalogue import load_catalogue
 from hplaw.errors import HplawError, LawError, LawNotFound, QueryError, nearest
-from hplaw.evaluation import evaluate
 from hplaw.messages.decode import decode
 from hplaw.messages.recommendation import BatchRequest, Bounds, EvaluateRequest, Query
 from hplaw.recommendation import recommend

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from litestar import get, post
 from litestar.types import ASGIApp
 
+from hplaw.answer.evaluate_law import evaluate
 from hplaw.catalogue import Catalogue
-from hplaw.evaluation import evaluate
 from hplaw.law import Law
 from hplaw.listing import known_quantities, law_record, list_laws
 from hplaw.messages.decode import decode

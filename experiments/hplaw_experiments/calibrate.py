@@ -12,9 +12,9 @@ from typing import Any, Literal
 import msgspec
 import polars as pl
 
+from hplaw.answer.evaluate_law import evaluate
 from hplaw.catalogue import Catalogue, load_catalogue
 from hplaw.errors import FitError, HplawError, QueryError
-from hplaw.evaluation import evaluate
 from hplaw.law import Law
 from hplaw.law.read import decode_spec, parse_law
 from hplaw.law.write import write_law

@@ -16,9 +16,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hplaw.answer.evaluate_law import evaluate
 from hplaw.catalogue import Catalogue
 from hplaw.errors import HplawError, LawError
-from hplaw.evaluation import evaluate
 from hplaw.law import Law
 from hplaw.law.format import CovarianceSpec, LawSpec
 

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from hplaw.answer.evaluate_law import evaluate
 from hplaw.catalogue import load_catalogue
 from hplaw.errors import QueryError
-from hplaw.evaluation import evaluate
 from hplaw.expression.backends import jax_backend
 from hplaw.law import Law
 from hplaw.schedules import find_schedule, rate_function

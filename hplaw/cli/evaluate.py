@@ -40,7 +40,7 @@ def evaluate(
     """Compute what one law says at one point: its outputs, with intervals where the law has them."""
     given = read_given(set_)
     catalogue = open_catalogue(laws)
-    from hplaw.evaluation import evaluate as compute
+    from hplaw.answer.evaluate_law import evaluate as compute
 
     answer = compute(find_law(law, catalogue), given, catalogue)
     if json:

@@ -37,7 +37,7 @@ def influence(
     """Work out how a fitted law moves with each group of its runs, and write that into its folder."""
     import msgspec
 
-    from hplaw.influence import FILE
+    from hplaw.answer.influence import FILE
     from hplaw.law import read_law
 
     if not (folder / "law.toml").is_file():
@@ -85,7 +85,7 @@ def explain(
     json: Json = False,
 ) -> int:
     """Say which runs and priors decide a recommendation: how far it moves when each counts more."""
-    from hplaw.influence import deciders, read_influence
+    from hplaw.answer.influence import deciders, read_influence
     from hplaw.messages.decode import decode
     from hplaw.messages.recommendation import Query
     from hplaw.recommendation import recommend

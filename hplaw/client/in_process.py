@@ -77,7 +77,7 @@ class LocalClient(AbstractClient):
 
     def evaluate(self, address: str, given: Mapping[str, float | str | Mapping[str, float | str]]) -> Evaluation:
         """Return what one law says for the inputs `given`."""
-        from hplaw.evaluation import evaluate
+        from hplaw.answer.evaluate_law import evaluate
 
         asked = decode(calls.to_json({"given": given}), EvaluateRequest)
         return evaluate(self._catalogue.get(address), asked.given, self._catalogue)

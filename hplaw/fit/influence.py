@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hplaw.answer.influence import Group, Influence
 from hplaw.fit.fitting import Fitted
 from hplaw.fit.libraries import double_precision, jax, jnp, jr, numpyro
-from hplaw.influence import Group, Influence
 from hplaw.law import Law
 
 

@@ -11,11 +11,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hplaw.answer.intervals import stretch_of
 from hplaw.fit.fitting import Fitted
 from hplaw.fit.laplace import fit_normal
 from hplaw.fit.nuts import Progress, silent
 from hplaw.fit.write import domain_seen
-from hplaw.interval import stretch_of
 from hplaw.posterior import standard_normals
 
 

@@ -52,7 +52,7 @@ def pseudo_observations(law: Law, frame: pl.DataFrame, catalogue: Any) -> list[P
 
 
 def _pseudo(law: Law, item: PseudoSpec, frame: pl.DataFrame, catalogue: Any) -> Pseudo:
-    from hplaw.answer import plain_outputs
+    from hplaw.answer.answer import plain_outputs
     from hplaw.catalogue import load_catalogue
 
     other = (catalogue or load_catalogue()).get(item.law)

@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from hplaw.answer import plain_outputs
+from hplaw.answer.answer import plain_outputs
 from hplaw.errors import DataError, HplawError
 from hplaw.expression import Undefined
 from hplaw.fit.fitting import Fitted

@@ -1,6 +1,6 @@
 """The law file: its format, the reader, and laws ready to be evaluated."""
 
-from hplaw.law.check import check_law
+from hplaw.answer.check import check_law
 from hplaw.law.law import Law
 from hplaw.law.read import parse_law, read_law
 

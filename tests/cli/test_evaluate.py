@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from hplaw.answer.evaluate_law import evaluate
 from hplaw.catalogue import load_catalogue
-from hplaw.evaluation import evaluate
 from hplaw.messages.recommendation import encode
 
 

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 from hypothesis import given, strategies as st
 
+from hplaw.answer.evaluate_law import evaluate
 from hplaw.errors import DataError, LawError
-from hplaw.evaluation import evaluate
 from hplaw.law import read_law
 from hplaw.messages.recommendation import Estimate, Query
 from hplaw.recommendation import recommend

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hplaw.answer import answer
+from hplaw.answer.answer import answer
 from hplaw.errors import DataError
 from hplaw_experiments.few_surface import NEEDED, OPTIMUM, SHAPE, open_optimum, surface_law
 from hplaw_experiments.own_runs import read_single, write_own

@@ -5,7 +5,7 @@ import itertools as it
 import pytest
 
 import hplaw
-from hplaw.answer import plain_outputs
+from hplaw.answer.answer import plain_outputs
 from hplaw.errors import QueryError
 from hplaw.parametrization import PARAMETRIZATIONS, LayerRule, attention_factor, branch_factor, layer_rule, layer_rules
 from hplaw.shipped import theory_law

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from hplaw.answer.check import check_law
 from hplaw.catalogue import load_catalogue
 from hplaw.fit.fitting import fit_law
 from hplaw.law import Law
-from hplaw.law.check import check_law
 
 from .conftest import simulate
 

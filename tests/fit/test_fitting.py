@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from hplaw.answer.check import check_law
 from hplaw.catalogue import load_catalogue
 from hplaw.errors import DataError, FitError
 from hplaw.fit.fitting import Diagnostics, Fitted, fit_law
@@ -13,7 +14,6 @@ from hplaw.fit.judge import Left, estimate_discrepancy, judge
 from hplaw.fit.smooth import smooth
 from hplaw.fit.write import Verdict, write_folder
 from hplaw.law import Law, read_law
-from hplaw.law.check import check_law
 from hplaw.law.read import parse_law
 
 from .conftest import TEXT, TRUTH, simulate

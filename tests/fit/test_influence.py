@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hplaw.answer.influence import FILE, deciders, read_influence
 from hplaw.cli import main
 from hplaw.errors import DataError
 from hplaw.fit.fitting import Fitted
@@ -14,7 +15,6 @@ from hplaw.fit.laplace import fit_normal
 from hplaw.fit.libraries import double_precision
 from hplaw.fit.runs import sha256_of
 from hplaw.fit.write import Verdict, write_folder
-from hplaw.influence import FILE, deciders, read_influence
 from hplaw.law import read_law
 from tests.helpers import shipped
 

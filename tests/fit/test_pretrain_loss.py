@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hplaw.answer import answer
+from hplaw.answer.answer import answer
 from hplaw.catalogue import load_catalogue
 from hplaw.cli import main
 from hplaw.errors import FitError

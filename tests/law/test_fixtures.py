@@ -6,9 +6,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from hplaw.answer import plain_outputs
-from hplaw.evaluation import evaluate
-from hplaw.interval import samples
+from hplaw.answer.answer import plain_outputs
+from hplaw.answer.evaluate_law import evaluate
+from hplaw.answer.intervals import samples
 from hplaw.law import check_law, parse_law
 from hplaw.law.format import LawSpec
 from hplaw.law.read import decode_spec

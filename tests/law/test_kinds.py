@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hplaw.answer import answer, plain_outputs
+from hplaw.answer.answer import answer, plain_outputs
+from hplaw.answer.evaluate_law import evaluate
 from hplaw.catalogue import Catalogue, load_catalogue
 from hplaw.errors import LawError, QueryError
-from hplaw.evaluation import evaluate
 from hplaw.law import Law, check_law, read_law
 from hplaw.law.procedures import call, register
 from hplaw.listing import law_record, law_summary, list_laws

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hplaw.answer import plain_outputs
+from hplaw.answer.answer import plain_outputs
 from hplaw.errors import LawError
 from hplaw.law import check_law, parse_law, read_law
 from hplaw.law.read import MAX_FILE

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hplaw.answer import plain_outputs
+from hplaw.answer.answer import plain_outputs
 from hplaw.errors import LawError
 from hplaw.law import check_law, parse_law
 from hplaw.law.priors import PRIORS, centre, wrong_prior

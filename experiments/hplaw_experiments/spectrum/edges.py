@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 
-from hplaw.answer import plain_outputs
+from hplaw.answer.answer import plain_outputs
 from hplaw.errors import FitError
 from hplaw.shipped import theory_law
 from hplaw_experiments.data import AbstractSource

@@ -79,7 +79,7 @@ def answer(
         message = f"{law.id} is a procedure, which measures; it has no value at a point"
         raise QueryError(message, field="law", conflict=True)
     if law.spec.mixture is not None:
-        from hplaw.mixture import mixed_answer
+        from hplaw.answer.mixture import mixed_answer
 
         return mixed_answer(law, known, want=want, bounds=bounds, catalogue=catalogue)
     free = [name for name in law.chosen if known.get(name) is None]
@@ -110,7 +110,7 @@ def answer(
     spreads: dict[str, Spread] = {}
     transfers: dict[str, Spread] = {}
     if intervals and values and uncertain(law):
-        from hplaw.interval import intervals_of
+        from hplaw.answer.intervals import intervals_of
 
         spreads, transfers, medians = intervals_of(here, known, [n for n in wanted if n in values], decision)
         values.update(medians)
@@ -164,7 +164,7 @@ def plain_outputs(
     **Raises:** `QueryError` for inputs that do not fit the law; `Undefined` where a wanted output has no value.
     """
     if law.spec.mixture is not None:
-        from hplaw.mixture import read_mixed
+        from hplaw.answer.mixture import read_mixed
 
         known = read_mixed(law, given, catalogue)
     else:

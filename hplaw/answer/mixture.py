@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from hplaw.answer import Answer, Bounds, answer
+from hplaw.answer.answer import Answer, Bounds, answer
+from hplaw.answer.intervals import samples, spread
 from hplaw.errors import QueryError
-from hplaw.interval import samples, spread
 from hplaw.law.law import Law
 from hplaw.point import SILENT, inputs, read_given
 from hplaw.posterior import DRAWS

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hplaw.answer import answer, by_category
+from hplaw.answer.answer import answer, by_category
+from hplaw.answer.estimate import estimate_of
 from hplaw.domain import distance
 from hplaw.errors import QueryError, nearest
-from hplaw.estimate import estimate_of
 from hplaw.law import Law
 from hplaw.listing import known_quantities
 from hplaw.messages.recommendation import Estimate, Evaluation
@@ -32,7 +32,7 @@ def evaluate(law: Law, given: Mapping[str, Any], catalogue: Any = None) -> Evalu
             message = f"'{name[:80]}' is not a quantity{nearest(name[:80], words)}; 'hplaw quantities' lists them"
             raise QueryError(message, field=name)
     if law.spec.mixture is not None:
-        from hplaw.mixture import read_mixed
+        from hplaw.answer.mixture import read_mixed
 
         known = read_mixed(law, given, catalogue)
     else:

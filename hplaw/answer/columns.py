@@ -11,12 +11,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hplaw.answer.intervals import WIDEST, Run, drawn_inputs, followers, quantiles, stretch_of
 from hplaw.choose import choose_rows, chunks, rows_of
 from hplaw.domain import domain
 from hplaw.expression.backends import Undefined
 from hplaw.expression.compile import Function
 from hplaw.gaussian import NORMAL_QUANTILES, closed, log_deviation
-from hplaw.interval import WIDEST, Run, drawn_inputs, followers, quantiles, stretch_of
 from hplaw.law import Law
 from hplaw.law.program import Environment, unroll
 from hplaw.narrowing import is_column

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hplaw.answer import Spread
+from hplaw.answer.answer import Spread
 from hplaw.decide import Decision
 from hplaw.domain import distance
 from hplaw.expression.compile import Function

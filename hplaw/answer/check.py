@@ -32,7 +32,7 @@ def check_law(law: Law, catalogue: Any = None) -> list[str]:
 
 
 def _check(law: Law, example: ExampleSpec, catalogue: Any) -> list[str]:
-    from hplaw.answer import plain_outputs
+    from hplaw.answer.answer import plain_outputs
 
     if law.spec.kind == "procedure":
         return []

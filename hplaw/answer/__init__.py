@@ -1,0 +1,1 @@
+"""What one law answers: value, intervals, mixtures."""

@@ -16,7 +16,7 @@ from hplaw.exact import Ridges
 from hplaw.law import Law
 from hplaw.lines import best_logs
 from hplaw.linex import linex
-from hplaw.posterior import scenarios
+from hplaw.posterior.scenarios import scenarios
 
 
 QUESTIONS, ROUNDS = 50, 40

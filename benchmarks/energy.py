@@ -57,7 +57,7 @@ def left_out(law: Any, rows: Any, catalogue: Any, quantity: str) -> list[dict[st
     from hplaw.fit.published_energy import for_fit
     from hplaw.fit.runs import read_runs
     from hplaw.fit.write import Verdict, write_folder
-    from hplaw.posterior import standard_normals
+    from hplaw.posterior.scenarios import standard_normals
 
     labels = for_fit(rows, law)
     with tempfile.TemporaryDirectory() as folder:

@@ -153,7 +153,7 @@ def _check_arrays(law: Law) -> None:
 
         read_grid(law)
     else:
-        from hplaw.posterior import scenarios
+        from hplaw.posterior.scenarios import scenarios
 
         scenarios(law)
 

@@ -15,7 +15,7 @@ from hplaw.law import Law
 from hplaw.lines import best_logs
 from hplaw.linex import linex
 from hplaw.narrowing import is_column
-from hplaw.posterior import scenarios
+from hplaw.posterior.scenarios import scenarios
 
 
 Array = NDArray[np.float64]

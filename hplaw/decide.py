@@ -23,7 +23,7 @@ from hplaw.lines import best_logs
 from hplaw.linex import Linex, linex
 from hplaw.minimise import Minimum, minimise
 from hplaw.point import closed_form, point
-from hplaw.posterior import Scenarios, growth, numpy, numpy_environment, scenarios
+from hplaw.posterior.scenarios import Scenarios, growth, numpy, numpy_environment, scenarios
 
 
 Array = NDArray[np.float64]

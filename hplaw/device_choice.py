@@ -22,7 +22,7 @@ from hplaw.law.program import unroll
 from hplaw.messages.device import DeviceEnergy, DeviceEnergyRequest, DevicePoint, Probe
 from hplaw.messages.recommendation import Warning
 from hplaw.point import Point, point
-from hplaw.posterior import numpy, numpy_environment, scenarios
+from hplaw.posterior.scenarios import numpy, numpy_environment, scenarios
 
 
 Array = NDArray[np.float64]

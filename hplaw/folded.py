@@ -17,7 +17,7 @@ from hplaw.expression.tree import Binary, Call, Item, Name, Node, Number, Reduce
 from hplaw.law.law import Law
 from hplaw.law.program import Environment, Program, compile_program, unroll
 from hplaw.law.scope import Formula, Namespace
-from hplaw.posterior import numpy, numpy_environment, scenarios
+from hplaw.posterior.scenarios import numpy, numpy_environment, scenarios
 
 
 class Folder:

@@ -20,7 +20,7 @@ from hplaw.law.law import Law
 from hplaw.law.priors import CORRELATIONS, PRIORS
 from hplaw.law.settled import spoken
 from hplaw.point import inputs
-from hplaw.posterior import factor, numpy, numpy_environment, scenarios
+from hplaw.posterior.scenarios import factor, numpy, numpy_environment, scenarios
 
 
 Array = NDArray[np.float64]
@@ -80,7 +80,7 @@ def _effect_columns(law: Law, effect: EffectSpec) -> list[dict[str, float]] | No
     formulas = [law.namespace.formula(text, table="effects", key="scale") for text in texts]
     if len(effect.of) > 2 or any(spoken(law.namespace, formula.tree) & uncertain for formula in formulas):
         return None
-    from hplaw.posterior import hyperparameter
+    from hplaw.posterior.scenarios import hyperparameter
 
     environment = numpy_environment(law, scenarios(law).point)
     scales = [float(hyperparameter(law, effect.scale[name], name, environment)) for name in effect.of]

@@ -29,7 +29,7 @@ def read_grid(law: Law) -> Grid:
 
     **Raises:** `LawError` where arrays are missing or do not fit together.
     """
-    from hplaw.posterior import read_arrays
+    from hplaw.posterior.scenarios import read_arrays
 
     spec = law.spec.grid
     assert spec is not None

@@ -18,7 +18,7 @@ from hplaw.folded import folded
 from hplaw.law.law import Law
 from hplaw.law.program import Program
 from hplaw.narrowing import is_column
-from hplaw.posterior import scenarios
+from hplaw.posterior.scenarios import scenarios
 
 
 Array = NDArray[np.float64]

@@ -23,7 +23,7 @@ from hplaw.law.law import Law
 from hplaw.law.program import Environment, Program, compile_program
 from hplaw.lines import Lines, lines
 from hplaw.narrowing import is_column
-from hplaw.posterior import effect_covariance, numpy, numpy_environment, scenarios
+from hplaw.posterior.scenarios import effect_covariance, numpy, numpy_environment, scenarios
 
 
 Array = NDArray[np.float64]

@@ -63,7 +63,7 @@ def inputs(law: Law) -> tuple[Input, ...]:
         prior = None
         if isinstance(missing, str) and not quantity.categorical:
             if any(missing.lstrip().startswith(f"{word}(") for word in PRIORS):
-                from hplaw.posterior import prior_centre
+                from hplaw.posterior.scenarios import prior_centre
 
                 prior, default = missing, prior_centre(law, missing)
             else:
@@ -162,7 +162,7 @@ def _base(law: Law) -> Mapping[str, Any]:
         }
         values |= {name: 0.0 for effect in law.spec.effects.values() for name in effect.of}
     else:
-        from hplaw.posterior import scenarios
+        from hplaw.posterior.scenarios import scenarios
 
         values = dict(scenarios(law).point)
     if not law.exact:

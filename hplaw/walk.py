@@ -15,7 +15,7 @@ from hplaw.law import Law
 from hplaw.messages.recommendation import BriefEstimate, BriefRecommendation
 from hplaw.narrowing import is_column
 from hplaw.plan import Candidate, Route
-from hplaw.posterior import scenarios
+from hplaw.posterior.scenarios import scenarios
 from hplaw.question import Question
 from hplaw.warn import TELLING, Seen, codes_of, question_share
 

@@ -11,7 +11,7 @@ from hplaw.answer.intervals import quantiles, samples, spread, stretch
 from hplaw.gaussian import NORMAL_QUANTILES, closed, directions
 from hplaw.law import Law
 from hplaw.messages.recommendation import Query
-from hplaw.posterior import factor, scenarios
+from hplaw.posterior.scenarios import factor, scenarios
 from hplaw.recommendation import recommend, recommend_many
 from tests.helpers import fixture_law, make_law, shipped
 

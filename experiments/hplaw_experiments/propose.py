@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hplaw.errors import QueryError
 from hplaw.law import Law
-from hplaw.posterior import scenarios
+from hplaw.posterior.scenarios import scenarios
 from hplaw_experiments.next_best import Block, next_best, seen as seen_block
 from hplaw_experiments.recipe import Prior, Recipe, Seen, features, update
 

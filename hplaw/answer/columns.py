@@ -21,7 +21,7 @@ from hplaw.law import Law
 from hplaw.law.program import Environment, unroll
 from hplaw.narrowing import is_column
 from hplaw.point import SILENT, inputs, positive_outputs
-from hplaw.posterior import numpy, numpy_environment, scenarios
+from hplaw.posterior.scenarios import numpy, numpy_environment, scenarios
 
 
 Array = NDArray[np.float64]

@@ -19,7 +19,7 @@ from hplaw.gaussian import NORMAL_QUANTILES, closed, log_deviation, stray_varian
 from hplaw.law.law import Law
 from hplaw.law.program import unroll
 from hplaw.point import Point, inputs, point, positive_outputs
-from hplaw.posterior import growth, input_normals, numpy, prior_arguments, scenarios
+from hplaw.posterior.scenarios import growth, input_normals, numpy, prior_arguments, scenarios
 from hplaw.power import power_law
 
 

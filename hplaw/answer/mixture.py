@@ -12,7 +12,7 @@ from hplaw.answer.intervals import samples, spread
 from hplaw.errors import QueryError
 from hplaw.law.law import Law
 from hplaw.point import SILENT, inputs, read_given
-from hplaw.posterior import DRAWS
+from hplaw.posterior.scenarios import DRAWS
 
 
 def members_of(law: Law, catalogue: Any) -> list[Law]:

@@ -20,7 +20,7 @@ from hplaw.fit.nuts import ACCEPT, CAREFUL, Chains, Progress, sample, silent
 from hplaw.fit.runs import keep_runs
 from hplaw.law import Law
 from hplaw.law.format import EffectSpec
-from hplaw.posterior import standard_normals
+from hplaw.posterior.scenarios import standard_normals
 
 
 Array = NDArray[np.float64]

@@ -17,7 +17,7 @@ from hplaw.fit.runs import group_columns, group_ids
 from hplaw.law import Law
 from hplaw.law.format import EffectSpec
 from hplaw.law.priors import CORRELATIONS, PRIORS
-from hplaw.posterior import factor
+from hplaw.posterior.scenarios import factor
 
 
 _ONE_HOT = 64

@@ -25,7 +25,7 @@ from hplaw.fit.libraries import double_precision, jax, jnp
 from hplaw.law import Law
 from hplaw.law.program import Program
 from hplaw.narrowing import is_tuple
-from hplaw.posterior import numpy, prior_arguments
+from hplaw.posterior.scenarios import numpy, prior_arguments
 
 
 Array = NDArray[np.float64]

@@ -21,7 +21,7 @@ from hplaw.fit.nuts import Progress, silent
 from hplaw.fit.runs import group_ids
 from hplaw.fit.smooth import Surface, smooth
 from hplaw.fit.write import Verdict
-from hplaw.posterior import standard_normals
+from hplaw.posterior.scenarios import standard_normals
 
 
 Array = NDArray[np.float64]

@@ -16,7 +16,7 @@ from hplaw.fit.fitting import Fitted
 from hplaw.fit.laplace import fit_normal
 from hplaw.fit.nuts import Progress, silent
 from hplaw.fit.write import domain_seen
-from hplaw.posterior import standard_normals
+from hplaw.posterior.scenarios import standard_normals
 
 
 Array = NDArray[np.float64]

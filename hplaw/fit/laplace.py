@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hplaw.errors import FitError
 from hplaw.fit.density import Density
 from hplaw.fit.libraries import minimize
-from hplaw.posterior import standard_normals
+from hplaw.posterior.scenarios import standard_normals
 
 
 Array = NDArray[np.float64]

@@ -30,7 +30,7 @@ from hplaw.law.format import LikelihoodSpec
 from hplaw.law.formulas import check_call
 from hplaw.law.priors import LIKELIHOODS
 from hplaw.point import inputs
-from hplaw.posterior import factor
+from hplaw.posterior.scenarios import factor
 
 
 Rows = NDArray[np.int64]

@@ -27,7 +27,7 @@ from hplaw.fit.nuts import Sampler
 from hplaw.fit.runs import keep_runs
 from hplaw.law import Law
 from hplaw.law.program import unroll
-from hplaw.posterior import numpy, numpy_environment
+from hplaw.posterior.scenarios import numpy, numpy_environment
 
 
 Array = NDArray[np.float64]

@@ -13,7 +13,7 @@ from hplaw.answer.estimate import estimate_of
 from hplaw.catalogue import load_catalogue
 from hplaw.errors import LawError
 from hplaw.law import Law, check_law, parse_law, read_law
-from hplaw.posterior import DRAWS, scenarios, standard_normals
+from hplaw.posterior.scenarios import DRAWS, scenarios, standard_normals
 from tests.helpers import is_one_sentence, law_text, problems_in, write_arrays
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from hplaw.expression.backends import FLOATS, Backend, jax_backend, numpy_backend
 from hplaw.law import Law
-from hplaw.posterior import scenarios
+from hplaw.posterior.scenarios import scenarios
 from tests.helpers import fixture_law, shipped
 
 

@@ -7,7 +7,7 @@ from hplaw.errors import LawError
 from hplaw.law import check_law, parse_law
 from hplaw.law.priors import PRIORS, centre, wrong_prior
 from hplaw.law.rules import check_covariance
-from hplaw.posterior import scenarios
+from hplaw.posterior.scenarios import scenarios
 from tests.helpers import check_refused, fixture_text, law_text, make_law, replaced
 
 

@@ -1,0 +1,1 @@
+"""What may be true of a law: draws, priors, discrepancy."""

@@ -130,8 +130,8 @@ class _Powers:
 
     def constant(self, node: Node) -> float | None:
         """Return the value of a formula that speaks of no input, or None where it does."""
+        from hplaw.evaluation.point import standing
         from hplaw.expression import Undefined, compile_expression
-        from hplaw.point import standing
 
         if not free_of(node, self.law.namespace, self.inputs):
             return None

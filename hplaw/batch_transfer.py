@@ -15,11 +15,11 @@ import msgspec
 from hplaw.answer.evaluate_law import evaluate
 from hplaw.catalogue import Catalogue
 from hplaw.errors import QueryError, nearest
+from hplaw.evaluation.point import inputs
 from hplaw.formatting import number, numbers
 from hplaw.law import Law
 from hplaw.listing import known_quantities
 from hplaw.messages.transfer import Agreement, Transfer, TransferRequest, TransferRule
-from hplaw.point import inputs
 from hplaw.vocabulary.quantities import Quantity, check_value, vocabulary
 
 

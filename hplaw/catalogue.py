@@ -149,7 +149,7 @@ def _refuse_failed(law: Law) -> None:
 def _check_arrays(law: Law) -> None:
     """Refuse draws or grids that do not fit their law."""
     if law.spec.grid is not None:
-        from hplaw.grid import read_grid
+        from hplaw.evaluation.grid import read_grid
 
         read_grid(law)
     else:

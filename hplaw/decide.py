@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hplaw.alone import Alone
-from hplaw.domain import distance
 from hplaw.errors import QueryError
+from hplaw.evaluation.domain import distance
+from hplaw.evaluation.point import closed_form, point
 from hplaw.exact import Ridges
 from hplaw.law.law import Law
 from hplaw.lines import best_logs
 from hplaw.linex import Linex, linex
 from hplaw.minimise import Minimum, minimise
-from hplaw.point import closed_form, point
 from hplaw.posterior.scenarios import Scenarios, growth, numpy, numpy_environment, scenarios
 
 

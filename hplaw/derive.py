@@ -10,13 +10,13 @@ import msgspec
 
 from hplaw.answer.answer import Answer, answer
 from hplaw.catalogue import Catalogue
-from hplaw.domain import Distance
 from hplaw.errors import QueryError
+from hplaw.evaluation.domain import Distance
+from hplaw.evaluation.point import Point, plain_point
 from hplaw.expression.backends import Undefined
 from hplaw.law import Law
 from hplaw.listing import known_quantities
 from hplaw.plan import Candidate, Route, Slot, check_want, choose, find_route
-from hplaw.point import Point, plain_point
 from hplaw.power import power_law
 from hplaw.question import Question
 

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from hplaw.answer.intervals import Run, quantiles
 from hplaw.catalogue import Catalogue
 from hplaw.errors import QueryError
+from hplaw.evaluation.point import Point, point
 from hplaw.formatting import number
 from hplaw.law import Law
 from hplaw.law.program import unroll
 from hplaw.messages.device import DeviceEnergy, DeviceEnergyRequest, DevicePoint, Probe
 from hplaw.messages.recommendation import Warning
-from hplaw.point import Point, point
 from hplaw.posterior.scenarios import numpy, numpy_environment, scenarios
 
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from hplaw.derive import Derivation
+from hplaw.evaluation.point import Point, inputs, plain_point
 from hplaw.expression import Undefined
 from hplaw.law import Law
-from hplaw.point import Point, inputs, plain_point
 from hplaw.power import best_exponents, power_law
 from hplaw.question import Question
 from hplaw.slope import slope

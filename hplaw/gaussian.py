@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hplaw.affine import log_affine
+from hplaw.evaluation.point import inputs
 from hplaw.law.format import EffectSpec
 from hplaw.law.law import Law
 from hplaw.law.priors import CORRELATIONS, PRIORS
 from hplaw.law.settled import spoken
-from hplaw.point import inputs
 from hplaw.posterior.scenarios import factor, numpy, numpy_environment, scenarios
 
 

@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 
 from hplaw.catalogue import Catalogue
-from hplaw.domain import Distance, Domain, domain
 from hplaw.errors import QueryError, nearest
+from hplaw.evaluation.domain import Distance, Domain, domain
+from hplaw.evaluation.point import inputs
 from hplaw.law import Law
 from hplaw.listing import known_quantities
-from hplaw.point import inputs
 
 
 COHERENT = ("peak_lr", "batch_tokens", "loss")

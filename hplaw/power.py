@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 
 from hplaw.affine import monomial
+from hplaw.evaluation.point import inputs, standing
 from hplaw.expression import Undefined
 from hplaw.law import Law
-from hplaw.point import inputs, standing
 
 
 class PowerLaw(msgspec.Struct, frozen=True):

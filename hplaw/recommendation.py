@@ -14,8 +14,9 @@ from hplaw.answer.answer import Answer
 from hplaw.answer.estimate import estimate_of
 from hplaw.catalogue import Catalogue
 from hplaw.derive import Derivation, derive
-from hplaw.domain import Distance
 from hplaw.elasticity import elasticities
+from hplaw.evaluation.domain import Distance
+from hplaw.evaluation.point import standing
 from hplaw.law import Law
 from hplaw.messages.recommendation import (
     Alternative,
@@ -28,7 +29,6 @@ from hplaw.messages.recommendation import (
     to_builtins,
 )
 from hplaw.narrowing import is_tuple
-from hplaw.point import standing
 from hplaw.question import OPTIMIZER, understand
 from hplaw.warn import warnings_of
 

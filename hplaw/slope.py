@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from hplaw.evaluation.point import Point, inputs, settled
 from hplaw.expression import Kind, Symbol, Type, Undefined, names_in
 from hplaw.expression.compile import Function
 from hplaw.expression.differentiate import Derivative, NoRule
@@ -16,7 +17,6 @@ from hplaw.law.law import Law
 from hplaw.law.program import Environment, unroll
 from hplaw.law.scope import Formula
 from hplaw.law.settled import spoken
-from hplaw.point import Point, inputs, settled
 
 
 class Slope(msgspec.Struct, frozen=True):

@@ -16,11 +16,11 @@ from hplaw.affine import monomial
 from hplaw.catalogue import Catalogue
 from hplaw.elasticity import difference
 from hplaw.errors import QueryError, nearest
+from hplaw.evaluation.point import inputs, read_given
 from hplaw.formatting import number
 from hplaw.law import Law
 from hplaw.listing import known_quantities
 from hplaw.messages.recommendation import Comparison, Dependence, Rule, Theory, TheoryLine
-from hplaw.point import inputs, read_given
 from hplaw.works import kin_of, speaking_of
 
 

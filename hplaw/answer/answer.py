@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 
 from hplaw.errors import QueryError
+from hplaw.evaluation.point import SILENT, Point, closed_form, inputs, point, read_given
 from hplaw.expression.backends import Undefined
 from hplaw.law.law import Law
 from hplaw.narrowing import is_tuple
-from hplaw.point import SILENT, Point, closed_form, inputs, point, read_given
 
 
 Bounds = Mapping[str, tuple[float | None, float | None]]
@@ -144,7 +144,7 @@ def uncertain(law: Law) -> bool:
 
 
 def _on_grid(here: Point) -> Point:
-    from hplaw.grid import classify
+    from hplaw.evaluation.grid import classify
 
     spec = here.law.spec.grid
     assert spec is not None

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from hplaw.answer.intervals import WIDEST, Run, drawn_inputs, followers, quantiles, stretch_of
 from hplaw.choose import choose_rows, chunks, rows_of
-from hplaw.domain import domain
+from hplaw.evaluation.domain import domain
+from hplaw.evaluation.point import SILENT, inputs, positive_outputs
 from hplaw.expression.backends import Undefined
 from hplaw.expression.compile import Function
 from hplaw.gaussian import NORMAL_QUANTILES, closed, log_deviation
 from hplaw.law import Law
 from hplaw.law.program import Environment, unroll
 from hplaw.narrowing import is_column
-from hplaw.point import SILENT, inputs, positive_outputs
 from hplaw.posterior.scenarios import numpy, numpy_environment, scenarios
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from hplaw.answer.answer import answer, by_category
 from hplaw.answer.estimate import estimate_of
-from hplaw.domain import distance
 from hplaw.errors import QueryError, nearest
+from hplaw.evaluation.domain import distance
+from hplaw.evaluation.point import read_given
 from hplaw.law import Law
 from hplaw.listing import known_quantities
 from hplaw.messages.recommendation import Estimate, Evaluation
-from hplaw.point import read_given
 
 
 def evaluate(law: Law, given: Mapping[str, Any], catalogue: Any = None) -> Evaluation:

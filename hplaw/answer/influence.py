@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 
 from hplaw.errors import DataError
+from hplaw.evaluation.point import bind, standing
 from hplaw.expression import Undefined
 from hplaw.law import Law
 from hplaw.narrowing import is_tuple
-from hplaw.point import bind, standing
 
 
 FILE = "influence.json"

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from hplaw.answer.answer import Spread
 from hplaw.decide import Decision
-from hplaw.domain import distance
+from hplaw.evaluation.domain import distance
+from hplaw.evaluation.point import Point, inputs, point, positive_outputs
 from hplaw.expression.compile import Function
 from hplaw.folded import folded
 from hplaw.gaussian import NORMAL_QUANTILES, closed, log_deviation, stray_variance
 from hplaw.law.law import Law
 from hplaw.law.program import unroll
-from hplaw.point import Point, inputs, point, positive_outputs
 from hplaw.posterior.scenarios import growth, input_normals, numpy, prior_arguments, scenarios
 from hplaw.power import power_law
 

@@ -16,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from hplaw.errors import FitError, LawError
+from hplaw.evaluation.point import inputs
 from hplaw.expression import Kind, Symbol, names_in
 from hplaw.expression.backends import jax_backend
 from hplaw.expression.compile import Function, compile_expression
@@ -29,7 +30,6 @@ from hplaw.law import Law
 from hplaw.law.format import LikelihoodSpec
 from hplaw.law.formulas import check_call
 from hplaw.law.priors import LIKELIHOODS
-from hplaw.point import inputs
 from hplaw.posterior.scenarios import factor
 
 

@@ -100,7 +100,7 @@ def _places(law: Law, other: Law, item: PseudoSpec, frame: pl.DataFrame) -> list
 
 def _filled(law: Law, known: dict[str, Any]) -> dict[str, Any]:
     """Return a point with the law's stand-ins for inputs that it does not name."""
-    from hplaw.point import point
+    from hplaw.evaluation.point import point
 
     filled = {name: 1.0 for name in law.chosen if name not in known}
     environment = point(law, {**known, **filled}).environment

@@ -13,10 +13,10 @@ import polars as pl
 
 from hplaw.catalogue import Catalogue, load_catalogue
 from hplaw.errors import DataError, QueryError
+from hplaw.evaluation.point import inputs
 from hplaw.fit.runs import observed_by, read_columns
 from hplaw.law import Law
 from hplaw.messages.recommendation import Query
-from hplaw.point import inputs
 from hplaw.recommendation import recommend
 from hplaw.vocabulary.hardware_names import canonical
 

@@ -18,13 +18,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from hplaw.errors import DataError, LawError, QueryError, nearest
+from hplaw.evaluation.point import inputs
 from hplaw.expression import Kind, Scope, Symbol, Type, compile_expression, infer, names_in, parse
 from hplaw.expression.backends import FLOATS, Undefined, numpy_backend
 from hplaw.expression.tree import Item, walk
 from hplaw.law import Law
 from hplaw.law.rules import GROUPINGS
 from hplaw.law.scope import Formula
-from hplaw.point import inputs
 from hplaw.vocabulary.quantities import Quantity, check_value, vocabulary
 
 

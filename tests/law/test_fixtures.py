@@ -9,11 +9,11 @@ import pytest
 from hplaw.answer.answer import plain_outputs
 from hplaw.answer.evaluate_law import evaluate
 from hplaw.answer.intervals import samples
+from hplaw.evaluation.point import read_given
 from hplaw.law import check_law, parse_law
 from hplaw.law.format import LawSpec
 from hplaw.law.read import decode_spec
 from hplaw.law.write import write_law
-from hplaw.point import read_given
 from tests.helpers import FIXTURE_NAMES, fixture_law, fixture_text, replaced, shipped
 
 

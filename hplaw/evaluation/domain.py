@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
+from hplaw.evaluation.point import Input, inputs, standing
 from hplaw.expression.backends import Undefined
 from hplaw.law.law import Law
-from hplaw.point import Input, inputs, standing
 
 
 class Distance(msgspec.Struct, frozen=True):

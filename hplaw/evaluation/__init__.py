@@ -1,0 +1,1 @@
+"""A law at a point: inputs, cases, domain, grids."""

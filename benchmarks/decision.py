@@ -13,9 +13,9 @@ from hplaw.alone import Alone
 from hplaw.catalogue import load_catalogue
 from hplaw.decide import decide, point_inputs
 from hplaw.exact import Ridges
+from hplaw.forms.linex import linex
+from hplaw.forms.log_linear import best_logs
 from hplaw.law import Law
-from hplaw.lines import best_logs
-from hplaw.linex import linex
 from hplaw.posterior.scenarios import scenarios
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hplaw.exact import REACH, ROUNDS, TOLERANCE, Ridges
-from hplaw.linex import Linex
+from hplaw.forms.linex import Linex
 
 
 Array = NDArray[np.float64]

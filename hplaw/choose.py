@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from hplaw.answer.intervals import Run, quantiles
 from hplaw.exact import Ridges
+from hplaw.forms.linex import linex
+from hplaw.forms.log_linear import best_logs
 from hplaw.law import Law
-from hplaw.lines import best_logs
-from hplaw.linex import linex
 from hplaw.narrowing import is_column
 from hplaw.posterior.scenarios import scenarios
 

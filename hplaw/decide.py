@@ -19,9 +19,9 @@ from hplaw.errors import QueryError
 from hplaw.evaluation.domain import distance
 from hplaw.evaluation.point import closed_form, point
 from hplaw.exact import Ridges
+from hplaw.forms.linex import Linex, linex
+from hplaw.forms.log_linear import best_logs
 from hplaw.law.law import Law
-from hplaw.lines import best_logs
-from hplaw.linex import Linex, linex
 from hplaw.minimise import Minimum, minimise
 from hplaw.posterior.scenarios import Scenarios, growth, numpy, numpy_environment, scenarios
 

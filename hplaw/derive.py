@@ -14,10 +14,10 @@ from hplaw.errors import QueryError
 from hplaw.evaluation.domain import Distance
 from hplaw.evaluation.point import Point, plain_point
 from hplaw.expression.backends import Undefined
+from hplaw.forms.power_law import power_law
 from hplaw.law import Law
 from hplaw.listing import known_quantities
 from hplaw.plan import Candidate, Route, Slot, check_want, choose, find_route
-from hplaw.power import power_law
 from hplaw.question import Question
 
 

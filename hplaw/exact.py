@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hplaw.linex import Linex
+from hplaw.forms.linex import Linex
 
 
 Array = NDArray[np.float64]

@@ -12,12 +12,12 @@ from typing import Any
 
 import msgspec
 
-from hplaw.affine import monomial
 from hplaw.catalogue import Catalogue
 from hplaw.elasticity import difference
 from hplaw.errors import QueryError, nearest
 from hplaw.evaluation.point import inputs, read_given
 from hplaw.formatting import number
+from hplaw.forms.affine import monomial
 from hplaw.law import Law
 from hplaw.listing import known_quantities
 from hplaw.messages.recommendation import Comparison, Dependence, Rule, Theory, TheoryLine

@@ -12,8 +12,8 @@ from hplaw.answer.intervals import samples
 from hplaw.decide import decide
 from hplaw.errors import QueryError
 from hplaw.evaluation.point import closed_form
+from hplaw.forms.linex import linex
 from hplaw.law import Law, parse_law
-from hplaw.linex import linex
 from hplaw.messages.recommendation import Bounds, Query, encode
 from hplaw.recommendation import recommend
 from tests.helpers import catalogue_of, fixture_law, fixture_text, make_law, replaced, shipped

@@ -8,7 +8,7 @@ import pytest
 from hplaw.answer.answer import answer
 from hplaw.answer.estimate import estimate_of
 from hplaw.answer.intervals import quantiles, samples, spread, stretch
-from hplaw.gaussian import NORMAL_QUANTILES, closed, directions
+from hplaw.forms.log_normal import NORMAL_QUANTILES, closed, directions
 from hplaw.law import Law
 from hplaw.messages.recommendation import Query
 from hplaw.posterior.scenarios import factor, scenarios

@@ -17,7 +17,7 @@ from hplaw.evaluation.domain import domain
 from hplaw.evaluation.point import SILENT, inputs, positive_outputs
 from hplaw.expression.backends import Undefined
 from hplaw.expression.compile import Function
-from hplaw.gaussian import NORMAL_QUANTILES, closed, log_deviation
+from hplaw.forms.log_normal import NORMAL_QUANTILES, closed, log_deviation
 from hplaw.law import Law
 from hplaw.law.program import Environment, unroll
 from hplaw.narrowing import is_column

@@ -15,12 +15,12 @@ from hplaw.decide import Decision
 from hplaw.evaluation.domain import distance
 from hplaw.evaluation.point import Point, inputs, point, positive_outputs
 from hplaw.expression.compile import Function
-from hplaw.folded import folded
-from hplaw.gaussian import NORMAL_QUANTILES, closed, log_deviation, stray_variance
+from hplaw.forms.folding import folded
+from hplaw.forms.log_normal import NORMAL_QUANTILES, closed, log_deviation, stray_variance
+from hplaw.forms.power_law import power_law
 from hplaw.law.law import Law
 from hplaw.law.program import unroll
 from hplaw.posterior.scenarios import growth, input_normals, numpy, prior_arguments, scenarios
-from hplaw.power import power_law
 
 
 Array = NDArray[np.float64]

@@ -11,10 +11,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hplaw.affine import Affine, free_of
 from hplaw.expression.compile import Function
 from hplaw.expression.tree import Node
-from hplaw.folded import folded
+from hplaw.forms.affine import Affine, free_of
+from hplaw.forms.folding import folded
 from hplaw.law.law import Law
 from hplaw.law.program import Program
 from hplaw.narrowing import is_column

@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from hplaw.affine import monomial
 from hplaw.evaluation.point import inputs, standing
 from hplaw.expression import Undefined
+from hplaw.forms.affine import monomial
 from hplaw.law import Law
 
 
@@ -114,7 +114,7 @@ def _directions(law: Law, output: str) -> list[dict[str, float]]:
     spec = law.spec
     if not (spec.covariance or spec.effects or any(p.sd is not None for p in spec.parameters.values())):
         return []
-    from hplaw.gaussian import closed, directions
+    from hplaw.forms.log_normal import closed, directions
 
     found = directions(law)
     if found is None or not closed(law, output):

@@ -15,13 +15,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hplaw.affine import Affine, free_of
 from hplaw.expression.compile import Function, compile_expression
 from hplaw.expression.tree import Binary, Call, Name, Node, Number, Reduce
-from hplaw.folded import Folder
+from hplaw.forms.affine import Affine, free_of
+from hplaw.forms.folding import Folder
+from hplaw.forms.log_linear import Lines, lines
 from hplaw.law.law import Law
 from hplaw.law.program import Environment, Program, compile_program
-from hplaw.lines import Lines, lines
 from hplaw.narrowing import is_column
 from hplaw.posterior.scenarios import effect_covariance, numpy, numpy_environment, scenarios
 

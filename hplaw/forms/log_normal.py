@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hplaw.affine import log_affine
 from hplaw.evaluation.point import inputs
+from hplaw.forms.affine import log_affine
 from hplaw.law.format import EffectSpec
 from hplaw.law.law import Law
 from hplaw.law.priors import CORRELATIONS, PRIORS

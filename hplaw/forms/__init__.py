@@ -1,0 +1,1 @@
+"""Closed forms that formulas have: affine, power law, log-normal, linex ridges."""

@@ -20,7 +20,7 @@ def run() -> list[dict[str, Any]]:
     """Return seconds for 4000 bootstrap fits by either way, on the reconstructed Chinchilla runs."""
     import polars as pl
 
-    from hplaw.catalogue import load_catalogue
+    from hplaw.catalogue.catalogue import load_catalogue
     from hplaw.fit.huber import fit_huber
 
     folder = os.environ.get("HPLAW_DATA", "")

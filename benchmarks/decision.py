@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.rows import row
 from hplaw.alone import Alone
-from hplaw.catalogue import load_catalogue
+from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.decide import decide, point_inputs
 from hplaw.exact import Ridges
 from hplaw.forms.linex import linex

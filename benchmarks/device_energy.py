@@ -22,7 +22,7 @@ def run() -> list[dict[str, Any]]:
     os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
     import polars as pl
 
-    from hplaw.catalogue import load_catalogue
+    from hplaw.catalogue.catalogue import load_catalogue
     from hplaw.fit.device_energy import read_metered
 
     law = load_catalogue().get("device-energy")

@@ -32,7 +32,7 @@ def run() -> list[dict[str, Any]]:
     path = data_file(FILE)
     # programs here run for seconds: compiling them well would take longer
     os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
-    from hplaw.catalogue import load_catalogue
+    from hplaw.catalogue.catalogue import load_catalogue
     from hplaw.fit.published_energy import read_published
 
     catalogue = load_catalogue()

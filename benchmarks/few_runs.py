@@ -35,7 +35,7 @@ def run() -> list[dict[str, Any]]:
     """Measure; see `benchmarks.__main__`."""
     folder = data_file("steplaw_runs.csv").parent
     os.environ.setdefault("XLA_FLAGS", "--xla_llvm_disable_expensive_passes=true")
-    from hplaw.catalogue import load_catalogue
+    from hplaw.catalogue.catalogue import load_catalogue
     from hplaw_experiments.recipe_prior import learn, sweeps
 
     catalogue = load_catalogue()

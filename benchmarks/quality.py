@@ -188,7 +188,7 @@ def run(law: Any = None, note: Callable[[str], None] = lambda text: None) -> lis
     """Measure; see `benchmarks.__main__`. A law of dense models may be given in place of the one on the shelf."""
     path = data_file(FILE)
     os.environ.setdefault("XLA_FLAGS", "--xla_llvm_disable_expensive_passes=true")
-    from hplaw.catalogue import load_catalogue
+    from hplaw.catalogue.catalogue import load_catalogue
     from hplaw.fit.runs import read_runs
 
     rows: list[dict[str, Any]] = []

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from hplaw.answer.answer import answer
-from hplaw.catalogue import load_catalogue
+from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.law import Law
 from hplaw.law.write import write_law
 

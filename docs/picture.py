@@ -17,7 +17,7 @@ from typing import Any
 
 import altair as alt
 
-from hplaw.catalogue import Catalogue, load_catalogue
+from hplaw.catalogue.catalogue import Catalogue, load_catalogue
 from hplaw.messages.recommendation import Query
 from hplaw.recommendation import recommend
 

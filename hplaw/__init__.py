@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 
 if TYPE_CHECKING:
-    from hplaw.catalogue import Catalogue, load_catalogue
+    from hplaw.catalogue.catalogue import Catalogue, load_catalogue
     from hplaw.client import AsyncClient, Client, LocalClient
     from hplaw.errors import ClientError, DataError, HplawError, LawError, LawNotFound, QueryError
     from hplaw.functions import classify, device_energy, evaluate, local, parametrize, recommend, schedule, transfer
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "AsyncClient": "hplaw.client",
-    "Catalogue": "hplaw.catalogue",
+    "Catalogue": "hplaw.catalogue.catalogue",
     "Client": "hplaw.client",
     "ClientError": "hplaw.errors",
     "DataError": "hplaw.errors",
@@ -35,7 +35,7 @@ _HOME = {
     "classify": "hplaw.functions",
     "device_energy": "hplaw.functions",
     "evaluate": "hplaw.functions",
-    "load_catalogue": "hplaw.catalogue",
+    "load_catalogue": "hplaw.catalogue.catalogue",
     "local": "hplaw.functions",
     "optax_schedule": "hplaw.schedules",
     "parametrize": "hplaw.functions",

@@ -7,11 +7,11 @@ from fractions import Fraction
 from typing import Any
 
 from hplaw.answer.answer import plain_outputs
+from hplaw.catalogue.shipped import theory_law
 from hplaw.errors import QueryError, nearest
 from hplaw.expression.backends import Undefined
 from hplaw.law import Law
 from hplaw.messages.parametrization import AbcReply, AbcRequest
-from hplaw.shipped import theory_law
 
 
 ROLES = ("input", "hidden", "output")

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from hplaw.catalogue import Catalogue
+from hplaw.catalogue.catalogue import Catalogue
 from hplaw.choose import NeedsSearch, in_rows
 from hplaw.derive import derive, route_of
 from hplaw.errors import HplawError
@@ -35,7 +35,7 @@ _FEW = 8
 def recommend_many(queries: Sequence[Query], catalogue: Catalogue) -> list[BriefRecommendation]:
     """Return brief answers to many queries, in their order; a row that cannot be asked says so in `error`.
 
-    >>> from hplaw.catalogue import load_catalogue
+    >>> from hplaw.catalogue.catalogue import load_catalogue
     >>> query = Query(n_params=1e9, tokens=1e11, laws=["step-law-2025"])
     >>> rows = recommend_many([query] * 9, load_catalogue())
     >>> round(rows[8].answers["peak_lr"].value, 6)

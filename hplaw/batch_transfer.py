@@ -13,12 +13,12 @@ from typing import Any
 import msgspec
 
 from hplaw.answer.evaluate_law import evaluate
-from hplaw.catalogue import Catalogue
+from hplaw.catalogue.catalogue import Catalogue
+from hplaw.catalogue.listing import known_quantities
 from hplaw.errors import QueryError, nearest
 from hplaw.evaluation.point import inputs
 from hplaw.formatting import number, numbers
 from hplaw.law import Law
-from hplaw.listing import known_quantities
 from hplaw.messages.transfer import Agreement, Transfer, TransferRequest, TransferRule
 from hplaw.vocabulary.quantities import Quantity, check_value, vocabulary
 
@@ -159,7 +159,7 @@ def _followed(
 def assumption(law: Law) -> str:
     """Return what a law says that it assumes: the first sentence of its notes, where that says so.
 
-    >>> from hplaw.shipped import theory_law
+    >>> from hplaw.catalogue.shipped import theory_law
     >>> assumption(theory_law("decay-timescale-rule"))[:17]
     'AdamW, the same n'
     """

@@ -9,14 +9,14 @@ from typing import Any
 import msgspec
 
 from hplaw.answer.answer import Answer, answer
-from hplaw.catalogue import Catalogue
+from hplaw.catalogue.catalogue import Catalogue
+from hplaw.catalogue.listing import known_quantities
 from hplaw.errors import QueryError
 from hplaw.evaluation.domain import Distance
 from hplaw.evaluation.point import Point, plain_point
 from hplaw.expression.backends import Undefined
 from hplaw.forms.power_law import power_law
 from hplaw.law import Law
-from hplaw.listing import known_quantities
 from hplaw.plan import Candidate, Route, Slot, check_want, choose, find_route
 from hplaw.question import Question
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hplaw.answer.intervals import Run, quantiles
-from hplaw.catalogue import Catalogue
+from hplaw.catalogue.catalogue import Catalogue
 from hplaw.errors import QueryError
 from hplaw.evaluation.point import Point, point
 from hplaw.formatting import number

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hplaw.catalogue import Catalogue
+from hplaw.catalogue.catalogue import Catalogue
 from hplaw.errors import QueryError, nearest
 from hplaw.messages.energy import EnergyCase, EnergyReply, EnergyRequest, HardwareRecord
 from hplaw.messages.recommendation import Citation, Query, Scalar
@@ -113,7 +113,7 @@ def _case(
 def hardware_records(catalogue: Catalogue) -> list[HardwareRecord]:
     """Return all accelerators whose figures are known.
 
-    >>> from hplaw.catalogue import load_catalogue
+    >>> from hplaw.catalogue.catalogue import load_catalogue
     >>> next(h for h in hardware_records(load_catalogue()) if h.name == "h100-sxm").board_power_w
     700.0
     """

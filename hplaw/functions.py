@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hplaw.catalogue import Catalogue, load_catalogue
+from hplaw.catalogue.catalogue import Catalogue, load_catalogue
 from hplaw.client import LocalClient
 from hplaw.messages.device import DeviceEnergy
 from hplaw.messages.parametrization import AbcReply, LayerTable

@@ -11,12 +11,12 @@ from typing import Any
 
 import msgspec
 
-from hplaw.catalogue import Catalogue
+from hplaw.catalogue.catalogue import Catalogue
+from hplaw.catalogue.listing import known_quantities
 from hplaw.errors import QueryError, nearest
 from hplaw.evaluation.domain import Distance, Domain, domain
 from hplaw.evaluation.point import inputs
 from hplaw.law import Law
-from hplaw.listing import known_quantities
 
 
 COHERENT = ("peak_lr", "batch_tokens", "loss")

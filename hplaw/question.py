@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from hplaw.catalogue import Catalogue
+from hplaw.catalogue.catalogue import Catalogue
+from hplaw.catalogue.listing import known_quantities
 from hplaw.errors import QueryError, nearest
-from hplaw.listing import known_quantities
 from hplaw.messages.recommendation import Query, Warning
 from hplaw.vocabulary.hardware_names import canonical
 from hplaw.vocabulary.quantities import Quantity, check_value, vocabulary

@@ -12,7 +12,7 @@ import msgspec
 
 from hplaw.answer.answer import Answer
 from hplaw.answer.estimate import estimate_of
-from hplaw.catalogue import Catalogue
+from hplaw.catalogue.catalogue import Catalogue
 from hplaw.derive import Derivation, derive
 from hplaw.elasticity import elasticities
 from hplaw.evaluation.domain import Distance
@@ -44,7 +44,7 @@ def recommend(query: Query, catalogue: Catalogue) -> Recommendation:
     **Raises:** `QueryError` for a question that cannot be asked; `LawNotFound` for a law that is not there. A quantity
     that cannot be had is no error: its value is null, with the reason.
 
-    >>> from hplaw.catalogue import load_catalogue
+    >>> from hplaw.catalogue.catalogue import load_catalogue
     >>> answer = recommend(Query(n_params=1e9, tokens=1e11, laws=["step-law-2025"]), load_catalogue())
     >>> round(answer.answers["peak_lr"].value, 6)
     0.001632

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from hplaw.answer.answer import plain_outputs
 from hplaw.answer.evaluate_law import evaluate
+from hplaw.catalogue.shipped import theory_law
 from hplaw.errors import QueryError, nearest
 from hplaw.evaluation.point import SILENT
 from hplaw.expression.backends import Backend, jax_backend, numpy_backend
 from hplaw.law import Law
 from hplaw.law.program import unroll
 from hplaw.messages.schedule import ScheduleCurve, ScheduleRequest
-from hplaw.shipped import theory_law
 
 
 if TYPE_CHECKING:
-    from hplaw.catalogue import Catalogue
+    from hplaw.catalogue.catalogue import Catalogue
 
 
 SCHEDULES = ("constant", "cosine", "linear", "wsd", "inverse_sqrt", "uba", "cosine_power")

@@ -12,14 +12,14 @@ from typing import Any
 
 import msgspec
 
-from hplaw.catalogue import Catalogue
+from hplaw.catalogue.catalogue import Catalogue
+from hplaw.catalogue.listing import known_quantities
 from hplaw.elasticity import difference
 from hplaw.errors import QueryError, nearest
 from hplaw.evaluation.point import inputs, read_given
 from hplaw.formatting import number
 from hplaw.forms.affine import monomial
 from hplaw.law import Law
-from hplaw.listing import known_quantities
 from hplaw.messages.recommendation import Comparison, Dependence, Rule, Theory, TheoryLine
 from hplaw.works import kin_of, speaking_of
 
@@ -116,7 +116,7 @@ def dependences(law: Law, output: str) -> tuple[Dependence, ...]:
     A power law has one exponent everywhere. Of another form, the least and the greatest slope at the law's examples
     are given, and nothing where it has none there.
 
-    >>> from hplaw.catalogue import load_catalogue
+    >>> from hplaw.catalogue.catalogue import load_catalogue
     >>> [(d.quantity, d.low, d.direction) for d in dependences(load_catalogue().get("step-law-2025"), "peak_lr")]
     [('n_params', -0.713, 'falls'), ('tokens', 0.307, 'rises')]
     """

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hplaw.answer.columns import Column, Columns, ask_column, followed
-from hplaw.catalogue import Catalogue
+from hplaw.catalogue.catalogue import Catalogue
 from hplaw.law import Law
 from hplaw.messages.recommendation import BriefEstimate, BriefRecommendation
 from hplaw.narrowing import is_column

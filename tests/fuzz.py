@@ -21,7 +21,7 @@ from typing import Any
 
 from hplaw.answer.answer import answer
 from hplaw.answer.evaluate_law import evaluate
-from hplaw.catalogue import load_catalogue
+from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.errors import HplawError, LawError
 from hplaw.expression import Undefined
 from hplaw.law import Law, check_law, parse_law, read_law

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hplaw.catalogue import Catalogue, load_catalogue
+from hplaw.catalogue.catalogue import Catalogue, load_catalogue
 from hplaw.errors import HplawError, LawError
 from hplaw.law import Law, parse_law, read_law
 

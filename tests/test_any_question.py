@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from hplaw.batch import recommend_many
-from hplaw.catalogue import Catalogue
+from hplaw.catalogue.catalogue import Catalogue
+from hplaw.catalogue.listing import known_quantities
 from hplaw.errors import HplawError
-from hplaw.listing import known_quantities
 from hplaw.messages.recommendation import Bounds, Query, encode
 from hplaw.question import FIELDS
 from hplaw.recommendation import recommend

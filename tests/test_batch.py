@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hplaw.batch import recommend_many
-from hplaw.catalogue import Catalogue
+from hplaw.catalogue.catalogue import Catalogue
 from hplaw.messages.decode import decode
 from hplaw.messages.recommendation import BatchReply, Bounds, BriefRecommendation, Query, encode
 from hplaw.recommendation import recommend

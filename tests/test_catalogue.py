@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hplaw.catalogue import SHELVES, Catalogue, law_files, load_catalogue, stamp, user_folder
+from hplaw.catalogue.catalogue import SHELVES, Catalogue, law_files, load_catalogue, stamp, user_folder
 from hplaw.errors import LawError, LawNotFound
 from hplaw.messages.recommendation import Query
 from hplaw.recommendation import recommend
@@ -150,7 +150,7 @@ def test_a_folder_that_vanishes_takes_its_laws_and_nothing_else(tmp_path: Path) 
 
 def test_a_law_that_vanishes_while_it_is_read_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = put(tmp_path, "gone")
-    monkeypatch.setattr("hplaw.catalogue.law_files", lambda folder: [file] if folder == tmp_path else [])
+    monkeypatch.setattr("hplaw.catalogue.catalogue.law_files", lambda folder: [file] if folder == tmp_path else [])
     file.unlink()
     (problem,) = problems_in(load_catalogue([tmp_path], environ={}), tmp_path)
     assert "gone.toml: cannot be read: No such file or directory" in str(problem)

@@ -10,7 +10,7 @@ import pytest
 
 import hplaw
 from hplaw.answer.evaluate_law import evaluate
-from hplaw.catalogue import load_catalogue
+from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.messages.decode import decode
 from hplaw.messages.recommendation import Query, Recommendation, encode, to_builtins
 from hplaw.question import DEFAULT_WANT

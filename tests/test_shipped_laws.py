@@ -5,7 +5,7 @@ import re
 import pytest
 
 from hplaw.answer.evaluate_law import evaluate
-from hplaw.catalogue import SHELVES
+from hplaw.catalogue.catalogue import SHELVES
 from hplaw.errors import QueryError
 from hplaw.law import Law, check_law
 from hplaw.vocabulary.quantities import vocabulary

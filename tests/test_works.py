@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from hplaw.catalogue.listing import known_quantities
 from hplaw.cli.app import COMMANDS
 from hplaw.errors import QueryError
-from hplaw.listing import known_quantities
 from hplaw.works import kin_of, speaking_of, work, works
 from tests.helpers import is_one_sentence, shipped
 

@@ -10,7 +10,7 @@ import pytest
 import hplaw
 from hplaw.answer.evaluate_law import evaluate
 from hplaw.batch import recommend_many
-from hplaw.catalogue import load_catalogue
+from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.errors import HplawError, LawError, LawNotFound, QueryError, nearest
 from hplaw.messages.decode import decode
 from hplaw.messages.recommendation import BatchRequest, Bounds, EvaluateRequest, Query

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, final
 from litestar import Request
 from litestar.exceptions import ClientException, InternalServerException, ServiceUnavailableException
 
-from hplaw.catalogue import Catalogue
+from hplaw.catalogue.catalogue import Catalogue
 from hplaw_api.metrics import Metrics
 from hplaw_api.settings import Settings
 from hplaw_api.shelf import Shelf

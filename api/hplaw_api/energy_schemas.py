@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools as it
 from typing import Any
 
-from hplaw.catalogue import Catalogue
+from hplaw.catalogue.catalogue import Catalogue
 from hplaw.energy import hardware_records
 from hplaw.errors import LawNotFound
 

@@ -8,9 +8,9 @@ from litestar import get, post
 from litestar.types import ASGIApp
 
 from hplaw.answer.evaluate_law import evaluate
-from hplaw.catalogue import Catalogue
+from hplaw.catalogue.catalogue import Catalogue
+from hplaw.catalogue.listing import known_quantities, law_record, list_laws
 from hplaw.law import Law
-from hplaw.listing import known_quantities, law_record, list_laws
 from hplaw.messages.decode import decode
 from hplaw.messages.recommendation import EvaluateRequest, encode, quantity_records
 from hplaw.theory import theory as look_up

@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 import msgspec
 
-from hplaw.catalogue import Catalogue
+from hplaw.catalogue.catalogue import Catalogue
 from hplaw.messages.problem import MEDIA_TYPE
 from hplaw_api.operations import Operation, operations
 from hplaw_api.schemas import Schema, components, reference

@@ -11,8 +11,8 @@ import msgspec
 
 from hplaw.abc_regime import ROLES
 from hplaw.batch_transfer import may_be_given
-from hplaw.catalogue import Catalogue
-from hplaw.listing import STATUSES, known_quantities
+from hplaw.catalogue.catalogue import Catalogue
+from hplaw.catalogue.listing import STATUSES, known_quantities
 from hplaw.messages.device import DeviceEnergy, DeviceEnergyRequest
 from hplaw.messages.energy import EnergyReply, EnergyRequest, Frontier, FrontierRequest, HardwareRecord
 from hplaw.messages.parametrization import AbcReply, AbcRequest, LayerTable, ParametrizeRequest

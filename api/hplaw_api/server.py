@@ -8,7 +8,7 @@ import logging
 
 from litestar.types import ASGIApp
 
-from hplaw.catalogue import Catalogue
+from hplaw.catalogue.catalogue import Catalogue
 from hplaw.errors import HplawError
 from hplaw.messages.recommendation import Query
 from hplaw.recommendation import recommend

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import final
 
-from hplaw.catalogue import Catalogue, load_catalogue, search_path, stamp
+from hplaw.catalogue.catalogue import Catalogue, load_catalogue, search_path, stamp
+from hplaw.catalogue.listing import health
 from hplaw.errors import HplawError
-from hplaw.listing import health
 from hplaw.messages.recommendation import Health
 
 

@@ -13,7 +13,7 @@ import msgspec
 import polars as pl
 
 from hplaw.answer.evaluate_law import evaluate
-from hplaw.catalogue import Catalogue, load_catalogue
+from hplaw.catalogue.catalogue import Catalogue, load_catalogue
 from hplaw.errors import FitError, HplawError, QueryError
 from hplaw.law import Law
 from hplaw.law.read import decode_spec, parse_law

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from hplaw.catalogue import Catalogue, load_catalogue
+from hplaw.catalogue.catalogue import Catalogue, load_catalogue
 from hplaw.errors import DataError
 from hplaw.formatting import plural
 from hplaw.law import Law

@@ -95,7 +95,7 @@ class Bowl(msgspec.Struct, frozen=True, kw_only=True):
 def bowl_of(law: Law) -> Bowl:
     """Return the bowl of a law of the form of `pretrain-surface`, at its best single values.
 
-    >>> from hplaw.catalogue import load_catalogue
+    >>> from hplaw.catalogue.catalogue import load_catalogue
     >>> bowl = bowl_of(load_catalogue().get("pretrain-surface"))
     >>> float(bowl.excess(np.zeros((1, 2)))[0]), bool((np.linalg.eigvalsh(bowl.curvature()) > 0).all())
     (0.0, True)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hplaw.answer.evaluate_law import evaluate
-from hplaw.catalogue import Catalogue
+from hplaw.catalogue.catalogue import Catalogue
 from hplaw.errors import HplawError, LawError
 from hplaw.law import Law
 from hplaw.law.format import CovarianceSpec, LawSpec

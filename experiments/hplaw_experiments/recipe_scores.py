@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hplaw.catalogue import Catalogue
+from hplaw.catalogue.catalogue import Catalogue
 from hplaw_experiments.few_runs import posterior, rescaled
 from hplaw_experiments.recipe import Prior, Setting, features, foretell, linear, scatter
 from hplaw_experiments.recipe_prior import TEAMS, Sweep, learn

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from hplaw.answer.evaluate_law import evaluate
-from hplaw.catalogue import load_catalogue
+from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.errors import QueryError
 from hplaw.expression.backends import jax_backend
 from hplaw.law import Law

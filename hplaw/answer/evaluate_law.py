@@ -7,11 +7,11 @@ from typing import Any
 
 from hplaw.answer.answer import answer, by_category
 from hplaw.answer.estimate import estimate_of
+from hplaw.catalogue.listing import known_quantities
 from hplaw.errors import QueryError, nearest
 from hplaw.evaluation.domain import distance
 from hplaw.evaluation.point import read_given
 from hplaw.law import Law
-from hplaw.listing import known_quantities
 from hplaw.messages.recommendation import Estimate, Evaluation
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from hplaw.catalogue.listing import known_quantities
 from hplaw.cli.reading import parse_value
 from hplaw.errors import QueryError
-from hplaw.listing import known_quantities
 from hplaw.messages.recommendation import MAX_QUERIES, BriefEstimate, BriefRecommendation, Query
 from hplaw.question import FIELDS
 from hplaw.tables import Table
@@ -15,7 +15,7 @@ from hplaw.vocabulary.quantities import check_value, vocabulary
 
 
 if TYPE_CHECKING:
-    from hplaw.catalogue import Catalogue
+    from hplaw.catalogue.catalogue import Catalogue
 
 
 PARTS = ("", "_low", "_high", "_transfer_low", "_transfer_high", "_law")

@@ -19,7 +19,7 @@ from hplaw.messages.recommendation import Bounds, Query, encode
 
 
 if TYPE_CHECKING:
-    from hplaw.catalogue import Catalogue
+    from hplaw.catalogue.catalogue import Catalogue
 
 
 NUMBERS = {

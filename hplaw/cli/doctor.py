@@ -21,7 +21,7 @@ from hplaw.messages.recommendation import Record, encode
 
 
 if TYPE_CHECKING:
-    from hplaw.catalogue import Catalogue
+    from hplaw.catalogue.catalogue import Catalogue
 
 
 PURPOSES = {

@@ -21,7 +21,7 @@ from hplaw.formatting import plural
 
 
 if TYPE_CHECKING:
-    from hplaw.catalogue import Catalogue
+    from hplaw.catalogue.catalogue import Catalogue
     from hplaw.law import Law
 
 

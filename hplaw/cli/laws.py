@@ -20,7 +20,7 @@ from hplaw.messages.recommendation import LawRecord, LawSummary, encode
 
 
 if TYPE_CHECKING:
-    from hplaw.catalogue import Catalogue
+    from hplaw.catalogue.catalogue import Catalogue
     from hplaw.law import Law
 
 

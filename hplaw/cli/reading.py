@@ -14,7 +14,7 @@ from hplaw.vocabulary.quantities import parse_number, vocabulary
 
 
 if TYPE_CHECKING:
-    from hplaw.catalogue import Catalogue
+    from hplaw.catalogue.catalogue import Catalogue
 
 
 def open_catalogue(folders: Sequence[Path] | None) -> Catalogue:
@@ -22,7 +22,7 @@ def open_catalogue(folders: Sequence[Path] | None) -> Catalogue:
 
     **Raises:** `LawNotFound` for a folder given that is not there.
     """
-    from hplaw.catalogue import load_catalogue
+    from hplaw.catalogue.catalogue import load_catalogue
 
     catalogue = load_catalogue(tuple(folders or ()), hasty=True)
     for problem in catalogue.problems:

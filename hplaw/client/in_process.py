@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
+from hplaw.catalogue.listing import health, known_quantities, law_record, list_laws
 from hplaw.client import calls
 from hplaw.client.abstract import AbstractClient
-from hplaw.listing import health, known_quantities, law_record, list_laws
 from hplaw.messages.decode import decode
 from hplaw.messages.device import DeviceEnergy, DeviceEnergyRequest
 from hplaw.messages.energy import EnergyReply, EnergyRequest, Frontier, FrontierRequest, HardwareRecord
@@ -43,7 +43,7 @@ class LocalClient(AbstractClient):
     """
 
     def __init__(self, laws: Iterable[str | Path] = ()) -> None:
-        from hplaw.catalogue import load_catalogue
+        from hplaw.catalogue.catalogue import load_catalogue
 
         self._catalogue = load_catalogue(tuple(Path(folder) for folder in laws))
 

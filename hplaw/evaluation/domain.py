@@ -115,7 +115,7 @@ def domain(law: Law) -> Domain:
 def distance(law: Law, known: Mapping[str, Any]) -> Distance:
     """Return how far `known` lies outside the law's domain; what is not known does not count.
 
-    >>> from hplaw.catalogue import load_catalogue
+    >>> from hplaw.catalogue.catalogue import load_catalogue
     >>> step_law = load_catalogue().get("step-law-2025")
     >>> round(distance(step_law, {"n_params": 7e9, "tokens": 1e10}).total, 2)
     1.85

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from hplaw.catalogue import Catalogue
+from hplaw.catalogue.catalogue import Catalogue
 from hplaw.errors import DataError, LawNotFound, nearest
 from hplaw.fit import device_energy, published_energy
 

@@ -53,7 +53,7 @@ def pseudo_observations(law: Law, frame: pl.DataFrame, catalogue: Any) -> list[P
 
 def _pseudo(law: Law, item: PseudoSpec, frame: pl.DataFrame, catalogue: Any) -> Pseudo:
     from hplaw.answer.answer import plain_outputs
-    from hplaw.catalogue import load_catalogue
+    from hplaw.catalogue.catalogue import load_catalogue
 
     other = (catalogue or load_catalogue()).get(item.law)
     strange = [n for n in item.sd if n not in other.gives or not (n in law.optimum or n in law.outputs)]

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from hplaw.catalogue import Catalogue, load_catalogue
+from hplaw.catalogue.catalogue import Catalogue, load_catalogue
 from hplaw.errors import DataError, QueryError
 from hplaw.evaluation.point import inputs
 from hplaw.fit.runs import observed_by, read_columns

@@ -15,7 +15,7 @@ from hplaw.law.scope import Namespace
 def log_affine(law: Law, output: str, names: Collection[str]) -> bool:
     """Return whether ln(output) is affine in `names` by the form of its formula; a no may be a form not recognised.
 
-    >>> from hplaw.catalogue import load_catalogue
+    >>> from hplaw.catalogue.catalogue import load_catalogue
     >>> log_affine(load_catalogue().get("step-law-2025"), "peak_lr", ["log_c", "a", "b"])
     True
     """
@@ -109,7 +109,7 @@ def monomial(law: Law, output: str, moved: Mapping[str, float] | None = None) ->
 
     - `moved`: parameters that are not at their best single values.
 
-    >>> from hplaw.catalogue import load_catalogue
+    >>> from hplaw.catalogue.catalogue import load_catalogue
     >>> monomial(load_catalogue().get("step-law-2025"), "peak_lr")
     {'n_params': -0.713, 'tokens': 0.307}
     """

@@ -84,7 +84,7 @@ def best_exponents(law: Law, chosen: str) -> Mapping[str, float] | None:
 
     By the name under which an input is known; None where the form is no power law.
 
-    >>> from hplaw.catalogue import load_catalogue
+    >>> from hplaw.catalogue.catalogue import load_catalogue
     >>> sorted(best_exponents(load_catalogue().get("pretrain-surface"), "peak_lr"))
     ['n_params', 'tokens']
     """

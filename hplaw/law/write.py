@@ -23,7 +23,7 @@ def write_law(spec: LawSpec) -> str:
     """Return the text of a law file; what has its default value is left out, and so are comments.
 
     >>> from hplaw.law.read import decode_spec
-    >>> from hplaw.catalogue import load_catalogue
+    >>> from hplaw.catalogue.catalogue import load_catalogue
     >>> spec = load_catalogue().get("step-law-2025").spec
     >>> decode_spec(write_law(spec).encode()) == spec
     True

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from hplaw.catalogue import load_catalogue
+from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.messages.decode import decode
 from hplaw.messages.recommendation import BriefRecommendation, Query, Recommendation, encode
 from hplaw.recommendation import recommend

@@ -5,7 +5,7 @@ import re
 import jsonschema_rs
 import pytest
 
-from hplaw.catalogue import load_catalogue
+from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.vocabulary.quantities import vocabulary
 from hplaw_api import Settings, create_app
 

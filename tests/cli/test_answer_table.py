@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hplaw.catalogue import load_catalogue
+from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.cli.answer_table import PARTS
 from hplaw.messages.recommendation import Query
 from hplaw.recommendation import recommend

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hplaw.answer.evaluate_law import evaluate
-from hplaw.catalogue import load_catalogue
+from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.messages.recommendation import encode
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from hplaw.catalogue import load_catalogue
-from hplaw.listing import list_laws
+from hplaw.catalogue.catalogue import load_catalogue
+from hplaw.catalogue.listing import list_laws
 from hplaw.messages.recommendation import encode
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from hplaw.catalogue import load_catalogue
+from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.cli import asking, main, recommend as options
 from hplaw.cli.asking import Asked, plain_question, query_of
 from hplaw.messages.recommendation import Bounds, Query, encode

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hplaw.catalogue import load_catalogue
+from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.messages.recommendation import encode
 from hplaw.theory import theory
 from hplaw.works import works

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hplaw.catalogue import load_catalogue
+from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.cli import doctor
 from hplaw.messages.recommendation import encode, quantity_records
 from hplaw.vocabulary.quantities import vocabulary

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from hplaw.answer.check import check_law
-from hplaw.catalogue import load_catalogue
+from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.fit.fitting import fit_law
 from hplaw.law import Law
 

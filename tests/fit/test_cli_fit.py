@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hplaw.catalogue import load_catalogue
+from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.cli import main
 from hplaw.fit.fitting import Fitted
 from hplaw.fit.write import Verdict, write_folder

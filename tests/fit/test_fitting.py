@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hplaw.answer.check import check_law
-from hplaw.catalogue import load_catalogue
+from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.errors import DataError, FitError
 from hplaw.fit.fitting import Diagnostics, Fitted, fit_law
 from hplaw.fit.judge import Left, estimate_discrepancy, judge

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hplaw.catalogue import load_catalogue
+from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.errors import FitError
 from hplaw.fit.huber import fit_huber
 from hplaw.law.read import parse_law

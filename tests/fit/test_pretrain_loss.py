@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from hplaw.answer.answer import answer
-from hplaw.catalogue import load_catalogue
+from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.cli import main
 from hplaw.errors import FitError
 from hplaw.law import read_law

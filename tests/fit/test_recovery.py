@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from hplaw.catalogue import load_catalogue
+from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.fit.density import Density
 from hplaw.fit.fitting import fit_law
 from hplaw.fit.laplace import Normal, fit_normal

@@ -7,11 +7,11 @@ import pytest
 
 from hplaw.answer.answer import answer, plain_outputs
 from hplaw.answer.evaluate_law import evaluate
-from hplaw.catalogue import Catalogue, load_catalogue
+from hplaw.catalogue.catalogue import Catalogue, load_catalogue
+from hplaw.catalogue.listing import law_record, law_summary, list_laws
 from hplaw.errors import LawError, QueryError
 from hplaw.law import Law, check_law, read_law
 from hplaw.law.procedures import call, register
-from hplaw.listing import law_record, law_summary, list_laws
 from hplaw.messages.recommendation import Query
 from hplaw.recommendation import recommend
 from tests.helpers import catalogue_of, is_one_sentence, law_text, make_law, problems_in, write_arrays

@@ -10,7 +10,7 @@ import pytest
 
 from hplaw.answer.answer import answer
 from hplaw.answer.estimate import estimate_of
-from hplaw.catalogue import load_catalogue
+from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.errors import LawError
 from hplaw.law import Law, check_law, parse_law, read_law
 from hplaw.posterior.scenarios import DRAWS, scenarios, standard_normals

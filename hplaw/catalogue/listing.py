@@ -14,7 +14,7 @@ from hplaw.vocabulary.quantities import Quantity, vocabulary
 
 
 if TYPE_CHECKING:
-    from hplaw.catalogue import Catalogue
+    from hplaw.catalogue.catalogue import Catalogue
     from hplaw.law import Law
 
 

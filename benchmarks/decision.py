@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks.rows import row
-from hplaw.alone import Alone
 from hplaw.catalogue.catalogue import load_catalogue
-from hplaw.decide import decide, point_inputs
-from hplaw.exact import Ridges
+from hplaw.decide.alone import Alone
+from hplaw.decide.decide import decide, point_inputs
+from hplaw.decide.ridges import Ridges
 from hplaw.forms.linex import linex
 from hplaw.forms.log_linear import best_logs
 from hplaw.law import Law

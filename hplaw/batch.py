@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hplaw.catalogue.catalogue import Catalogue
-from hplaw.choose import NeedsSearch, in_rows
+from hplaw.decide.choose import NeedsSearch, in_rows
 from hplaw.derive import derive, route_of
 from hplaw.errors import HplawError
 from hplaw.expression.backends import Undefined

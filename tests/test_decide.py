@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 from hplaw.answer.answer import answer
 from hplaw.answer.estimate import estimate_of
 from hplaw.answer.intervals import samples
-from hplaw.decide import decide
+from hplaw.decide.decide import decide
 from hplaw.errors import QueryError
 from hplaw.evaluation.point import closed_form
 from hplaw.forms.linex import linex

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hplaw.minimise import minimise
+from hplaw.decide.minimise import minimise
 
 
 NOWHERE = np.array([[-50.0], [-50.0]])

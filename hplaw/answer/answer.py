@@ -88,7 +88,7 @@ def answer(
     if free:
         chosen = closed_form(law, known) if not intervals and not bounds and len(free) == len(law.chosen) else None
         if chosen is None:
-            from hplaw.decide import decide
+            from hplaw.decide.decide import decide
 
             decision = decide(law, known, bounds)
             chosen = decision.values

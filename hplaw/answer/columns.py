@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hplaw.answer.intervals import WIDEST, Run, drawn_inputs, followers, quantiles, stretch_of
-from hplaw.choose import choose_rows, chunks, rows_of
+from hplaw.decide.choose import choose_rows, chunks, rows_of
 from hplaw.evaluation.domain import domain
 from hplaw.evaluation.point import SILENT, inputs, positive_outputs
 from hplaw.expression.backends import Undefined

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hplaw.answer.answer import Spread
-from hplaw.decide import Decision
+from hplaw.decide.decide import Decision
 from hplaw.evaluation.domain import distance
 from hplaw.evaluation.point import Point, inputs, point, positive_outputs
 from hplaw.expression.compile import Function

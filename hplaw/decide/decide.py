@@ -14,15 +14,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hplaw.alone import Alone
+from hplaw.decide.alone import Alone
+from hplaw.decide.minimise import Minimum, minimise
+from hplaw.decide.ridges import Ridges
 from hplaw.errors import QueryError
 from hplaw.evaluation.domain import distance
 from hplaw.evaluation.point import closed_form, point
-from hplaw.exact import Ridges
 from hplaw.forms.linex import Linex, linex
 from hplaw.forms.log_linear import best_logs
 from hplaw.law.law import Law
-from hplaw.minimise import Minimum, minimise
 from hplaw.posterior.scenarios import Scenarios, growth, numpy, numpy_environment, scenarios
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hplaw.answer.intervals import Run, quantiles
-from hplaw.exact import Ridges
+from hplaw.decide.ridges import Ridges
 from hplaw.forms.linex import linex
 from hplaw.forms.log_linear import best_logs
 from hplaw.law import Law

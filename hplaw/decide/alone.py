@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hplaw.exact import REACH, ROUNDS, TOLERANCE, Ridges
+from hplaw.decide.ridges import REACH, ROUNDS, TOLERANCE, Ridges
 from hplaw.forms.linex import Linex
 
 

@@ -1,0 +1,1 @@
+"""The decision: what a law recommends to set."""

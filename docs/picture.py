@@ -19,7 +19,7 @@ import altair as alt
 
 from hplaw.catalogue.catalogue import Catalogue, load_catalogue
 from hplaw.messages.recommendation import Query
-from hplaw.recommendation import recommend
+from hplaw.recommendation.record import recommend
 
 
 RATIO = 20.0

@@ -9,7 +9,7 @@ from hplaw.catalogue.catalogue import Catalogue
 from hplaw.errors import QueryError, nearest
 from hplaw.messages.energy import EnergyCase, EnergyReply, EnergyRequest, HardwareRecord
 from hplaw.messages.recommendation import Citation, Query, Scalar
-from hplaw.recommendation import recommend
+from hplaw.recommendation.record import recommend
 from hplaw.vocabulary.hardware_names import ALIASES, canonical
 
 

@@ -15,7 +15,7 @@ from hplaw.energy import first_precision, known_hardware
 from hplaw.errors import QueryError
 from hplaw.messages.energy import Frontier, FrontierPoint, FrontierRequest
 from hplaw.messages.recommendation import BriefRecommendation, Query
-from hplaw.recommendation import recommend, recommend_many
+from hplaw.recommendation.record import recommend, recommend_many
 
 
 SIZES = (1e7, 1e13)

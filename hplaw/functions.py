@@ -36,7 +36,7 @@ def recommend(query: Query | None = None, /, *, folders: Iterable[str | Path] = 
     """
     from hplaw.client.calls import query_body
     from hplaw.messages.decode import decode
-    from hplaw.recommendation import recommend as answer
+    from hplaw.recommendation.record import recommend as answer
 
     return answer(decode(query_body(query, fields), Query), _catalogue(tuple(map(str, folders))))
 

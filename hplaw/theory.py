@@ -14,13 +14,13 @@ import msgspec
 
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import known_quantities
-from hplaw.elasticity import difference
 from hplaw.errors import QueryError, nearest
 from hplaw.evaluation.point import inputs, read_given
 from hplaw.formatting import number
 from hplaw.forms.affine import monomial
 from hplaw.law import Law
 from hplaw.messages.recommendation import Comparison, Dependence, Rule, Theory, TheoryLine
+from hplaw.recommendation.elasticity import difference
 from hplaw.works import kin_of, speaking_of
 
 

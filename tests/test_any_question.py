@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from hplaw.batch import recommend_many
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import known_quantities
 from hplaw.errors import HplawError
 from hplaw.messages.recommendation import Bounds, Query, encode
-from hplaw.question import FIELDS
-from hplaw.recommendation import recommend
+from hplaw.recommendation.batch import recommend_many
+from hplaw.recommendation.question import FIELDS
+from hplaw.recommendation.record import recommend
 from hplaw.vocabulary.quantities import Quantity
 from tests.helpers import FIXTURE_NAMES, catalogue_of, fixture_law, is_one_sentence, shipped
 

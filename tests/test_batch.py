@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from hplaw.batch import recommend_many
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.messages.decode import decode
 from hplaw.messages.recommendation import BatchReply, Bounds, BriefRecommendation, Query, encode
-from hplaw.recommendation import recommend
+from hplaw.recommendation.batch import recommend_many
+from hplaw.recommendation.record import recommend
 from tests.helpers import catalogue_of, fixture_law, make_law, shipped
 from tests.test_model_shape import LLAMA_3_8B, MIXTRAL_8X7B
 

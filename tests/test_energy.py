@@ -10,8 +10,8 @@ from hplaw.errors import QueryError
 from hplaw.frontier import frontier
 from hplaw.messages.energy import EnergyRequest, FrontierRequest
 from hplaw.messages.recommendation import Query
-from hplaw.question import DEFAULT_WANT
-from hplaw.recommendation import recommend, recommend_many
+from hplaw.recommendation.question import DEFAULT_WANT
+from hplaw.recommendation.record import recommend, recommend_many
 from tests.helpers import shipped
 
 

@@ -12,7 +12,7 @@ from hplaw.forms.log_normal import NORMAL_QUANTILES, closed, directions
 from hplaw.law import Law
 from hplaw.messages.recommendation import Query
 from hplaw.posterior.scenarios import factor, scenarios
-from hplaw.recommendation import recommend, recommend_many
+from hplaw.recommendation.record import recommend, recommend_many
 from tests.helpers import fixture_law, make_law, shipped
 
 

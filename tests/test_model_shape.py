@@ -6,7 +6,7 @@ import pytest
 
 from hplaw.errors import QueryError
 from hplaw.messages.recommendation import Query
-from hplaw.recommendation import recommend
+from hplaw.recommendation.record import recommend
 from hplaw.vocabulary.model_shape import read_shape
 from tests.helpers import shipped
 

@@ -8,7 +8,7 @@ import pytest
 from hplaw.errors import QueryError
 from hplaw.law import Law, parse_law
 from hplaw.messages.recommendation import Query, Recommendation
-from hplaw.recommendation import recommend
+from hplaw.recommendation.record import recommend
 from tests.helpers import (
     catalogue_of,
     fixture_law,
@@ -381,7 +381,7 @@ def test_one_count_stands_for_the_other_and_says_how_wrong_that_may_be(n: float,
 
 
 def test_the_error_of_a_stand_in_shrinks_with_size_and_is_not_said_where_the_count_is_given() -> None:
-    from hplaw.question import embedding_share
+    from hplaw.recommendation.question import embedding_share
 
     shares = [embedding_share(10**k) for k in range(7, 14)]
     assert shares == sorted(shares, reverse=True)

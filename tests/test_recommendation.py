@@ -13,8 +13,8 @@ from hplaw.answer.evaluate_law import evaluate
 from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.messages.decode import decode
 from hplaw.messages.recommendation import Query, Recommendation, encode, to_builtins
-from hplaw.question import DEFAULT_WANT
-from hplaw.recommendation import recommend
+from hplaw.recommendation.question import DEFAULT_WANT
+from hplaw.recommendation.record import recommend
 from tests.helpers import catalogue_of, fixture_law, is_one_sentence, make_law, shipped
 
 

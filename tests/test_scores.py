@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import pytest
 
-from hplaw.batch import recommend_many
 from hplaw.messages.recommendation import Query
+from hplaw.recommendation.batch import recommend_many
 from tests.helpers import shipped
 
 

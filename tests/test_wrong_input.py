@@ -9,12 +9,12 @@ import pytest
 
 import hplaw
 from hplaw.answer.evaluate_law import evaluate
-from hplaw.batch import recommend_many
 from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.errors import HplawError, LawError, LawNotFound, QueryError, nearest
 from hplaw.messages.decode import decode
 from hplaw.messages.recommendation import BatchRequest, Bounds, EvaluateRequest, Query
-from hplaw.recommendation import recommend
+from hplaw.recommendation.batch import recommend_many
+from hplaw.recommendation.record import recommend
 from hplaw.vocabulary.model_shape import read_shape
 from hplaw.vocabulary.quantities import check_value, parse_number, vocabulary
 from tests.helpers import is_one_sentence, law_text, problems_in, shipped

@@ -9,7 +9,7 @@ from hplaw.catalogue.listing import known_quantities
 from hplaw.cli.reading import parse_value
 from hplaw.errors import QueryError
 from hplaw.messages.recommendation import MAX_QUERIES, BriefEstimate, BriefRecommendation, Query
-from hplaw.question import FIELDS
+from hplaw.recommendation.question import FIELDS
 from hplaw.tables import Table
 from hplaw.vocabulary.quantities import check_value, vocabulary
 
@@ -68,8 +68,8 @@ def answer_table(table: Table, query: Query, catalogue: Catalogue) -> tuple[Tabl
 
 def _check(query: Query, catalogue: Catalogue) -> None:
     """Refuse once what would fail in every row: options that cannot be asked, names that are not there."""
-    from hplaw.plan import check_want
-    from hplaw.question import understand
+    from hplaw.recommendation.question import understand
+    from hplaw.recommendation.route import check_want
 
     understand(query, catalogue)
     check_want(catalogue, query.want)
@@ -119,7 +119,7 @@ def _value(name: str, cell: Any) -> float | str:
 
 
 def _ask(questions: Sequence[Query], catalogue: Catalogue) -> Iterable[BriefRecommendation]:
-    from hplaw.recommendation import recommend_many
+    from hplaw.recommendation.record import recommend_many
 
     for start in range(0, len(questions), MAX_QUERIES):
         yield from recommend_many(questions[start : start + MAX_QUERIES], catalogue)

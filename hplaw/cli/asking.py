@@ -145,7 +145,7 @@ def query_of(asked: Asked) -> Query:
 
 def _answer_one(query: Query, catalogue: Catalogue, *, json: bool) -> int:
     from hplaw.cli.page import write, write_json
-    from hplaw.recommendation import recommend
+    from hplaw.recommendation.record import recommend
 
     found = recommend(query, catalogue)
     if json:

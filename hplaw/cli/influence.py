@@ -88,7 +88,7 @@ def explain(
     from hplaw.answer.influence import deciders, read_influence
     from hplaw.messages.decode import decode
     from hplaw.messages.recommendation import Query
-    from hplaw.recommendation import recommend
+    from hplaw.recommendation.record import recommend
 
     texts = {"n_params": params, "tokens": tokens, **parse_pairs(given, "--given")}
     known: dict[str, Any] = {name: parse_value(name, text) for name, text in texts.items() if text is not None}

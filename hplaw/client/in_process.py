@@ -49,13 +49,13 @@ class LocalClient(AbstractClient):
 
     def recommend(self, query: Query | None = None, /, **fields: Any) -> Recommendation:
         """Return the recommendation for a `Query`, or for its fields given by name."""
-        from hplaw.recommendation import recommend
+        from hplaw.recommendation.record import recommend
 
         return recommend(decode(calls.query_body(query, fields), Query), self._catalogue)
 
     def recommend_batch(self, queries: Sequence[Query | Mapping[str, Any]]) -> list[BriefRecommendation]:
         """Return a brief recommendation for each query, in order."""
-        from hplaw.recommendation import recommend_many
+        from hplaw.recommendation.record import recommend_many
 
         return [
             row

@@ -17,7 +17,7 @@ from hplaw.evaluation.point import inputs
 from hplaw.fit.runs import observed_by, read_columns
 from hplaw.law import Law
 from hplaw.messages.recommendation import Query
-from hplaw.recommendation import recommend
+from hplaw.recommendation.record import recommend
 from hplaw.vocabulary.hardware_names import canonical
 
 

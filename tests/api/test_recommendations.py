@@ -11,7 +11,7 @@ import pytest
 from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.messages.decode import decode
 from hplaw.messages.recommendation import BriefRecommendation, Query, Recommendation, encode
-from hplaw.recommendation import recommend
+from hplaw.recommendation.record import recommend
 
 
 SEVEN_B = {"n_params": 7e9, "tokens": 1.4e12}

@@ -13,7 +13,7 @@ import pytest
 from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.cli.answer_table import PARTS
 from hplaw.messages.recommendation import Query
-from hplaw.recommendation import recommend
+from hplaw.recommendation.record import recommend
 from hplaw.tables import Table, read_table, write_table
 
 

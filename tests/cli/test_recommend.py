@@ -12,7 +12,7 @@ from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.cli import asking, main, recommend as options
 from hplaw.cli.asking import Asked, plain_question, query_of
 from hplaw.messages.recommendation import Bounds, Query, encode
-from hplaw.recommendation import recommend
+from hplaw.recommendation.record import recommend
 
 
 def ask(run: Any, words: str) -> Any:

@@ -13,7 +13,7 @@ from hplaw.answer.evaluate_law import evaluate
 from hplaw.errors import DataError, LawError
 from hplaw.law import read_law
 from hplaw.messages.recommendation import Estimate, Query
-from hplaw.recommendation import recommend
+from hplaw.recommendation.record import recommend
 from hplaw_experiments.few_runs import posterior, read_settings, rescaled, write_law_of
 from hplaw_experiments.recipe import (
     PRIOR,

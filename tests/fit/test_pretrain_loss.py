@@ -13,7 +13,7 @@ from hplaw.cli import main
 from hplaw.errors import FitError
 from hplaw.law import read_law
 from hplaw.messages.recommendation import Query
-from hplaw.recommendation import recommend
+from hplaw.recommendation.record import recommend
 
 
 COUNTED = "loss < 3.446995"

@@ -17,8 +17,8 @@ from hplaw.evaluation.point import Point, plain_point
 from hplaw.expression.backends import Undefined
 from hplaw.forms.power_law import power_law
 from hplaw.law import Law
-from hplaw.plan import Candidate, Route, Slot, check_want, choose, find_route
-from hplaw.question import Question
+from hplaw.recommendation.question import Question
+from hplaw.recommendation.route import Candidate, Route, Slot, check_want, choose, find_route
 
 
 class Derivation:

@@ -14,10 +14,10 @@ from hplaw.catalogue.catalogue import Catalogue
 from hplaw.law import Law
 from hplaw.messages.recommendation import BriefEstimate, BriefRecommendation
 from hplaw.narrowing import is_column
-from hplaw.plan import Candidate, Route
 from hplaw.posterior.scenarios import scenarios
-from hplaw.question import Question
-from hplaw.warn import TELLING, Seen, codes_of, question_share
+from hplaw.recommendation.question import Question
+from hplaw.recommendation.route import Candidate, Route
+from hplaw.recommendation.warnings import TELLING, Seen, codes_of, question_share
 
 
 Array = NDArray[np.float64]

@@ -10,13 +10,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from hplaw.derive import Derivation
 from hplaw.evaluation.point import Point, inputs, plain_point
 from hplaw.expression import Undefined
 from hplaw.forms.derivative import slope
 from hplaw.forms.power_law import best_exponents, power_law
 from hplaw.law import Law
-from hplaw.question import Question
+from hplaw.recommendation.derivation import Derivation
+from hplaw.recommendation.question import Question
 
 
 _STEP = 1e-4

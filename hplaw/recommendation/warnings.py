@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from hplaw.catalogue.catalogue import Catalogue
-from hplaw.derive import Derivation
 from hplaw.formatting import number
 from hplaw.law import Law
 from hplaw.messages.recommendation import Warning
-from hplaw.question import Question
+from hplaw.recommendation.derivation import Derivation
+from hplaw.recommendation.question import Question
 
 
 def warnings_of(question: Question, found: Derivation, used: Sequence[Law]) -> list[Warning]:

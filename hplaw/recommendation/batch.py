@@ -14,15 +14,15 @@ import numpy as np
 
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.decide.choose import NeedsSearch, in_rows
-from hplaw.derive import derive, route_of
 from hplaw.errors import HplawError
 from hplaw.expression.backends import Undefined
 from hplaw.law import Law
 from hplaw.messages.recommendation import BriefEstimate, BriefRecommendation, Query
-from hplaw.plan import Route, check_want
-from hplaw.question import Question, understand
-from hplaw.recommendation import recommend
-from hplaw.walk import Walk
+from hplaw.recommendation.derivation import derive, route_of
+from hplaw.recommendation.question import Question, understand
+from hplaw.recommendation.record import recommend
+from hplaw.recommendation.route import Route, check_want
+from hplaw.recommendation.walk import Walk
 
 
 _COUNTS = ("n_params", "n_active_params", "n_params_with_embedding", "tokens")

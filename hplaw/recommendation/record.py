@@ -13,8 +13,6 @@ import msgspec
 from hplaw.answer.answer import Answer
 from hplaw.answer.estimate import estimate_of
 from hplaw.catalogue.catalogue import Catalogue
-from hplaw.derive import Derivation, derive
-from hplaw.elasticity import elasticities
 from hplaw.evaluation.domain import Distance
 from hplaw.evaluation.point import standing
 from hplaw.law import Law
@@ -29,8 +27,10 @@ from hplaw.messages.recommendation import (
     to_builtins,
 )
 from hplaw.narrowing import is_tuple
-from hplaw.question import OPTIMIZER, understand
-from hplaw.warn import warnings_of
+from hplaw.recommendation.derivation import Derivation, derive
+from hplaw.recommendation.elasticity import elasticities
+from hplaw.recommendation.question import OPTIMIZER, understand
+from hplaw.recommendation.warnings import warnings_of
 
 
 def recommend(query: Query, catalogue: Catalogue) -> Recommendation:
@@ -157,7 +157,7 @@ def _alternative(law: Law, value: Any, away: Distance) -> Alternative:
 
 
 def recommend_many(queries: Sequence[Query], catalogue: Catalogue) -> list[BriefRecommendation]:
-    """Return brief answers to many queries, in their order; see `hplaw.batch`."""
-    from hplaw.batch import recommend_many as answer
+    """Return brief answers to many queries, in their order; see `hplaw.recommendation.batch`."""
+    from hplaw.recommendation.batch import recommend_many as answer
 
     return answer(queries, catalogue)

@@ -72,9 +72,9 @@ def parametrize(**fields: Any) -> LayerTable:
     0.000125
     """
     from hplaw.client.calls import to_json
-    from hplaw.layer_table import parametrize as work_out
     from hplaw.messages.decode import decode
     from hplaw.messages.parametrization import ParametrizeRequest
+    from hplaw.parametrization.layer_table import parametrize as work_out
 
     return work_out(decode(to_json(fields), ParametrizeRequest))
 
@@ -90,10 +90,10 @@ def classify(**fields: Any) -> AbcReply:
     >>> classify(a=a, b=b).regime
     'kernel'
     """
-    from hplaw.abc_regime import classify as work_out
     from hplaw.client.calls import to_json
     from hplaw.messages.decode import decode
     from hplaw.messages.parametrization import AbcRequest
+    from hplaw.parametrization.abc_regime import classify as work_out
 
     return work_out(decode(to_json(fields), AbcRequest))
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 from hplaw import classify
 from hplaw.errors import QueryError
-from hplaw.parametrization import PARAMETRIZATIONS
+from hplaw.parametrization.factors import PARAMETRIZATIONS
 from tests.helpers import is_one_sentence
 
 

@@ -8,7 +8,7 @@ import pytest
 import hplaw
 from hplaw.errors import QueryError
 from hplaw.messages.parametrization import LayerRow, LayerTable
-from hplaw.parametrization import KINDS, PARAMETRIZATIONS
+from hplaw.parametrization.factors import KINDS, PARAMETRIZATIONS
 from tests.helpers import is_one_sentence
 
 

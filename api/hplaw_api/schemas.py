@@ -9,7 +9,6 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from hplaw.abc_regime import ROLES
 from hplaw.batch_transfer import may_be_given
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import STATUSES, known_quantities
@@ -32,7 +31,8 @@ from hplaw.messages.recommendation import (
 )
 from hplaw.messages.schedule import ScheduleCurve, ScheduleRequest
 from hplaw.messages.transfer import Transfer, TransferRequest
-from hplaw.parametrization import OPTIMIZERS, PARAMETRIZATIONS
+from hplaw.parametrization.abc_regime import ROLES
+from hplaw.parametrization.factors import OPTIMIZERS, PARAMETRIZATIONS
 from hplaw.schedules import GIVEN_APART, SCHEDULES, schedule_laws
 from hplaw.vocabulary.model_shape import CONFIG_KEYS, CONFIG_MARKS, SHAPE
 from hplaw.vocabulary.quantities import Quantity

@@ -5,14 +5,14 @@ from __future__ import annotations
 from litestar import post
 from litestar.types import ASGIApp
 
-from hplaw.abc_regime import classify as find_regime
 from hplaw.batch_transfer import transfer as find_transfer
-from hplaw.layer_table import parametrize as find_table
 from hplaw.messages.decode import decode
 from hplaw.messages.parametrization import AbcRequest, ParametrizeRequest
 from hplaw.messages.recommendation import encode
 from hplaw.messages.schedule import ScheduleRequest
 from hplaw.messages.transfer import TransferRequest
+from hplaw.parametrization.abc_regime import classify as find_regime
+from hplaw.parametrization.layer_table import parametrize as find_table
 from hplaw.schedules import schedule_curve
 from hplaw_api.desk import AnyRequest, desk_of, read_body, worked_beside
 from hplaw_api.replies import Reply

@@ -72,8 +72,8 @@ def parametrize(
         if path is not None:
             fields[option] = read_object(f"--{option.replace('_', '-')}", path)
     from hplaw.client.calls import to_json
-    from hplaw.layer_table import parametrize as work_out
     from hplaw.messages.decode import decode
+    from hplaw.parametrization.layer_table import parametrize as work_out
 
     table = work_out(decode(to_json(fields), ParametrizeRequest))
     if json:
@@ -156,9 +156,9 @@ def classify(
         "hidden_layers": read_number("--hidden-layers", hidden_layers),
         "alignment": read_number("--alignment", alignment),
     }
-    from hplaw.abc_regime import classify as work_out
     from hplaw.client.calls import to_json
     from hplaw.messages.decode import decode
+    from hplaw.parametrization.abc_regime import classify as work_out
 
     found = work_out(decode(to_json(fields), AbcRequest))
     if json:

@@ -119,13 +119,13 @@ class LocalClient(AbstractClient):
 
     def parametrize(self, **fields: Any) -> LayerTable:
         """Return what layers become in a wider or deeper model: the fields of a `ParametrizeRequest` by name."""
-        from hplaw.layer_table import parametrize
+        from hplaw.parametrization.layer_table import parametrize
 
         return parametrize(decode(calls.to_json(fields), ParametrizeRequest))
 
     def classify(self, **fields: Any) -> AbcReply:
         """Return what an infinitely wide network does: the fields of an `AbcRequest` by name."""
-        from hplaw.abc_regime import classify
+        from hplaw.parametrization.abc_regime import classify
 
         return classify(decode(calls.to_json(fields), AbcRequest))
 

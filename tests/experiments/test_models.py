@@ -13,7 +13,7 @@ import jax.random as jr
 
 import hplaw
 from hplaw.errors import QueryError
-from hplaw.parametrization import PARAMETRIZATIONS
+from hplaw.parametrization.factors import PARAMETRIZATIONS
 from hplaw_experiments.models import build_model, flop_per_token, is_weight, n_params
 from hplaw_experiments.models.build import shapes
 from hplaw_experiments.models.transformer import rotate

@@ -8,7 +8,14 @@ import hplaw
 from hplaw.answer.answer import plain_outputs
 from hplaw.catalogue.shipped import theory_law
 from hplaw.errors import QueryError
-from hplaw.parametrization import PARAMETRIZATIONS, LayerRule, attention_factor, branch_factor, layer_rule, layer_rules
+from hplaw.parametrization.factors import (
+    PARAMETRIZATIONS,
+    LayerRule,
+    attention_factor,
+    branch_factor,
+    layer_rule,
+    layer_rules,
+)
 from hplaw_experiments.models import build_model
 from hplaw_experiments.models.transformer import full_shape
 from hplaw_experiments.spec import Trial

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hplaw.parametrization import LayerKind, LayerRule, attention_factor, branch_factor, layer_rule
+from hplaw.parametrization.factors import LayerKind, LayerRule, attention_factor, branch_factor, layer_rule
 from hplaw_experiments.precision import Policy
 
 

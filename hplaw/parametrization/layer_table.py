@@ -8,12 +8,12 @@ from typing import Any
 
 from msgspec import structs
 
-from hplaw.abc_regime import adam_like, classify, largest_rates
 from hplaw.errors import QueryError
 from hplaw.law import Law
 from hplaw.messages.parametrization import AbcRequest, Decay, LayerRow, LayerTable, ParametrizeRequest, WeightRow
-from hplaw.named_weights import NamedWeight, named_weights, sizes_of
-from hplaw.parametrization import KINDS, LayerKind, LayerRule, factors, find_parametrization, layer_rule
+from hplaw.parametrization.abc_regime import adam_like, classify, largest_rates
+from hplaw.parametrization.factors import KINDS, LayerKind, LayerRule, factors, find_parametrization, layer_rule
+from hplaw.parametrization.named_weights import NamedWeight, named_weights, sizes_of
 
 
 CONVENTIONS: Mapping[Decay, str] = {

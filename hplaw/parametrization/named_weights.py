@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from hplaw.errors import QueryError, nearest
-from hplaw.parametrization import LayerKind
+from hplaw.parametrization.factors import LayerKind
 from hplaw.vocabulary.model_shape import read_shape
 
 

@@ -1,0 +1,1 @@
+"""How init, multipliers and rates change with width and depth."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hplaw.functions import classify, device_energy, evaluate, local, parametrize, recommend, schedule, transfer
     from hplaw.law import Law, read_law
     from hplaw.messages.recommendation import Query, Recommendation
-    from hplaw.schedules import optax_schedule
+    from hplaw.theory.schedules import optax_schedule
 
 
 _HOME = {
@@ -37,7 +37,7 @@ _HOME = {
     "evaluate": "hplaw.functions",
     "load_catalogue": "hplaw.catalogue.catalogue",
     "local": "hplaw.functions",
-    "optax_schedule": "hplaw.schedules",
+    "optax_schedule": "hplaw.theory.schedules",
     "parametrize": "hplaw.functions",
     "read_law": "hplaw.law",
     "recommend": "hplaw.functions",

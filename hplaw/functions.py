@@ -112,7 +112,7 @@ def schedule(schedule: str, /, *, folders: Iterable[str | Path] = (), **fields: 
     from hplaw.client.calls import to_json
     from hplaw.messages.decode import decode
     from hplaw.messages.schedule import ScheduleRequest
-    from hplaw.schedules import schedule_curve
+    from hplaw.theory.schedules import schedule_curve
 
     asked = decode(to_json({"schedule": schedule, **fields}), ScheduleRequest)
     return schedule_curve(asked, _catalogue(tuple(map(str, folders))))
@@ -129,10 +129,10 @@ def transfer(*, folders: Iterable[str | Path] = (), **fields: Any) -> Transfer:
     >>> [round(agreement.low, 6) for agreement in found.agreements]
     [0.0006]
     """
-    from hplaw.batch_transfer import transfer as work_out
     from hplaw.client.calls import to_json
     from hplaw.messages.decode import decode
     from hplaw.messages.transfer import TransferRequest
+    from hplaw.theory.batch_transfer import transfer as work_out
 
     return work_out(decode(to_json(fields), TransferRequest), _catalogue(tuple(map(str, folders))))
 

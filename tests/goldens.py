@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from hplaw.answer.evaluate_law import evaluate
-from hplaw.connectivity import linear_cka, mode_connectivity
 from hplaw.parametrization.factors import attention_factor, factors
-from hplaw.surge import surge_form, surge_rate
+from hplaw.theory.connectivity import linear_cka, mode_connectivity
+from hplaw.theory.surge import surge_form, surge_rate
 from tests.helpers import shipped
 
 

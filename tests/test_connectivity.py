@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from hplaw.connectivity import linear_cka, mode_connectivity
 from hplaw.errors import DataError
+from hplaw.theory.connectivity import linear_cka, mode_connectivity
 from tests.helpers import is_one_sentence
 
 

@@ -12,7 +12,7 @@ import optax
 
 import hplaw
 from hplaw.errors import QueryError
-from hplaw.schedules import SCHEDULES, hypergradient_rates
+from hplaw.theory.schedules import SCHEDULES, hypergradient_rates
 from tests.helpers import is_one_sentence
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hplaw.errors import DataError
-from hplaw.surge import surge_form, surge_rate
+from hplaw.theory.surge import surge_form, surge_rate
 from tests.goldens import TOY
 from tests.helpers import is_one_sentence
 

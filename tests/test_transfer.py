@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from hplaw import recommend
-from hplaw.batch_transfer import transfer
 from hplaw.errors import QueryError
 from hplaw.messages.transfer import Transfer, TransferRequest, TransferRule
+from hplaw.theory.batch_transfer import transfer
 from tests.helpers import is_one_sentence, shipped
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 
 from hplaw.answer.evaluate_law import evaluate
 from hplaw.errors import DataError
-from hplaw.tuning import expected_best, optimism
+from hplaw.theory.tuning import expected_best, optimism
 from tests.helpers import is_one_sentence, shipped
 
 

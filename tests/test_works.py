@@ -9,7 +9,7 @@ import pytest
 from hplaw.catalogue.listing import known_quantities
 from hplaw.cli.app import COMMANDS
 from hplaw.errors import QueryError
-from hplaw.works import kin_of, speaking_of, work, works
+from hplaw.theory.works import kin_of, speaking_of, work, works
 from tests.helpers import is_one_sentence, shipped
 
 

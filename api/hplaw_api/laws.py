@@ -13,7 +13,7 @@ from hplaw.catalogue.listing import known_quantities, law_record, list_laws
 from hplaw.law import Law
 from hplaw.messages.decode import decode
 from hplaw.messages.recommendation import EvaluateRequest, encode, quantity_records
-from hplaw.theory import theory as look_up
+from hplaw.theory.rules import theory as look_up
 from hplaw_api.desk import AnyRequest, desk_of, read_body
 from hplaw_api.parameters import read_filters
 from hplaw_api.replies import BIBTEX, JSON, Reply, kept_reply

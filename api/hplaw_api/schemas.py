@@ -9,7 +9,6 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from hplaw.batch_transfer import may_be_given
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import STATUSES, known_quantities
 from hplaw.messages.device import DeviceEnergy, DeviceEnergyRequest
@@ -33,7 +32,8 @@ from hplaw.messages.schedule import ScheduleCurve, ScheduleRequest
 from hplaw.messages.transfer import Transfer, TransferRequest
 from hplaw.parametrization.abc_regime import ROLES
 from hplaw.parametrization.factors import OPTIMIZERS, PARAMETRIZATIONS
-from hplaw.schedules import GIVEN_APART, SCHEDULES, schedule_laws
+from hplaw.theory.batch_transfer import may_be_given
+from hplaw.theory.schedules import GIVEN_APART, SCHEDULES, schedule_laws
 from hplaw.vocabulary.model_shape import CONFIG_KEYS, CONFIG_MARKS, SHAPE
 from hplaw.vocabulary.quantities import Quantity
 from hplaw_api.energy_schemas import narrow_energy

@@ -5,7 +5,6 @@ from __future__ import annotations
 from litestar import post
 from litestar.types import ASGIApp
 
-from hplaw.batch_transfer import transfer as find_transfer
 from hplaw.messages.decode import decode
 from hplaw.messages.parametrization import AbcRequest, ParametrizeRequest
 from hplaw.messages.recommendation import encode
@@ -13,7 +12,8 @@ from hplaw.messages.schedule import ScheduleRequest
 from hplaw.messages.transfer import TransferRequest
 from hplaw.parametrization.abc_regime import classify as find_regime
 from hplaw.parametrization.layer_table import parametrize as find_table
-from hplaw.schedules import schedule_curve
+from hplaw.theory.batch_transfer import transfer as find_transfer
+from hplaw.theory.schedules import schedule_curve
 from hplaw_api.desk import AnyRequest, desk_of, read_body, worked_beside
 from hplaw_api.replies import Reply
 

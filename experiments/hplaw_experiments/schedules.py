@@ -13,7 +13,7 @@ from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.errors import QueryError
 from hplaw.expression.backends import jax_backend
 from hplaw.law import Law
-from hplaw.schedules import find_schedule, rate_function
+from hplaw.theory.schedules import find_schedule, rate_function
 from hplaw_experiments.optim import Hyper
 from hplaw_experiments.spec import Trial, steps
 

@@ -19,7 +19,7 @@ from hplaw.errors import DataError, QueryError
 from hplaw.formatting import number
 from hplaw.messages.recommendation import encode
 from hplaw.messages.schedule import ScheduleCurve, ScheduleRequest
-from hplaw.schedules import SCHEDULES, find_schedule, schedule_curve
+from hplaw.theory.schedules import SCHEDULES, find_schedule, schedule_curve
 
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -145,7 +145,7 @@ def _fedhyper(products: Sequence[str] | None, peak: float, rate: str, *, json: b
             "fedhyper needs --products: the inner product of each round's update with the one before, 0 for the first"
         )
         raise QueryError(message, field="products")
-    from hplaw.schedules import hypergradient_rates
+    from hplaw.theory.schedules import hypergradient_rates
 
     numbers = [read_number("--products", part) for word in products for part in word.split(",") if part]
     rates = hypergradient_rates(numbers, peak_lr=peak, rate=rate)

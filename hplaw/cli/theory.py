@@ -40,7 +40,7 @@ def theory(
     json: Json = False,
 ) -> int:
     """Say what every rule says of a quantity: direction and exponent, assumptions, agreement and conflict."""
-    from hplaw.theory import theory as look_up, theory_lines
+    from hplaw.theory.rules import theory as look_up, theory_lines
 
     if work is not None:
         return _show_work(work, quantity, works=works, json=json)
@@ -70,7 +70,7 @@ def theory(
 
 
 def _show_work(name: str, quantity: str | None, *, works: bool, json: bool) -> int:
-    from hplaw.works import work
+    from hplaw.theory.works import work
 
     if quantity is not None or works:
         message = "--work shows one card; give neither a quantity nor --works with it"
@@ -95,7 +95,7 @@ def _show_work(name: str, quantity: str | None, *, works: bool, json: bool) -> i
 
 
 def _show_works(quantity: str | None, *, json: bool) -> int:
-    from hplaw.works import speaking_of, works
+    from hplaw.theory.works import speaking_of, works
 
     cards = works() if quantity is None else speaking_of(quantity)
     if not cards:

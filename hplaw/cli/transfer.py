@@ -44,7 +44,7 @@ def transfer(
     json: Json = False,
 ) -> int:
     """Say what each rule makes of hyperparameters at another batch, where rules agree, and what decides."""
-    from hplaw.batch_transfer import transfer as work_out
+    from hplaw.theory.batch_transfer import transfer as work_out
 
     known = {name: read_number(f"--given {name}", text) for name, text in parse_pairs(given, "--given").items()}
     for option, name, text in (

@@ -88,7 +88,7 @@ class LocalClient(AbstractClient):
 
     def theory(self, quantity: str) -> Theory:
         """Return what every rule says of a quantity: direction, exponent, assumptions, agreement and conflict."""
-        from hplaw.theory import theory
+        from hplaw.theory.rules import theory
 
         calls.theory_call(quantity)  # refuses here what it would refuse to send
         return theory(self._catalogue, quantity)
@@ -131,14 +131,14 @@ class LocalClient(AbstractClient):
 
     def schedule(self, schedule: str, /, **fields: Any) -> ScheduleCurve:
         """Return a schedule's curve and area: the fields of a `ScheduleRequest` by name."""
-        from hplaw.schedules import schedule_curve
+        from hplaw.theory.schedules import schedule_curve
 
         asked = decode(calls.to_json({"schedule": schedule, **fields}), ScheduleRequest)
         return schedule_curve(asked, self._catalogue)
 
     def transfer(self, **fields: Any) -> Transfer:
         """Return what each rule makes of a rate at another batch: the fields of a `TransferRequest` by name."""
-        from hplaw.batch_transfer import transfer
+        from hplaw.theory.batch_transfer import transfer
 
         return transfer(decode(calls.to_json(fields), TransferRequest), self._catalogue)
 

@@ -5,7 +5,7 @@ import pytest
 from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.messages.decode import decode
 from hplaw.messages.recommendation import Evaluation, LawRecord, LawSummary, QuantityRecord, Theory
-from hplaw.theory import theory
+from hplaw.theory.rules import theory
 from hplaw.vocabulary.quantities import vocabulary
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.messages.recommendation import encode
-from hplaw.theory import theory
-from hplaw.works import works
+from hplaw.theory.rules import theory
+from hplaw.theory.works import works
 
 
 def test_a_quantity_is_told_with_exponents_assumptions_and_conflict(run: Any) -> None:

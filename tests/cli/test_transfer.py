@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from hplaw.batch_transfer import transfer
 from hplaw.messages.recommendation import encode
 from hplaw.messages.transfer import TransferRequest
+from hplaw.theory.batch_transfer import transfer
 from tests.helpers import shipped
 
 

@@ -13,7 +13,7 @@ import optax
 
 import hplaw
 from hplaw.errors import QueryError
-from hplaw.schedules import SCHEDULES
+from hplaw.theory.schedules import SCHEDULES
 from hplaw_experiments.compiling import ALWAYS, PARTS, SOON, cores, options, over_soon
 from hplaw_experiments.forecast import exponential_forecast, hopeless
 from hplaw_experiments.models import build_model

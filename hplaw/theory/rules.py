@@ -21,7 +21,7 @@ from hplaw.forms.affine import monomial
 from hplaw.law import Law
 from hplaw.messages.recommendation import Comparison, Dependence, Rule, Theory, TheoryLine
 from hplaw.recommendation.elasticity import difference
-from hplaw.works import kin_of, speaking_of
+from hplaw.theory.works import kin_of, speaking_of
 
 
 FLAT = 1e-4

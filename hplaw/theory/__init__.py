@@ -1,0 +1,1 @@
+"""Rules of theory: what gives a quantity, transfer between batches, schedules, works of the literature."""

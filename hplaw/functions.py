@@ -152,7 +152,7 @@ def device_energy(*, folders: Iterable[str | Path] = (), **fields: Any) -> Devic
     (256.0, 190.0, 0.17)
     """
     from hplaw.client.calls import to_json
-    from hplaw.device_choice import device_energy as work_out
+    from hplaw.energy.device import device_energy as work_out
     from hplaw.messages.decode import decode
     from hplaw.messages.device import DeviceEnergyRequest
 

@@ -7,7 +7,7 @@ import pytest
 
 import hplaw
 from hplaw.answer.answer import answer
-from hplaw.device_choice import device_energy, pareto
+from hplaw.energy.device import device_energy, pareto
 from hplaw.errors import QueryError
 from hplaw.messages.device import DeviceEnergy, DeviceEnergyRequest, DevicePoint, Probe
 from tests.helpers import is_one_sentence, shipped

@@ -5,9 +5,9 @@ from __future__ import annotations
 from litestar import get, post
 from litestar.types import ASGIApp
 
-from hplaw.device_choice import device_energy as find_settings
-from hplaw.energy import energy as find_energy, hardware_records
-from hplaw.frontier import frontier as find_frontier
+from hplaw.energy.device import device_energy as find_settings
+from hplaw.energy.frontier import frontier as find_frontier
+from hplaw.energy.training import energy as find_energy, hardware_records
 from hplaw.messages.decode import decode
 from hplaw.messages.device import DeviceEnergyRequest
 from hplaw.messages.energy import EnergyRequest, FrontierRequest

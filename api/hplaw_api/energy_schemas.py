@@ -10,7 +10,7 @@ import itertools as it
 from typing import Any
 
 from hplaw.catalogue.catalogue import Catalogue
-from hplaw.energy import hardware_records
+from hplaw.energy.training import hardware_records
 from hplaw.errors import LawNotFound
 
 

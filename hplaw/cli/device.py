@@ -55,7 +55,7 @@ def device(
 ) -> int:
     """Say which batch and power limit take least energy a sample, which least time, and what lies between."""
     from hplaw.client.calls import to_json
-    from hplaw.device_choice import chart, device_energy
+    from hplaw.energy.device import chart, device_energy
     from hplaw.messages.decode import decode
 
     fields: dict[str, Any] = {

@@ -60,7 +60,7 @@ def energy(
 ) -> int:
     """Say what a run takes in hours, time, energy and carbon; accelerators and precisions side by side."""
     from hplaw.client.calls import to_json
-    from hplaw.energy import energy as work_out
+    from hplaw.energy.training import energy as work_out
     from hplaw.messages.decode import decode
 
     sizes = {
@@ -120,7 +120,7 @@ def hardware(
     json: Json = False,
 ) -> int:
     """List accelerators: peak by precision, memory, bandwidth, board power, and how far that was checked."""
-    from hplaw.energy import hardware_records, known_hardware
+    from hplaw.energy.training import hardware_records, known_hardware
 
     catalogue = open_catalogue(laws)
     found = hardware_records(catalogue)
@@ -166,7 +166,7 @@ def frontier(
 ) -> int:
     """Say which size and how many tokens reach the least loss within a budget of energy, hours, money or time."""
     from hplaw.client.calls import to_json
-    from hplaw.frontier import frontier as work_out
+    from hplaw.energy.frontier import frontier as work_out
     from hplaw.messages.decode import decode
 
     kind, amount = read_budget(budget)
@@ -185,7 +185,7 @@ def frontier(
         fields["price_per_hour"] = read_number("--price", price)
     found = work_out(decode(to_json(fields), FrontierRequest), open_catalogue(laws))
     if plot is not None:
-        from hplaw.frontier import chart
+        from hplaw.energy.frontier import chart
 
         title = f"{budget} of {hardware}{(precision and f', {precision}') or ''}"
         save_chart(chart(found, title), plot)

@@ -95,25 +95,25 @@ class LocalClient(AbstractClient):
 
     def energy(self, **fields: Any) -> EnergyReply:
         """Return what a run takes on accelerators and in precisions: the fields of an `EnergyRequest` by name."""
-        from hplaw.energy import energy
+        from hplaw.energy.training import energy
 
         return energy(decode(calls.to_json(fields), EnergyRequest), self._catalogue)
 
     def hardware(self) -> list[HardwareRecord]:
         """Return the accelerators that are known."""
-        from hplaw.energy import hardware_records
+        from hplaw.energy.training import hardware_records
 
         return hardware_records(self._catalogue)
 
     def frontier(self, **fields: Any) -> Frontier:
         """Return what a budget buys: the fields of a `FrontierRequest` by name."""
-        from hplaw.frontier import frontier
+        from hplaw.energy.frontier import frontier
 
         return frontier(decode(calls.to_json(fields), FrontierRequest), self._catalogue)
 
     def device_energy(self, **fields: Any) -> DeviceEnergy:
         """Return the batch and power limit of least energy of one GPU: the fields of a `DeviceEnergyRequest` by name."""
-        from hplaw.device_choice import device_energy
+        from hplaw.energy.device import device_energy
 
         return device_energy(decode(calls.to_json(fields), DeviceEnergyRequest), self._catalogue)
 

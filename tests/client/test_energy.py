@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 import hplaw
-from hplaw.energy import energy, hardware_records
+from hplaw.energy.frontier import frontier
+from hplaw.energy.training import energy, hardware_records
 from hplaw.errors import QueryError
-from hplaw.frontier import frontier
 from hplaw.messages.device import DeviceEnergy
 from hplaw.messages.energy import EnergyRequest, FrontierRequest
 from tests.helpers import is_one_sentence, shipped

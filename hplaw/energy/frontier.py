@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from hplaw.catalogue.catalogue import Catalogue
-from hplaw.energy import first_precision, known_hardware
+from hplaw.energy.training import first_precision, known_hardware
 from hplaw.errors import QueryError
 from hplaw.messages.energy import Frontier, FrontierPoint, FrontierRequest
 from hplaw.messages.recommendation import BriefRecommendation, Query

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from hplaw.cli.tables import Table, read_table, refuse_same_file, write_table
 from hplaw.errors import DataError, QueryError
-from hplaw.tables import Table, read_table, refuse_same_file, write_table
 
 
 def written(tmp_path: Path, text: str, name: str = "in.csv") -> Path:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from hplaw.catalogue.listing import known_quantities
 from hplaw.cli.reading import parse_value
+from hplaw.cli.tables import Table
 from hplaw.errors import QueryError
 from hplaw.messages.recommendation import MAX_QUERIES, BriefEstimate, BriefRecommendation, Query
 from hplaw.recommendation.question import FIELDS
-from hplaw.tables import Table
 from hplaw.vocabulary.quantities import check_value, vocabulary
 
 

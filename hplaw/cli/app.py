@@ -11,8 +11,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from hplaw.cli.asking import Asked, answer, plain_question
-from hplaw.cli.statuses import FAILED, MISUSED, OK, STOPPED
+from hplaw.cli.exit_status import FAILED, MISUSED, OK, STOPPED
+from hplaw.cli.query_options import Asked, answer, plain_question
 from hplaw.errors import HplawError, QueryError, nearest
 
 

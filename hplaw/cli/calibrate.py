@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from hplaw.cli.exit_status import FAILED, OK
+from hplaw.cli.extras import needing
 from hplaw.cli.few_runs import few, next_runs
-from hplaw.cli.needing import needing
 from hplaw.cli.options import Json
 from hplaw.cli.page import Page, write
 from hplaw.cli.progress import Progress, duration
 from hplaw.cli.reading import parse_pairs
-from hplaw.cli.statuses import FAILED, OK
 from hplaw.cli.sweep import Address, Launch, Workers, launcher_of, told_by
 from hplaw.errors import QueryError
 from hplaw.formatting import number, plural

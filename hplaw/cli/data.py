@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from hplaw.cli.needing import needing
+from hplaw.cli.exit_status import OK
+from hplaw.cli.extras import needing
 from hplaw.cli.options import LawFolders
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue
-from hplaw.cli.statuses import OK
 from hplaw.errors import DataError, QueryError
 from hplaw.formatting import plural
 

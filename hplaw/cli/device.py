@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from hplaw.cli.charts import save_chart
+from hplaw.cli.exit_status import OK
 from hplaw.cli.options import Json, LawFolders, one, several
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue, parse_pairs, read_number
 from hplaw.cli.render import law_name
-from hplaw.cli.statuses import OK
+from hplaw.cli.tables import read_table
 from hplaw.errors import QueryError
 from hplaw.formatting import number
 from hplaw.messages.device import DeviceEnergyRequest, Probe
 from hplaw.messages.recommendation import encode
-from hplaw.tables import read_table
 
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from cyclopts import Parameter
 
+from hplaw.cli.exit_status import OK
 from hplaw.cli.laws import find_law
 from hplaw.cli.options import LawFolders
 from hplaw.cli.page import Page, write
 from hplaw.cli.reading import open_catalogue
-from hplaw.cli.statuses import OK
 from hplaw.formatting import number
 from hplaw.toml import decode_toml
 

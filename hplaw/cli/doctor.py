@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING
 
+from hplaw.cli.exit_status import OK
 from hplaw.cli.options import Json, LawFolders
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue
-from hplaw.cli.statuses import OK
 from hplaw.formatting import plural
 from hplaw.messages.recommendation import Record, encode
 

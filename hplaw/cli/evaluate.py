@@ -7,12 +7,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from hplaw.cli.exit_status import FAILED, OK
 from hplaw.cli.laws import find_law
 from hplaw.cli.options import Json, LawFolders
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue, parse_pairs, parse_value
 from hplaw.cli.render import law_name
-from hplaw.cli.statuses import FAILED, OK
 from hplaw.errors import QueryError
 from hplaw.formatting import number, numbers, with_unit
 from hplaw.messages.recommendation import Estimate, Evaluation, encode

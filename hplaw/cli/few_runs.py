@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from hplaw.cli.needing import needing
+from hplaw.cli.exit_status import OK
+from hplaw.cli.extras import needing
 from hplaw.cli.page import Page, write, write_json
-from hplaw.cli.statuses import OK
 from hplaw.errors import QueryError
 from hplaw.formatting import number
 from hplaw.vocabulary.quantities import check_value, parse_number, vocabulary

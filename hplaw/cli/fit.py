@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from hplaw.cli.exit_status import FAILED, OK
+from hplaw.cli.extras import needing
 from hplaw.cli.laws import find_law
-from hplaw.cli.needing import needing
 from hplaw.cli.options import LawFolders
 from hplaw.cli.reading import open_catalogue, parse_pairs
-from hplaw.cli.statuses import FAILED, OK
 from hplaw.errors import DataError, FitError, QueryError
 from hplaw.formatting import plural
 

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from hplaw.cli.needing import needing
+from hplaw.cli.exit_status import OK
+from hplaw.cli.extras import needing
 from hplaw.cli.options import Json, LawFolders
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue, parse_pairs, parse_value
 from hplaw.cli.render import law_name
-from hplaw.cli.statuses import OK
 from hplaw.errors import DataError, FitError, LawError, QueryError
 from hplaw.formatting import number, plural
 from hplaw.messages.recommendation import encode

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from hplaw.cli.needing import needing
+from hplaw.cli.exit_status import FAILED, OK
+from hplaw.cli.extras import needing
 from hplaw.cli.options import Json
 from hplaw.cli.page import Page, write
-from hplaw.cli.statuses import FAILED, OK
 from hplaw.errors import QueryError
 from hplaw.formatting import number
 

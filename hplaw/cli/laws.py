@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from cyclopts import Parameter
 
+from hplaw.cli.exit_status import FAILED, OK
 from hplaw.cli.options import Json, LawFolders
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue
 from hplaw.cli.render import source
-from hplaw.cli.statuses import FAILED, OK
 from hplaw.errors import DataError, LawError, QueryError
 from hplaw.formatting import number, plural
 from hplaw.messages.recommendation import LawRecord, LawSummary, encode

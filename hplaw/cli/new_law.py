@@ -8,8 +8,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from hplaw.cli.exit_status import OK
 from hplaw.cli.page import write
-from hplaw.cli.statuses import OK
 from hplaw.errors import DataError, QueryError
 
 

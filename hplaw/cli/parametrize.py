@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
+from hplaw.cli.exit_status import OK
 from hplaw.cli.options import Json, one, several
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import read_number, read_object
 from hplaw.cli.render import law_name, source
-from hplaw.cli.statuses import OK
 from hplaw.errors import QueryError
 from hplaw.formatting import number
 from hplaw.messages.parametrization import AbcRequest, LayerRow, LayerTable, ParametrizeRequest

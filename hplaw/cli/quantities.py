@@ -6,10 +6,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from hplaw.cli.exit_status import OK
 from hplaw.cli.options import Json, LawFolders
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue
-from hplaw.cli.statuses import OK
 from hplaw.errors import QueryError, nearest
 from hplaw.formatting import number, plural
 from hplaw.messages.recommendation import encode, quantity_records

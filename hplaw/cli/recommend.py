@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from hplaw.cli.asking import Asked, answer
 from hplaw.cli.options import Json, LawFolders, one, several
+from hplaw.cli.query_options import Asked, answer
 
 
 def recommend(

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from hplaw.cli.needing import needing
+from hplaw.cli.exit_status import FAILED, OK
+from hplaw.cli.extras import needing
 from hplaw.cli.page import Page, write
 from hplaw.cli.reading import parse_pairs
-from hplaw.cli.statuses import FAILED, OK
 from hplaw.cli.sweep import RUNS
 from hplaw.errors import DataError
 from hplaw.formatting import number, plural

@@ -9,12 +9,12 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from hplaw.cli.charts import altair_for
-from hplaw.cli.needing import needing
+from hplaw.cli.exit_status import OK
+from hplaw.cli.extras import needing
 from hplaw.cli.options import Json, LawFolders, one, several
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue, parse_pairs, read_number
 from hplaw.cli.render import source
-from hplaw.cli.statuses import OK
 from hplaw.errors import DataError, QueryError
 from hplaw.formatting import number
 from hplaw.messages.recommendation import encode

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from hplaw.cli.charts import altair_for
-from hplaw.cli.needing import needing
+from hplaw.cli.exit_status import OK
+from hplaw.cli.extras import needing
 from hplaw.cli.options import Json
 from hplaw.cli.page import Page, write, write_json
-from hplaw.cli.statuses import OK
 from hplaw.errors import QueryError
 from hplaw.formatting import number, plural
 

@@ -7,10 +7,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from hplaw.cli.needing import needing
+from hplaw.cli.exit_status import OK
+from hplaw.cli.extras import needing
 from hplaw.cli.options import one
 from hplaw.cli.reading import read_number
-from hplaw.cli.statuses import OK
 from hplaw.errors import QueryError
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from hplaw.cli.needing import needing
+from hplaw.cli.exit_status import FAILED, OK
+from hplaw.cli.extras import needing
 from hplaw.cli.page import Page, write
 from hplaw.cli.progress import Progress, duration
-from hplaw.cli.statuses import FAILED, OK
 from hplaw.errors import DataError, QueryError
 from hplaw.formatting import number, plural
 

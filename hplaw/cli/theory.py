@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from hplaw.cli.exit_status import OK
 from hplaw.cli.options import Json, LawFolders
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue
 from hplaw.cli.render import law_name
-from hplaw.cli.statuses import OK
 from hplaw.errors import QueryError
 from hplaw.formatting import number, plural
 from hplaw.messages.recommendation import Dependence, Rule, Theory, Work, encode

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from hplaw.cli.exit_status import FAILED, OK
 from hplaw.cli.options import Json, LawFolders
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue, parse_pairs, read_number
-from hplaw.cli.statuses import FAILED, OK
 from hplaw.formatting import number, with_unit
 from hplaw.messages.recommendation import encode
 from hplaw.messages.transfer import Transfer, TransferRequest, TransferRule

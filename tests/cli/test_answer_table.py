@@ -12,9 +12,9 @@ import pytest
 
 from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.cli.answer_table import PARTS
+from hplaw.cli.tables import Table, read_table, write_table
 from hplaw.messages.recommendation import Query
 from hplaw.recommendation.record import recommend
-from hplaw.tables import Table, read_table, write_table
 
 
 Rows = list[dict[str, str]]

@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 
 from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.cli import asking, main, recommend as options
-from hplaw.cli.asking import Asked, plain_question, query_of
+from hplaw.cli.query_options import Asked, plain_question, query_of
 from hplaw.messages.recommendation import Bounds, Query, encode
 from hplaw.recommendation.record import recommend
 

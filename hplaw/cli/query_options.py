@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from hplaw.cli.exit_status import FAILED, OK, ROWS_FAILED
 from hplaw.cli.reading import open_catalogue, parse_pairs, parse_value, read_number, read_object, split_names
-from hplaw.cli.statuses import FAILED, OK, ROWS_FAILED
 from hplaw.errors import QueryError
 from hplaw.messages.recommendation import Bounds, Query, encode
 
@@ -159,8 +159,8 @@ def _answer_one(query: Query, catalogue: Catalogue, *, json: bool) -> int:
 
 def _answer_table(source: Path, target: Path, query: Query, laws: Sequence[Path]) -> int:
     from hplaw.cli.answer_table import answer_table
+    from hplaw.cli.tables import STANDARD, read_table, refuse_same_file, write_table
     from hplaw.formatting import plural
-    from hplaw.tables import STANDARD, read_table, refuse_same_file, write_table
 
     refuse_same_file(source, target)
     table = read_table(source)

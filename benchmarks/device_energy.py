@@ -23,7 +23,7 @@ def run() -> list[dict[str, Any]]:
     import polars as pl
 
     from hplaw.catalogue.catalogue import load_catalogue
-    from hplaw.fit.device_energy import read_metered
+    from hplaw.fit.data.device_energy import read_metered
 
     law = load_catalogue().get("device-energy")
     rows = read_metered(path)
@@ -43,9 +43,9 @@ def run() -> list[dict[str, Any]]:
 
 def _fitted(law: Any, rows: Any, folder: Path) -> Any:
     """Return the law fitted to some rows around its mode."""
-    from hplaw.fit.device_energy import for_fit
+    from hplaw.fit.data.device_energy import for_fit
+    from hplaw.fit.data.runs import read_runs
     from hplaw.fit.fitting import fit_law
-    from hplaw.fit.runs import read_runs
     from hplaw.fit.write import Verdict, write_folder
 
     table = folder / "rows.parquet"

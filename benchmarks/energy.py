@@ -33,7 +33,7 @@ def run() -> list[dict[str, Any]]:
     # programs here run for seconds: compiling them well would take longer
     os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
     from hplaw.catalogue.catalogue import load_catalogue
-    from hplaw.fit.published_energy import read_published
+    from hplaw.fit.data.published_energy import read_published
 
     catalogue = load_catalogue()
     rows = read_published(path, catalogue)
@@ -49,13 +49,13 @@ def left_out(law: Any, rows: Any, catalogue: Any, quantity: str) -> list[dict[st
     """Return the rows that tell of a quantity, each with what a law fitted to the other families says of it."""
     import polars as pl
 
+    from hplaw.fit.data.published_energy import for_fit
+    from hplaw.fit.data.runs import read_runs
     from hplaw.fit.density import Density
     from hplaw.fit.fitting import Diagnostics, Fitted
     from hplaw.fit.laplace import fit_normal
     from hplaw.fit.libraries import double_precision
     from hplaw.fit.model import Model
-    from hplaw.fit.published_energy import for_fit
-    from hplaw.fit.runs import read_runs
     from hplaw.fit.write import Verdict, write_folder
     from hplaw.posterior.scenarios import standard_normals
 

@@ -137,7 +137,7 @@ def twelve_runs(folder: Path, catalogue: Any, prior: Any) -> list[dict[str, Any]
     import polars as pl
 
     from hplaw.answer.answer import answer
-    from hplaw.fit.runs import read_runs
+    from hplaw.fit.data.runs import read_runs
     from hplaw_experiments.few_surface import NEEDED, SHAPE, write_surface
     from hplaw_experiments.recipe import features, linear
 

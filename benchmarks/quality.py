@@ -189,7 +189,7 @@ def run(law: Any = None, note: Callable[[str], None] = lambda text: None) -> lis
     path = data_file(FILE)
     os.environ.setdefault("XLA_FLAGS", "--xla_llvm_disable_expensive_passes=true")
     from hplaw.catalogue.catalogue import load_catalogue
-    from hplaw.fit.runs import read_runs
+    from hplaw.fit.data.runs import read_runs
 
     rows: list[dict[str, Any]] = []
     for family, (name, columns) in FAMILIES.items():

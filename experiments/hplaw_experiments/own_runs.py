@@ -29,7 +29,7 @@ def write_own(
 
     **Raises:** `DataError` and `QueryError` naming file, column and row.
     """
-    from hplaw.fit.runs import sha256_of
+    from hplaw.fit.data.runs import sha256_of
     from hplaw.runs.importing import read_mapped
 
     laws = load_catalogue() if catalogue is None else catalogue

@@ -107,8 +107,8 @@ def make_rows(
         message = f"--to {to} is the table itself; give another file for its rows"
         raise QueryError(message, field="to")
     library = _library()
-    from hplaw.fit import law_rows
-    from hplaw.fit.runs import sha256_of
+    from hplaw.fit.data import law_rows
+    from hplaw.fit.data.runs import sha256_of
 
     rows = law_rows.make_rows(name, file, open_catalogue(laws))
     try:
@@ -126,5 +126,5 @@ def make_rows(
 def _library() -> Any:
     """Return the module that knows the sets; it needs polars."""
     with needing("reading runs", "fit"):
-        from hplaw.fit import data_sets
+        from hplaw.fit.data import public_sets as data_sets
     return data_sets

@@ -140,9 +140,9 @@ def _posterior(
     all_draws: bool,
 ) -> int:
     from hplaw.fit.card import Provenance, write_card
+    from hplaw.fit.data.runs import read_runs, sha256_of
     from hplaw.fit.fitting import fit_law
     from hplaw.fit.judge import judge
-    from hplaw.fit.runs import read_runs, sha256_of
     from hplaw.fit.write import check_folder, write_folder
 
     check_folder(to)
@@ -213,9 +213,9 @@ def _huber(
 ) -> int:
     import numpy as np
 
+    from hplaw.fit.data.runs import keep_runs, read_runs, sha256_of
     from hplaw.fit.huber import fit_huber
     from hplaw.fit.robust_folder import write_robust
-    from hplaw.fit.runs import keep_runs, read_runs, sha256_of
     from hplaw.fit.write import check_folder
 
     check_folder(to)
@@ -248,7 +248,7 @@ def _derived(law: str, data: Path, to: Path, laws: list[Path] | None) -> int:
 
 def _say_stand_ins(law: Law, data: Path, maps: dict[str, str]) -> None:
     """Say where one count of parameters stands for another, as the table has no other."""
-    from hplaw.fit.runs import STAND_INS, read_table
+    from hplaw.fit.data.runs import STAND_INS, read_table
 
     have = {*read_table(data).columns, *maps}
     for name, other in STAND_INS[1:]:

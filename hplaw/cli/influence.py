@@ -49,9 +49,9 @@ def influence(
         raise LawError(message, file=str(folder))
     maps = parse_pairs(map_, "--map")
     with needing("an influence", "fit", error=FitError):
+        from hplaw.fit.data.runs import read_runs, sha256_of
         from hplaw.fit.fitting import fit_law
         from hplaw.fit.influence import find_influence
-        from hplaw.fit.runs import read_runs, sha256_of
     if not data.is_file():
         message = f"--data {data}: there is no such file; give a table of runs"
         raise DataError(message)

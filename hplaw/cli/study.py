@@ -36,7 +36,7 @@ def precision_energy(
         message = f"--bound {bound}: give percent between 0 and 100"
         raise QueryError(message, field="bound")
     with needing("a study", "fit"):
-        from hplaw.fit.runs import read_table
+        from hplaw.fit.data.runs import read_table
         from hplaw.runs import Store
         from hplaw_experiments.studies.precision_energy import study, verdict, write_report
 

@@ -12,12 +12,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from hplaw.errors import FitError
+from hplaw.fit.data.runs import keep_runs
 from hplaw.fit.density import Density
 from hplaw.fit.laplace import Normal, fit_normal
 from hplaw.fit.libraries import double_precision, numpyro
 from hplaw.fit.model import Model
 from hplaw.fit.nuts import ACCEPT, CAREFUL, Chains, Progress, sample, silent
-from hplaw.fit.runs import keep_runs
 from hplaw.law import Law
 from hplaw.law.format import EffectSpec
 from hplaw.posterior.scenarios import standard_normals

@@ -12,13 +12,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hplaw.fit.data.runs import group_ids
 from hplaw.fit.fitting import Fitted
 from hplaw.fit.groups import Effect
 from hplaw.fit.ladder import leave_ranges_out, scores
 from hplaw.fit.laplace import fit_normal
 from hplaw.fit.libraries import double_precision, stdtrit
 from hplaw.fit.nuts import Progress, silent
-from hplaw.fit.runs import group_ids
 from hplaw.fit.smooth import Surface, smooth
 from hplaw.fit.write import Verdict
 from hplaw.posterior.scenarios import standard_normals

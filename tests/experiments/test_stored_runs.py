@@ -4,7 +4,7 @@ from pathlib import Path
 
 from hplaw.answer.evaluate_law import evaluate
 from hplaw.catalogue.catalogue import load_catalogue
-from hplaw.fit.runs import sha256_of
+from hplaw.fit.data.runs import sha256_of
 from hplaw.runs import Store, verify
 from hplaw_experiments.run import saved_specs, standing
 

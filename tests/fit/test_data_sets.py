@@ -12,8 +12,8 @@ import pytest
 
 from hplaw.cli import main
 from hplaw.errors import DataError, LawNotFound
-from hplaw.fit import data_sets
-from hplaw.fit.data_sets import DATA_SETS, fetch, find_data_set
+from hplaw.fit.data import public_sets as data_sets
+from hplaw.fit.data.public_sets import DATA_SETS, fetch, find_data_set
 from hplaw.vocabulary.quantities import check_value, vocabulary
 
 

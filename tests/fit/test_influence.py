@@ -9,11 +9,11 @@ import pytest
 from hplaw.answer.influence import FILE, deciders, read_influence
 from hplaw.cli import main
 from hplaw.errors import DataError
+from hplaw.fit.data.runs import sha256_of
 from hplaw.fit.fitting import Fitted
 from hplaw.fit.influence import find_influence
 from hplaw.fit.laplace import fit_normal
 from hplaw.fit.libraries import double_precision
-from hplaw.fit.runs import sha256_of
 from hplaw.fit.write import Verdict, write_folder
 from hplaw.law import read_law
 from tests.helpers import shipped

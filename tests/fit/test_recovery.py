@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from hplaw.catalogue.catalogue import load_catalogue
+from hplaw.fit.data.runs import keep_runs
 from hplaw.fit.density import Density
 from hplaw.fit.fitting import fit_law
 from hplaw.fit.laplace import Normal, fit_normal
 from hplaw.fit.libraries import double_precision, numpyro
 from hplaw.fit.model import Model
 from hplaw.fit.nuts import Sampler
-from hplaw.fit.runs import keep_runs
 from hplaw.law import Law
 from hplaw.law.program import unroll
 from hplaw.posterior.scenarios import numpy, numpy_environment

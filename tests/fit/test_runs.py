@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from hplaw.errors import DataError, LawError, QueryError
-from hplaw.fit.runs import group_ids, keep_runs, kept, read_runs
+from hplaw.fit.data.runs import group_ids, keep_runs, kept, read_runs
 from hplaw.law import Law, read_law
 from hplaw.law.read import parse_law
 

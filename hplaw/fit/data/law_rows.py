@@ -9,7 +9,7 @@ import polars as pl
 
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.errors import DataError, LawNotFound, nearest
-from hplaw.fit import device_energy, published_energy
+from hplaw.fit.data import device_energy, published_energy
 
 
 def make_rows(name: str, path: Path, catalogue: Catalogue) -> pl.DataFrame:

@@ -140,7 +140,7 @@ def test_layers_are_respected() -> None:
         ("hplaw.cli.tables", "import polars as pl", True),
         ("hplaw.cli.serve", "def f():\n    import hplaw_api", False),
         ("hplaw.cli.serve", "import hplaw_api", True),
-        ("hplaw.fit.model", "import jax", False),
+        ("hplaw.fit.model.model", "import jax", False),
         ("hplaw_api.app", "def f():\n    import polars", True),
         ("hplaw_api.app", "from hplaw import recommend", False),
         ("hplaw_experiments.train", "import hplaw_api.app", True),

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from hplaw.errors import FitError
 from hplaw.fit.data.runs import keep_runs
-from hplaw.fit.density import Density
 from hplaw.fit.laplace import Normal, fit_normal
-from hplaw.fit.libraries import double_precision, numpyro
-from hplaw.fit.model import Model
+from hplaw.fit.model.density import Density
+from hplaw.fit.model.double_precision import double_precision, numpyro
+from hplaw.fit.model.model import Model
 from hplaw.fit.nuts import ACCEPT, CAREFUL, Chains, Progress, sample, silent
 from hplaw.law import Law
 from hplaw.law.format import EffectSpec

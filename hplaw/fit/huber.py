@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from hplaw.errors import FitError
 from hplaw.expression import names_in
 from hplaw.expression.backends import jax_backend
-from hplaw.fit.libraries import double_precision, jax, jnp
+from hplaw.fit.model.double_precision import double_precision, jax, jnp
 from hplaw.law import Law
 from hplaw.law.program import Program
 from hplaw.narrowing import is_tuple

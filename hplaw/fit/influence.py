@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hplaw.answer.influence import Group, Influence
 from hplaw.fit.fitting import Fitted
-from hplaw.fit.libraries import double_precision, jax, jnp, jr, numpyro
+from hplaw.fit.model.double_precision import double_precision, jax, jnp, jr, numpyro
 from hplaw.law import Law
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hplaw.errors import FitError
-from hplaw.fit.density import Density
-from hplaw.fit.libraries import minimize
+from hplaw.fit.model.density import Density
+from hplaw.fit.model.double_precision import minimize
 from hplaw.posterior.scenarios import standard_normals
 
 

@@ -16,9 +16,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hplaw.fit.density import Density
 from hplaw.fit.laplace import Normal
-from hplaw.fit.libraries import double_precision, jax, jnp, jr, numpyro
+from hplaw.fit.model.density import Density
+from hplaw.fit.model.double_precision import double_precision, jax, jnp, jr, numpyro
 
 
 Array = NDArray[np.float64]

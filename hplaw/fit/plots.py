@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hplaw.fit.fitting import Fitted
 from hplaw.fit.judge import Judgement
-from hplaw.fit.libraries import double_precision
+from hplaw.fit.model.double_precision import double_precision
 from hplaw.law import Law
 
 

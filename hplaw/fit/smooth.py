@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hplaw.fit.libraries import RBFInterpolator, minimize
+from hplaw.fit.model.double_precision import RBFInterpolator, minimize
 
 
 Array = NDArray[np.float64]

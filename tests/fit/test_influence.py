@@ -13,7 +13,7 @@ from hplaw.fit.data.runs import sha256_of
 from hplaw.fit.fitting import Fitted
 from hplaw.fit.influence import find_influence
 from hplaw.fit.laplace import fit_normal
-from hplaw.fit.libraries import double_precision
+from hplaw.fit.model.double_precision import double_precision
 from hplaw.fit.write import Verdict, write_folder
 from hplaw.law import read_law
 from tests.helpers import shipped

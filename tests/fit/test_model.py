@@ -9,10 +9,10 @@ import pytest
 from scipy import stats
 
 from hplaw.errors import FitError, LawError
-from hplaw.fit.centring import centre_of
-from hplaw.fit.density import Density
-from hplaw.fit.libraries import double_precision
-from hplaw.fit.model import Model
+from hplaw.fit.model.centring import centre_of
+from hplaw.fit.model.density import Density
+from hplaw.fit.model.double_precision import double_precision
+from hplaw.fit.model.model import Model
 from hplaw.law import Law, read_law
 from hplaw.law.read import parse_law
 

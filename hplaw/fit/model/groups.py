@@ -10,10 +10,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from hplaw.expression.compile import Function, compile_expression
-from hplaw.fit.centring import centre_of
 from hplaw.fit.data.runs import group_columns, group_ids
-from hplaw.fit.libraries import dist, jnp, numpyro
-from hplaw.fit.priors import Prior
+from hplaw.fit.model.centring import centre_of
+from hplaw.fit.model.double_precision import dist, jnp, numpyro
+from hplaw.fit.model.priors import Prior
 from hplaw.law import Law
 from hplaw.law.format import EffectSpec
 from hplaw.law.priors import CORRELATIONS, PRIORS

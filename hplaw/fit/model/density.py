@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hplaw.expression import names_in, parse
-from hplaw.fit.groups import is_prior
-from hplaw.fit.libraries import dist, jax, jnp, jr, numpyro
-from hplaw.fit.model import Model
+from hplaw.fit.model.double_precision import dist, jax, jnp, jr, numpyro
+from hplaw.fit.model.groups import is_prior
+from hplaw.fit.model.model import Model
 
 
 Array = NDArray[np.float64]

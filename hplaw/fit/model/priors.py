@@ -8,7 +8,7 @@ from typing import Any
 from hplaw.errors import FitError
 from hplaw.expression.compile import Function, compile_expression
 from hplaw.expression.tree import Call
-from hplaw.fit.libraries import dist, jnp, numpyro
+from hplaw.fit.model.double_precision import dist, jnp, numpyro
 from hplaw.law import Law
 from hplaw.law.formulas import check_call
 from hplaw.law.priors import CORRELATIONS, LIKELIHOODS, PRIORS

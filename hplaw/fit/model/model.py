@@ -22,10 +22,10 @@ from hplaw.expression.backends import jax_backend
 from hplaw.expression.compile import Function, compile_expression
 from hplaw.expression.tree import Call, Node
 from hplaw.fit.data.runs import condition
-from hplaw.fit.groups import Effect
-from hplaw.fit.libraries import dist, jnp, numpyro
-from hplaw.fit.priors import Prior, distribution, noise_of
-from hplaw.fit.pseudo import Pseudo, pseudo_observations
+from hplaw.fit.model.double_precision import dist, jnp, numpyro
+from hplaw.fit.model.groups import Effect
+from hplaw.fit.model.priors import Prior, distribution, noise_of
+from hplaw.fit.model.pseudo_observations import Pseudo, pseudo_observations
 from hplaw.law import Law
 from hplaw.law.format import LikelihoodSpec
 from hplaw.law.formulas import check_call

@@ -1,0 +1,1 @@
+"""A law as a probability model of its runs."""

@@ -21,7 +21,7 @@ def run() -> list[dict[str, Any]]:
     import polars as pl
 
     from hplaw.catalogue.catalogue import load_catalogue
-    from hplaw.fit.huber import fit_huber
+    from hplaw.fit.infer.huber import fit_huber
 
     folder = os.environ.get("HPLAW_DATA", "")
     file = Path(folder) / "chinchilla_runs.csv"

@@ -45,7 +45,7 @@ def _fitted(law: Any, rows: Any, folder: Path) -> Any:
     """Return the law fitted to some rows around its mode."""
     from hplaw.fit.data.device_energy import for_fit
     from hplaw.fit.data.runs import read_runs
-    from hplaw.fit.fitting import fit_law
+    from hplaw.fit.infer.fitting import fit_law
     from hplaw.fit.write import Verdict, write_folder
 
     table = folder / "rows.parquet"

@@ -51,8 +51,8 @@ def left_out(law: Any, rows: Any, catalogue: Any, quantity: str) -> list[dict[st
 
     from hplaw.fit.data.published_energy import for_fit
     from hplaw.fit.data.runs import read_runs
-    from hplaw.fit.fitting import Diagnostics, Fitted
-    from hplaw.fit.laplace import fit_normal
+    from hplaw.fit.infer.fitting import Diagnostics, Fitted
+    from hplaw.fit.infer.laplace import fit_normal
     from hplaw.fit.model.density import Density
     from hplaw.fit.model.double_precision import double_precision
     from hplaw.fit.model.model import Model

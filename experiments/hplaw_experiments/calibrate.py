@@ -153,7 +153,7 @@ def fit_table(
     """
     from hplaw.fit.card import Provenance, write_card
     from hplaw.fit.data.runs import read_runs, sha256_of
-    from hplaw.fit.fitting import fit_law
+    from hplaw.fit.infer.fitting import fit_law
     from hplaw.fit.judge import judge
     from hplaw.fit.write import write_folder
 

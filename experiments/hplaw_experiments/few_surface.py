@@ -121,7 +121,7 @@ def fit_surface(
 
     **Raises:** `DataError` for too few runs.
     """
-    from hplaw.fit.fitting import fit_law
+    from hplaw.fit.infer.fitting import fit_law
 
     count = runs["loss"].drop_nulls().len()
     if count < LEAST:

@@ -141,7 +141,7 @@ def _posterior(
 ) -> int:
     from hplaw.fit.card import Provenance, write_card
     from hplaw.fit.data.runs import read_runs, sha256_of
-    from hplaw.fit.fitting import fit_law
+    from hplaw.fit.infer.fitting import fit_law
     from hplaw.fit.judge import judge
     from hplaw.fit.write import check_folder, write_folder
 
@@ -214,7 +214,7 @@ def _huber(
     import numpy as np
 
     from hplaw.fit.data.runs import keep_runs, read_runs, sha256_of
-    from hplaw.fit.huber import fit_huber
+    from hplaw.fit.infer.huber import fit_huber
     from hplaw.fit.robust_folder import write_robust
     from hplaw.fit.write import check_folder
 

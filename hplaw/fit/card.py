@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from hplaw.fit.fitting import Fitted
+from hplaw.fit.infer.fitting import Fitted
 from hplaw.fit.judge import Judgement
 from hplaw.fit.plots import draw_plots
 from hplaw.formatting import plural

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hplaw.answer.intervals import stretch_of
-from hplaw.fit.fitting import Fitted
-from hplaw.fit.laplace import fit_normal
-from hplaw.fit.nuts import Progress, silent
+from hplaw.fit.infer.fitting import Fitted
+from hplaw.fit.infer.laplace import fit_normal
+from hplaw.fit.infer.nuts import Progress, silent
 from hplaw.fit.write import domain_seen
 from hplaw.posterior.scenarios import standard_normals
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hplaw.fit.fitting import Fitted
+from hplaw.fit.infer.fitting import Fitted
 from hplaw.fit.judge import Judgement
 from hplaw.fit.model.double_precision import double_precision
 from hplaw.law import Law

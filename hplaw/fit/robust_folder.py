@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from hplaw.fit.huber import HuberFit
+from hplaw.fit.infer.huber import HuberFit
 from hplaw.fit.write import SERVED, domain_seen, thin, write_served
 from hplaw.law import Law
 from hplaw.law.format import CovarianceSpec, EvidenceSpec

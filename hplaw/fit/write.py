@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from hplaw.answer.answer import plain_outputs
 from hplaw.errors import DataError, HplawError
 from hplaw.expression import Undefined
-from hplaw.fit.fitting import Fitted
+from hplaw.fit.infer.fitting import Fitted
 from hplaw.law import Law
 from hplaw.law.format import CovarianceSpec, DiscrepancySpec, EvidenceSpec, ExampleSpec, LawSpec, PredictSpec
 from hplaw.law.read import ARRAYS, parse_law

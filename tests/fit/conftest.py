@@ -94,6 +94,6 @@ def runs_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def fitted(toy: Law):
     """Return the toy law fitted by its mode to simulated runs."""
-    from hplaw.fit.fitting import fit_law
+    from hplaw.fit.infer.fitting import fit_law
 
     return fit_law(toy, simulate(), method="map", chains=2, draws=200)

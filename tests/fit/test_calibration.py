@@ -6,7 +6,7 @@ from scipy import stats
 
 from hplaw.answer.check import check_law
 from hplaw.catalogue.catalogue import load_catalogue
-from hplaw.fit.fitting import fit_law
+from hplaw.fit.infer.fitting import fit_law
 from hplaw.law import Law
 
 from .conftest import simulate

@@ -13,7 +13,7 @@ import pytest
 
 from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.cli import main
-from hplaw.fit.fitting import Fitted
+from hplaw.fit.infer.fitting import Fitted
 from hplaw.fit.write import Verdict, write_folder
 from hplaw.law import read_law
 

@@ -6,7 +6,7 @@ import pytest
 
 from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.errors import FitError
-from hplaw.fit.huber import fit_huber
+from hplaw.fit.infer.huber import fit_huber
 from hplaw.law.read import parse_law
 
 

@@ -138,7 +138,7 @@ def test_effects_are_centred_on_the_terms_that_tell_members_apart(toy: Law) -> N
 
 
 def test_how_an_effect_is_sampled_does_not_change_what_is_found(toy: Law) -> None:
-    from hplaw.fit.laplace import fit_normal
+    from hplaw.fit.infer.laplace import fit_normal
 
     frame = simulate(cells=6, runs=6)
     plain = changed(toy, ('scale = { shift = "t" }', 'scale = { shift = "t" }\ncentred = false'))

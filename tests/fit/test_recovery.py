@@ -19,12 +19,12 @@ from scipy import stats
 
 from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.fit.data.runs import keep_runs
-from hplaw.fit.fitting import fit_law
-from hplaw.fit.laplace import Normal, fit_normal
+from hplaw.fit.infer.fitting import fit_law
+from hplaw.fit.infer.laplace import Normal, fit_normal
+from hplaw.fit.infer.nuts import Sampler
 from hplaw.fit.model.density import Density
 from hplaw.fit.model.double_precision import double_precision, numpyro
 from hplaw.fit.model.model import Model
-from hplaw.fit.nuts import Sampler
 from hplaw.law import Law
 from hplaw.law.program import unroll
 from hplaw.posterior.scenarios import numpy, numpy_environment

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hplaw.answer.influence import Group, Influence
-from hplaw.fit.fitting import Fitted
+from hplaw.fit.infer.fitting import Fitted
 from hplaw.fit.model.double_precision import double_precision, jax, jnp, jr, numpyro
 from hplaw.law import Law
 

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hplaw.fit.laplace import Normal
+from hplaw.fit.infer.laplace import Normal
 from hplaw.fit.model.density import Density
 from hplaw.fit.model.double_precision import double_precision, jax, jnp, jr, numpyro
 

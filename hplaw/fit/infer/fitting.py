@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from hplaw.errors import FitError
 from hplaw.fit.data.runs import keep_runs
-from hplaw.fit.laplace import Normal, fit_normal
+from hplaw.fit.infer.laplace import Normal, fit_normal
+from hplaw.fit.infer.nuts import ACCEPT, CAREFUL, Chains, Progress, sample, silent
 from hplaw.fit.model.density import Density
 from hplaw.fit.model.double_precision import double_precision, numpyro
 from hplaw.fit.model.model import Model
-from hplaw.fit.nuts import ACCEPT, CAREFUL, Chains, Progress, sample, silent
 from hplaw.law import Law
 from hplaw.law.format import EffectSpec
 from hplaw.posterior.scenarios import standard_normals

@@ -107,8 +107,8 @@ def warped(frame: Any, warp: Sequence[float]) -> Any:
 def recommend(law: Any, frame: Any, cells: Sequence[Cell], *, judge: bool = False, method: Any = "map") -> list[Any]:
     """Return what the law says for the cells after a fit to the runs: a quick one, or as `hplaw fit` samples."""
     from hplaw.answer.answer import answer
+    from hplaw.fit.check.judge import judge as judged
     from hplaw.fit.infer.fitting import fit_law
-    from hplaw.fit.judge import judge as judged
     from hplaw.fit.write import Verdict, write_folder
 
     fitted = fit_law(law, frame, method=method)
@@ -157,8 +157,8 @@ def step_law(cells: Sequence[Cell]) -> list[float]:
 
 def one_by_one(law: Any, frame: Any) -> tuple[list[float], list[float]]:
     """Return the regret in percent of each cell left out in turn, the law's and Step Law's, on the cell's own spline."""
+    from hplaw.fit.check.judge import judge
     from hplaw.fit.infer.fitting import fit_law
-    from hplaw.fit.judge import judge
 
     fitted = fit_law(law, frame, method="map")
     judged = judge(fitted)

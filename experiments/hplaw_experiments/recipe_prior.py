@@ -178,7 +178,7 @@ def _marin(runs: pl.DataFrame) -> Sweep:
 
 def step_law_cells(runs: pl.DataFrame) -> list[Setting]:
     """Return the place of the least smoothed loss of each cell."""
-    from hplaw.fit.smooth import smooth
+    from hplaw.fit.check.smooth import smooth
 
     found: list[Setting] = []
     for _, cell in runs.group_by("cell_id", maintain_order=True):

@@ -140,9 +140,9 @@ def _posterior(
     all_draws: bool,
 ) -> int:
     from hplaw.fit.card import Provenance, write_card
+    from hplaw.fit.check.judge import judge
     from hplaw.fit.data.runs import read_runs, sha256_of
     from hplaw.fit.infer.fitting import fit_law
-    from hplaw.fit.judge import judge
     from hplaw.fit.write import check_folder, write_folder
 
     check_folder(to)

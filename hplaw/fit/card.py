@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from hplaw.fit.check.judge import Judgement
 from hplaw.fit.infer.fitting import Fitted
-from hplaw.fit.judge import Judgement
 from hplaw.fit.plots import draw_plots
 from hplaw.formatting import plural
 from hplaw.law import Law

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hplaw.fit.check.judge import Judgement
 from hplaw.fit.infer.fitting import Fitted
-from hplaw.fit.judge import Judgement
 from hplaw.fit.model.double_precision import double_precision
 from hplaw.law import Law
 

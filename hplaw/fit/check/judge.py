@@ -12,14 +12,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hplaw.fit.check.leave_out_ranges import leave_ranges_out, scores
+from hplaw.fit.check.smooth import Surface, smooth
 from hplaw.fit.data.runs import group_ids
 from hplaw.fit.infer.fitting import Fitted
 from hplaw.fit.infer.laplace import fit_normal
 from hplaw.fit.infer.nuts import Progress, silent
-from hplaw.fit.ladder import leave_ranges_out, scores
 from hplaw.fit.model.double_precision import double_precision, stdtrit
 from hplaw.fit.model.groups import Effect
-from hplaw.fit.smooth import Surface, smooth
 from hplaw.fit.write import Verdict
 from hplaw.posterior.scenarios import standard_normals
 

@@ -46,7 +46,7 @@ def _fitted(law: Any, rows: Any, folder: Path) -> Any:
     from hplaw.fit.data.device_energy import for_fit
     from hplaw.fit.data.runs import read_runs
     from hplaw.fit.infer.fitting import fit_law
-    from hplaw.fit.write import Verdict, write_folder
+    from hplaw.fit.output.law_folder import Verdict, write_folder
 
     table = folder / "rows.parquet"
     for_fit(rows).write_parquet(table)

@@ -56,7 +56,7 @@ def left_out(law: Any, rows: Any, catalogue: Any, quantity: str) -> list[dict[st
     from hplaw.fit.model.density import Density
     from hplaw.fit.model.double_precision import double_precision
     from hplaw.fit.model.model import Model
-    from hplaw.fit.write import Verdict, write_folder
+    from hplaw.fit.output.law_folder import Verdict, write_folder
     from hplaw.posterior.scenarios import standard_normals
 
     labels = for_fit(rows, law)

@@ -109,7 +109,7 @@ def recommend(law: Any, frame: Any, cells: Sequence[Cell], *, judge: bool = Fals
     from hplaw.answer.answer import answer
     from hplaw.fit.check.judge import judge as judged
     from hplaw.fit.infer.fitting import fit_law
-    from hplaw.fit.write import Verdict, write_folder
+    from hplaw.fit.output.law_folder import Verdict, write_folder
 
     fitted = fit_law(law, frame, method=method)
     verdict = judged(fitted).verdict if judge else Verdict()

@@ -151,11 +151,11 @@ def fit_table(
 
     **Raises:** `FitError` where the runs do not say enough.
     """
-    from hplaw.fit.card import Provenance, write_card
     from hplaw.fit.check.judge import judge
     from hplaw.fit.data.runs import read_runs, sha256_of
     from hplaw.fit.infer.fitting import fit_law
-    from hplaw.fit.write import write_folder
+    from hplaw.fit.output.card import Provenance, write_card
+    from hplaw.fit.output.law_folder import write_folder
 
     told = progress or (lambda share, words: None)
     law = law_for(table, title=title)

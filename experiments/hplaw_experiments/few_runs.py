@@ -115,7 +115,7 @@ def write_law_of(
 
     **Raises:** `DataError` where no setting is given.
     """
-    from hplaw.fit.write import write_served
+    from hplaw.fit.output.law_folder import write_served
 
     if not settings:
         message = "no best setting is given; give one row or more"

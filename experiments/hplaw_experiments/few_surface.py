@@ -155,7 +155,7 @@ def write_surface(
 
     **Raises:** `DataError` where the runs are too few.
     """
-    from hplaw.fit.write import SERVED, domain_seen, thin, write_served
+    from hplaw.fit.output.law_folder import SERVED, domain_seen, thin, write_served
 
     fitted, spec, draws = fit_surface(runs, recipe, cell=prior.cell, shape=shape, method=method)
     served = thin(draws, SERVED)

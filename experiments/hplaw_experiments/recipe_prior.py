@@ -290,7 +290,7 @@ def write_prior(
 
     - `held_out`: scores by name, of priors learned without the recipe that is foretold.
     """
-    from hplaw.fit.write import write_served
+    from hplaw.fit.output.law_folder import write_served
 
     spec = decode_spec((files("hplaw_experiments") / "templates" / f"{PRIOR}.toml").read_bytes())
     settings = [setting for sweep in found for setting in sweep.settings]

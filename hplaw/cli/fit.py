@@ -139,11 +139,11 @@ def _posterior(
     accept: bool,
     all_draws: bool,
 ) -> int:
-    from hplaw.fit.card import Provenance, write_card
     from hplaw.fit.check.judge import judge
     from hplaw.fit.data.runs import read_runs, sha256_of
     from hplaw.fit.infer.fitting import fit_law
-    from hplaw.fit.write import check_folder, write_folder
+    from hplaw.fit.output.card import Provenance, write_card
+    from hplaw.fit.output.law_folder import check_folder, write_folder
 
     check_folder(to)
     began = time.monotonic()
@@ -215,8 +215,8 @@ def _huber(
 
     from hplaw.fit.data.runs import keep_runs, read_runs, sha256_of
     from hplaw.fit.infer.huber import fit_huber
-    from hplaw.fit.robust_folder import write_robust
-    from hplaw.fit.write import check_folder
+    from hplaw.fit.output.huber_folder import write_robust
+    from hplaw.fit.output.law_folder import check_folder
 
     check_folder(to)
     runs = read_runs(data, law=law, maps=maps, where=where)
@@ -240,7 +240,7 @@ def _derived(law: str, data: Path, to: Path, laws: list[Path] | None) -> int:
 
     found = find_law(law, open_catalogue(laws))
     with needing("a fit", "fit", error=FitError):
-        from hplaw.fit.derived import write_derived
+        from hplaw.fit.output.derived_law import write_derived
     written = write_derived(to, found, read_law(data))
     print(f"wrote {to}: {written.address}, from the draws of {data}")
     return OK

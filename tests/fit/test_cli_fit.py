@@ -14,7 +14,7 @@ import pytest
 from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.cli import main
 from hplaw.fit.infer.fitting import Fitted
-from hplaw.fit.write import Verdict, write_folder
+from hplaw.fit.output.law_folder import Verdict, write_folder
 from hplaw.law import read_law
 
 

@@ -14,7 +14,7 @@ from hplaw.fit.infer.fitting import Fitted
 from hplaw.fit.infer.influence import find_influence
 from hplaw.fit.infer.laplace import fit_normal
 from hplaw.fit.model.double_precision import double_precision
-from hplaw.fit.write import Verdict, write_folder
+from hplaw.fit.output.law_folder import Verdict, write_folder
 from hplaw.law import read_law
 from tests.helpers import shipped
 

@@ -213,7 +213,7 @@ def test_a_derived_law_takes_the_draws_of_the_fitted_one(law, best, tmp_path, ca
 
 
 def test_only_a_fitted_law_can_be_followed(best, catalogue, tmp_path):
-    from hplaw.fit.derived import write_derived
+    from hplaw.fit.output.derived_law import write_derived
 
     with pytest.raises(FitError, match="has no draws of b0"):
         write_derived(tmp_path / "x", best, catalogue.get("step-law-2025"))

@@ -20,7 +20,7 @@ from hplaw.fit.infer.laplace import fit_normal
 from hplaw.fit.infer.nuts import Progress, silent
 from hplaw.fit.model.double_precision import double_precision, stdtrit
 from hplaw.fit.model.groups import Effect
-from hplaw.fit.write import Verdict
+from hplaw.fit.output.law_folder import Verdict
 from hplaw.posterior.scenarios import standard_normals
 
 

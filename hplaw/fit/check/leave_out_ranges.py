@@ -15,7 +15,7 @@ from hplaw.answer.intervals import stretch_of
 from hplaw.fit.infer.fitting import Fitted
 from hplaw.fit.infer.laplace import fit_normal
 from hplaw.fit.infer.nuts import Progress, silent
-from hplaw.fit.write import domain_seen
+from hplaw.fit.output.law_folder import domain_seen
 from hplaw.posterior.scenarios import standard_normals
 
 

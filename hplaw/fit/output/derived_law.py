@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hplaw.errors import FitError
-from hplaw.fit.write import write_served
+from hplaw.fit.output.law_folder import write_served
 from hplaw.law import Law
 from hplaw.law.format import CovarianceSpec
 from hplaw.posterior.scenarios import read_arrays

@@ -10,7 +10,7 @@ import numpy as np
 
 from hplaw.fit.check.judge import Judgement
 from hplaw.fit.infer.fitting import Fitted
-from hplaw.fit.plots import draw_plots
+from hplaw.fit.output.plots import draw_plots
 from hplaw.formatting import plural
 from hplaw.law import Law
 

@@ -14,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from hplaw.fit.infer.huber import HuberFit
-from hplaw.fit.write import SERVED, domain_seen, thin, write_served
+from hplaw.fit.output.law_folder import SERVED, domain_seen, thin, write_served
 from hplaw.law import Law
 from hplaw.law.format import CovarianceSpec, EvidenceSpec
 

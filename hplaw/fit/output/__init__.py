@@ -1,0 +1,1 @@
+"""A fit written down: law folder, card, plots."""

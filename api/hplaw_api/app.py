@@ -10,12 +10,12 @@ from litestar import Litestar
 from litestar.datastructures import State
 
 from hplaw_api import docs, energy, health, laws, recommendations, worked
-from hplaw_api.desk import Desk
-from hplaw_api.gate import Gate
+from hplaw_api.context import Desk
+from hplaw_api.law_store import Shelf
 from hplaw_api.metrics import Metrics
+from hplaw_api.middleware import Gate
 from hplaw_api.problems import on_exception
 from hplaw_api.settings import Settings
-from hplaw_api.shelf import Shelf
 
 
 def create_app(settings: Settings | None = None) -> Litestar:

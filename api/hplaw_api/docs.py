@@ -8,9 +8,9 @@ from importlib.resources import files
 from litestar import get
 from litestar.types import ASGIApp
 
-from hplaw_api.desk import AnyRequest, desk_of
+from hplaw_api.context import AnyRequest, desk_of
 from hplaw_api.openapi import document
-from hplaw_api.replies import Reply, kept_reply
+from hplaw_api.responses import Reply, kept_reply
 
 
 _POLICY = (

@@ -6,8 +6,8 @@ from litestar import get
 from litestar.types import ASGIApp
 
 from hplaw.messages.recommendation import Health, encode
-from hplaw_api.desk import AnyRequest, desk_of
-from hplaw_api.replies import Reply
+from hplaw_api.context import AnyRequest, desk_of
+from hplaw_api.responses import Reply
 
 
 PROMETHEUS = b"text/plain; version=0.0.4; charset=utf-8"

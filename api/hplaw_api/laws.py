@@ -14,9 +14,9 @@ from hplaw.law import Law
 from hplaw.messages.decode import decode
 from hplaw.messages.recommendation import EvaluateRequest, encode, quantity_records
 from hplaw.theory.rules import theory as look_up
-from hplaw_api.desk import AnyRequest, desk_of, read_body
+from hplaw_api.context import AnyRequest, desk_of, read_body
 from hplaw_api.parameters import read_filters
-from hplaw_api.replies import BIBTEX, JSON, Reply, kept_reply
+from hplaw_api.responses import BIBTEX, JSON, Reply, kept_reply
 
 
 EVALUATE_BYTES = 65_536

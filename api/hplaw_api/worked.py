@@ -14,8 +14,8 @@ from hplaw.parametrization.abc_regime import classify as find_regime
 from hplaw.parametrization.layer_table import parametrize as find_table
 from hplaw.theory.batch_transfer import transfer as find_transfer
 from hplaw.theory.schedules import schedule_curve
-from hplaw_api.desk import AnyRequest, desk_of, read_body, worked_beside
-from hplaw_api.replies import Reply
+from hplaw_api.context import AnyRequest, desk_of, read_body, worked_beside
+from hplaw_api.responses import Reply
 
 
 PARAMETRIZE_BYTES = 524_288

@@ -5,7 +5,7 @@ import pytest
 
 from hplaw.errors import QueryError
 from hplaw_api import Settings, settings_from
-from hplaw_api.limits import RateLimit
+from hplaw_api.rate_limit import RateLimit
 
 
 KEY = "correct horse"

@@ -11,9 +11,9 @@ from litestar import Request
 from litestar.exceptions import ClientException, InternalServerException, ServiceUnavailableException
 
 from hplaw.catalogue.catalogue import Catalogue
+from hplaw_api.law_store import Shelf
 from hplaw_api.metrics import Metrics
 from hplaw_api.settings import Settings
-from hplaw_api.shelf import Shelf
 
 
 AnyRequest: TypeAlias = Request[Any, Any, Any]

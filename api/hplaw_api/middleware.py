@@ -7,9 +7,9 @@ import time
 from typing import TYPE_CHECKING, final
 
 from hplaw.messages.problem import plain_problem
-from hplaw_api.limits import RateLimit
 from hplaw_api.metrics import Metrics
-from hplaw_api.replies import Reply, problem_reply
+from hplaw_api.rate_limit import RateLimit
+from hplaw_api.responses import Reply, problem_reply
 from hplaw_api.settings import Settings
 
 

@@ -9,12 +9,12 @@ from collections.abc import AsyncGenerator
 from litestar import Litestar
 from litestar.datastructures import State
 
-from hplaw_api import docs, energy, health, laws, recommendations, worked
 from hplaw_api.context import Desk
 from hplaw_api.law_store import Shelf
 from hplaw_api.metrics import Metrics
 from hplaw_api.middleware import Gate
 from hplaw_api.problems import on_exception
+from hplaw_api.routes import docs, energy, health, laws, recommendations, theory
 from hplaw_api.settings import Settings
 
 
@@ -49,10 +49,10 @@ def create_app(settings: Settings | None = None) -> Litestar:
             laws.cite,
             laws.value,
             laws.quantities,
-            worked.parametrize,
-            worked.classify,
-            worked.schedule,
-            worked.transfer,
+            theory.parametrize,
+            theory.classify,
+            theory.schedule,
+            theory.transfer,
             energy.energy,
             energy.hardware,
             energy.frontier,

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from hplaw_api.parameters import BODY_ONLY, LISTS
+from hplaw_api.routes.query_string import BODY_ONLY, LISTS
 from hplaw_api.schemas import ADDRESS, Schema, reference, status_schema
 
 

@@ -12,8 +12,8 @@ from hplaw.messages.decode import decode
 from hplaw.messages.recommendation import MAX_QUERIES, BatchReply, BatchRequest, Query, encode
 from hplaw.recommendation.record import recommend, recommend_many
 from hplaw_api.context import AnyRequest, desk_of, read_body
-from hplaw_api.parameters import read_query
 from hplaw_api.responses import Reply, kept_reply
+from hplaw_api.routes.query_string import read_query
 
 
 QUERY_BYTES = 262_144

@@ -13,8 +13,8 @@ from hplaw.messages.device import DeviceEnergyRequest
 from hplaw.messages.energy import EnergyRequest, FrontierRequest
 from hplaw.messages.recommendation import encode
 from hplaw_api.context import AnyRequest, desk_of, worked_beside
-from hplaw_api.parameters import read_filters
 from hplaw_api.responses import Reply, kept_reply
+from hplaw_api.routes.query_string import read_filters
 
 
 ENERGY_BYTES = 262_144

@@ -15,8 +15,8 @@ from hplaw.messages.decode import decode
 from hplaw.messages.recommendation import EvaluateRequest, encode, quantity_records
 from hplaw.theory.rules import theory as look_up
 from hplaw_api.context import AnyRequest, desk_of, read_body
-from hplaw_api.parameters import read_filters
 from hplaw_api.responses import BIBTEX, JSON, Reply, kept_reply
+from hplaw_api.routes.query_string import read_filters
 
 
 EVALUATE_BYTES = 65_536

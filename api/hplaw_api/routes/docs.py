@@ -9,7 +9,7 @@ from litestar import get
 from litestar.types import ASGIApp
 
 from hplaw_api.context import AnyRequest, desk_of
-from hplaw_api.openapi import document
+from hplaw_api.openapi.document import document
 from hplaw_api.responses import Reply, kept_reply
 
 

@@ -8,8 +8,8 @@ import msgspec
 
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.messages.problem import MEDIA_TYPE
-from hplaw_api.operations import Operation, operations
-from hplaw_api.schemas import Schema, components, reference
+from hplaw_api.openapi.operations import Operation, operations
+from hplaw_api.openapi.schemas import Schema, components, reference
 from hplaw_api.settings import Settings
 
 

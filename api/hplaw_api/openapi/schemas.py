@@ -36,7 +36,7 @@ from hplaw.theory.batch_transfer import may_be_given
 from hplaw.theory.schedules import GIVEN_APART, SCHEDULES, schedule_laws
 from hplaw.vocabulary.model_shape import CONFIG_KEYS, CONFIG_MARKS, SHAPE
 from hplaw.vocabulary.quantities import Quantity
-from hplaw_api.energy_schemas import narrow_energy
+from hplaw_api.openapi.energy_schemas import narrow_energy
 
 
 Schema: TypeAlias = dict[str, Any]

@@ -47,7 +47,7 @@ def coordinate_check(
 ) -> int:
     """Say whether a parametrisation keeps activations the same at every width; the exit status is 1 where it does not."""
     with needing("a coordinate check", error=QueryError):
-        from hplaw_experiments.coordinate import coordinate_chart, coordinate_check as check
+        from hplaw_experiments.diagnostics.coordinate_check import coordinate_chart, coordinate_check as check
         from hplaw_experiments.spec import Trial
     sizes = sorted(set(widths or WIDTHS[model]))
     if len(sizes) < 2 or sizes[0] < 1 or steps < 1 or seeds < 1:

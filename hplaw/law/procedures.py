@@ -14,7 +14,7 @@ from typing import Any
 
 @ft.cache
 def _registry() -> dict[str, str]:
-    return {"spectrum.largest_stable_rate": "hplaw_experiments.spectrum:largest_stable_rate"}
+    return {"spectrum.largest_stable_rate": "hplaw_experiments.diagnostics.spectrum:largest_stable_rate"}
 
 
 def register(name: str, target: str) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hplaw.cli import main
-from hplaw_experiments.coordinate import coordinate_chart, coordinate_check
+from hplaw_experiments.diagnostics.coordinate_check import coordinate_chart, coordinate_check
 from hplaw_experiments.spec import Trial
 from hplaw_experiments.train import train_pack
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from hplaw.cli import main
-from hplaw_experiments.intrinsic import intrinsic_dimension
+from hplaw_experiments.diagnostics.intrinsic_dimension import intrinsic_dimension
 from hplaw_experiments.spec import Trial
 
 

@@ -14,12 +14,12 @@ from hplaw.cli import main
 from hplaw.errors import FitError, QueryError
 from hplaw.law.procedures import call
 from hplaw_experiments.data import load_source
+from hplaw_experiments.diagnostics.spectrum import largest_stable_rate
+from hplaw_experiments.diagnostics.spectrum.divergence import divergence
+from hplaw_experiments.diagnostics.spectrum.edges import Edge, fit_edges, predicted
+from hplaw_experiments.diagnostics.spectrum.lanczos import dense, ritz
+from hplaw_experiments.diagnostics.spectrum.products import PRODUCTS, Problem, problem_of
 from hplaw_experiments.spec import Trial
-from hplaw_experiments.spectrum import largest_stable_rate
-from hplaw_experiments.spectrum.divergence import divergence
-from hplaw_experiments.spectrum.edges import Edge, fit_edges, predicted
-from hplaw_experiments.spectrum.lanczos import dense, ritz
-from hplaw_experiments.spectrum.products import PRODUCTS, Problem, problem_of
 
 
 SMALL = {"features": 4, "classes": 3, "hidden": 5}

@@ -17,8 +17,8 @@ from hplaw.answer.answer import plain_outputs
 from hplaw.catalogue.shipped import theory_law
 from hplaw.errors import FitError
 from hplaw_experiments.data import AbstractSource
-from hplaw_experiments.spectrum.lanczos import STEPS, ritz
-from hplaw_experiments.spectrum.products import MATRICES, PRODUCTS, Problem
+from hplaw_experiments.diagnostics.spectrum.lanczos import STEPS, ritz
+from hplaw_experiments.diagnostics.spectrum.products import MATRICES, PRODUCTS, Problem
 
 
 LAW = "largest-stable-rate"

@@ -8,10 +8,17 @@ from typing import Any
 import msgspec
 
 from hplaw.errors import QueryError
+from hplaw_experiments.diagnostics.spectrum.divergence import STEPS, Divergence, divergence
+from hplaw_experiments.diagnostics.spectrum.edges import (
+    Edge,
+    EdgeFit,
+    fit_edges,
+    measure_edges,
+    noise_by_products,
+    predicted,
+)
+from hplaw_experiments.diagnostics.spectrum.products import MATRICES, problem_of
 from hplaw_experiments.spec import Trial
-from hplaw_experiments.spectrum.divergence import STEPS, Divergence, divergence
-from hplaw_experiments.spectrum.edges import Edge, EdgeFit, fit_edges, measure_edges, noise_by_products, predicted
-from hplaw_experiments.spectrum.products import MATRICES, problem_of
 from hplaw_experiments.step import data_of
 
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import jax.random as jr
 
 from hplaw_experiments.data import AbstractSource
-from hplaw_experiments.spectrum.products import Problem
+from hplaw_experiments.diagnostics.spectrum.products import Problem
 
 
 STEPS, WINDOW = 300, 25

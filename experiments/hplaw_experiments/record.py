@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from hplaw.vocabulary.quantities import vocabulary
-from hplaw_experiments.meter import Energy
+from hplaw_experiments.metering.meter import Energy
 from hplaw_experiments.spec import Outcome, Trial, key, steps
 
 

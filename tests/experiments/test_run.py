@@ -17,7 +17,7 @@ from hplaw.errors import QueryError
 from hplaw.runs import Store
 from hplaw.runs.schema import TIMING
 from hplaw_experiments.launch.job import BEGUN, begun, shares_of, train_metered
-from hplaw_experiments.meter import Energy, NoMeter, SampledMeter
+from hplaw_experiments.metering.meter import Energy, NoMeter, SampledMeter
 from hplaw_experiments.plan import make_packs
 from hplaw_experiments.run import run_sweep, saved_specs, standing
 from hplaw_experiments.spec import key

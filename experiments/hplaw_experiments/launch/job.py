@@ -13,8 +13,8 @@ import msgspec
 
 from hplaw.errors import DataError, DeviceError
 from hplaw.runs.store import Store, sync_folder
-from hplaw_experiments.energy_devices import find_meter
-from hplaw_experiments.meter import AbstractMeter, Energy
+from hplaw_experiments.metering.devices import find_meter
+from hplaw_experiments.metering.meter import AbstractMeter, Energy
 from hplaw_experiments.record import Provenance, make_record, provenance
 from hplaw_experiments.spec import Outcome, Trial, key
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hplaw.errors import DeviceError
-from hplaw_experiments.meter import AbstractMeter, NoMeter, Sample, SampledMeter
+from hplaw_experiments.metering.meter import AbstractMeter, NoMeter, Sample, SampledMeter
 
 
 RAPL_FOLDER = Path("/sys/class/powercap")

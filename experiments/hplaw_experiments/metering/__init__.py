@@ -1,0 +1,1 @@
+"""Energy and time of a training as a device reports them."""

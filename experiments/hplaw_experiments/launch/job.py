@@ -13,9 +13,9 @@ import msgspec
 
 from hplaw.errors import DataError, DeviceError
 from hplaw.runs.store import Store, sync_folder
+from hplaw_experiments.launch.record import Provenance, make_record, provenance
 from hplaw_experiments.metering.devices import find_meter
 from hplaw_experiments.metering.meter import AbstractMeter, Energy
-from hplaw_experiments.record import Provenance, make_record, provenance
 from hplaw_experiments.spec import Outcome, Trial, key
 
 

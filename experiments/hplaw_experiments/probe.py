@@ -11,7 +11,7 @@ import numpy as np
 import jax
 import jax.numpy as jnp
 
-from hplaw_experiments.precision import find_policy
+from hplaw_experiments.models.precision import find_policy
 from hplaw_experiments.spec import Precision, Trial
 
 

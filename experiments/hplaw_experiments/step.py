@@ -22,8 +22,15 @@ from hplaw_experiments.compiling import options
 from hplaw_experiments.data import AbstractSource, load_source
 from hplaw_experiments.data.draw import fold_in, seed_key
 from hplaw_experiments.models import build_model, cross_entropy
+from hplaw_experiments.models.precision import (
+    LEAST_SCALE,
+    LossScale,
+    all_finite,
+    find_policy,
+    first_scale,
+    value_and_grad,
+)
 from hplaw_experiments.optim import Hyper, find_optimizer
-from hplaw_experiments.precision import LEAST_SCALE, LossScale, all_finite, find_policy, first_scale, value_and_grad
 from hplaw_experiments.schedules import lengths, make_schedule, schedule_law
 from hplaw_experiments.spec import TRACED, Trial, steps
 

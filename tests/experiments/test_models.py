@@ -16,8 +16,8 @@ from hplaw.errors import QueryError
 from hplaw.parametrization.factors import PARAMETRIZATIONS
 from hplaw_experiments.models import build_model, flop_per_token, is_weight, n_params
 from hplaw_experiments.models.build import shapes
+from hplaw_experiments.models.precision import find_policy
 from hplaw_experiments.models.transformer import rotate
-from hplaw_experiments.precision import find_policy
 from hplaw_experiments.spec import Trial
 from hplaw_experiments.train import flop
 

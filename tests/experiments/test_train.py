@@ -17,8 +17,8 @@ from hplaw.theory.schedules import SCHEDULES
 from hplaw_experiments.compiling import ALWAYS, PARTS, SOON, cores, options, over_soon
 from hplaw_experiments.forecast import exponential_forecast, hopeless
 from hplaw_experiments.models import build_model
+from hplaw_experiments.models.precision import FIRST_SCALE, GROW_AFTER, first_scale
 from hplaw_experiments.optim import OPTIMIZERS, find_optimizer
-from hplaw_experiments.precision import FIRST_SCALE, GROW_AFTER, first_scale
 from hplaw_experiments.schedules import make_schedule, schedule_law
 from hplaw_experiments.spec import Trial, steps
 from hplaw_experiments.step import CALL, POINTS, end_of, find_program, hyper_of

@@ -18,8 +18,8 @@ import jax.numpy as jnp
 import jax.random as jr
 
 from hplaw_experiments.models import build_model, cross_entropy
+from hplaw_experiments.models.precision import find_policy
 from hplaw_experiments.optim import find_optimizer
-from hplaw_experiments.precision import find_policy
 from hplaw_experiments.spec import Trial
 from hplaw_experiments.step import arranged, data_of, hyper_of
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from hplaw_experiments.models.layers import ACTIVATIONS, Scaling, Weight, linear, times
-from hplaw_experiments.precision import Policy
+from hplaw_experiments.models.precision import Policy
 
 
 STAGES = 3

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from hplaw.parametrization.factors import LayerKind, LayerRule, attention_factor, branch_factor, layer_rule
-from hplaw_experiments.precision import Policy
+from hplaw_experiments.models.precision import Policy
 
 
 class Weight(eqx.Module):

@@ -8,7 +8,7 @@ import equinox as eqx
 from jaxtyping import Array, Float
 
 from hplaw_experiments.models.layers import ACTIVATIONS, Scaling, Weight, linear
-from hplaw_experiments.precision import Policy
+from hplaw_experiments.models.precision import Policy
 
 
 class MLP(eqx.Module):

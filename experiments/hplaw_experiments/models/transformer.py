@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from hplaw_experiments.models.layers import Scaling, Weight, linear, rms_norm, times
-from hplaw_experiments.precision import Policy
+from hplaw_experiments.models.precision import Policy
 
 
 D_HEAD = 32

@@ -11,7 +11,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
 from hplaw_experiments.models import build_model, cross_entropy
-from hplaw_experiments.precision import find_policy
+from hplaw_experiments.models.precision import find_policy
 from hplaw_experiments.spec import Trial
 from hplaw_experiments.step import arranged
 

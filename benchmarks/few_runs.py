@@ -36,7 +36,7 @@ def run() -> list[dict[str, Any]]:
     folder = data_file("steplaw_runs.csv").parent
     os.environ.setdefault("XLA_FLAGS", "--xla_llvm_disable_expensive_passes=true")
     from hplaw.catalogue.catalogue import load_catalogue
-    from hplaw_experiments.recipe_prior import learn, sweeps
+    from hplaw_experiments.recipes.prior import learn, sweeps
 
     catalogue = load_catalogue()
     found = sweeps(folder, catalogue)
@@ -48,8 +48,8 @@ def run() -> list[dict[str, Any]]:
 def three_cells(found: Sequence[Any], catalogue: Any) -> list[dict[str, Any]]:
     """Return the scores of three cells, ours and the rivals'."""
     from hplaw.formatting import plural
-    from hplaw_experiments.recipe import features, linear
-    from hplaw_experiments.recipe_scores import held_out, ours, score
+    from hplaw_experiments.recipes.recipe import features, linear
+    from hplaw_experiments.recipes.scores import held_out, ours, score
 
     law = linear(catalogue.get("step-law-2025"), catalogue)
     assert law is not None
@@ -83,9 +83,9 @@ def recipes_of(prior: Any) -> list[dict[str, Any]]:
 
     Nothing could be known of them but the prior and three cells, so that this is what scatter and recipes leave to reach.
     """
-    from hplaw_experiments.few_runs import posterior
-    from hplaw_experiments.recipe import foretell
-    from hplaw_experiments.recipe_scores import LADDERS, ladder, score
+    from hplaw_experiments.recipes.best_settings import posterior
+    from hplaw_experiments.recipes.recipe import foretell
+    from hplaw_experiments.recipes.scores import LADDERS, ladder, score
 
     def tell(seen: Sequence[Any], n_params: float, tokens: float) -> tuple[Any, Any]:
         return foretell(posterior(seen, prior)[0], prior.cell, n_params, tokens)
@@ -108,7 +108,7 @@ def recipes_of(prior: Any) -> list[dict[str, Any]]:
 
 def cross(cell: Any, random: np.random.Generator) -> Any:
     """Return the six runs of a cell's grid that lie nearest to a cross around a guess that strays from its best run."""
-    from hplaw_experiments.propose import CROSS
+    from hplaw_experiments.recipes.propose import CROSS
 
     x = np.log(cell.select("peak_lr", "batch_tokens").to_numpy())
     guess = x[int(np.argmin(cell["loss"].to_numpy()))] + random.normal(0, STRAY, 2)
@@ -138,8 +138,8 @@ def twelve_runs(folder: Path, catalogue: Any, prior: Any) -> list[dict[str, Any]
 
     from hplaw.answer.answer import answer
     from hplaw.fit.data.runs import read_runs
-    from hplaw_experiments.few_surface import NEEDED, SHAPE, write_surface
-    from hplaw_experiments.recipe import features, linear
+    from hplaw_experiments.recipes.recipe import features, linear
+    from hplaw_experiments.recipes.single_runs import NEEDED, SHAPE, write_surface
 
     shape = catalogue.get(SHAPE)
     frame = read_runs(folder / "steplaw_runs.csv", law=shape, maps={"loss": "smooth_loss"}, where="family = 'dense'")

@@ -19,7 +19,7 @@ from hplaw.vocabulary.quantities import check_value, parse_number, vocabulary
 
 
 if TYPE_CHECKING:
-    from hplaw_experiments.propose import Proposal
+    from hplaw_experiments.recipes.propose import Proposal
 
 
 TARGET = ("n_params", "tokens")
@@ -32,7 +32,7 @@ COLUMNS = ("block", "n_params", "tokens", "peak_lr", "batch_tokens", "compute_fl
 def few(runs: Path, maps: Mapping[str, str], to: Path, method: str | None) -> int:
     """Write the law that a few best settings, or runs with their loss, of the user's own lead to."""
     with needing("a calibration"):
-        from hplaw_experiments.own_runs import write_own
+        from hplaw_experiments.recipes.from_table import write_own
 
         law, words, shares = write_own(runs, to, maps=maps, method=method or "map")
     page = Page()
@@ -78,7 +78,7 @@ def next_runs(
     """Propose the runs to make next: a table for people, JSON, or a CSV file for programs."""
     goal = read_target(target)
     with needing("proposing runs"):
-        from hplaw_experiments.own_runs import propose_own
+        from hplaw_experiments.recipes.from_table import propose_own
 
         found, before = propose_own(goal, count, runs=runs, maps=maps)
     if to is not None:

@@ -14,8 +14,8 @@ from hplaw.errors import DataError, LawError
 from hplaw.law import read_law
 from hplaw.messages.recommendation import Estimate, Query
 from hplaw.recommendation.record import recommend
-from hplaw_experiments.few_runs import posterior, read_settings, rescaled, write_law_of
-from hplaw_experiments.recipe import (
+from hplaw_experiments.recipes.best_settings import posterior, read_settings, rescaled, write_law_of
+from hplaw_experiments.recipes.recipe import (
     PRIOR,
     Prior,
     Recipe,

@@ -9,10 +9,10 @@ import pytest
 
 from hplaw.answer.answer import answer
 from hplaw.errors import DataError
-from hplaw_experiments.few_surface import NEEDED, OPTIMUM, SHAPE, open_optimum, surface_law
-from hplaw_experiments.own_runs import read_single, write_own
-from hplaw_experiments.propose import CROSS, bowl_of
-from hplaw_experiments.recipe import PRIOR, features, read_prior
+from hplaw_experiments.recipes.from_table import read_single, write_own
+from hplaw_experiments.recipes.propose import CROSS, bowl_of
+from hplaw_experiments.recipes.recipe import PRIOR, features, read_prior
+from hplaw_experiments.recipes.single_runs import NEEDED, OPTIMUM, SHAPE, open_optimum, surface_law
 from tests.helpers import shipped
 
 

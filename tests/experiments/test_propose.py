@@ -10,9 +10,19 @@ import pytest
 
 from hplaw.cli.app import main
 from hplaw.errors import QueryError
-from hplaw_experiments.next_best import RUNS_PER_CELL
-from hplaw_experiments.propose import CROSS, NOISE, NOISE_SHARE, Bowl, bowl_of, cells_for, half_width, propose, see_runs
-from hplaw_experiments.recipe import PRIOR, Prior, features, read_prior
+from hplaw_experiments.recipes.next_best import RUNS_PER_CELL
+from hplaw_experiments.recipes.propose import (
+    CROSS,
+    NOISE,
+    NOISE_SHARE,
+    Bowl,
+    bowl_of,
+    cells_for,
+    half_width,
+    propose,
+    see_runs,
+)
+from hplaw_experiments.recipes.recipe import PRIOR, Prior, features, read_prior
 from tests.helpers import shipped
 
 

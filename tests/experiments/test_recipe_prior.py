@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 from hplaw.errors import DataError
-from hplaw_experiments.recipe import NAMES, PRIOR, Setting, features, read_prior, setting_seen, update
-from hplaw_experiments.recipe_prior import CELL, CENTRE, MARIN_SEQ_LEN, SPREAD, Sweep, learn, marin_cells, sweeps
-from hplaw_experiments.recipe_scores import held_out, ours, score, splits
+from hplaw_experiments.recipes.prior import CELL, CENTRE, MARIN_SEQ_LEN, SPREAD, Sweep, learn, marin_cells, sweeps
+from hplaw_experiments.recipes.recipe import NAMES, PRIOR, Setting, features, read_prior, setting_seen, update
+from hplaw_experiments.recipes.scores import held_out, ours, score, splits
 from tests.helpers import shipped
 
 

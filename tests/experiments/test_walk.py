@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from hplaw.errors import QueryError
-from hplaw_experiments.next_best import RUNS_PER_CELL, Block, gain, next_best, seen
 from hplaw_experiments.plan import space_of
+from hplaw_experiments.recipes.next_best import RUNS_PER_CELL, Block, gain, next_best, seen
 from hplaw_experiments.spec import SweepSpec, Trial, Walker, key
 from hplaw_experiments.walk import next_trials, points_of, shares
 

@@ -11,11 +11,11 @@ from hplaw.catalogue.catalogue import Catalogue, load_catalogue
 from hplaw.errors import DataError
 from hplaw.formatting import plural
 from hplaw.law import Law
-from hplaw_experiments.few_runs import posterior, read_settings, rescaled, write_law_of
-from hplaw_experiments.few_surface import NEEDED, SHAPE, write_surface
-from hplaw_experiments.next_best import RUNS_PER_CELL
-from hplaw_experiments.propose import Proposal, bowl_of, half_width, propose, see_runs
-from hplaw_experiments.recipe import PRIOR, features, read_prior
+from hplaw_experiments.recipes.best_settings import posterior, read_settings, rescaled, write_law_of
+from hplaw_experiments.recipes.next_best import RUNS_PER_CELL
+from hplaw_experiments.recipes.propose import Proposal, bowl_of, half_width, propose, see_runs
+from hplaw_experiments.recipes.recipe import PRIOR, features, read_prior
+from hplaw_experiments.recipes.single_runs import NEEDED, SHAPE, write_surface
 
 
 def write_own(

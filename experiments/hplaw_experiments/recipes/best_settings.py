@@ -20,7 +20,7 @@ from hplaw.errors import DataError
 from hplaw.law import Law
 from hplaw.law.format import EvidenceSpec
 from hplaw.law.read import decode_spec
-from hplaw_experiments.recipe import (
+from hplaw_experiments.recipes.recipe import (
     PRIOR,
     Prior,
     Recipe,

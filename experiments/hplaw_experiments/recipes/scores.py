@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hplaw.catalogue.catalogue import Catalogue
-from hplaw_experiments.few_runs import posterior, rescaled
-from hplaw_experiments.recipe import Prior, Setting, features, foretell, linear, scatter
-from hplaw_experiments.recipe_prior import TEAMS, Sweep, learn
+from hplaw_experiments.recipes.best_settings import posterior, rescaled
+from hplaw_experiments.recipes.prior import TEAMS, Sweep, learn
+from hplaw_experiments.recipes.recipe import Prior, Setting, features, foretell, linear, scatter
 
 
 Array = NDArray[np.float64]
@@ -138,7 +138,7 @@ def _laws_of(team: str, catalogue: Catalogue) -> frozenset[str]:
 
 def ladder(theta: Array, sizes: Sequence[float], *, seed: int) -> list[Setting]:
     """Return cells of 20 tokens per parameter of a recipe, with the scatter of real cells."""
-    from hplaw_experiments.recipe_prior import CELL
+    from hplaw_experiments.recipes.prior import CELL
 
     random = np.random.default_rng(seed)
     found: list[Setting] = []

@@ -25,7 +25,7 @@ from hplaw.errors import DataError
 from hplaw.law import Law
 from hplaw.law.format import EvidenceSpec, LawSpec
 from hplaw.law.read import decode_spec
-from hplaw_experiments.recipe import (
+from hplaw_experiments.recipes.recipe import (
     COARSE,
     NAMES,
     PRIOR,
@@ -355,7 +355,7 @@ def _card(spec: LawSpec, prior: Prior, found: Sequence[Sweep]) -> str:
         "## How it was made",
         "",
         "```",
-        f"python -m hplaw_experiments.recipe_prior --data FOLDER --to {PRIOR}",
+        f"python -m hplaw_experiments.recipes.prior --data FOLDER --to {PRIOR}",
         "```",
         "",
         f"`FOLDER` holds {', '.join(TABLES)}.",
@@ -367,10 +367,10 @@ def _card(spec: LawSpec, prior: Prior, found: Sequence[Sweep]) -> str:
 def main(words: Sequence[str] | None = None) -> None:
     """Learn the prior from a folder of tables and write its law."""
     from hplaw.fit.data.runs import sha256_of
-    from hplaw_experiments.recipe_scores import summary
+    from hplaw_experiments.recipes.scores import summary
 
     parser = argparse.ArgumentParser(
-        prog="python -m hplaw_experiments.recipe_prior", description="Learn the prior over recipes."
+        prog="python -m hplaw_experiments.recipes.prior", description="Learn the prior over recipes."
     )
     parser.add_argument("--data", type=Path, required=True, help=f"a folder with {', '.join(TABLES)}")
     parser.add_argument("--to", type=Path, required=True, help="the folder of the law")

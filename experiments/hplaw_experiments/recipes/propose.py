@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from hplaw.errors import QueryError
 from hplaw.law import Law
 from hplaw.posterior.scenarios import scenarios
-from hplaw_experiments.next_best import Block, next_best, seen as seen_block
-from hplaw_experiments.recipe import Prior, Recipe, Seen, features, update
+from hplaw_experiments.recipes.next_best import Block, next_best, seen as seen_block
+from hplaw_experiments.recipes.recipe import Prior, Recipe, Seen, features, update
 
 
 Array = NDArray[np.float64]

@@ -23,7 +23,7 @@ from hplaw.law.format import EvidenceSpec, LawSpec, ParameterSpec, PredictSpec
 from hplaw.law.read import decode_spec, parse_law
 from hplaw.law.write import write_law
 from hplaw.posterior.scenarios import factor, read_arrays
-from hplaw_experiments.recipe import Prior, Recipe
+from hplaw_experiments.recipes.recipe import Prior, Recipe
 
 
 Array = NDArray[np.float64]

@@ -174,7 +174,7 @@ class SweepSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     - `name`: of the sweep; a column of its runs, nothing is parsed from it.
     - `model`, `data`, `training`: fields of `Trial` that are the same for all. In place of `tokens` may
       stand `steps` or `tokens_per_param`.
-    - `space`: fields of `Trial` that vary, in the language of `hplaw_experiments.space`.
+    - `space`: fields of `Trial` that vary, in the language of `hplaw_experiments.sweep.space`.
     - `seeds`: each point is run with each of them.
     - `walker`: which points of the space are run.
     - `metered`: packs of one, so that time and energy are a trial's own.

@@ -24,7 +24,7 @@ from hplaw.formatting import number, plural
 if TYPE_CHECKING:
     from hplaw.law import Law
     from hplaw.runs import Store
-    from hplaw_experiments.calibrate import Budget
+    from hplaw_experiments.sweep.calibrate import Budget
 
 
 STORE = "runs"
@@ -100,9 +100,9 @@ def calibrate(
         return few(runs, maps, to, method)
     with needing("a calibration"):
         from hplaw.runs import Store
-        from hplaw_experiments.calibrate import fit_table, preset as preset_of, read_budget, sweep_table
-        from hplaw_experiments.plan import read_spec
-        from hplaw_experiments.run import run_sweep
+        from hplaw_experiments.sweep.calibrate import fit_table, preset as preset_of, read_budget, sweep_table
+        from hplaw_experiments.sweep.plan import read_spec
+        from hplaw_experiments.sweep.run import run_sweep
 
         limit = None if budget is None else read_budget(budget)
         sweep = read_spec(spec) if spec is not None else preset_of(preset)
@@ -143,7 +143,7 @@ def calibrate(
 
 
 def _say(law: Law, to: Path, seconds: float) -> int:
-    from hplaw_experiments.calibrate import changes
+    from hplaw_experiments.sweep.calibrate import changes
 
     evidence = law.spec.evidence
     assert evidence is not None

@@ -20,8 +20,8 @@ from hplaw.formatting import number, plural
 if TYPE_CHECKING:
     from hplaw.runs import Store
     from hplaw_experiments.launch import AbstractLauncher
-    from hplaw_experiments.run import Standing
     from hplaw_experiments.spec import SweepSpec, Trial
+    from hplaw_experiments.sweep.run import Standing
 
 
 Spec = Annotated[Path, Parameter(name="SPEC", help="The sweep, as a TOML file.")]
@@ -48,11 +48,11 @@ def plan(
     """Say how many trials a sweep has, their compute, and what they would cost here, before anything runs."""
     with needing("a sweep"):
         from hplaw.runs import Store
-        from hplaw_experiments.plan import cost_of, make_packs, read_spec, space_of
-        from hplaw_experiments.run import losses_of
-        from hplaw_experiments.space import count
         from hplaw_experiments.spec import key
-        from hplaw_experiments.walk import next_trials
+        from hplaw_experiments.sweep.plan import cost_of, make_packs, read_spec, space_of
+        from hplaw_experiments.sweep.run import losses_of
+        from hplaw_experiments.sweep.space import count
+        from hplaw_experiments.sweep.walkers import next_trials
 
         sweep = read_spec(spec)
         losses = losses_of(Store(to))
@@ -117,7 +117,7 @@ def run(
     """Train what a sweep asks for and is not stored yet; run twice, it does nothing the second time."""
     with needing("a sweep"):
         from hplaw.runs import Store
-        from hplaw_experiments.plan import read_spec
+        from hplaw_experiments.sweep.plan import read_spec
 
         return _run([read_spec(spec)], Store(to), launch, workers, address, pack)
 
@@ -139,7 +139,7 @@ def resume(
 def status(folder: Annotated[Path, Parameter(name="DIR", help="The folder of runs.")] = RUNS, /) -> int:
     """Say how far the sweeps of a folder of runs are."""
     with needing("a sweep"):
-        from hplaw_experiments.run import standing
+        from hplaw_experiments.sweep.run import standing
 
         page = Page()
         found = [(spec.name, standing(spec, _store(folder))) for spec in _saved(folder)]
@@ -163,10 +163,10 @@ def export(
         import polars as pl
 
         from hplaw.runs import export as write_table
-        from hplaw_experiments.plan import read_spec
-        from hplaw_experiments.run import losses_of
         from hplaw_experiments.spec import key
-        from hplaw_experiments.walk import next_trials
+        from hplaw_experiments.sweep.plan import read_spec
+        from hplaw_experiments.sweep.run import losses_of
+        from hplaw_experiments.sweep.walkers import next_trials
 
         store = _store(runs)
         keys = [key(trial) for trial in next_trials(read_spec(spec), losses_of(store))]
@@ -213,7 +213,7 @@ def _run(
     address: str | None,
     pack: int | None,
 ) -> int:
-    from hplaw_experiments.run import run_sweep
+    from hplaw_experiments.sweep.run import run_sweep
 
     if pack is not None and pack < 1:
         message = f"--pack {pack}: give one trial or more"
@@ -235,7 +235,7 @@ def _run(
 
 
 def _width(spec: SweepSpec, pack: int | None) -> int | Callable[[Trial], int]:
-    from hplaw_experiments.plan import PACK_WIDTH
+    from hplaw_experiments.sweep.plan import PACK_WIDTH
 
     return 1 if spec.metered else pack or PACK_WIDTH
 
@@ -257,7 +257,7 @@ def _store(folder: Path) -> Store:
 
 
 def _saved(folder: Path) -> list[SweepSpec]:
-    from hplaw_experiments.run import saved_specs
+    from hplaw_experiments.sweep.run import saved_specs
 
     found = saved_specs(_store(folder))
     if not found:

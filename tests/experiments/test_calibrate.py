@@ -9,9 +9,9 @@ import pytest
 
 from hplaw.errors import FitError, QueryError
 from hplaw.runs import Store
-from hplaw_experiments.calibrate import changes, fit_table, law_for, preset, read_budget, sweep_table
-from hplaw_experiments.plan import make_trials, space_of
-from hplaw_experiments.space import enumerate_points
+from hplaw_experiments.sweep.calibrate import changes, fit_table, law_for, preset, read_budget, sweep_table
+from hplaw_experiments.sweep.plan import make_trials, space_of
+from hplaw_experiments.sweep.space import enumerate_points
 
 
 def simulated(seed: int = 0) -> pl.DataFrame:

@@ -18,9 +18,9 @@ from hplaw.runs import Store
 from hplaw.runs.schema import TIMING
 from hplaw_experiments.launch.job import BEGUN, begun, shares_of, train_metered
 from hplaw_experiments.metering.meter import Energy, NoMeter, SampledMeter
-from hplaw_experiments.plan import make_packs
-from hplaw_experiments.run import run_sweep, saved_specs, standing
 from hplaw_experiments.spec import key
+from hplaw_experiments.sweep.plan import make_packs
+from hplaw_experiments.sweep.run import run_sweep, saved_specs, standing
 
 
 FOLDER = Path(__file__).parent
@@ -187,7 +187,7 @@ def test_no_meter_still_times(toy: ModuleType) -> None:
 
 
 def _asked(toy: ModuleType) -> list:
-    from hplaw_experiments.walk import next_trials
+    from hplaw_experiments.sweep.walkers import next_trials
 
     return next_trials(toy.spec(), {})
 

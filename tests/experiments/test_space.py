@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from hplaw.errors import QueryError
-from hplaw_experiments.space import (
+from hplaw_experiments.sweep.space import (
     Grid,
     Node,
     Range,
@@ -27,7 +27,7 @@ from hplaw_experiments.space import (
     subset,
     take,
 )
-from hplaw_experiments.space_toml import read_space, write_space
+from hplaw_experiments.sweep.space_toml import read_space, write_space
 
 
 def test_sizes_multiply() -> None:

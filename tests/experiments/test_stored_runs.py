@@ -6,7 +6,7 @@ from hplaw.answer.evaluate_law import evaluate
 from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.fit.data.runs import sha256_of
 from hplaw.runs import Store, verify
-from hplaw_experiments.run import saved_specs, standing
+from hplaw_experiments.sweep.run import saved_specs, standing
 
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"

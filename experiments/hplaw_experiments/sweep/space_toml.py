@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hplaw.errors import QueryError, nearest
-from hplaw_experiments.space import (
+from hplaw_experiments.sweep.space import (
     Case,
     Choice,
     Const,
@@ -42,7 +42,7 @@ def read_space(table: Mapping[str, Any]) -> Record:
 
     **Raises:** `QueryError` naming the field.
 
-    >>> from hplaw_experiments.space import count
+    >>> from hplaw_experiments.sweep.space import count
     >>> count(read_space({"width": [32, 64], "peak_lr": {"log_grid": [1e-4, 1e-1, 7]}}))
     14
     """

@@ -11,9 +11,9 @@ import msgspec
 
 from hplaw.errors import DataError, QueryError, nearest
 from hplaw.toml import decode_toml
-from hplaw_experiments.space import Point, Record
-from hplaw_experiments.space_toml import read_space
 from hplaw_experiments.spec import SweepSpec, Trial, shape_key, steps
+from hplaw_experiments.sweep.space import Point, Record
+from hplaw_experiments.sweep.space_toml import read_space
 
 
 PACK_WIDTH = 16
@@ -200,7 +200,7 @@ def cost_of(
 
 def _only_groups(spec: SweepSpec, name: str) -> bool:
     """Return whether a name of the space only holds fields together: cases without values."""
-    from hplaw_experiments.space import Case, Choice
+    from hplaw_experiments.sweep.space import Case, Choice
 
     node = space_of(spec).fields.get(name)
     options = node.options if isinstance(node, Choice) else (node,)
@@ -208,7 +208,7 @@ def _only_groups(spec: SweepSpec, name: str) -> bool:
 
 
 def _sample_points(spec: SweepSpec) -> Iterable[Mapping[str, Any]]:
-    from hplaw_experiments.space import dimensions, place
+    from hplaw_experiments.sweep.space import dimensions, place
 
     space = space_of(spec)
     yield place(space, [0.0] * dimensions(space))

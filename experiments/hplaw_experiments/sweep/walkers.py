@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from hplaw.errors import QueryError
-from hplaw_experiments.plan import make_trials, space_of
-from hplaw_experiments.space import Point, Record, count, dimensions, enumerate_points, place
 from hplaw_experiments.spec import SweepSpec, Trial, Walker, key
+from hplaw_experiments.sweep.plan import make_trials, space_of
+from hplaw_experiments.sweep.space import Point, Record, count, dimensions, enumerate_points, place
 
 
 LARGEST_GRID = 1_000_000
@@ -24,7 +24,7 @@ LARGEST_GRID = 1_000_000
 def points_of(space: Record, walker: Walker) -> list[Point]:
     """Return the points that a walker starts from, each once, in a fixed order.
 
-    >>> from hplaw_experiments.space import choice, log_grid
+    >>> from hplaw_experiments.sweep.space import choice, log_grid
     >>> space = Record({"a": choice(1, 2), "b": log_grid(1, 4, 3)})
     >>> len(points_of(space, Walker())), len(points_of(space, Walker(kind="random", points=4)))
     (6, 4)

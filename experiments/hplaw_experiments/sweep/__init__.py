@@ -1,0 +1,1 @@
+"""Sweeps as values: the space, the plan, running it."""

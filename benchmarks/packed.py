@@ -18,8 +18,8 @@ import numpy as np
 
 from benchmarks.rows import row
 from hplaw_experiments.spec import Trial
-from hplaw_experiments.step import data_of
-from hplaw_experiments.train import train_pack
+from hplaw_experiments.training.step import data_of
+from hplaw_experiments.training.train import train_pack
 
 
 WIDTHS = (32, 128, 512)
@@ -83,7 +83,7 @@ def forget() -> None:
     """Forget all compiled programs, so that the next run compiles anew; keep the data in memory."""
     import jax
 
-    from hplaw_experiments import step
+    from hplaw_experiments.training import step
 
     jax.clear_caches()
     step.forget()

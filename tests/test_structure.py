@@ -143,7 +143,7 @@ def test_layers_are_respected() -> None:
         ("hplaw.fit.model.model", "import jax", False),
         ("hplaw_api.app", "def f():\n    import polars", True),
         ("hplaw_api.app", "from hplaw import recommend", False),
-        ("hplaw_experiments.train", "import hplaw_api.app", True),
+        ("hplaw_experiments.training.train", "import hplaw_api.app", True),
         ("hplaw_laws", "import hplaw", True),
     ],
 )

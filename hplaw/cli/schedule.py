@@ -167,7 +167,7 @@ def _forecast(losses: Path | None, *, at: float, json: bool) -> int:
         message = "autolrs needs --losses FILE, one loss in each line, and --steps, the step whose loss is foretold"
         raise QueryError(message, field="losses")
     with needing("a forecast", "fit,sweep", error=QueryError):
-        from hplaw_experiments.forecast import FEWEST, exponential_forecast
+        from hplaw_experiments.training.forecast import FEWEST, exponential_forecast
     seen = _read_losses(losses)
     found = exponential_forecast(range(len(seen)), seen, at=at)
     if found is None:

@@ -58,12 +58,12 @@ def plan(
         losses = losses_of(Store(to))
         asked = next_trials(sweep, losses)
         left = [trial for trial in asked if key(trial) not in losses]
-        from hplaw_experiments.train import flop
+        from hplaw_experiments.training.train import flop
 
         packs = make_packs(left, width=_width(sweep, pack))
         rate = None
         if probe and left:
-            from hplaw_experiments.probe import rate_here
+            from hplaw_experiments.training.probe import rate_here
 
             rate = rate_here()
         cost = cost_of(packs, flop=flop, rate=rate)

@@ -19,7 +19,7 @@ from hplaw_experiments.models.build import shapes
 from hplaw_experiments.models.precision import find_policy
 from hplaw_experiments.models.transformer import rotate
 from hplaw_experiments.spec import Trial
-from hplaw_experiments.train import flop
+from hplaw_experiments.training.train import flop
 
 
 FP32 = find_policy("fp32")

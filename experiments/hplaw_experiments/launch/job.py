@@ -19,7 +19,7 @@ from hplaw_experiments.metering.meter import AbstractMeter, Energy
 from hplaw_experiments.spec import Outcome, Trial, key
 
 
-TRAINER = "hplaw_experiments.train:train_pack"
+TRAINER = "hplaw_experiments.training.train:train_pack"
 """The function that trains a pack, by module and name."""
 
 BEGUN = ".begun"

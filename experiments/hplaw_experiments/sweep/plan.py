@@ -105,7 +105,7 @@ def make_trial(spec: SweepSpec, point: Point, *, seed: int, share: float = 1.0) 
         message = f"a trial of sweep {spec.name}: {error}"
         raise QueryError(message) from None
     if lengths[0] == "tokens_per_param":
-        from hplaw_experiments.train import n_params
+        from hplaw_experiments.training.train import n_params
 
         length *= n_params(trial)
     batch = trial.batch_tokens

@@ -112,7 +112,7 @@ class _Count:
     def __init__(self, asked: Sequence[Trial], missing: set[str], report: Report | None) -> None:
         self._asked, self._done, self._report = len(asked), len(asked) - len(missing), report
         if report is not None:
-            from hplaw_experiments.train import flop
+            from hplaw_experiments.training.train import flop
 
             self._work = {key(trial): flop(trial) for trial in asked}
             self._spent = sum(work for name, work in self._work.items() if name not in missing)

@@ -21,13 +21,13 @@ import jax
 import jax.numpy as jnp
 
 from hplaw.errors import QueryError
-from hplaw_experiments.compiling import cores, over_soon
-from hplaw_experiments.curve import Curve, outcomes
-from hplaw_experiments.forecast import exponential_forecast, hopeless
 from hplaw_experiments.models import build_model, flop, n_params
-from hplaw_experiments.schedules import check_schedule
 from hplaw_experiments.spec import Outcome, Trial, shape_key
-from hplaw_experiments.step import CALL, POINTS, SMOOTHED, Data, Program, data_of, find_program, hyper_of
+from hplaw_experiments.training.compiling import cores, over_soon
+from hplaw_experiments.training.curve import Curve, outcomes
+from hplaw_experiments.training.forecast import exponential_forecast, hopeless
+from hplaw_experiments.training.schedules import check_schedule
+from hplaw_experiments.training.step import CALL, POINTS, SMOOTHED, Data, Program, data_of, find_program, hyper_of
 
 
 __all__ = ["flop", "n_params", "train_pack"]

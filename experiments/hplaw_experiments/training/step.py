@@ -18,7 +18,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PyTree, Shaped
 
-from hplaw_experiments.compiling import options
 from hplaw_experiments.data import AbstractSource, load_source
 from hplaw_experiments.data.draw import fold_in, seed_key
 from hplaw_experiments.models import build_model, cross_entropy
@@ -30,9 +29,10 @@ from hplaw_experiments.models.precision import (
     first_scale,
     value_and_grad,
 )
-from hplaw_experiments.optim import Hyper, find_optimizer
-from hplaw_experiments.schedules import lengths, make_schedule, schedule_law
 from hplaw_experiments.spec import TRACED, Trial, steps
+from hplaw_experiments.training.compiling import options
+from hplaw_experiments.training.optim import Hyper, find_optimizer
+from hplaw_experiments.training.schedules import lengths, make_schedule, schedule_law
 
 
 POINTS = 64

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.rows import row
-from hplaw_experiments.spec import Trial
 from hplaw_experiments.training.step import data_of
 from hplaw_experiments.training.train import train_pack
+from hplaw_experiments.trial import Trial
 
 
 WIDTHS = (32, 128, 512)

@@ -17,9 +17,9 @@ import jax
 
 from benchmarks.rows import row
 from hplaw_experiments.models import build_model, flop_per_token, n_params
-from hplaw_experiments.spec import Precision, Trial
 from hplaw_experiments.training.probe import measure_matmul
 from hplaw_experiments.training.step import CALL, data_of, find_program, hyper_of
+from hplaw_experiments.trial import Precision, Trial
 
 
 SHAPES = {"10M": (320, 8), "100M": (768, 14)}

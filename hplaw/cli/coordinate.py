@@ -48,7 +48,7 @@ def coordinate_check(
     """Say whether a parametrisation keeps activations the same at every width; the exit status is 1 where it does not."""
     with needing("a coordinate check", error=QueryError):
         from hplaw_experiments.diagnostics.coordinate_check import coordinate_chart, coordinate_check as check
-        from hplaw_experiments.spec import Trial
+        from hplaw_experiments.trial import Trial
     sizes = sorted(set(widths or WIDTHS[model]))
     if len(sizes) < 2 or sizes[0] < 1 or steps < 1 or seeds < 1:
         message = "give two positive widths or more, for example --widths 64 256 1024, and at least one step and seed"

@@ -37,7 +37,7 @@ def intrinsic_dimension(
     """
     with needing("an intrinsic dimension", error=QueryError):
         from hplaw_experiments.diagnostics.intrinsic_dimension import intrinsic_dimension as measure
-        from hplaw_experiments.spec import Trial
+        from hplaw_experiments.trial import Trial
     if width < 1 or n_layers < 1 or steps < 1 or seeds < 1 or not 0 < share <= 1:
         message = "width, layers, steps and seeds are at least 1, and the share lies above 0 and up to 1; change the one that is not"
         raise QueryError(message, field="share")

@@ -44,7 +44,7 @@ def spectrum(
     with needing("a spectrum", error=QueryError):
         from hplaw_experiments.diagnostics.spectrum import largest_stable_rate, spectrum_chart
         from hplaw_experiments.diagnostics.spectrum.report import BATCHES
-        from hplaw_experiments.spec import Trial
+        from hplaw_experiments.trial import Trial
     if width < 1 or n_layers < 1 or starts < 1 or seed < 0:
         message = "width, layers and starts are 1 or more, and a seed is 0 or more; for example --width 64 --starts 3"
         raise QueryError(message, field="width")

@@ -20,8 +20,8 @@ from hplaw.formatting import number, plural
 if TYPE_CHECKING:
     from hplaw.runs import Store
     from hplaw_experiments.launch import AbstractLauncher
-    from hplaw_experiments.spec import SweepSpec, Trial
     from hplaw_experiments.sweep.run import Standing
+    from hplaw_experiments.trial import SweepSpec, Trial
 
 
 Spec = Annotated[Path, Parameter(name="SPEC", help="The sweep, as a TOML file.")]
@@ -48,11 +48,11 @@ def plan(
     """Say how many trials a sweep has, their compute, and what they would cost here, before anything runs."""
     with needing("a sweep"):
         from hplaw.runs import Store
-        from hplaw_experiments.spec import key
         from hplaw_experiments.sweep.plan import cost_of, make_packs, read_spec, space_of
         from hplaw_experiments.sweep.run import losses_of
         from hplaw_experiments.sweep.space import count
         from hplaw_experiments.sweep.walkers import next_trials
+        from hplaw_experiments.trial import key
 
         sweep = read_spec(spec)
         losses = losses_of(Store(to))
@@ -163,10 +163,10 @@ def export(
         import polars as pl
 
         from hplaw.runs import export as write_table
-        from hplaw_experiments.spec import key
         from hplaw_experiments.sweep.plan import read_spec
         from hplaw_experiments.sweep.run import losses_of
         from hplaw_experiments.sweep.walkers import next_trials
+        from hplaw_experiments.trial import key
 
         store = _store(runs)
         keys = [key(trial) for trial in next_trials(read_spec(spec), losses_of(store))]

@@ -8,8 +8,8 @@ import pytest
 
 from hplaw.cli import main
 from hplaw_experiments.diagnostics.coordinate_check import coordinate_chart, coordinate_check
-from hplaw_experiments.spec import Trial
 from hplaw_experiments.training.train import train_pack
+from hplaw_experiments.trial import Trial
 
 
 TRIAL = Trial(tokens=640, batch_tokens=64, peak_lr=0.002, optimizer="adam", warmup_fraction=0.0)

@@ -7,7 +7,7 @@ import pytest
 
 from hplaw.cli import main
 from hplaw_experiments.diagnostics.intrinsic_dimension import intrinsic_dimension
-from hplaw_experiments.spec import Trial
+from hplaw_experiments.trial import Trial
 
 
 TRIAL = Trial(

@@ -10,8 +10,8 @@ from hplaw.errors import DeviceError
 from hplaw.runs import Store
 from hplaw_experiments.launch import Job, Local, Pin, Ray, pins
 from hplaw_experiments.launch.job import begun
-from hplaw_experiments.spec import SweepSpec, Trial
 from hplaw_experiments.sweep.run import run_sweep
+from hplaw_experiments.trial import SweepSpec, Trial
 
 
 FOLDER = Path(__file__).parent

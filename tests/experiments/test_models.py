@@ -18,8 +18,8 @@ from hplaw_experiments.models import build_model, flop_per_token, is_weight, n_p
 from hplaw_experiments.models.build import shapes
 from hplaw_experiments.models.precision import find_policy
 from hplaw_experiments.models.transformer import rotate
-from hplaw_experiments.spec import Trial
 from hplaw_experiments.training.train import flop
+from hplaw_experiments.trial import Trial
 
 
 FP32 = find_policy("fp32")

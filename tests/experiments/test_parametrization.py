@@ -18,7 +18,7 @@ from hplaw.parametrization.factors import (
 )
 from hplaw_experiments.models import build_model
 from hplaw_experiments.models.transformer import full_shape
-from hplaw_experiments.spec import Trial
+from hplaw_experiments.trial import Trial
 
 
 OPTIMIZERS = ("sgd", "momentum", "adam", "adamw", "muon")

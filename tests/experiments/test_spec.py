@@ -8,9 +8,9 @@ from hypothesis import given, strategies as st
 
 import hplaw_experiments
 from hplaw.errors import DataError
-from hplaw_experiments.spec import TRACED, SweepSpec, Trial, key, shape_key, steps
 from hplaw_experiments.sweep.plan import cost_of, make_packs, make_trials, read_spec, space_of
 from hplaw_experiments.sweep.space import enumerate_points
+from hplaw_experiments.trial import TRACED, SweepSpec, Trial, key, shape_key, steps
 
 
 SPECS = [

@@ -19,7 +19,7 @@ from hplaw_experiments.diagnostics.spectrum.divergence import divergence
 from hplaw_experiments.diagnostics.spectrum.edges import Edge, fit_edges, predicted
 from hplaw_experiments.diagnostics.spectrum.lanczos import dense, ritz
 from hplaw_experiments.diagnostics.spectrum.products import PRODUCTS, Problem, problem_of
-from hplaw_experiments.spec import Trial
+from hplaw_experiments.trial import Trial
 
 
 SMALL = {"features": 4, "classes": 3, "hidden": 5}

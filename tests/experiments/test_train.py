@@ -16,13 +16,13 @@ from hplaw.errors import QueryError
 from hplaw.theory.schedules import SCHEDULES
 from hplaw_experiments.models import build_model
 from hplaw_experiments.models.precision import FIRST_SCALE, GROW_AFTER, first_scale
-from hplaw_experiments.spec import Trial, steps
 from hplaw_experiments.training.compiling import ALWAYS, PARTS, SOON, cores, options, over_soon
 from hplaw_experiments.training.forecast import exponential_forecast, hopeless
 from hplaw_experiments.training.optim import OPTIMIZERS, find_optimizer
 from hplaw_experiments.training.schedules import make_schedule, schedule_law
 from hplaw_experiments.training.step import CALL, POINTS, end_of, find_program, hyper_of
 from hplaw_experiments.training.train import _Told, _vmapped, data_of, flop, halving, train_pack
+from hplaw_experiments.trial import Trial, steps
 
 
 BASE = Trial(width=16, n_layers=2, tokens=3200, batch_tokens=32, peak_lr=0.01, optimizer="adam")

@@ -8,9 +8,9 @@ from hypothesis import given, strategies as st
 
 from hplaw.errors import QueryError
 from hplaw_experiments.recipes.next_best import RUNS_PER_CELL, Block, gain, next_best, seen
-from hplaw_experiments.spec import SweepSpec, Trial, Walker, key
 from hplaw_experiments.sweep.plan import space_of
 from hplaw_experiments.sweep.walkers import next_trials, points_of, shares
+from hplaw_experiments.trial import SweepSpec, Trial, Walker, key
 
 
 def spec(walker: Walker, **more: object) -> SweepSpec:

@@ -19,9 +19,9 @@ import jax.random as jr
 
 from hplaw_experiments.models import build_model, cross_entropy
 from hplaw_experiments.models.precision import find_policy
-from hplaw_experiments.spec import Trial
 from hplaw_experiments.training.optim import find_optimizer
 from hplaw_experiments.training.step import arranged, data_of, hyper_of
+from hplaw_experiments.trial import Trial
 
 
 SLOPE = 0.1

@@ -21,8 +21,8 @@ from jax.flatten_util import ravel_pytree
 
 from hplaw_experiments.models import build_model, cross_entropy
 from hplaw_experiments.models.precision import find_policy
-from hplaw_experiments.spec import Trial, steps
 from hplaw_experiments.training.step import arranged, data_of
+from hplaw_experiments.trial import Trial, steps
 
 
 SHARE = 0.9

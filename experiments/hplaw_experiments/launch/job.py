@@ -16,7 +16,7 @@ from hplaw.runs.store import Store, sync_folder
 from hplaw_experiments.launch.record import Provenance, make_record, provenance
 from hplaw_experiments.metering.devices import find_meter
 from hplaw_experiments.metering.meter import AbstractMeter, Energy
-from hplaw_experiments.spec import Outcome, Trial, key
+from hplaw_experiments.trial import Outcome, Trial, key
 
 
 TRAINER = "hplaw_experiments.training.train:train_pack"

@@ -15,7 +15,7 @@ import msgspec
 
 from hplaw.vocabulary.quantities import vocabulary
 from hplaw_experiments.metering.meter import Energy
-from hplaw_experiments.spec import Outcome, Trial, key, steps
+from hplaw_experiments.trial import Outcome, Trial, key, steps
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):

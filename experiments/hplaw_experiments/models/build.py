@@ -13,7 +13,7 @@ from hplaw_experiments.models.convnet import ConvNet, convnet_counts
 from hplaw_experiments.models.layers import ACTIVATIONS, Scaling
 from hplaw_experiments.models.mlp import MLP, mlp_params
 from hplaw_experiments.models.transformer import Shape, Transformer, full_shape, transformer_params
-from hplaw_experiments.spec import Trial, steps
+from hplaw_experiments.trial import Trial, steps
 
 
 def scaling(trial: Trial) -> Scaling:

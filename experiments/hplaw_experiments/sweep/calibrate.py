@@ -19,10 +19,10 @@ from hplaw.law import Law
 from hplaw.law.read import decode_spec, parse_law
 from hplaw.law.write import write_law
 from hplaw.runs.store import Store
-from hplaw_experiments.spec import SweepSpec, key
 from hplaw_experiments.sweep.plan import read_spec
 from hplaw_experiments.sweep.run import losses_of
 from hplaw_experiments.sweep.walkers import next_trials
+from hplaw_experiments.trial import SweepSpec, key
 
 
 Preset = Literal["quick", "standard", "full"]

@@ -11,9 +11,9 @@ import msgspec
 
 from hplaw.errors import DataError, QueryError, nearest
 from hplaw.toml import decode_toml
-from hplaw_experiments.spec import SweepSpec, Trial, shape_key, steps
 from hplaw_experiments.sweep.space import Point, Record
 from hplaw_experiments.sweep.space_toml import read_space
+from hplaw_experiments.trial import SweepSpec, Trial, shape_key, steps
 
 
 PACK_WIDTH = 16

@@ -12,9 +12,9 @@ from hplaw.errors import DataError, QueryError
 from hplaw.runs.store import Problem, Store, sync_folder
 from hplaw_experiments.launch.abstract import AbstractLauncher
 from hplaw_experiments.launch.job import TRAINER, Job, begun, forget_begun
-from hplaw_experiments.spec import SweepSpec, Trial, key
 from hplaw_experiments.sweep.plan import PACK_WIDTH, make_packs
 from hplaw_experiments.sweep.walkers import next_trials
+from hplaw_experiments.trial import SweepSpec, Trial, key
 
 
 SWEEPS = ".sweeps"

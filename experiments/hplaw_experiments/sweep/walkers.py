@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from hplaw.errors import QueryError
-from hplaw_experiments.spec import SweepSpec, Trial, Walker, key
 from hplaw_experiments.sweep.plan import make_trials, space_of
 from hplaw_experiments.sweep.space import Point, Record, count, dimensions, enumerate_points, place
+from hplaw_experiments.trial import SweepSpec, Trial, Walker, key
 
 
 LARGEST_GRID = 1_000_000

@@ -15,7 +15,7 @@ from typing import Any
 import jax
 
 from hplaw_experiments.models import flop
-from hplaw_experiments.spec import Trial
+from hplaw_experiments.trial import Trial
 
 
 SOON_FLOP = {"mlp": 3.5e9, "convnet": 4e10, "transformer": 4e10}

@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Float
 
 from hplaw_experiments.models import flop_per_token, n_params
-from hplaw_experiments.spec import Outcome, Trial, steps
 from hplaw_experiments.training.step import CALL, POINTS, SMOOTHED, end_of
+from hplaw_experiments.trial import Outcome, Trial, steps
 
 
 class Curve:

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from hplaw_experiments.models.precision import find_policy
-from hplaw_experiments.spec import Precision, Trial
+from hplaw_experiments.trial import Precision, Trial
 
 
 PROBE_S = 0.3

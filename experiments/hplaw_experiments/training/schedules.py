@@ -14,8 +14,8 @@ from hplaw.errors import QueryError
 from hplaw.expression.backends import jax_backend
 from hplaw.law import Law
 from hplaw.theory.schedules import find_schedule, rate_function
-from hplaw_experiments.spec import Trial, steps
 from hplaw_experiments.training.optim import Hyper
+from hplaw_experiments.trial import Trial, steps
 
 
 GIVEN = ("step", "total_steps", "peak_lr", "final_lr", "warmup_steps", "decay_steps")

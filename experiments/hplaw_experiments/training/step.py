@@ -29,10 +29,10 @@ from hplaw_experiments.models.precision import (
     first_scale,
     value_and_grad,
 )
-from hplaw_experiments.spec import TRACED, Trial, steps
 from hplaw_experiments.training.compiling import options
 from hplaw_experiments.training.optim import Hyper, find_optimizer
 from hplaw_experiments.training.schedules import lengths, make_schedule, schedule_law
+from hplaw_experiments.trial import TRACED, Trial, steps
 
 
 POINTS = 64

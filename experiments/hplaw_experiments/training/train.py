@@ -22,12 +22,12 @@ import jax.numpy as jnp
 
 from hplaw.errors import QueryError
 from hplaw_experiments.models import build_model, flop, n_params
-from hplaw_experiments.spec import Outcome, Trial, shape_key
 from hplaw_experiments.training.compiling import cores, over_soon
 from hplaw_experiments.training.curve import Curve, outcomes
 from hplaw_experiments.training.forecast import exponential_forecast, hopeless
 from hplaw_experiments.training.schedules import check_schedule
 from hplaw_experiments.training.step import CALL, POINTS, SMOOTHED, Data, Program, data_of, find_program, hyper_of
+from hplaw_experiments.trial import Outcome, Trial, shape_key
 
 
 __all__ = ["flop", "n_params", "train_pack"]
@@ -59,7 +59,7 @@ def train_pack(trials: Sequence[Trial], *, progress: Progress | None = None) -> 
 
     **Arguments:**
 
-    - `trials`: alike but for what `hplaw_experiments.spec.TRACED` names.
+    - `trials`: alike but for what `hplaw_experiments.trial.TRACED` names.
     - `progress`: called with the share that is done.
 
     **Raises:** `QueryError` for trials of several shapes, or one that cannot be trained; `DataError` for data that

@@ -12,8 +12,8 @@ from jaxtyping import Array, Float, PyTree
 
 from hplaw_experiments.models import build_model, cross_entropy
 from hplaw_experiments.models.precision import find_policy
-from hplaw_experiments.spec import Trial
 from hplaw_experiments.training.step import arranged
+from hplaw_experiments.trial import Trial
 
 
 Flat = Float[Array, " param"]

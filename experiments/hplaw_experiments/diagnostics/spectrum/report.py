@@ -18,8 +18,8 @@ from hplaw_experiments.diagnostics.spectrum.edges import (
     predicted,
 )
 from hplaw_experiments.diagnostics.spectrum.products import MATRICES, problem_of
-from hplaw_experiments.spec import Trial
 from hplaw_experiments.training.step import data_of
+from hplaw_experiments.trial import Trial
 
 
 BATCHES = (4, 8, 16, 32, 128, 512)

@@ -36,7 +36,7 @@ def list_laws(
     json: Json = False,
 ) -> int:
     """List the laws found, those of the first folder first."""
-    from hplaw import listing
+    from hplaw.catalogue import listing
 
     summaries = listing.list_laws(open_catalogue(laws), quantity=quantity, status=status)
     if json:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from hplaw.catalogue.catalogue import load_catalogue
-from hplaw.cli import asking, main, recommend as options
+from hplaw.cli import main, query_options as asking, recommend as options
 from hplaw.cli.query_options import Asked, plain_question, query_of
 from hplaw.messages.recommendation import Bounds, Query, encode
 from hplaw.recommendation.record import recommend

@@ -8,8 +8,7 @@ from hplaw.answer.check import check_law
 from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.fit.infer.fitting import fit_law
 from hplaw.law import Law
-
-from .conftest import simulate
+from tests.fit.conftest import simulate
 
 
 SHIPPED = ("pretrain-surface", "pretrain-surface-moe")

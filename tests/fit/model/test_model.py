@@ -15,11 +15,10 @@ from hplaw.fit.model.double_precision import double_precision
 from hplaw.fit.model.model import Model
 from hplaw.law import Law, read_law
 from hplaw.law.read import parse_law
+from tests.fit.conftest import simulate
 
-from .conftest import simulate
 
-
-FIXTURES = Path(__file__).parent.parent / "law" / "fixtures"
+FIXTURES = Path(__file__).parents[2] / "law" / "fixtures"
 
 Potential = Callable[[dict[str, float]], float]
 

@@ -9,7 +9,7 @@ from hplaw.runs import Store, verify
 from hplaw_experiments.sweep.run import saved_specs, standing
 
 
-EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+EXPERIMENTS = Path(__file__).parents[3] / "experiments"
 
 
 def test_the_stored_sweeps_are_whole_and_those_of_their_files() -> None:

@@ -16,9 +16,8 @@ from hplaw.fit.infer.laplace import fit_normal
 from hplaw.fit.model.double_precision import double_precision
 from hplaw.fit.output.law_folder import Verdict, write_folder
 from hplaw.law import read_law
+from tests.fit.conftest import simulate
 from tests.helpers import shipped
-
-from .conftest import simulate
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from hplaw_experiments.sweep.run import run_sweep, saved_specs, standing
 from hplaw_experiments.trial import key
 
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,7 @@ from hplaw.fit.infer.fitting import Diagnostics, Fitted, fit_law
 from hplaw.fit.output.law_folder import Verdict, write_folder
 from hplaw.law import Law, read_law
 from hplaw.law.read import parse_law
-
-from .conftest import TEXT, TRUTH, simulate
+from tests.fit.conftest import TEXT, TRUTH, simulate
 
 
 def test_the_mode_recovers_the_truth(fitted: Fitted) -> None:

@@ -12,7 +12,7 @@ from hplaw.law import Law, read_law
 from hplaw.law.read import parse_law
 
 
-SURFACE = Path(__file__).parent.parent / "law" / "fixtures" / "expert-surface.toml"
+SURFACE = Path(__file__).parents[2] / "law" / "fixtures" / "expert-surface.toml"
 
 
 def write(folder: Path, text: str) -> Path:

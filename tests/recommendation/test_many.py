@@ -12,7 +12,7 @@ from hplaw.messages.recommendation import BatchReply, Bounds, BriefRecommendatio
 from hplaw.recommendation.batch import recommend_many
 from hplaw.recommendation.record import recommend
 from tests.helpers import catalogue_of, fixture_law, make_law, shipped
-from tests.test_model_shape import LLAMA_3_8B, MIXTRAL_8X7B
+from tests.vocabulary.test_model_shape import LLAMA_3_8B, MIXTRAL_8X7B
 
 
 def log_uniform(rng: random.Random, low: float, high: float) -> float:

@@ -14,7 +14,7 @@ from hplaw_experiments.sweep.run import run_sweep
 from hplaw_experiments.trial import SweepSpec, Trial
 
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parents[1]
 TRAINER = "toy:train_pack"
 WITH_TOY = {**os.environ, "PYTHONPATH": str(FOLDER)}
 

@@ -11,7 +11,7 @@ import msgspec
 from litestar import Litestar, Response, post
 from litestar.handlers import HTTPRouteHandler
 
-from hplaw.messages.recommendation import Query
+from hplaw.messages.query import Query
 from hplaw_api.server import listen
 
 

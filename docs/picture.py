@@ -18,7 +18,7 @@ from typing import Any
 import altair as alt
 
 from hplaw.catalogue.catalogue import Catalogue, load_catalogue
-from hplaw.messages.recommendation import Query
+from hplaw.messages.query import Query
 from hplaw.recommendation.record import recommend
 
 

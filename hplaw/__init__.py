@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from hplaw.errors import ClientError, DataError, HplawError, LawError, LawNotFound, QueryError
     from hplaw.functions import classify, device_energy, evaluate, local, parametrize, recommend, schedule, transfer
     from hplaw.law import Law, read_law
-    from hplaw.messages.recommendation import Query, Recommendation
+    from hplaw.messages.query import Query
+    from hplaw.messages.recommendation import Recommendation
     from hplaw.theory.schedules import optax_schedule
 
 
@@ -29,7 +30,7 @@ _HOME = {
     "LawError": "hplaw.errors",
     "LawNotFound": "hplaw.errors",
     "LocalClient": "hplaw.client",
-    "Query": "hplaw.messages.recommendation",
+    "Query": "hplaw.messages.query",
     "QueryError": "hplaw.errors",
     "Recommendation": "hplaw.messages.recommendation",
     "classify": "hplaw.functions",

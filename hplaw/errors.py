@@ -3,7 +3,9 @@
     HplawError
     ├── LawError        (ValueError)    a law file that cannot be read; knows file, table and key
     ├── LawNotFound     (LookupError)   no law of that name in the folders searched
-    ├── QueryError      (ValueError)    a question that cannot be asked; knows the field
+    ├── QueryError      (ValueError)    a question that cannot be asked; knows the field (HTTP 422)
+    │   ├── MalformedQuery              what is no question at all (400)
+    │   └── ConflictingQuery            values that contradict one another or the law (409)
     ├── DataError       (ValueError)    a table or file of the user that cannot be read
     ├── FitError        (RuntimeError)  a fit that could not be made
     ├── StoreError      (OSError)       a run store that cannot be read or written
@@ -51,15 +53,19 @@ class LawNotFound(HplawError, LookupError):
 
 
 class QueryError(HplawError, ValueError):
-    """A question that cannot be asked; `field` names the part at fault.
+    """A question that cannot be asked; `field` names the part at fault."""
 
-    `malformed` tells a body that is no question at all (HTTP 400) from one whose values are at fault (422), and
-    `conflict` values that are each allowed but contradict one another or the law asked (409).
-    """
-
-    def __init__(self, text: str, *, field: str = "", malformed: bool = False, conflict: bool = False) -> None:
+    def __init__(self, text: str, *, field: str = "") -> None:
         super().__init__(text)
-        self.field, self.malformed, self.conflict = field, malformed, conflict
+        self.field = field
+
+
+class MalformedQuery(QueryError):
+    """A body that is no question at all: not JSON, an unknown field, a value of another type."""
+
+
+class ConflictingQuery(QueryError):
+    """Values that are each allowed but contradict one another, or the law asked."""
 
 
 class DataError(HplawError, ValueError):

@@ -11,7 +11,8 @@ from hplaw.catalogue.catalogue import Catalogue, load_catalogue
 from hplaw.client import LocalClient
 from hplaw.messages.device import DeviceEnergy
 from hplaw.messages.parametrization import AbcReply, LayerTable
-from hplaw.messages.recommendation import Evaluation, Query, Recommendation
+from hplaw.messages.query import Query
+from hplaw.messages.recommendation import Evaluation, Recommendation
 from hplaw.messages.schedule import ScheduleCurve
 from hplaw.messages.transfer import Transfer
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from hplaw.messages.recommendation import Query
+from hplaw.messages.query import Query
 from hplaw.recommendation.batch import recommend_many
 from tests.helpers import shipped
 

@@ -13,7 +13,7 @@ from typing import final
 from hplaw.catalogue.catalogue import Catalogue, load_catalogue, search_path, stamp
 from hplaw.catalogue.listing import health
 from hplaw.errors import HplawError
-from hplaw.messages.recommendation import Health
+from hplaw.messages.law import Health
 
 
 _log = logging.getLogger("hplaw_api")

@@ -10,8 +10,8 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from hplaw.errors import HplawError
-from hplaw.messages.problem import MEDIA_TYPE, plain_problem, to_problem
-from hplaw.messages.recommendation import Problem, encode
+from hplaw.messages.problem import MEDIA_TYPE, Problem, plain_problem, to_problem
+from hplaw.messages.record import encode
 
 
 _log = logging.getLogger("hplaw_api")

@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, final
 
-from hplaw.messages.problem import MEDIA_TYPE
-from hplaw.messages.recommendation import Problem, encode
+from hplaw.messages.problem import MEDIA_TYPE, Problem
+from hplaw.messages.record import encode
 
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from litestar.types import ASGIApp
 
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.errors import HplawError
-from hplaw.messages.recommendation import Query
+from hplaw.messages.query import Query
 from hplaw.recommendation.record import recommend
 from hplaw_api.app import create_app
 from hplaw_api.settings import Settings

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from hplaw.errors import QueryError
+from hplaw.errors import ConflictingQuery
 from hplaw.evaluation.point import SILENT, Point, closed_form, inputs, point, read_given
 from hplaw.expression.backends import Undefined
 from hplaw.law.law import Law
@@ -77,7 +77,7 @@ def answer(
     """
     if law.spec.kind == "procedure":
         message = f"{law.id} is a procedure, which measures; it has no value at a point"
-        raise QueryError(message, field="law", conflict=True)
+        raise ConflictingQuery(message, field="law")
     if law.spec.mixture is not None:
         from hplaw.answer.mixture import mixed_answer
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hplaw.errors import QueryError, nearest
-from hplaw.messages.recommendation import Health, LawRecord, LawSummary
+from hplaw.messages.law import Health, LawRecord, LawSummary
 from hplaw.vocabulary.quantities import Quantity, vocabulary
 
 

@@ -9,7 +9,8 @@ from hplaw.catalogue.listing import known_quantities
 from hplaw.cli.reading import parse_value
 from hplaw.cli.tables import Table
 from hplaw.errors import QueryError
-from hplaw.messages.recommendation import MAX_QUERIES, BriefEstimate, BriefRecommendation, Query
+from hplaw.messages.query import MAX_QUERIES, Query
+from hplaw.messages.recommendation import BriefEstimate, BriefRecommendation
 from hplaw.recommendation.question import FIELDS
 from hplaw.vocabulary.quantities import check_value, vocabulary
 

@@ -18,7 +18,7 @@ from hplaw.cli.tables import read_table
 from hplaw.errors import QueryError
 from hplaw.formatting import number
 from hplaw.messages.device import DeviceEnergyRequest, Probe
-from hplaw.messages.recommendation import encode
+from hplaw.messages.record import encode
 
 
 if TYPE_CHECKING:

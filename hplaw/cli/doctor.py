@@ -17,7 +17,7 @@ from hplaw.cli.options import Json, LawFolders
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue
 from hplaw.formatting import plural
-from hplaw.messages.recommendation import Record, encode
+from hplaw.messages.record import Record, encode
 
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from hplaw.cli.render import law_name, source
 from hplaw.errors import QueryError
 from hplaw.formatting import add_unit, number, numbers, with_unit
 from hplaw.messages.energy import EnergyRequest, FrontierRequest
-from hplaw.messages.recommendation import Estimate, encode
+from hplaw.messages.recommendation import Estimate
+from hplaw.messages.record import encode
 
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from hplaw.cli.reading import open_catalogue, parse_pairs, parse_value
 from hplaw.cli.render import law_name
 from hplaw.errors import QueryError
 from hplaw.formatting import number, numbers, with_unit
-from hplaw.messages.recommendation import Estimate, Evaluation, encode
+from hplaw.messages.recommendation import Estimate, Evaluation
+from hplaw.messages.record import encode
 
 
 Given = dict[str, float | str | dict[str, float | str]]

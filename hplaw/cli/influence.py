@@ -15,7 +15,7 @@ from hplaw.cli.reading import open_catalogue, parse_pairs, parse_value
 from hplaw.cli.render import law_name
 from hplaw.errors import DataError, FitError, LawError, QueryError
 from hplaw.formatting import number, plural
-from hplaw.messages.recommendation import encode
+from hplaw.messages.record import encode
 
 
 SHOWN = 8
@@ -87,7 +87,7 @@ def explain(
     """Say which runs and priors decide a recommendation: how far it moves when each counts more."""
     from hplaw.answer.influence import deciders, read_influence
     from hplaw.messages.decode import decode
-    from hplaw.messages.recommendation import Query
+    from hplaw.messages.query import Query
     from hplaw.recommendation.record import recommend
 
     texts = {"n_params": params, "tokens": tokens, **parse_pairs(given, "--given")}

@@ -16,7 +16,8 @@ from hplaw.cli.reading import open_catalogue
 from hplaw.cli.render import source
 from hplaw.errors import DataError, LawError, QueryError
 from hplaw.formatting import number, plural
-from hplaw.messages.recommendation import LawRecord, LawSummary, encode
+from hplaw.messages.law import LawRecord, LawSummary
+from hplaw.messages.record import encode
 
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from hplaw.cli.render import law_name, source
 from hplaw.errors import QueryError
 from hplaw.formatting import number
 from hplaw.messages.parametrization import AbcRequest, LayerRow, LayerTable, ParametrizeRequest
-from hplaw.messages.recommendation import encode
+from hplaw.messages.record import encode
 
 
 _COLUMNS = ("init", "multiplier", "rate", "decay", "epsilon")

@@ -12,7 +12,8 @@ from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue
 from hplaw.errors import QueryError, nearest
 from hplaw.formatting import number, plural
-from hplaw.messages.recommendation import encode, quantity_records
+from hplaw.messages.law import quantity_records
+from hplaw.messages.record import encode
 from hplaw.vocabulary.quantities import Quantity, vocabulary
 
 

@@ -15,7 +15,8 @@ import msgspec
 from hplaw.cli.exit_status import FAILED, OK, ROWS_FAILED
 from hplaw.cli.reading import open_catalogue, parse_pairs, parse_value, read_number, read_object, split_names
 from hplaw.errors import QueryError
-from hplaw.messages.recommendation import Bounds, Query, encode
+from hplaw.messages.query import Bounds, Query
+from hplaw.messages.record import encode
 
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from msgspec import structs
 
 from hplaw.cli.page import Page
 from hplaw.formatting import add_unit, number, numbers, plural, with_unit
-from hplaw.messages.recommendation import Alternative, Citation, Estimate, Recommendation, Step
+from hplaw.messages.law import Citation
+from hplaw.messages.recommendation import Alternative, Estimate, Recommendation, Step
 from hplaw.vocabulary.quantities import vocabulary
 
 

@@ -17,7 +17,7 @@ from hplaw.cli.reading import open_catalogue, parse_pairs, read_number
 from hplaw.cli.render import source
 from hplaw.errors import DataError, QueryError
 from hplaw.formatting import number
-from hplaw.messages.recommendation import encode
+from hplaw.messages.record import encode
 from hplaw.messages.schedule import ScheduleCurve, ScheduleRequest
 from hplaw.theory.schedules import SCHEDULES, find_schedule, schedule_curve
 

@@ -14,7 +14,8 @@ from hplaw.cli.reading import open_catalogue
 from hplaw.cli.render import law_name
 from hplaw.errors import QueryError
 from hplaw.formatting import number, plural
-from hplaw.messages.recommendation import Dependence, Rule, Theory, Work, encode
+from hplaw.messages.record import encode
+from hplaw.messages.theory import Dependence, Rule, Theory, Work
 
 
 SHOWN = 12

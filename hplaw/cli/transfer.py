@@ -11,7 +11,7 @@ from hplaw.cli.options import Json, LawFolders
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue, parse_pairs, read_number
 from hplaw.formatting import number, with_unit
-from hplaw.messages.recommendation import encode
+from hplaw.messages.record import encode
 from hplaw.messages.transfer import Transfer, TransferRequest, TransferRule
 
 

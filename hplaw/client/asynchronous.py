@@ -11,19 +11,12 @@ from hplaw.client import calls
 from hplaw.client.http import checked_url, request_headers, unanswered
 from hplaw.messages.device import DeviceEnergy
 from hplaw.messages.energy import EnergyReply, Frontier, HardwareRecord
+from hplaw.messages.law import Health, LawRecord, LawSummary, QuantityRecord
 from hplaw.messages.parametrization import AbcReply, LayerTable
-from hplaw.messages.recommendation import (
-    BriefRecommendation,
-    Evaluation,
-    Health,
-    LawRecord,
-    LawSummary,
-    QuantityRecord,
-    Query,
-    Recommendation,
-    Theory,
-)
+from hplaw.messages.query import Query
+from hplaw.messages.recommendation import BriefRecommendation, Evaluation, Recommendation
 from hplaw.messages.schedule import ScheduleCurve
+from hplaw.messages.theory import Theory
 from hplaw.messages.transfer import Transfer
 
 

@@ -11,26 +11,16 @@ from urllib.parse import quote
 
 import msgspec
 
-from hplaw.errors import ClientError, LawNotFound, QueryError
+from hplaw.errors import ClientError, LawNotFound, MalformedQuery, QueryError
 from hplaw.messages.device import DeviceEnergy
 from hplaw.messages.energy import EnergyReply, Frontier, HardwareRecord
+from hplaw.messages.law import Health, LawRecord, LawSummary, QuantityRecord
 from hplaw.messages.parametrization import AbcReply, LayerTable
-from hplaw.messages.problem import to_error
-from hplaw.messages.recommendation import (
-    MAX_QUERIES,
-    BatchReply,
-    BriefRecommendation,
-    Evaluation,
-    Health,
-    LawRecord,
-    LawSummary,
-    Problem,
-    QuantityRecord,
-    Query,
-    Recommendation,
-    Theory,
-)
+from hplaw.messages.problem import Problem, to_error
+from hplaw.messages.query import MAX_QUERIES, Query
+from hplaw.messages.recommendation import BatchReply, BriefRecommendation, Evaluation, Recommendation
 from hplaw.messages.schedule import ScheduleCurve
+from hplaw.messages.theory import Theory
 from hplaw.messages.transfer import Transfer
 
 
@@ -229,7 +219,7 @@ def _plain(value: object) -> object:
 def _refuse_infinite(value: Any, path: str) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         message = f"{path}={value} is not finite; give a number"
-        raise QueryError(message, field=path, malformed=True)
+        raise MalformedQuery(message, field=path)
     if isinstance(value, dict):
         for key, item in cast("dict[str, Any]", value).items():
             _refuse_infinite(item, f"{path}.{key}" if path else key)

@@ -12,22 +12,12 @@ from hplaw.client.abstract import AbstractClient
 from hplaw.messages.decode import decode
 from hplaw.messages.device import DeviceEnergy, DeviceEnergyRequest
 from hplaw.messages.energy import EnergyReply, EnergyRequest, Frontier, FrontierRequest, HardwareRecord
+from hplaw.messages.law import Health, LawRecord, LawSummary, QuantityRecord, quantity_records
 from hplaw.messages.parametrization import AbcReply, AbcRequest, LayerTable, ParametrizeRequest
-from hplaw.messages.recommendation import (
-    BatchRequest,
-    BriefRecommendation,
-    EvaluateRequest,
-    Evaluation,
-    Health,
-    LawRecord,
-    LawSummary,
-    QuantityRecord,
-    Query,
-    Recommendation,
-    Theory,
-    quantity_records,
-)
+from hplaw.messages.query import BatchRequest, EvaluateRequest, Query
+from hplaw.messages.recommendation import BriefRecommendation, Evaluation, Recommendation
 from hplaw.messages.schedule import ScheduleCurve, ScheduleRequest
+from hplaw.messages.theory import Theory
 from hplaw.messages.transfer import Transfer, TransferRequest
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hplaw.decide.alone import Alone
 from hplaw.decide.minimise import Minimum, minimise
 from hplaw.decide.ridges import Ridges
-from hplaw.errors import QueryError
+from hplaw.errors import ConflictingQuery, QueryError
 from hplaw.evaluation.domain import distance
 from hplaw.evaluation.point import closed_form, point
 from hplaw.forms.linex import Linex, linex
@@ -265,7 +265,7 @@ def _least(problem: _Problem) -> Array:
     if name is not None or not np.isfinite(found.value).all():
         name = name or problem.free[0]
         message = f"{problem.law.id} has no best {name} under what is given; fix it or bound it"
-        raise QueryError(message, field=name, conflict=True)
+        raise ConflictingQuery(message, field=name)
     return found.x
 
 

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from hplaw.answer.intervals import Run, quantiles
 from hplaw.catalogue.catalogue import Catalogue
-from hplaw.errors import QueryError
+from hplaw.errors import ConflictingQuery, QueryError
 from hplaw.evaluation.point import Point, point
 from hplaw.formatting import number
 from hplaw.law import Law
 from hplaw.law.program import unroll
 from hplaw.messages.device import DeviceEnergy, DeviceEnergyRequest, DevicePoint, Probe
-from hplaw.messages.recommendation import Warning
+from hplaw.messages.recommendation import AnswerWarning
 from hplaw.posterior.scenarios import numpy, numpy_environment, scenarios
 
 
@@ -54,7 +54,7 @@ def device_energy(request: DeviceEnergyRequest, catalogue: Catalogue) -> DeviceE
     above = [limit for limit in request.limits if limit > most]
     if above:
         message = f"a limit of {above[0]:g} W is above {most:g} W, the greatest that was probed; give no more than that"
-        raise QueryError(message, field="limits", conflict=True)
+        raise ConflictingQuery(message, field="limits")
     limits = sorted({*(request.limits or _limits(capped.power_limit_w, most)), most}, reverse=True)
     rows = _Settings(law, known, default, most)
     # of settings that are alike, as limits that bind nowhere are, the greatest limit comes first
@@ -89,14 +89,15 @@ def _roles(probes: Sequence[Probe]) -> tuple[Probe, Probe, Probe]:
     capped = [probe for probe in probes if probe.power_limit_w < most]
     if len(free) != 2 or len(capped) != 1:
         message = f"there are {len(free)} probes under the greatest limit, {most:g} W, and {len(capped)} under lower ones; {PROBES}"
-        raise QueryError(message, field="probes", conflict=len(probes) == 3)
+        kind = ConflictingQuery if len(probes) == 3 else QueryError
+        raise kind(message, field="probes")
     small, large = free
     if small.batch_samples == large.batch_samples:
         message = f"both probes under {most:g} W have batch_samples={large.batch_samples:g}; {PROBES}"
-        raise QueryError(message, field="probes", conflict=True)
+        raise ConflictingQuery(message, field="probes")
     if capped[0].batch_samples != large.batch_samples:
         message = f"the probe under {capped[0].power_limit_w:g} W has batch_samples={capped[0].batch_samples:g}, the large one {large.batch_samples:g}; give it the large batch"
-        raise QueryError(message, field="probes", conflict=True)
+        raise ConflictingQuery(message, field="probes")
     return small, large, capped[0]
 
 
@@ -141,7 +142,7 @@ class _Settings:
         if not here:
             say = self._point(batch, limit).say
             message = f"{law.id} says nothing of batch_samples={batch:g} under {limit:g} W: {say}"
-            raise QueryError(message, field="probes", conflict=True)
+            raise ConflictingQuery(message, field="probes")
         self.default = here[0]
 
     def of(self, batch: float, limits: Sequence[float]) -> list[DevicePoint]:
@@ -201,7 +202,7 @@ def _noise(law: Law, size: int, *, settings: int) -> dict[str, Array]:
     return found
 
 
-def _warnings(law: Law, large: Probe, capped: Probe, *, best: DevicePoint, silent: set[float]) -> list[Warning]:
+def _warnings(law: Law, large: Probe, capped: Probe, *, best: DevicePoint, silent: set[float]) -> list[AnswerWarning]:
     found: list[tuple[str, str]] = []
     if silent:
         text = f"the law says nothing of {', '.join(f'{limit:g}' for limit in sorted(silent))} W, too low for it; such limits are left out"
@@ -212,7 +213,7 @@ def _warnings(law: Law, large: Probe, capped: Probe, *, best: DevicePoint, silen
     if best.power_limit_w < capped.power_limit_w:
         text = f"a limit of {best.power_limit_w:g} W is below the third probe's, {capped.power_limit_w:g} W; measure it before you rely on it"
         found.append(("extrapolates", text))
-    return [Warning(code=code, law=law.address, text=text) for code, text in found]
+    return [AnswerWarning(code=code, law=law.address, text=text) for code, text in found]
 
 
 def chart(found: DeviceEnergy) -> dict[str, Any]:

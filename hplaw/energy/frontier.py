@@ -12,9 +12,10 @@ import msgspec
 
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.energy.training import first_precision, known_hardware
-from hplaw.errors import QueryError
+from hplaw.errors import ConflictingQuery, QueryError
 from hplaw.messages.energy import Frontier, FrontierPoint, FrontierRequest
-from hplaw.messages.recommendation import BriefRecommendation, Query
+from hplaw.messages.query import Query
+from hplaw.messages.recommendation import BriefRecommendation
 from hplaw.recommendation.record import recommend, recommend_many
 
 
@@ -48,7 +49,7 @@ def frontier(request: FrontierRequest, catalogue: Catalogue) -> Frontier:
         message = (
             f"{kind}={amount:g} buys no training between {SIZES[0]:g} and {SIZES[1]:g} parameters; give another budget"
         )
-        raise QueryError(message, field=kind, conflict=True)
+        raise ConflictingQuery(message, field=kind)
     points = _points(request, kind, amount, _ladder(usable[0], usable[-1], count), catalogue)
     least = min(range(len(points)), key=lambda i: points[i].loss)
     edges = points[max(least - 1, 0)].n_params, points[min(least + 1, len(points) - 1)].n_params

@@ -8,7 +8,9 @@ from typing import Any
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.errors import QueryError, nearest
 from hplaw.messages.energy import EnergyCase, EnergyReply, EnergyRequest, HardwareRecord
-from hplaw.messages.recommendation import Citation, Query, Scalar
+from hplaw.messages.law import Citation
+from hplaw.messages.query import Query
+from hplaw.messages.record import Scalar
 from hplaw.recommendation.record import recommend
 from hplaw.vocabulary.hardware_names import ALIASES, canonical
 

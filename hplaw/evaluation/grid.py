@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hplaw.errors import LawError, QueryError
+from hplaw.errors import ConflictingQuery, LawError
 from hplaw.law.law import Law
 
 
@@ -63,7 +63,7 @@ def classify(law: Law, values: Mapping[str, Any]) -> tuple[dict[str, float], str
         value = values.get(name)
         if value is None:
             message = f"{law.id} needs {name}; give it"
-            raise QueryError(message, field=name, conflict=True)
+            raise ConflictingQuery(message, field=name)
         clipped = min(max(float(value), float(axis[0])), float(axis[-1]))
         i = min(int(np.searchsorted(axis, clipped, side="right")) - 1, len(axis) - 2)
         places.append((i, (clipped - float(axis[i])) / float(axis[i + 1] - axis[i])))

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from hplaw.errors import QueryError, nearest
+from hplaw.errors import ConflictingQuery, QueryError, nearest
 from hplaw.expression.backends import Undefined, exact_number
 from hplaw.expression.compile import Function
 from hplaw.law.law import Law
@@ -260,7 +260,7 @@ def bind(law: Law, known: Mapping[str, Any], environment: Environment) -> None:
             late.append(item)
         else:
             message = f"{law.id} needs {item.known}; give it"
-            raise QueryError(message, field=item.known, conflict=True)
+            raise ConflictingQuery(message, field=item.known)
     for item in late:
         assert item.formula is not None
         value = item.formula(environment)
@@ -274,7 +274,7 @@ def _bound(law: Law, item: Input, value: Any) -> Any:
     """
     if is_tuple(value) != (item.over != ()):
         message = f"{law.id} needs {item.known} for each of {', '.join(item.over)}; ask it with evaluate"
-        raise QueryError(message, field=item.known, conflict=True)
+        raise ConflictingQuery(message, field=item.known)
     return exact_number(repr(value)) if law.exact and isinstance(value, float) else value
 
 
@@ -291,15 +291,15 @@ def read_given(law: Law, given: Mapping[str, Any]) -> dict[str, Any]:
             message = (
                 f"'{name}' is not an input of {law.id}; it takes {', '.join(law.inputs)}{nearest(name, law.inputs)}"
             )
-            raise QueryError(message, field=name, conflict=True)
+            raise ConflictingQuery(message, field=name)
         if item.over != () and is_table(value):
             if set(value) != set(item.over):
                 message = f"{name} needs one value for each of {', '.join(item.over)}"
-                raise QueryError(message, field=name, conflict=True)
+                raise ConflictingQuery(message, field=name)
             found[item.known] = tuple(_read(law, item, value[word]) for word in item.over)
         elif item.over or isinstance(value, Mapping):
             message = f"{name} is {'a table: give one value for each of ' + ', '.join(item.over) if item.over else 'one value, not a table'}"
-            raise QueryError(message, field=name, conflict=True)
+            raise ConflictingQuery(message, field=name)
         else:
             found[item.known] = _read(law, item, value)
     return found

@@ -14,7 +14,7 @@ from hplaw.expression.backends import FLOATS, RATIONALS, Backend
 from hplaw.law.format import InputSpec, LawSpec
 from hplaw.law.program import Program, compile_program
 from hplaw.law.scope import Formula, Namespace, quantities_of
-from hplaw.messages.recommendation import Citation, LawRecord, LawSummary
+from hplaw.messages.law import Citation, LawRecord, LawSummary
 from hplaw.narrowing import is_table, is_tuple
 from hplaw.vocabulary.quantities import Quantity
 

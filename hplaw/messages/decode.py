@@ -8,7 +8,7 @@ from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from hplaw.errors import QueryError, nearest
+from hplaw.errors import MalformedQuery, QueryError, nearest
 
 
 def decode(body: bytes, kind: type[Any]) -> Any:
@@ -26,7 +26,7 @@ def decode(body: bytes, kind: type[Any]) -> Any:
         raise
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         message = f"the body is not JSON: {error}; give one JSON object"
-        raise QueryError(message, malformed=True) from None
+        raise MalformedQuery(message) from None
     return record
 
 
@@ -41,13 +41,13 @@ def _at_fault(text: str, body: bytes, kind: type[Any]) -> QueryError:
         fields: tuple[str, ...] = getattr(kind, "__struct_fields__", ())
         offer = "" if field else nearest(unknown[:80], fields)
         field = f"{field}.{unknown}" if field else unknown
-        return QueryError(f"{field[:200]}: unknown field{offer}", field=field, malformed=True)
+        return MalformedQuery(f"{field[:200]}: unknown field{offer}", field=field)
     named = problem.partition("Invalid enum value ")[2]
     words = _choices(kind, field) if named else ()
     if words:
         text = f"{named} is not known{nearest(named.strip(chr(39))[:80], words)}; give one of {', '.join(words)}"
-        return QueryError(f"{field}: {text}", field=field, malformed=True)
-    return QueryError(f"{field or 'the body'}: {_in_words(problem)}", field=field, malformed=True)
+        return MalformedQuery(f"{field}: {text}", field=field)
+    return MalformedQuery(f"{field or 'the body'}: {_in_words(problem)}", field=field)
 
 
 def _choices(kind: type[Any], field: str) -> tuple[str, ...]:
@@ -135,7 +135,7 @@ def _refuse_repeated(body: bytes) -> None:
             for key, _ in pairs:
                 if key in seen:
                     message = f"{key}: given twice; give each field once"
-                    raise QueryError(message, field=key, malformed=True)
+                    raise MalformedQuery(message, field=key)
                 seen.add(key)
 
     json.loads(body, object_pairs_hook=unique)

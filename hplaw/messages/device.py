@@ -6,7 +6,8 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
-from hplaw.messages.recommendation import Record, Warning
+from hplaw.messages.recommendation import AnswerWarning
+from hplaw.messages.record import Record
 
 
 Batch = Annotated[float, Meta(ge=1, le=1e9, description="samples in one step of one GPU")]
@@ -65,4 +66,4 @@ class DeviceEnergy(Record, frozen=True, kw_only=True):
     front: list[DevicePoint]
     considered: int
     law: str
-    warnings: list[Warning] = field(default_factory=list[Warning])
+    warnings: list[AnswerWarning] = field(default_factory=list[AnswerWarning])

@@ -6,7 +6,9 @@ from typing import Annotated, Any
 
 from msgspec import Meta, field
 
-from hplaw.messages.recommendation import Citation, Estimate, Record, Scalar, Warning
+from hplaw.messages.law import Citation
+from hplaw.messages.recommendation import AnswerWarning, Estimate
+from hplaw.messages.record import Record, Scalar
 
 
 Amount = Annotated[float, Meta(ge=1e-3, le=1e18)]
@@ -38,7 +40,7 @@ class EnergyCase(Record, frozen=True, kw_only=True):
     hardware: str | None
     precision: str
     answers: dict[str, Estimate]
-    warnings: list[Warning] = field(default_factory=list[Warning])
+    warnings: list[AnswerWarning] = field(default_factory=list[AnswerWarning])
     reason: str | None = None
 
 
@@ -97,4 +99,4 @@ class Frontier(Record, frozen=True, kw_only=True):
     near: list[float]
     points: list[FrontierPoint]
     laws: list[str]
-    warnings: list[Warning] = field(default_factory=list[Warning])
+    warnings: list[AnswerWarning] = field(default_factory=list[AnswerWarning])

@@ -5,8 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
-from hplaw.errors import ClientError, DataError, HplawError, LawError, LawNotFound, QueryError
-from hplaw.messages.recommendation import Problem
+from hplaw.errors import (
+    ClientError,
+    ConflictingQuery,
+    DataError,
+    HplawError,
+    LawError,
+    LawNotFound,
+    MalformedQuery,
+    QueryError,
+)
+from hplaw.messages.record import Record
+
+
+class Problem(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """An error over HTTP, as RFC 9457 has it; `field` names the part of the request at fault."""
+
+    title: str
+    status: int
+    detail: str
+    type: str = "about:blank"
+    field: str | None = None
 
 
 MEDIA_TYPE = "application/problem+json"
@@ -20,8 +39,8 @@ _LAW = "urn:hplaw:problem:law"
 _DATA = "urn:hplaw:problem:data"
 
 _ERRORS: Mapping[str, Callable[[str, str], HplawError]] = {
-    _MALFORMED: lambda text, field: QueryError(text, field=field, malformed=True),
-    _CONFLICT: lambda text, field: QueryError(text, field=field, conflict=True),
+    _MALFORMED: lambda text, field: MalformedQuery(text, field=field),
+    _CONFLICT: lambda text, field: ConflictingQuery(text, field=field),
     _QUERY: lambda text, field: QueryError(text, field=field),
     _LAW_NOT_FOUND: lambda text, field: LawNotFound(text),
     _LAW: lambda text, field: LawError(text),
@@ -36,9 +55,9 @@ def to_problem(error: HplawError) -> Problem:
     422
     """
     match error:
-        case QueryError(malformed=True):
+        case MalformedQuery():
             return _problem(_MALFORMED, "Malformed request", 400, error.text, field=error.field)
-        case QueryError(conflict=True):
+        case ConflictingQuery():
             return _problem(_CONFLICT, "Values contradict", 409, error.text, field=error.field)
         case QueryError():
             return _problem(_QUERY, "Question cannot be asked", 422, error.text, field=error.field)

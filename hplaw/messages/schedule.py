@@ -6,7 +6,8 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
-from hplaw.messages.recommendation import Citation, Record
+from hplaw.messages.law import Citation
+from hplaw.messages.record import Record
 
 
 POINTS = 201

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
-from hplaw.messages.recommendation import Record
+from hplaw.messages.record import Record
 
 
 Batch = Annotated[

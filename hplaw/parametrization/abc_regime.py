@@ -8,7 +8,7 @@ from typing import Any
 
 from hplaw.answer.answer import plain_outputs
 from hplaw.catalogue.shipped import theory_law
-from hplaw.errors import QueryError, nearest
+from hplaw.errors import ConflictingQuery, QueryError, nearest
 from hplaw.expression.backends import Undefined
 from hplaw.law import Law
 from hplaw.messages.parametrization import AbcReply, AbcRequest
@@ -68,7 +68,7 @@ def largest_rates(request: AbcRequest) -> Mapping[str, Fraction]:
         message = (
             f"alignment={request.alignment:g} has a rule for Adam only; leave it out, or give an optimizer such as adam"
         )
-        raise QueryError(message, field="alignment", conflict=True)
+        raise ConflictingQuery(message, field="alignment")
     given |= {"abc_b": _by_role("b", request.b), "abc_c": _by_role("c", request.c)}
     return _largest(theory_law("abc-classification"), given)
 
@@ -83,7 +83,7 @@ def _work_out(law: Law, given: Mapping[str, Any], *want: str) -> Mapping[str, An
         return plain_outputs(law, given, want=want)[1]
     except Undefined:
         message = "the exponents a, b and c lead to numbers too large to write down; give exponents such as 1/2"
-        raise QueryError(message, field="a", conflict=True) from None
+        raise ConflictingQuery(message, field="a") from None
 
 
 def _by_role(name: str, value: Mapping[str, Any] | float | str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import structs
 
-from hplaw.errors import QueryError
+from hplaw.errors import ConflictingQuery
 from hplaw.law import Law
 from hplaw.messages.parametrization import AbcRequest, Decay, LayerRow, LayerTable, ParametrizeRequest, WeightRow
 from hplaw.parametrization.abc_regime import adam_like, classify, largest_rates
@@ -76,12 +76,12 @@ def _ratios(request: ParametrizeRequest) -> tuple[float, float, float]:
         twice = next((f"{prefix}{name}" for name, value in given.items() if value is not None), "")
         if twice:
             message = f"{twice} and {prefix}config both say it; give one of them"
-            raise QueryError(message, field=twice, conflict=True)
+            raise ConflictingQuery(message, field=twice)
         sizes = sizes_of(config)
         into.update(width=sizes["width"], depth=sizes["layers"], d_head=sizes["d_head"])
     if request.base_config is not None and request.config is None:
         message = "base_config needs config, the model that it is the base of; give both"
-        raise QueryError(message, field="config", conflict=True)
+        raise ConflictingQuery(message, field="config")
     if request.config is not None and request.base_config is None:
         # with widths alone the base has heads of the same size, and is as deep unless it says otherwise
         base["depth"] = base["depth"] or own["depth"]
@@ -94,10 +94,10 @@ def _ratios(request: ParametrizeRequest) -> tuple[float, float, float]:
         elif size is None or of is None:
             missing = f"base_{name}" if of is None and size is not None else name
             message = f"{missing} is missing: factors are over a base model that was tuned; give width and base_width, or a config and base_width"
-            raise QueryError(message, field=missing, conflict=True)
+            raise ConflictingQuery(message, field=missing)
         elif not 1 / MOST <= size / of <= MOST:
             message = f"{name}={size:g} is {size / of:.3g} times base_{name}={of:g}; give sizes of a ratio from {1 / MOST:g} to {MOST:g}"
-            raise QueryError(message, field=name, conflict=True)
+            raise ConflictingQuery(message, field=name)
         else:
             found.append(size / of)
     width, depth, head = found
@@ -128,7 +128,7 @@ class _Table:
         if request.alignment is not None:
             if request.optimizer == "muon":
                 message = "alignment has no rule for muon; leave it out, or give another optimizer"
-                raise QueryError(message, field="alignment", conflict=True)
+                raise ConflictingQuery(message, field="alignment")
             rule = self._aligned(kind, rule, width)
         decay = rule.decay if request.decay == "coupled" else rule.rate * rule.decay
         drawn = kind not in ("vector", "block_vector")  # biases start at zero, gains at one

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from hplaw.errors import QueryError, nearest
+from hplaw.errors import ConflictingQuery, QueryError, nearest
 from hplaw.parametrization.factors import LayerKind
 from hplaw.vocabulary.model_shape import read_shape
 
@@ -57,7 +57,7 @@ def sizes_of(config: Mapping[str, Any]) -> dict[str, float]:
         value = shape.get(name, *or_else)
         if not isinstance(value, int | float):
             message = f"config: {name} is not said; give a config.json with the model's sizes"
-            raise QueryError(message, field="config", conflict=True)
+            raise ConflictingQuery(message, field="config")
         return float(value)
 
     width, heads = need("d_model"), need("n_heads", 1.0)
@@ -82,7 +82,7 @@ def _shape(config: Mapping[str, Any]) -> Mapping[str, float | str]:
         return read_shape(config)
     except QueryError as error:
         message = error.text.replace("model: ", "config: ", 1)
-        raise QueryError(message, field="config", conflict=True) from None
+        raise ConflictingQuery(message, field="config") from None
 
 
 def named_weights(config: Mapping[str, Any]) -> list[NamedWeight]:
@@ -101,7 +101,7 @@ def _family(config: Mapping[str, Any]) -> Callable[[Mapping[str, Any], int], Ite
     family = _FAMILIES.get(kind)
     if family is None:
         message = f"config: model_type '{kind[:80]}' has no names here{nearest(kind[:80], _FAMILIES)}; give one of {', '.join(_FAMILIES)}"
-        raise QueryError(message, field="config", conflict=True)
+        raise ConflictingQuery(message, field="config")
     return family
 
 
@@ -153,7 +153,7 @@ def _feed_forward(config: Mapping[str, Any], block: str, layers: int) -> Iterato
         return
     if config.get("mlp_only_layers") or config.get("decoder_sparse_step", 1) != 1:
         message = "config: some layers have experts and others have none, which is not told apart here; give a model with experts in all layers"
-        raise QueryError(message, field="config", conflict=True)
+        raise ConflictingQuery(message, field="config")
     inside, names = (
         ("block_sparse_moe", ("w1", "w3", "w2"))
         if kind == "mixtral"

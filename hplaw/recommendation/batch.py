@@ -17,7 +17,8 @@ from hplaw.decide.choose import NeedsSearch, in_rows
 from hplaw.errors import HplawError
 from hplaw.expression.backends import Undefined
 from hplaw.law import Law
-from hplaw.messages.recommendation import BriefEstimate, BriefRecommendation, Query
+from hplaw.messages.query import Query
+from hplaw.messages.recommendation import BriefEstimate, BriefRecommendation
 from hplaw.recommendation.derivation import derive, route_of
 from hplaw.recommendation.question import Question, understand
 from hplaw.recommendation.record import recommend

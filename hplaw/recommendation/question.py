@@ -10,8 +10,9 @@ import msgspec
 
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import known_quantities
-from hplaw.errors import QueryError, nearest
-from hplaw.messages.recommendation import Query, Warning
+from hplaw.errors import ConflictingQuery, QueryError, nearest
+from hplaw.messages.query import Query
+from hplaw.messages.recommendation import AnswerWarning
 from hplaw.vocabulary.hardware_names import canonical
 from hplaw.vocabulary.quantities import Quantity, check_value, vocabulary
 
@@ -85,7 +86,7 @@ class Question(msgspec.Struct, frozen=True, gc=False):
     bounds: dict[str, tuple[float | None, float | None]]
     filled: tuple[tuple[str, str], ...]
     stand_in: tuple[str, float] | None
-    warnings: tuple[Warning, ...]
+    warnings: tuple[AnswerWarning, ...]
     asked: bool
 
 
@@ -111,7 +112,7 @@ def understand(query: Query, catalogue: Catalogue) -> Question:
             raise QueryError(message, field="given")
         if name in known and name not in defaults:
             message = f"{name} is given twice, as a field and in given; give it once"
-            raise QueryError(message, field=name, conflict=True)
+            raise ConflictingQuery(message, field=name)
         if name == "loss":
             message = "loss cannot be given, as it is an outcome; name the loss to reach target_loss"
             raise QueryError(message, field="given.loss")
@@ -119,7 +120,7 @@ def understand(query: Query, catalogue: Catalogue) -> Question:
         defaults.discard(name)
     if "hardware" in known:
         known["hardware"] = canonical(known["hardware"])
-    warnings: list[Warning] = []
+    warnings: list[AnswerWarning] = []
     if query.model is not None:
         _add_model(query.model, known, warnings)
     given = tuple(name for name in known if name not in defaults)
@@ -150,18 +151,18 @@ def _checked(quantity: Quantity, value: Any, field: str) -> Any:
     return float(value) if isinstance(value, int) else value
 
 
-def _add_model(model: dict[str, Any], known: dict[str, Any], warnings: list[Warning]) -> None:
+def _add_model(model: dict[str, Any], known: dict[str, Any], warnings: list[AnswerWarning]) -> None:
     from hplaw.vocabulary.model_shape import read_shape
 
     for name, value in read_shape(model).items():
         if name in known and known[name] != value:
             message = f"{name} is given twice, as {known[name]} and in the model as {value}; give it once"
-            raise QueryError(message, field="model", conflict=True)
+            raise ConflictingQuery(message, field="model")
         known[name] = value
     for name in ("n_params", "n_active_params"):
         if name in known:
             text = f"{name} is used as given; the model's shape serves for the rest"
-            warnings.append(Warning(code="shape-and-count", text=text, quantity=name))
+            warnings.append(AnswerWarning(code="shape-and-count", text=text, quantity=name))
 
 
 def _fill(known: dict[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -174,7 +175,7 @@ def _fill(known: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     if n is not None and active is not None:
         if active > n:
             message = f"n_active_params={active:g} is above n_params={n:g}; active parameters are some of all"
-            raise QueryError(message, field="n_active_params", conflict=True)
+            raise ConflictingQuery(message, field="n_active_params")
         known.setdefault("architecture", "dense" if active == n else "moe")
     if "tokens" in known and "unique_tokens" not in known:
         known["unique_tokens"] = known["tokens"]
@@ -222,7 +223,7 @@ def _bounds(
             raise QueryError(message, field=field)
         if name in known:
             message = f"{name} is given and bounded; give one or the other"
-            raise QueryError(message, field=field, conflict=True)
+            raise ConflictingQuery(message, field=field)
         for side in (limit.low, limit.high):
             if side is not None:
                 _checked(quantity, side, field)
@@ -230,6 +231,6 @@ def _bounds(
             message = (
                 f"{name} is bounded from {limit.low:g} to {limit.high:g}, which leaves nothing; give the lower first"
             )
-            raise QueryError(message, field=field, conflict=True)
+            raise ConflictingQuery(message, field=field)
         found[name] = (limit.low, limit.high)
     return found

@@ -16,16 +16,10 @@ from hplaw.catalogue.catalogue import Catalogue
 from hplaw.evaluation.domain import Distance
 from hplaw.evaluation.point import standing
 from hplaw.law import Law
-from hplaw.messages.recommendation import (
-    Alternative,
-    BriefRecommendation,
-    Citation,
-    Estimate,
-    Query,
-    Recommendation,
-    Step,
-    to_builtins,
-)
+from hplaw.messages.law import Citation
+from hplaw.messages.query import Query
+from hplaw.messages.recommendation import Alternative, BriefRecommendation, Estimate, Recommendation, Step
+from hplaw.messages.record import to_builtins
 from hplaw.narrowing import is_tuple
 from hplaw.recommendation.derivation import Derivation, derive
 from hplaw.recommendation.elasticity import elasticities
@@ -88,7 +82,7 @@ def citation(law: Law) -> Citation:
 
 def identity(query: Query, asked: Sequence[Law]) -> str:
     """Return the sha256 of a query and of the digests of all laws asked, as hex."""
-    from hplaw.messages.recommendation import encode
+    from hplaw.messages.record import encode
 
     laws = " ".join(sorted(law.address for law in asked))
     return hashlib.sha256(encode(query) + laws.encode()).hexdigest()

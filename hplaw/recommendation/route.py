@@ -13,7 +13,7 @@ import msgspec
 
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import known_quantities
-from hplaw.errors import QueryError, nearest
+from hplaw.errors import ConflictingQuery, QueryError, nearest
 from hplaw.evaluation.domain import Distance, Domain, domain
 from hplaw.evaluation.point import inputs
 from hplaw.law import Law
@@ -92,7 +92,7 @@ def find_route(catalogue: Catalogue, known: frozenset[str], want: Sequence[str],
     for law in search.preferred:
         if not any(candidate.law is law for slot in search.slots for candidate in slot.candidates):
             message = f"{law.id} can give none of {', '.join(want)} from {', '.join(sorted(known)) or 'nothing'}; it takes {', '.join(law.inputs)} and gives {', '.join(catalogue.gives(law))}"
-            raise QueryError(message, field="laws", conflict=True)
+            raise ConflictingQuery(message, field="laws")
     return Route(tuple(search.slots), search.reasons, _together(search.slots))
 
 

@@ -10,25 +10,25 @@ import msgspec
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.formatting import number
 from hplaw.law import Law
-from hplaw.messages.recommendation import Warning
+from hplaw.messages.recommendation import AnswerWarning
 from hplaw.recommendation.derivation import Derivation
 from hplaw.recommendation.question import Question
 
 
-def warnings_of(question: Question, found: Derivation, used: Sequence[Law]) -> list[Warning]:
+def warnings_of(question: Question, found: Derivation, used: Sequence[Law]) -> list[AnswerWarning]:
     """Return what to know before using an answer, for the laws that were used."""
-    warnings: list[Warning] = []
+    warnings: list[AnswerWarning] = []
     for law in used:
         warnings += _domain(law, found)
         answer = found.answers[law]
         if answer.status != "ok" and answer.say:
-            warnings.append(Warning(code=answer.status.replace("_", "-"), law=law.address, text=answer.say))
+            warnings.append(AnswerWarning(code=answer.status.replace("_", "-"), law=law.address, text=answer.say))
         warnings += _standing(law, found.catalogue)
     warnings += _stand_in(question, used)
     warnings += _unused(question, found.source)
     for law, name, why in found.passed:
         text = f"{law.id} was passed over for {name}: {why}"
-        warnings.append(Warning(code="passed-over", law=law.address, quantity=name, text=text))
+        warnings.append(AnswerWarning(code="passed-over", law=law.address, quantity=name, text=text))
     return warnings
 
 
@@ -53,25 +53,25 @@ def codes_of(question: Question, seen: Sequence[Seen], source: Mapping[str, Law]
     return list(dict.fromkeys(codes))
 
 
-def _standing(law: Law, catalogue: Catalogue) -> list[Warning]:
+def _standing(law: Law, catalogue: Catalogue) -> list[AnswerWarning]:
     """Return what holds of a law wherever it is used."""
-    warnings: list[Warning] = []
+    warnings: list[AnswerWarning] = []
     if law.spec.checked == "recalled":
         text = f"the constants of {law.id} are recalled, not read in the source"
-        warnings.append(Warning(code="recalled", law=law.address, text=text))
+        warnings.append(AnswerWarning(code="recalled", law=law.address, text=text))
     evidence = law.spec.evidence
     if evidence and evidence.accepted_with:
         text = f"the fit of {law.id} was accepted although it failed: {'; '.join(evidence.accepted_with)}"
-        warnings.append(Warning(code="accepted-fit", law=law.address, text=text))
+        warnings.append(AnswerWarning(code="accepted-fit", law=law.address, text=text))
     shadowed = catalogue.shadows(law)
     if shadowed:
         text = f"{law.address} stands before {shadowed}, which has the same id"
-        warnings.append(Warning(code="shadows", law=law.address, text=text))
+        warnings.append(AnswerWarning(code="shadows", law=law.address, text=text))
     return warnings
 
 
-def _domain(law: Law, found: Derivation) -> list[Warning]:
-    warnings: list[Warning] = []
+def _domain(law: Law, found: Derivation) -> list[AnswerWarning]:
+    warnings: list[AnswerWarning] = []
     away = found.away[law]
     for name, efolds in away.efolds:
         seen = _range(law, name)
@@ -80,12 +80,12 @@ def _domain(law: Law, found: Derivation) -> list[Warning]:
         said = name if value is None else f"{name}={number(value)}"
         text = f"{said} is {far} outside the {seen} that {law.id} was seen in"
         warnings.append(
-            Warning(code="outside-domain", law=law.address, quantity=name, efolds=round(efolds, 4), text=text)
+            AnswerWarning(code="outside-domain", law=law.address, quantity=name, efolds=round(efolds, 4), text=text)
         )
     for name, value in away.differs:
         seen = ", ".join(map(str, law.spec.domain[name]))
         text = f"{name} is {value}, and {law.id} was seen with {seen}"
-        warnings.append(Warning(code="recipe-differs", law=law.address, quantity=name, text=text))
+        warnings.append(AnswerWarning(code="recipe-differs", law=law.address, quantity=name, text=text))
     return warnings
 
 
@@ -105,7 +105,7 @@ def question_share(question: Question) -> float:
     return question.stand_in[1] if question.stand_in else 0.0
 
 
-def _stand_in(question: Question, used: Sequence[Law]) -> list[Warning]:
+def _stand_in(question: Question, used: Sequence[Law]) -> list[AnswerWarning]:
     """Warn where a law took one count of parameters for the other, with the size of the error."""
     if question.stand_in is None or question.stand_in[1] <= TELLING:
         return []
@@ -114,20 +114,20 @@ def _stand_in(question: Question, used: Sequence[Law]) -> list[Warning]:
     if not takers:
         return []
     text = f"{' and '.join(law.id for law in takers)} took another count of parameters for {name}, which embeddings may change by up to {share:.0%}; give it, or the model's shape"
-    return [Warning(code="params-convention", law=takers[0].address, quantity=name, text=text)]
+    return [AnswerWarning(code="params-convention", law=takers[0].address, quantity=name, text=text)]
 
 
-def _unused(question: Question, source: Mapping[str, Law]) -> list[Warning]:
+def _unused(question: Question, source: Mapping[str, Law]) -> list[AnswerWarning]:
     """Warn where the rate is not that of the batch, or the batch not that of the rate, which the user fixed."""
-    warnings: list[Warning] = []
+    warnings: list[AnswerWarning] = []
     for fixed, other in (("batch_tokens", "peak_lr"), ("peak_lr", "batch_tokens")):
         law = source.get(other)
         if fixed in question.given and law is not None and fixed not in law.inputs:
             text = f"{other} by {law.id} does not depend on {fixed}: it is the best at the law's own {fixed}, not at the one given"
-            warnings.append(Warning(code="ignores-given", law=law.address, quantity=fixed, text=text))
+            warnings.append(AnswerWarning(code="ignores-given", law=law.address, quantity=fixed, text=text))
     for name in question.bounds:
         law = source.get(name)
         if law is not None and name not in law.chosen:
             text = f"{law.id} does not choose {name} by its loss, so the bound is not used"
-            warnings.append(Warning(code="ignores-bound", law=law.address, quantity=name, text=text))
+            warnings.append(AnswerWarning(code="ignores-bound", law=law.address, quantity=name, text=text))
     return warnings

@@ -15,7 +15,7 @@ import msgspec
 from hplaw.answer.evaluate_law import evaluate
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import known_quantities
-from hplaw.errors import QueryError, nearest
+from hplaw.errors import ConflictingQuery, QueryError, nearest
 from hplaw.evaluation.point import inputs
 from hplaw.formatting import number, numbers
 from hplaw.law import Law
@@ -108,7 +108,7 @@ def _known(query: TransferRequest, catalogue: Catalogue) -> dict[str, Any]:
     ratio = query.to_batch_tokens / query.batch_tokens
     if not 1e-12 <= ratio <= 1e12:
         message = f"to_batch_tokens={query.to_batch_tokens:g} is {ratio:g} times batch_tokens={query.batch_tokens:g}; give two batches within a factor of 1e12"
-        raise QueryError(message, field="to_batch_tokens", conflict=True)
+        raise ConflictingQuery(message, field="to_batch_tokens")
     return known
 
 

@@ -19,7 +19,7 @@ from hplaw.evaluation.point import inputs, read_given
 from hplaw.formatting import number
 from hplaw.forms.affine import monomial
 from hplaw.law import Law
-from hplaw.messages.recommendation import Comparison, Dependence, Rule, Theory, TheoryLine
+from hplaw.messages.theory import Comparison, Dependence, Rule, Theory, TheoryLine
 from hplaw.recommendation.elasticity import difference
 from hplaw.theory.works import kin_of, speaking_of
 

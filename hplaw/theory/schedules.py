@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hplaw.answer.answer import plain_outputs
 from hplaw.answer.evaluate_law import evaluate
 from hplaw.catalogue.shipped import theory_law
-from hplaw.errors import QueryError, nearest
+from hplaw.errors import ConflictingQuery, QueryError, nearest
 from hplaw.evaluation.point import SILENT
 from hplaw.expression.backends import Backend, jax_backend, numpy_backend
 from hplaw.law import Law
@@ -109,7 +109,7 @@ def schedule_curve(request: ScheduleRequest, catalogue: Catalogue | None = None)
     mean = float(np.mean(at(np.arange(taken) * (np.ceil(total) / taken))))
     if not (np.all(np.isfinite(shown)) and np.isfinite(mean)):
         message = f"{law.id} gives no learning rate somewhere in this run; give it other values"
-        raise QueryError(message, field="given", conflict=True)
+        raise ConflictingQuery(message, field="given")
     return ScheduleCurve(
         schedule=request.schedule,
         law=law.address,
@@ -162,7 +162,7 @@ def _checked(request: ScheduleRequest, catalogue: Catalogue | None) -> tuple[Law
         if name not in law.inputs or name in GIVEN_APART:
             others = [n for n in law.inputs if n not in GIVEN_APART]
             message = f"given: {law.id} takes no {name[:80]}{nearest(name[:80], others)}; give {', '.join(others) or 'nothing'}"
-            raise QueryError(message, field="given", conflict=True)
+            raise ConflictingQuery(message, field="given")
     fields = {"total_steps": request.total_steps, "peak_lr": request.peak_lr}
     settled = {**{k: v for k, v in fields.items() if k in law.inputs}, **request.given}
     say = None
@@ -171,7 +171,7 @@ def _checked(request: ScheduleRequest, catalogue: Catalogue | None) -> tuple[Law
         rate = found.outputs["learning_rate"]
         if found.status in SILENT or rate.value is None:
             message = f"{law.id} gives no learning rate for this run: {found.say or rate.reason}"
-            raise QueryError(message, field="given", conflict=True)
+            raise ConflictingQuery(message, field="given")
         say = found.say or say
     return law, settled, say
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from hplaw.errors import QueryError, nearest
-from hplaw.messages.recommendation import Work
+from hplaw.messages.theory import Work
 from hplaw.toml import decode_toml
 
 

@@ -10,7 +10,7 @@ from hplaw.answer.estimate import estimate_of
 from hplaw.answer.intervals import quantiles, samples, spread, stretch
 from hplaw.forms.log_normal import NORMAL_QUANTILES, closed, directions
 from hplaw.law import Law
-from hplaw.messages.recommendation import Query
+from hplaw.messages.query import Query
 from hplaw.posterior.scenarios import factor, scenarios
 from hplaw.recommendation.record import recommend, recommend_many
 from tests.helpers import fixture_law, make_law, shipped

@@ -4,7 +4,9 @@ import pytest
 
 from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.messages.decode import decode
-from hplaw.messages.recommendation import Evaluation, LawRecord, LawSummary, QuantityRecord, Theory
+from hplaw.messages.law import LawRecord, LawSummary, QuantityRecord
+from hplaw.messages.recommendation import Evaluation
+from hplaw.messages.theory import Theory
 from hplaw.theory.rules import theory
 from hplaw.vocabulary.quantities import vocabulary
 

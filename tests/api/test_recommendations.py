@@ -10,7 +10,9 @@ import pytest
 
 from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.messages.decode import decode
-from hplaw.messages.recommendation import BriefRecommendation, Query, Recommendation, encode
+from hplaw.messages.query import Query
+from hplaw.messages.recommendation import BriefRecommendation, Recommendation
+from hplaw.messages.record import encode
 from hplaw.recommendation.record import recommend
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from hplaw.catalogue.catalogue import SHELVES, Catalogue, law_files, load_catalogue, stamp, user_folder
 from hplaw.errors import LawError, LawNotFound
-from hplaw.messages.recommendation import Query
+from hplaw.messages.query import Query
 from hplaw.recommendation.record import recommend
 from tests.helpers import catalogue_of, is_one_sentence, law_text, make_law, problems_in, shipped
 

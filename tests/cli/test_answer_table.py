@@ -13,7 +13,7 @@ import pytest
 from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.cli.answer_table import PARTS
 from hplaw.cli.tables import Table, read_table, write_table
-from hplaw.messages.recommendation import Query
+from hplaw.messages.query import Query
 from hplaw.recommendation.record import recommend
 
 

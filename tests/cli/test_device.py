@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import hplaw
-from hplaw.messages.recommendation import encode
+from hplaw.messages.record import encode
 
 
 NAMES = ("batch_samples", "power_limit_w", "energy_per_sample_j", "time_per_sample_s")

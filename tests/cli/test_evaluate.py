@@ -8,7 +8,7 @@ import pytest
 
 from hplaw.answer.evaluate_law import evaluate
 from hplaw.catalogue.catalogue import load_catalogue
-from hplaw.messages.recommendation import encode
+from hplaw.messages.record import encode
 
 
 LAYERS = """

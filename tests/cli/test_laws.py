@@ -9,7 +9,7 @@ import pytest
 
 from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.catalogue.listing import list_laws
-from hplaw.messages.recommendation import encode
+from hplaw.messages.record import encode
 
 
 SHIPPED = [law.id for law in load_catalogue().laws]

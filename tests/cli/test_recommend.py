@@ -11,7 +11,8 @@ from hypothesis import given, strategies as st
 from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.cli import main, query_options as asking, recommend as options
 from hplaw.cli.query_options import Asked, plain_question, query_of
-from hplaw.messages.recommendation import Bounds, Query, encode
+from hplaw.messages.query import Bounds, Query
+from hplaw.messages.record import encode
 from hplaw.recommendation.record import recommend
 
 

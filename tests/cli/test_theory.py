@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from hplaw.catalogue.catalogue import load_catalogue
-from hplaw.messages.recommendation import encode
+from hplaw.messages.record import encode
 from hplaw.theory.rules import theory
 from hplaw.theory.works import works
 

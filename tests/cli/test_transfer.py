@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from hplaw.messages.recommendation import encode
+from hplaw.messages.record import encode
 from hplaw.messages.transfer import TransferRequest
 from hplaw.theory.batch_transfer import transfer
 from tests.helpers import shipped

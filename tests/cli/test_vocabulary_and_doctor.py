@@ -10,7 +10,8 @@ import pytest
 
 from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.cli import doctor
-from hplaw.messages.recommendation import encode, quantity_records
+from hplaw.messages.law import quantity_records
+from hplaw.messages.record import encode
 from hplaw.vocabulary.quantities import vocabulary
 
 

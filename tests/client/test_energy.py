@@ -64,7 +64,7 @@ def test_wrong_probes_raise_the_same_error(client, fields, field):
         with pytest.raises(QueryError) as caught:
             who.device_energy(**fields)
         assert is_one_sentence(caught.value)
-        errors.append((caught.value.text, caught.value.field, caught.value.conflict))
+        errors.append((caught.value.text, caught.value.field, type(caught.value)))
     assert errors[0] == errors[1]
     assert errors[0][1] == field
 

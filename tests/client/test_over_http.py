@@ -11,9 +11,8 @@ import time
 import pytest
 
 from hplaw.client import Client, calls
-from hplaw.errors import ClientError, DataError, LawError, LawNotFound, QueryError
-from hplaw.messages.problem import plain_problem, to_error, to_problem
-from hplaw.messages.recommendation import Problem
+from hplaw.errors import ClientError, ConflictingQuery, DataError, LawError, LawNotFound, MalformedQuery, QueryError
+from hplaw.messages.problem import Problem, plain_problem, to_error, to_problem
 
 
 LAWS = (200, {}, b"[]")
@@ -208,8 +207,8 @@ def test_client_is_shared_between_threads(service):
     "error",
     [
         QueryError("tokens=-3 is not positive", field="tokens"),
-        QueryError("the body is not JSON", malformed=True),
-        QueryError("given twice", field="tokens", conflict=True),
+        MalformedQuery("the body is not JSON"),
+        ConflictingQuery("given twice", field="tokens"),
         LawNotFound("no law is called 'x'"),
         LawError("a formula has no value", file="x.toml", table="outputs", key="loss"),
         DataError("no such column"),
@@ -220,7 +219,7 @@ def test_errors_survive_the_way_over_http(error):
     assert type(again) is type(error)
     assert str(again) == str(error)
     if isinstance(error, QueryError):
-        assert (again.field, again.malformed, again.conflict) == (error.field, error.malformed, error.conflict)
+        assert (again.field, type(again)) == (error.field, type(error))
 
 
 def test_problem_of_others_is_a_client_error_with_its_status():

@@ -14,7 +14,8 @@ from hplaw.errors import QueryError
 from hplaw.evaluation.point import closed_form
 from hplaw.forms.linex import linex
 from hplaw.law import Law, parse_law
-from hplaw.messages.recommendation import Bounds, Query, encode
+from hplaw.messages.query import Bounds, Query
+from hplaw.messages.record import encode
 from hplaw.recommendation.record import recommend
 from tests.helpers import catalogue_of, fixture_law, fixture_text, make_law, replaced, shipped
 from tests.surface import CELLS, Cell, P, least

@@ -9,7 +9,7 @@ from hplaw.energy.frontier import frontier
 from hplaw.energy.training import energy, hardware_records
 from hplaw.errors import QueryError
 from hplaw.messages.energy import EnergyRequest, FrontierRequest
-from hplaw.messages.recommendation import Query
+from hplaw.messages.query import Query
 from hplaw.recommendation.question import DEFAULT_WANT
 from hplaw.recommendation.record import recommend, recommend_many
 from tests.helpers import shipped

@@ -12,7 +12,7 @@ from hplaw.catalogue.listing import law_record, law_summary, list_laws
 from hplaw.errors import LawError, QueryError
 from hplaw.law import Law, check_law, read_law
 from hplaw.law.procedures import call, register
-from hplaw.messages.recommendation import Query
+from hplaw.messages.query import Query
 from hplaw.recommendation.record import recommend
 from tests.helpers import catalogue_of, is_one_sentence, law_text, make_law, problems_in, write_arrays
 

@@ -9,7 +9,8 @@ import pytest
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import known_quantities
 from hplaw.errors import HplawError
-from hplaw.messages.recommendation import Bounds, Query, encode
+from hplaw.messages.query import Bounds, Query
+from hplaw.messages.record import encode
 from hplaw.recommendation.batch import recommend_many
 from hplaw.recommendation.question import FIELDS
 from hplaw.recommendation.record import recommend

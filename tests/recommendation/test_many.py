@@ -8,7 +8,9 @@ import pytest
 
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.messages.decode import decode
-from hplaw.messages.recommendation import BatchReply, Bounds, BriefRecommendation, Query, encode
+from hplaw.messages.query import Bounds, Query
+from hplaw.messages.recommendation import BatchReply, BriefRecommendation
+from hplaw.messages.record import encode
 from hplaw.recommendation.batch import recommend_many
 from hplaw.recommendation.record import recommend
 from tests.helpers import catalogue_of, fixture_law, make_law, shipped

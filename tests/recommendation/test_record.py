@@ -12,7 +12,9 @@ import hplaw
 from hplaw.answer.evaluate_law import evaluate
 from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.messages.decode import decode
-from hplaw.messages.recommendation import Query, Recommendation, encode, to_builtins
+from hplaw.messages.query import Query
+from hplaw.messages.recommendation import Recommendation
+from hplaw.messages.record import encode, to_builtins
 from hplaw.recommendation.question import DEFAULT_WANT
 from hplaw.recommendation.record import recommend
 from tests.helpers import catalogue_of, fixture_law, is_one_sentence, make_law, shipped
@@ -115,7 +117,7 @@ def test_naming_the_default_optimizer_changes_nothing() -> None:
 
 
 def test_an_answer_is_the_same_in_another_process() -> None:
-    code = "import hplaw; from hplaw.messages.recommendation import encode; print(encode(hplaw.recommend(n_params=7e9, tokens=1.4e12)).decode())"
+    code = "import hplaw; from hplaw.messages.record import encode; print(encode(hplaw.recommend(n_params=7e9, tokens=1.4e12)).decode())"
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

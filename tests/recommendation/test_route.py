@@ -7,7 +7,8 @@ import pytest
 
 from hplaw.errors import QueryError
 from hplaw.law import Law, parse_law
-from hplaw.messages.recommendation import Query, Recommendation
+from hplaw.messages.query import Query
+from hplaw.messages.recommendation import Recommendation
 from hplaw.recommendation.record import recommend
 from tests.helpers import (
     catalogue_of,

@@ -6,7 +6,7 @@ import pytest
 
 from hplaw.answer.evaluate_law import evaluate
 from hplaw.errors import QueryError
-from hplaw.messages.recommendation import Dependence
+from hplaw.messages.theory import Dependence
 from hplaw.theory.rules import dependences, theory, theory_lines
 from hplaw.vocabulary.quantities import vocabulary
 from tests.helpers import catalogue_of, is_one_sentence, make_law, shipped

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hplaw.answer.evaluate_law import evaluate
-from hplaw.messages.recommendation import Query
+from hplaw.messages.query import Query
 from hplaw.recommendation.record import recommend
 from hplaw.vocabulary.hardware_names import ALIASES, SHORT, canonical
 from tests.helpers import shipped

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from hplaw.errors import QueryError
-from hplaw.messages.recommendation import Query
+from hplaw.messages.query import Query
 from hplaw.recommendation.record import recommend
 from hplaw.vocabulary.model_shape import read_shape
 from tests.helpers import shipped

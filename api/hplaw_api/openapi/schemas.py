@@ -13,22 +13,13 @@ from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import STATUSES, known_quantities
 from hplaw.messages.device import DeviceEnergy, DeviceEnergyRequest
 from hplaw.messages.energy import EnergyReply, EnergyRequest, Frontier, FrontierRequest, HardwareRecord
+from hplaw.messages.law import Health, LawRecord, LawSummary, QuantityRecord
 from hplaw.messages.parametrization import AbcReply, AbcRequest, LayerTable, ParametrizeRequest
-from hplaw.messages.recommendation import (
-    BatchReply,
-    BatchRequest,
-    EvaluateRequest,
-    Evaluation,
-    Health,
-    LawRecord,
-    LawSummary,
-    Problem,
-    QuantityRecord,
-    Query,
-    Recommendation,
-    Theory,
-)
+from hplaw.messages.problem import Problem
+from hplaw.messages.query import BatchRequest, EvaluateRequest, Query
+from hplaw.messages.recommendation import BatchReply, Evaluation, Recommendation
 from hplaw.messages.schedule import ScheduleCurve, ScheduleRequest
+from hplaw.messages.theory import Theory
 from hplaw.messages.transfer import Transfer, TransferRequest
 from hplaw.parametrization.abc_regime import ROLES
 from hplaw.parametrization.factors import OPTIMIZERS, PARAMETRIZATIONS

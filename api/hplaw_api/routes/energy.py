@@ -11,7 +11,7 @@ from hplaw.energy.training import energy as find_energy, hardware_records
 from hplaw.messages.decode import decode
 from hplaw.messages.device import DeviceEnergyRequest
 from hplaw.messages.energy import EnergyRequest, FrontierRequest
-from hplaw.messages.recommendation import encode
+from hplaw.messages.record import encode
 from hplaw_api.context import AnyRequest, desk_of, worked_beside
 from hplaw_api.responses import Reply, kept_reply
 from hplaw_api.routes.query_string import read_filters

@@ -5,7 +5,8 @@ from __future__ import annotations
 from litestar import get
 from litestar.types import ASGIApp
 
-from hplaw.messages.recommendation import Health, encode
+from hplaw.messages.law import Health
+from hplaw.messages.record import encode
 from hplaw_api.context import AnyRequest, desk_of
 from hplaw_api.responses import Reply
 

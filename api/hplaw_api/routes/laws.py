@@ -12,7 +12,9 @@ from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import known_quantities, law_record, list_laws
 from hplaw.law import Law
 from hplaw.messages.decode import decode
-from hplaw.messages.recommendation import EvaluateRequest, encode, quantity_records
+from hplaw.messages.law import quantity_records
+from hplaw.messages.query import EvaluateRequest
+from hplaw.messages.record import encode
 from hplaw.theory.rules import theory as look_up
 from hplaw_api.context import AnyRequest, desk_of, read_body
 from hplaw_api.responses import BIBTEX, JSON, Reply, kept_reply

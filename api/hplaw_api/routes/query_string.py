@@ -9,9 +9,9 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from hplaw.errors import QueryError, nearest
+from hplaw.errors import MalformedQuery, nearest
 from hplaw.messages.decode import decode
-from hplaw.messages.recommendation import Query
+from hplaw.messages.query import Query
 
 
 LISTS = ("want", "laws")
@@ -40,10 +40,10 @@ def read_pairs(query_string: bytes) -> list[tuple[str, str]]:
         return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MOST)
     except UnicodeDecodeError:
         message = "the query string is not UTF-8; percent-encode UTF-8"
-        raise QueryError(message, malformed=True) from None
+        raise MalformedQuery(message) from None
     except ValueError:
         message = f"more than {_MOST} parameters were given; ask with POST"
-        raise QueryError(message, malformed=True) from None
+        raise MalformedQuery(message) from None
 
 
 def read_filters(query_string: bytes, *names: str) -> dict[str, str]:
@@ -74,7 +74,7 @@ def read_query(query_string: bytes) -> Query:
     for name, value in read_pairs(query_string):
         if name in BODY_ONLY:
             message = f"{name}: a query string cannot carry it; send it in the body of a POST"
-            raise QueryError(message, field=name, malformed=True)
+            raise MalformedQuery(message, field=name)
         _check_known(name, PARAMETERS)
         if name in LISTS:
             fields.setdefault(name, []).append(value)
@@ -89,7 +89,7 @@ def _number(name: str, text: str) -> float:
     value = float(text) if _NUMBER.fullmatch(text) else math.nan
     if not math.isfinite(value):
         message = f"{name}={text} is not a number; give digits, for example 7e9"
-        raise QueryError(message, field=name, malformed=True)
+        raise MalformedQuery(message, field=name)
     return value
 
 
@@ -97,10 +97,10 @@ def _check_known(name: str, names: tuple[str, ...]) -> None:
     if name not in names:
         known = f"known are {', '.join(names)}{nearest(name, names)}" if names else "this path takes none"
         message = f"{name}: unknown parameter; {known}"
-        raise QueryError(message, field=name, malformed=True)
+        raise MalformedQuery(message, field=name)
 
 
 def _check_once(name: str, seen: dict[str, Any]) -> None:
     if name in seen:
         message = f"{name}: given twice; give it once"
-        raise QueryError(message, field=name, malformed=True)
+        raise MalformedQuery(message, field=name)

@@ -9,7 +9,9 @@ from litestar.types import ASGIApp
 
 from hplaw.errors import QueryError
 from hplaw.messages.decode import decode
-from hplaw.messages.recommendation import MAX_QUERIES, BatchReply, BatchRequest, Query, encode
+from hplaw.messages.query import MAX_QUERIES, BatchRequest, Query
+from hplaw.messages.recommendation import BatchReply
+from hplaw.messages.record import encode
 from hplaw.recommendation.record import recommend, recommend_many
 from hplaw_api.context import AnyRequest, desk_of, read_body
 from hplaw_api.responses import Reply, kept_reply

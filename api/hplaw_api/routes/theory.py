@@ -7,7 +7,7 @@ from litestar.types import ASGIApp
 
 from hplaw.messages.decode import decode
 from hplaw.messages.parametrization import AbcRequest, ParametrizeRequest
-from hplaw.messages.recommendation import encode
+from hplaw.messages.record import encode
 from hplaw.messages.schedule import ScheduleRequest
 from hplaw.messages.transfer import TransferRequest
 from hplaw.parametrization.abc_regime import classify as find_regime

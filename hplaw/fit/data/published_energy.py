@@ -16,7 +16,7 @@ from hplaw.errors import DataError, QueryError
 from hplaw.evaluation.point import inputs
 from hplaw.fit.data.runs import observed_by, read_columns
 from hplaw.law import Law
-from hplaw.messages.recommendation import Query
+from hplaw.messages.query import Query
 from hplaw.recommendation.record import recommend
 from hplaw.vocabulary.hardware_names import canonical
 

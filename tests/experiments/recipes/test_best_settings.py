@@ -12,7 +12,8 @@ from hypothesis import given, strategies as st
 from hplaw.answer.evaluate_law import evaluate
 from hplaw.errors import DataError, LawError
 from hplaw.law import read_law
-from hplaw.messages.recommendation import Estimate, Query
+from hplaw.messages.query import Query
+from hplaw.messages.recommendation import Estimate
 from hplaw.recommendation.record import recommend
 from hplaw_experiments.recipes.best_settings import posterior, read_settings, rescaled, write_law_of
 from hplaw_experiments.recipes.recipe import (

@@ -12,7 +12,7 @@ from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.cli import main
 from hplaw.errors import FitError
 from hplaw.law import read_law
-from hplaw.messages.recommendation import Query
+from hplaw.messages.query import Query
 from hplaw.recommendation.record import recommend
 
 

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from hplaw.law import Law, read_law
     from hplaw.messages.query import Query
     from hplaw.messages.recommendation import Recommendation
+    from hplaw.theory.connectivity import linear_cka, mode_connectivity
     from hplaw.theory.schedules import optax_schedule
+    from hplaw.theory.surge import surge_form, surge_rate
+    from hplaw.theory.tuning import expected_best, optimism
 
 
 _HOME = {
@@ -36,13 +39,19 @@ _HOME = {
     "classify": "hplaw.functions",
     "device_energy": "hplaw.functions",
     "evaluate": "hplaw.functions",
+    "expected_best": "hplaw.theory.tuning",
+    "linear_cka": "hplaw.theory.connectivity",
     "load_catalogue": "hplaw.catalogue.catalogue",
     "local": "hplaw.functions",
+    "mode_connectivity": "hplaw.theory.connectivity",
     "optax_schedule": "hplaw.theory.schedules",
+    "optimism": "hplaw.theory.tuning",
     "parametrize": "hplaw.functions",
     "read_law": "hplaw.law",
     "recommend": "hplaw.functions",
     "schedule": "hplaw.functions",
+    "surge_form": "hplaw.theory.surge",
+    "surge_rate": "hplaw.theory.surge",
     "transfer": "hplaw.functions",
 }
 
@@ -63,13 +72,19 @@ __all__ = [
     "classify",
     "device_energy",
     "evaluate",
+    "expected_best",
+    "linear_cka",
     "load_catalogue",
     "local",
+    "mode_connectivity",
     "optax_schedule",
+    "optimism",
     "parametrize",
     "read_law",
     "recommend",
     "schedule",
+    "surge_form",
+    "surge_rate",
     "transfer",
 ]
 

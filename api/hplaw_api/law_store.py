@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 from collections import OrderedDict
@@ -104,13 +105,14 @@ class Shelf:
         self._problems = self._vanished()
         if not self._problems:
             try:
-                fresh = load_catalogue(self._folders)
+                fresh = load_catalogue(self._folders, before=self.now.catalogue)
             except (HplawError, OSError) as error:
                 self._problems = (str(error),)
             else:
                 known = {error.file for error in self.now.catalogue.problems}
                 if all(error.file in known for error in fresh.problems):
                     self._serve(fresh)
+                    gc.collect()  # laws and what is derived from them hold each other
                     _log.info("laws reloaded: %d", len(fresh.laws))
                     return True
                 self._problems = tuple(error.text for error in fresh.problems)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import functools as ft
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from hplaw.errors import ConflictingQuery
-from hplaw.evaluation.point import SILENT, Point, closed_form, inputs, point, read_given
+from hplaw.evaluation.inputs import inputs, read_given
+from hplaw.evaluation.point import SILENT, Point, closed_form, point
 from hplaw.expression.backends import Undefined
+from hplaw.law.derived import derived
 from hplaw.law.law import Law
 from hplaw.narrowing import is_tuple
 
@@ -128,7 +129,7 @@ def answer(
     )
 
 
-@ft.lru_cache(maxsize=1024)
+@derived
 def uncertain(law: Law) -> bool:
     """Return whether a law states any uncertainty, without loading numpy for those that do not."""
     spec = law.spec
@@ -152,7 +153,7 @@ def _on_grid(here: Point) -> Point:
     here.environment.update(probability=probability, most_likely=likeliest)
     if here.status == "ok" and probability[likeliest] < spec.reject_below:
         say = f"no class is likelier than {spec.reject_below:g} here; the map does not tell"
-        return Point(here.law, "undefined", say, here.environment)
+        return msgspec.structs.replace(here, status="undefined", say=say)
     return here
 
 

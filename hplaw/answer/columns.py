@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools as ft
 import math
 from collections.abc import Collection, Mapping
 from typing import Any, Self
@@ -11,17 +10,21 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hplaw.answer.intervals import WIDEST, Run, drawn_inputs, followers, quantiles, stretch_of
+from hplaw.answer.intervals import WIDEST, Run, drawn_inputs, followers, quantiles
 from hplaw.decide.choose import choose_rows, chunks, rows_of
 from hplaw.evaluation.domain import domain
-from hplaw.evaluation.point import SILENT, inputs, positive_outputs
-from hplaw.expression.backends import Undefined
+from hplaw.evaluation.inputs import inputs
+from hplaw.evaluation.point import SILENT, positive_outputs
+from hplaw.expression.backends import Undefined, numpy_backend
 from hplaw.expression.compile import Function
 from hplaw.forms.log_normal import NORMAL_QUANTILES, closed, log_deviation
 from hplaw.law import Law
+from hplaw.law.derived import derived
+from hplaw.law.law import numpy_environment
 from hplaw.law.program import Environment, unroll
 from hplaw.narrowing import is_column
-from hplaw.posterior.scenarios import numpy, numpy_environment, scenarios
+from hplaw.posterior.discrepancy import stretch_of
+from hplaw.posterior.scenarios import scenarios
 
 
 Array = NDArray[np.float64]
@@ -96,7 +99,7 @@ def ask_column(law: Law, known: Mapping[str, Any], outside: Array, *, seen: Coll
     silent, doubtful = _cases(law, environment, size)
     values = {
         name: _row_values(output, environment, size)
-        for name, output in law.program(numpy()).outputs.items()
+        for name, output in law.program(numpy_backend()).outputs.items()
         if not law.quantity(name).categorical
     }
     found, transfers = dict(chosen.intervals), dict(chosen.transfers)
@@ -128,11 +131,11 @@ def _bind(law: Law, known: Mapping[str, Any]) -> dict[str, Any]:
     return bound
 
 
-@ft.lru_cache(maxsize=1024)
+@derived
 def _stand_in(law: Law, name: str) -> Function:
     """Return the function of the formula that stands in for an input."""
     formula = law.namespace.formula(str(law.inputs[name].missing), table="inputs", key=name)
-    return unroll(law.namespace, formula, numpy(), ())
+    return unroll(law.namespace, formula, numpy_backend(), ())
 
 
 def followed(law: Law, known: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,7 +162,7 @@ def _cases(law: Law, environment: Environment, size: int) -> tuple[Mask, NDArray
     """
     silent, doubtful = np.zeros(size, dtype=bool), np.zeros(size, dtype=np.int64)
     decided = np.zeros(size, dtype=bool)
-    for number, case in enumerate(law.program(numpy()).cases, 1):
+    for number, case in enumerate(law.program(numpy_backend()).cases, 1):
         try:
             holds = np.broadcast_to(np.asarray(case.holds(environment), dtype=bool), (size,))
         except Undefined:

@@ -10,7 +10,7 @@ from hplaw.answer.estimate import estimate_of
 from hplaw.catalogue.listing import known_quantities
 from hplaw.errors import QueryError, nearest
 from hplaw.evaluation.domain import distance
-from hplaw.evaluation.point import read_given
+from hplaw.evaluation.inputs import read_given
 from hplaw.law import Law
 from hplaw.messages.recommendation import Estimate, Evaluation
 

@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from hplaw.errors import DataError
-from hplaw.evaluation.point import bind, standing
+from hplaw.evaluation.inputs import bind
+from hplaw.evaluation.point import standing
 from hplaw.expression import Undefined
 from hplaw.law import Law
 from hplaw.narrowing import is_tuple

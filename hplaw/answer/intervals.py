@@ -13,14 +13,19 @@ from numpy.typing import NDArray
 from hplaw.answer.answer import Spread
 from hplaw.decide.decide import Decision
 from hplaw.evaluation.domain import distance
-from hplaw.evaluation.point import Point, inputs, point, positive_outputs
+from hplaw.evaluation.inputs import inputs
+from hplaw.evaluation.point import Point, point, positive_outputs
+from hplaw.expression.backends import numpy_backend
 from hplaw.expression.compile import Function
 from hplaw.forms.folding import folded
-from hplaw.forms.log_normal import NORMAL_QUANTILES, closed, log_deviation, stray_variance
+from hplaw.forms.log_normal import NORMAL_QUANTILES, closed, log_deviation
 from hplaw.forms.power_law import power_law
+from hplaw.law.derived import derived
 from hplaw.law.law import Law
 from hplaw.law.program import unroll
-from hplaw.posterior.scenarios import growth, input_normals, numpy, prior_arguments, scenarios
+from hplaw.posterior.discrepancy import stray_variance, stretch
+from hplaw.posterior.priors import prior_arguments
+from hplaw.posterior.scenarios import input_normals, scenarios
 
 
 Array = NDArray[np.float64]
@@ -59,20 +64,6 @@ def spread(samples: Array) -> Spread | None:
 
 def _spread(levels: list[float]) -> Spread | None:
     return Spread(*levels) if all(map(math.isfinite, levels)) else None
-
-
-def stretch(law: Law, outside: float) -> float:
-    """Return the factor by which a law's discrepancy is wider `outside` e-folds from its domain; never below one."""
-    grows = growth(law)
-    return math.sqrt(max(float(grows({**law.spec.constants, "outside": outside})), 1.0)) if grows else 1.0
-
-
-def stretch_of(law: Law, outside: Array) -> Array:
-    """Return the same for many rows."""
-    if growth(law) is None:
-        return np.ones_like(outside)
-    distances, places = np.unique(outside, return_inverse=True)
-    return np.array([stretch(law, float(distance)) for distance in distances])[places]
 
 
 def intervals_of(
@@ -127,7 +118,7 @@ def intervals_of(
     return spreads, transfers, medians
 
 
-@ft.lru_cache(maxsize=512)
+@derived
 def followers(law: Law) -> frozenset[str]:
     """Return the outputs that follow what a law chooses, as a warm-up counted in steps does; not what it minimises.
 
@@ -270,12 +261,12 @@ def samples(law: Law, known: Mapping[str, Any], wanted: Sequence[str], *, transf
     return {name: run.output(name) for name in wanted}
 
 
-@ft.lru_cache(maxsize=256)
+@derived
 def _noise_scale(law: Law) -> Function:
     """Return the function of the scale of a run's noise."""
     assert law.spec.fit is not None
     formula = law.namespace.formula(law.spec.fit.scale, table="fit", key="scale")
-    return unroll(law.namespace, formula, numpy(), ())
+    return unroll(law.namespace, formula, numpy_backend(), ())
 
 
 def drawn_inputs(law: Law, known: Mapping[str, Any]) -> dict[str, Array]:

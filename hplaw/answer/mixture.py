@@ -10,7 +10,8 @@ import numpy as np
 from hplaw.answer.answer import Answer, Bounds, answer
 from hplaw.answer.intervals import samples, spread
 from hplaw.errors import QueryError
-from hplaw.evaluation.point import SILENT, inputs, read_given
+from hplaw.evaluation.inputs import inputs, read_given
+from hplaw.evaluation.point import SILENT
 from hplaw.law.law import Law
 from hplaw.posterior.scenarios import DRAWS
 

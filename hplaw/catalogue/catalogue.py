@@ -48,8 +48,10 @@ class Catalogue:
         self.folders: Final = tuple(folders)
         self._by_id: Final = visible
         self._shelves: Final = shelves
+        self.derived: Final[dict[Any, Any]] = {}
+        """What other rooms derive from these laws, each under keys of its own; it goes when they go."""
         self.routes: Final[dict[Any, Any]] = {}
-        """What the planner has worked out for these laws, so that it goes when they go."""
+        """Routes that the planner has found for these laws."""
 
     def get(self, address: str) -> Law:
         """Return the law of an id, of `id@version`, or of a whole address with its digest.
@@ -97,7 +99,11 @@ class Catalogue:
 
 
 def load_catalogue(
-    folders: Sequence[Path | str] = (), *, environ: Mapping[str, str] | None = None, hasty: bool = False
+    folders: Sequence[Path | str] = (),
+    *,
+    environ: Mapping[str, str] | None = None,
+    hasty: bool = False,
+    before: Catalogue | None = None,
 ) -> Catalogue:
     """Return all laws that can be found.
 
@@ -106,6 +112,7 @@ def load_catalogue(
     - `folders`: searched first.
     - `environ`: the environment; the process's own when left out.
     - `hasty`: formulas and draws of shipped laws are read when they are asked for, not checked before.
+    - `before`: laws of it whose files are as they were are taken over, with all that was derived from them.
 
     **Raises:** `LawNotFound` for a given folder that does not exist. A file that cannot be read is no error here but
     one of the catalogue's `problems`.
@@ -121,9 +128,14 @@ def load_catalogue(
             raise LawNotFound(message)
     found: list[tuple[Law, str]] = []
     problems: list[LawError] = []
+    read = {law.path: law for law in (*before.laws, *before.shadowed)} if before else {}
     for folder, shelf in places:
         for file in law_files(folder):
             try:
+                kept = read.get(file)
+                if kept is not None and kept.unchanged():
+                    found.append((kept, shelf))
+                    continue
                 trusted = hasty and folder.is_relative_to(_SHIPPED)
                 law = read_law(file, trusted=trusted)
                 _refuse_failed(law)

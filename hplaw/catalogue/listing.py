@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools as ft
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from hplaw.errors import QueryError, nearest
+from hplaw.law.derived import derived
 from hplaw.messages.law import Health, LawRecord, LawSummary
 from hplaw.vocabulary.quantities import Quantity, vocabulary
 
@@ -22,7 +22,7 @@ STATUSES = ("calibrated", "published", "theory")
 """What a law's status may be: fitted here, as its authors published it, or from theory."""
 
 
-@ft.lru_cache(maxsize=16)
+@derived
 def known_quantities(catalogue: Catalogue) -> Mapping[str, Quantity]:
     """Return the quantities that questions to this catalogue may use: the vocabulary, then the laws' own."""
     known = dict(vocabulary())

@@ -5,7 +5,6 @@ Sums over ridges and scenarios come with their gradients and curvatures from one
 
 from __future__ import annotations
 
-import functools as ft
 import itertools as it
 import math
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from hplaw.decide.ridges import REACH, ROUNDS, TOLERANCE, Ridges
 from hplaw.forms.linex import Linex
+from hplaw.law.derived import derived
 
 
 Array = NDArray[np.float64]
@@ -40,7 +40,7 @@ class _Moments(msgspec.Struct, frozen=True, eq=False):
     half: Array
 
 
-@ft.lru_cache(maxsize=512)
+@derived
 def _moments(form: Linex, free: tuple[int, ...]) -> _Moments:
     slopes = form.slopes[list(free)]
     products = [a * b for a, b in it.product(slopes, slopes)]

@@ -20,10 +20,12 @@ from hplaw.decide.ridges import Ridges
 from hplaw.errors import ConflictingQuery, QueryError
 from hplaw.evaluation.domain import distance
 from hplaw.evaluation.point import closed_form, point
+from hplaw.expression.backends import numpy_backend
 from hplaw.forms.linex import Linex, linex
 from hplaw.forms.log_linear import best_logs
-from hplaw.law.law import Law
-from hplaw.posterior.scenarios import Scenarios, growth, numpy, numpy_environment, scenarios
+from hplaw.law.law import Law, numpy_environment
+from hplaw.posterior.discrepancy import stretch
+from hplaw.posterior.scenarios import Scenarios, scenarios
 
 
 Array = NDArray[np.float64]
@@ -69,10 +71,7 @@ class _Problem:
         limits = self.limits = [bounds.get(name, (None, None)) for name in self.free]
         self.low = np.array([[-math.inf if low is None else _log(low)] for low, _ in limits])
         self.high = np.array([[math.inf if high is None else _log(high)] for _, high in limits])
-        grows = growth(law)
-        self.stretch = (
-            math.sqrt(max(grows({**law.spec.constants, "outside": distance(law, known).total}), 1.0)) if grows else 0.0
-        )
+        self.stretch = stretch(law, distance(law, known).total)
         self.shift = {name: self.stretch * z for name, z in self.drawn.discrepancy.items()}
 
     @property
@@ -113,7 +112,7 @@ class _Problem:
         assert self.law.spec.decision is not None
         name = self.law.spec.decision.minimise
         with np.errstate(all="ignore"):
-            found = self.law.program(numpy()).outputs[name](self.environment(x, **how))
+            found = self.law.program(numpy_backend()).outputs[name](self.environment(x, **how))
         return np.where(np.isfinite(found), found, np.inf) * np.ones_like(x[:, 0])
 
     def mean(self, x: Array) -> Array:
@@ -291,7 +290,7 @@ def _scatter(problem: _Problem, best: Array, *, transfer: bool) -> tuple[dict[st
     if problem.closed:
         with np.errstate(all="ignore"):
             environment = problem.environment(None, transfer=transfer)
-            forms = problem.law.program(numpy()).optimum
+            forms = problem.law.program(numpy_backend()).optimum
             own = np.array(
                 [
                     np.log(forms[name](environment)) + problem.shift.get(name, 0.0) + np.zeros(size)

@@ -17,12 +17,14 @@ from hplaw.answer.intervals import Run, quantiles
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.errors import ConflictingQuery, QueryError
 from hplaw.evaluation.point import Point, point
+from hplaw.expression.backends import numpy_backend
 from hplaw.formatting import number
 from hplaw.law import Law
+from hplaw.law.law import numpy_environment
 from hplaw.law.program import unroll
 from hplaw.messages.device import DeviceEnergy, DeviceEnergyRequest, DevicePoint, Probe
 from hplaw.messages.recommendation import AnswerWarning
-from hplaw.posterior.scenarios import numpy, numpy_environment, scenarios
+from hplaw.posterior.scenarios import scenarios
 
 
 Array = NDArray[np.float64]
@@ -195,7 +197,7 @@ def _noise(law: Law, size: int, *, settings: int) -> dict[str, Array]:
     told = law.spec.fit.likelihoods if law.spec.fit else ()
     for item in (item for item in told if item.observed in (ENERGY, TIME)):
         formula = law.namespace.formula(item.scale, table="fit", key="scale")
-        scale = unroll(law.namespace, formula, numpy(), ())(environment)
+        scale = unroll(law.namespace, formula, numpy_backend(), ())(environment)
         freedom = float(item.likelihood.partition("(")[2].partition(",")[0])
         noise = rng.standard_t(freedom, (settings, size)).sum(axis=0)
         found[item.observed] = np.exp(scale * noise)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import functools as ft
 import math
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from hplaw.evaluation.point import Input, inputs, standing
+from hplaw.evaluation.inputs import Input, inputs
+from hplaw.evaluation.point import standing
 from hplaw.expression.backends import Undefined
+from hplaw.law.derived import derived
 from hplaw.law.law import Law
 
 
@@ -46,7 +47,7 @@ class Domain(msgspec.Struct, frozen=True):
         """Return how far `known` lies outside; what is not known does not count."""
         differs: list[tuple[str, str]] = []
         efolds: list[tuple[str, float]] = []
-        total = 0.0
+        total: float = 0.0
         if self.follows and any(known.get(item.name) is None for item in self.follows):
             known = self._followed(known)
         get = known.get
@@ -56,15 +57,11 @@ class Domain(msgspec.Struct, frozen=True):
                 differs.append((name, word))
         for name, low, high, log_low, log_high in self.ranges:
             value = get(name)
-            if value is None or low <= value <= high:
+            if value is None:
                 continue
-            edge = log_high if value > high else log_low
-            if edge is not None and value > 0:
-                apart = abs(math.log(value) - edge)
-            else:
-                apart = _shares(value, low, high)
-            efolds.append((name, apart))
-            total += apart
+            if apart := _outside(value, low, high, log_low, log_high):
+                efolds.append((name, apart))
+                total = total + apart
         return Distance(tuple(differs), tuple(efolds), total) if differs or efolds else INSIDE
 
     def _followed(self, known: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -85,9 +82,13 @@ class Domain(msgspec.Struct, frozen=True):
         return found
 
 
-def _shares(value: float, low: float, high: float) -> float:
-    """Return how far a value is outside a range where there are no logarithms: in lengths of the range."""
-    edge = high if value > high else low
+def _outside(value: float, low: float, high: float, log_low: float | None, log_high: float | None) -> float:
+    """Return the e-folds that a value is outside a range, or lengths of it where there are no logarithms."""
+    if low <= value <= high:
+        return 0.0
+    edge, log_edge = (high, log_high) if value > high else (low, log_low)
+    if log_edge is not None and value > 0:
+        return abs(math.log(value) - log_edge)
     return abs(value - edge) / ((high - low) or abs(edge) or 1.0)
 
 
@@ -95,7 +96,7 @@ def _log(edge: float) -> float | None:
     return math.log(edge) if edge > 0 else None
 
 
-@ft.lru_cache(maxsize=1024)
+@derived
 def domain(law: Law) -> Domain:
     """Return the domain of a law."""
     ranges: list[_Range] = []

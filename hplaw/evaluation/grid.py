@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools as ft
 import itertools as it
 import math
 from collections.abc import Mapping
@@ -13,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hplaw.errors import ConflictingQuery, LawError
+from hplaw.law.derived import derived
 from hplaw.law.law import Law
+from hplaw.posterior.arrays import read_arrays
 
 
 class Grid(msgspec.Struct, frozen=True):
@@ -23,14 +24,12 @@ class Grid(msgspec.Struct, frozen=True):
     probabilities: NDArray[np.float64]
 
 
-@ft.lru_cache(maxsize=64)
+@derived
 def read_grid(law: Law) -> Grid:
     """Return the grid of a law: an array of rising coordinates per axis, and the array `probabilities`.
 
     **Raises:** `LawError` where arrays are missing or do not fit together.
     """
-    from hplaw.posterior.scenarios import read_arrays
-
     spec = law.spec.grid
     assert spec is not None
     arrays = read_arrays(law)

@@ -6,6 +6,7 @@ give NaN there, as one row of a batch must not stop the others. JAX is handed in
 
 from __future__ import annotations
 
+import functools as ft
 import math
 import operator
 from collections.abc import Callable, Mapping
@@ -27,7 +28,7 @@ class Curve(msgspec.Struct, frozen=True):
     log: bool = False
 
 
-class Backend(msgspec.Struct, frozen=True, kw_only=True):
+class Backend(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Operators and functions by name, how a number is read from text, and whether only one branch is evaluated."""
 
     name: str
@@ -302,6 +303,7 @@ def array_backend(xp: Any, *, erf: Callable[[Any], Any], name: str) -> Backend:
     )
 
 
+@ft.cache
 def numpy_backend() -> Backend:
     """Return the backend over numpy; numpy has no error function, so that one goes element by element."""
     import numpy as np
@@ -312,6 +314,7 @@ def numpy_backend() -> Backend:
     return array_backend(np, erf=erf, name="numpy")
 
 
+@ft.cache
 def jax_backend() -> Backend:
     """Return the backend over jax.numpy, for fitting and for schedules inside a training step."""
     import jax.numpy as jnp

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import functools as ft
 from collections.abc import Mapping
 
 import msgspec
 
-from hplaw.evaluation.point import Point, inputs, settled
+from hplaw.evaluation.inputs import inputs
+from hplaw.evaluation.point import Point, settled
 from hplaw.expression import Kind, Symbol, Type, Undefined, names_in
 from hplaw.expression.compile import Function
 from hplaw.expression.differentiate import Derivative, NoRule
 from hplaw.expression.tree import Node
+from hplaw.law.derived import derived
 from hplaw.law.law import Law
 from hplaw.law.program import Environment, unroll
 from hplaw.law.scope import Formula
@@ -41,7 +42,7 @@ class Slope(msgspec.Struct, frozen=True):
         return float(self.function(environment))
 
 
-@ft.lru_cache(maxsize=4096)
+@derived
 def slope(law: Law, output: str, by: str, *, chosen: bool) -> Slope | None:
     """Return the slope of an output, or None where it has a function without derivative.
 

@@ -6,18 +6,19 @@ meet its numbers.
 
 from __future__ import annotations
 
-import functools as ft
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from hplaw.expression.backends import numpy_backend
 from hplaw.expression.scope import Kind, Scope, Symbol, Type, infer
 from hplaw.expression.tree import Binary, Call, Item, Name, Node, Number, Reduce, Unary, names_in
-from hplaw.law.law import Law
+from hplaw.law.derived import derived
+from hplaw.law.law import Law, numpy_environment
 from hplaw.law.program import Environment, Program, compile_program, unroll
 from hplaw.law.scope import Formula, Namespace
-from hplaw.posterior.scenarios import numpy, numpy_environment, scenarios
+from hplaw.posterior.scenarios import scenarios
 
 
 class Folder:
@@ -89,7 +90,7 @@ class Folder:
         indices = tuple(index for index in self.law.namespace.scope.indices if index in free)
         name = f"kept {len(self.kept)}"  # no law can have a name with a space
         with np.errstate(all="ignore"):
-            function = unroll(self.law.namespace, Formula("", node, kind, indices), numpy(), indices)
+            function = unroll(self.law.namespace, Formula("", node, kind, indices), numpy_backend(), indices)
             self.kept[name] = function(self.environment)
         self.scope = self.scope.with_symbol(name, Symbol(Kind.PARAMETER, Type.NUMBER, indices))
         return Name(column=node.column, name=name)
@@ -99,7 +100,7 @@ class Folder:
         return Namespace(self.scope, self.law.namespace.quantities, self.law.namespace.tables, self.lets)
 
 
-@ft.lru_cache(maxsize=256)
+@derived
 def folded(law: Law, *, transfer: bool = False) -> Program:
     """Return a law compiled for its scenarios, or for those of another recipe; its environment needs only inputs."""
     values = scenarios(law).values(transfer=transfer)
@@ -109,9 +110,9 @@ def folded(law: Law, *, transfer: bool = False) -> Program:
     cases = tuple((folder.formula(formula), status, say) for formula, status, say in law.cases)
     return compile_program(
         folder.namespace(),
-        numpy(),
+        numpy_backend(),
         outputs=outputs,
         optimum=optimum,
         cases=cases,
-        constants={**law.program(numpy()).constants, **values, **folder.kept},
+        constants={**law.program(numpy_backend()).constants, **values, **folder.kept},
     )

@@ -7,7 +7,6 @@ parameters are summed over.
 
 from __future__ import annotations
 
-import functools as ft
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,15 +14,17 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hplaw.expression.backends import numpy_backend
 from hplaw.expression.compile import Function, compile_expression
 from hplaw.expression.tree import Binary, Call, Name, Node, Number, Reduce
 from hplaw.forms.affine import Affine, free_of
 from hplaw.forms.folding import Folder
 from hplaw.forms.log_linear import Lines, lines
-from hplaw.law.law import Law
+from hplaw.law.derived import derived
+from hplaw.law.law import Law, numpy_environment
 from hplaw.law.program import Environment, Program, compile_program
 from hplaw.narrowing import is_column
-from hplaw.posterior.scenarios import effect_covariance, numpy, numpy_environment, scenarios
+from hplaw.posterior.scenarios import effect_covariance, scenarios
 
 
 Array = NDArray[np.float64]
@@ -48,6 +49,7 @@ class Linex(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     - `variance`: that of t over the effects of a new group, `groups` what the drawn ones add to t, `[ridge x scenario]`.
     - `stray_variance`: that of t over the law's discrepancy inside its domain, `strays` what the drawn one takes from t.
     - `let`: the name of the law that is the sum of all ridges, if there is one.
+    - `derived`: what other rooms derive from the ridges, kept as long as they are.
     """
 
     program: Program
@@ -61,6 +63,7 @@ class Linex(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     strays: Array
     size: int
     let: str | None
+    derived: dict[Any, Any] = {}
 
     def at(self, inputs: Mapping[str, Any]) -> tuple[Array, Array]:
         """Return c and the offset of t at a law's inputs, numbers or `[row, 1]`: `[row, ridge x scenario]` each."""
@@ -82,7 +85,7 @@ class Linex(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         return found.reshape(rows, -1)
 
 
-@ft.lru_cache(maxsize=256)
+@derived
 def linex(law: Law, *, transfer: bool = False) -> Linex | None:
     """Return a law's ridges, or None where its objective has another form; with `transfer`, in another recipe."""
     decision = law.spec.decision
@@ -173,8 +176,8 @@ def _compile(law: Law, terms: tuple[Term, ...], effects: tuple[str, ...], let: s
     coefficients = [(folder.fold(_product(term)), dict(term.at)) for term in terms]
     ones = dict.fromkeys(law.chosen, 1.0)
     offsets = [(folder.fold(term.t), dict(term.at)) for term in terms]
-    kept = {**law.program(numpy()).constants, **zero, **folder.kept, **ones}
-    program = compile_program(folder.namespace(), numpy(), outputs={}, optimum={}, cases=(), constants=kept)
+    kept = {**law.program(numpy_backend()).constants, **zero, **folder.kept, **ones}
+    program = compile_program(folder.namespace(), numpy_backend(), outputs={}, optimum={}, cases=(), constants=kept)
     slopes = np.array([_slope(law, terms, zero, {name: np.e}, size) for name in law.chosen])
     loads = {name: _slope(law, terms, zero, {name: 1.0}, size) for name in effects}
     groups = sum(
@@ -184,7 +187,7 @@ def _compile(law: Law, terms: tuple[Term, ...], effects: tuple[str, ...], let: s
     for (a, b), covariance in effect_covariance(law).items():
         variance += np.tile(np.broadcast_to(covariance, (size,)), len(terms)) * loads[a] * loads[b]
     z = np.array([drawn.discrepancy.get(name, np.zeros(size)) for name in law.chosen])
-    functions = [compile_expression(node, folder.scope, numpy(), at) for node, at in (*coefficients, *offsets)]
+    functions = [compile_expression(node, folder.scope, numpy_backend(), at) for node, at in (*coefficients, *offsets)]
     trees = [*map(_product, terms), *(term.t for term in terms)]
     logs = [True] * len(terms) + [False] * len(terms)
     return Linex(
@@ -217,7 +220,7 @@ def _slope(law: Law, terms: tuple[Term, ...], zero: Mapping[str, Any], moved: Ma
     inputs = {name: _anything(law, name) for name in law.inputs}
     rows: list[Array] = []
     for term in terms:
-        function = compile_expression(term.t, law.namespace.scope, numpy(), dict(term.at))
+        function = compile_expression(term.t, law.namespace.scope, numpy_backend(), dict(term.at))
         with np.errstate(all="ignore"):
             before: Environment = numpy_environment(law, {**zero, **inputs})
             after: Environment = numpy_environment(law, {**zero, **inputs, **moved})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools as ft
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +14,7 @@ from hplaw.expression.compile import Function
 from hplaw.expression.tree import Node
 from hplaw.forms.affine import Affine, free_of
 from hplaw.forms.folding import folded
+from hplaw.law.derived import derived
 from hplaw.law.law import Law
 from hplaw.law.program import Program
 from hplaw.narrowing import is_column
@@ -83,7 +83,7 @@ def _positive(law: Law, name: str) -> bool:
     return not quantity.categorical and not law.inputs[name].over and quantity.low == 0 and quantity.open_low
 
 
-@ft.lru_cache(maxsize=256)
+@derived
 def _optimum(law: Law, *, transfer: bool) -> Lines | None:
     program = folded(law, transfer=transfer)
     trees = [law.optimum[name].tree for name in law.chosen]

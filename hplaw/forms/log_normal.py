@@ -6,7 +6,6 @@ thousand rows cost hardly more than one.
 
 from __future__ import annotations
 
-import functools as ft
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,13 +13,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hplaw.evaluation.point import inputs
+from hplaw.evaluation.inputs import inputs
+from hplaw.expression.backends import numpy_backend
 from hplaw.forms.affine import log_affine
+from hplaw.law.derived import derived
 from hplaw.law.format import EffectSpec
-from hplaw.law.law import Law
+from hplaw.law.law import Law, numpy_environment
 from hplaw.law.priors import CORRELATIONS, PRIORS
 from hplaw.law.settled import spoken
-from hplaw.posterior.scenarios import factor, numpy, numpy_environment, scenarios
+from hplaw.posterior.discrepancy import stray_variance
+from hplaw.posterior.scenarios import factor, scenarios
 
 
 Array = NDArray[np.float64]
@@ -38,7 +40,7 @@ class Directions(msgspec.Struct, frozen=True):
     own_size: int
 
 
-@ft.lru_cache(maxsize=512)
+@derived
 def directions(law: Law) -> Directions | None:
     """Return a law's directions of uncertainty, or None where it is not Gaussian: fitted draws, scales that vary."""
     spec = law.spec
@@ -96,7 +98,7 @@ def _spread(point: Mapping[str, Any], steps: list[dict[str, float]]) -> dict[str
     return found
 
 
-@ft.lru_cache(maxsize=2048)
+@derived
 def closed(law: Law, output: str, *, transfer: bool = False) -> bool:
     """Return whether an output of a law has its interval in closed form."""
     found = directions(law)
@@ -128,20 +130,10 @@ def log_deviation(
     names = found.transfer if transfer else found.own
     variance: Any = 0.0
     if names:
-        program = law.program(numpy())
+        program = law.program(numpy_backend())
         with np.errstate(all="ignore"):
             value = np.log(program.outputs[output](numpy_environment(law, {**scenarios(law).point, **inputs, **names})))
         if value.ndim:
             variance = np.square(value[..., 1:] - value[..., :1]).sum(axis=-1)
     variance = variance + stray_variance(law, output) * np.square(stretch)
     return np.sqrt(variance) if np.any(variance) else None
-
-
-@ft.lru_cache(maxsize=2048)
-def stray_variance(law: Law, output: str) -> float:
-    """Return the variance of ln(output) by the law's discrepancy inside its domain."""
-    discrepancy = law.spec.predict.discrepancy
-    if discrepancy is None or output not in discrepancy.of:
-        return 0.0
-    i = discrepancy.of.index(output)
-    return discrepancy.covariance[i][i]

@@ -5,17 +5,18 @@ Most published laws are of this form. Their values, slopes and log-normal widths
 
 from __future__ import annotations
 
-import functools as ft
 import math
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from hplaw.evaluation.point import inputs, standing
+from hplaw.evaluation.inputs import inputs
+from hplaw.evaluation.point import standing
 from hplaw.expression import Undefined
 from hplaw.forms.affine import monomial
 from hplaw.law import Law
+from hplaw.law.derived import derived
 
 
 class PowerLaw(msgspec.Struct, frozen=True):
@@ -57,7 +58,7 @@ class PowerLaw(msgspec.Struct, frozen=True):
         return total
 
 
-@ft.lru_cache(maxsize=2048)
+@derived
 def power_law(law: Law, output: str) -> PowerLaw | None:
     """Return an output as a power law of all its inputs, or None where it has another form, cases, or stand-ins."""
     plain = law.spec.kind == "formula" and not law.exact and output in law.outputs
@@ -78,7 +79,7 @@ def power_law(law: Law, output: str) -> PowerLaw | None:
     return PowerLaw(constant, tuple((known[name], e) for name, e in exponents.items()), tuple(directions))
 
 
-@ft.lru_cache(maxsize=512)
+@derived
 def best_exponents(law: Law, chosen: str) -> Mapping[str, float] | None:
     """Return d ln(best value) / d ln(input) of a quantity that a law chooses by a closed form, all others free too.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools as ft
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -10,13 +11,35 @@ from typing import Any, Final
 import msgspec
 
 from hplaw.expression import latex, latex_name, names_in
-from hplaw.expression.backends import FLOATS, RATIONALS, Backend
+from hplaw.expression.backends import FLOATS, RATIONALS, Backend, numpy_backend
+from hplaw.law.derived import derived
 from hplaw.law.format import InputSpec, LawSpec
-from hplaw.law.program import Program, compile_program
+from hplaw.law.program import Environment, Program, compile_program
 from hplaw.law.scope import Formula, Namespace, quantities_of
 from hplaw.messages.law import Citation, LawRecord, LawSummary
 from hplaw.narrowing import is_table, is_tuple
 from hplaw.vocabulary.quantities import Quantity
+
+
+ARRAYS = "posterior.npz"
+"""The file of draws beside a law file."""
+
+
+def arrays_beside(path: Path) -> Path | None:
+    """Return the file of draws beside a law file, None where there is none."""
+    file = path.parent / ARRAYS if path.name == "law.toml" else path.with_suffix(".npz")
+    return file if file.is_file() else None
+
+
+def digest_of(text: bytes, arrays: Path | None) -> str:
+    """Return the first 12 hex digits of the sha256 over a law file and its arrays.
+
+    **Raises:** `OSError` where the arrays cannot be read.
+    """
+    digest = hashlib.sha256(text)
+    if arrays is not None:
+        digest.update(arrays.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 class Meaning(msgspec.Struct, frozen=True):
@@ -68,7 +91,19 @@ class Law:
         self.chosen: Final[tuple[str, ...]] = tuple(spec.decision.choose) if spec.decision else ()
         self.gives: Final[tuple[str, ...]] = tuple(dict.fromkeys((*self.chosen, *spec.output_specs())))
         self.address: Final = f"{spec.id}@{spec.version}+{digest}"
-        self._programs: dict[str, Program] = {}
+        self.derived: Final[dict[Any, Any]] = {}
+        """What other rooms derive from the law, each under keys of its own."""
+
+    def unchanged(self) -> bool:
+        """Return whether the files that the law was read from hold what they held then."""
+        if self.path is None:
+            return False
+        try:
+            text = self.path.read_bytes()
+            beside = arrays_beside(self.path) if self.spec.grid is None else self.arrays
+            return beside == self.arrays and digest_of(text, self.arrays) == self.digest
+        except OSError:
+            return False
 
     def __repr__(self) -> str:
         return f"Law({self.address!r})"
@@ -127,21 +162,7 @@ class Law:
 
     def program(self, backend: Backend) -> Program:
         """Return the law compiled for a backend, once."""
-        found = self._programs.get(backend.name)
-        if found is None:
-            number = backend.number
-            constants = {name: number(repr(value)) for name, value in self.spec.constants.items()}
-            found = compile_program(
-                self.namespace,
-                backend,
-                outputs=self.outputs,
-                optimum=self.optimum,
-                cases=self.cases,
-                constants=constants
-                | {name: _exact_table(table, number) for name, table in self.namespace.tables.items()},
-            )
-            found = self._programs.setdefault(backend.name, found)
-        return found
+        return _program(self, backend)
 
     def formulas(self) -> dict[str, str]:
         """Return what the law says, as text: its outputs and the closed forms of its decision."""
@@ -241,6 +262,21 @@ class Law:
             examples=[_plain(example) or {} for example in self.spec.examples],
             text=self.text.decode(),
         )
+
+
+@derived
+def _program(law: Law, backend: Backend) -> Program:
+    number = backend.number
+    constants = {name: number(repr(value)) for name, value in law.spec.constants.items()}
+    tables = {name: _exact_table(table, number) for name, table in law.namespace.tables.items()}
+    return compile_program(
+        law.namespace, backend, outputs=law.outputs, optimum=law.optimum, cases=law.cases, constants=constants | tables
+    )
+
+
+def numpy_environment(law: Law, values: Mapping[str, Any]) -> Environment:
+    """Return an environment of the law over numpy: constants, tables, and `values` over them."""
+    return law.program(numpy_backend()).environment(values)
 
 
 def _plain(spec: Any) -> dict[str, Any] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -14,7 +13,7 @@ from hplaw.expression import Type, parse
 from hplaw.expression.tree import Node
 from hplaw.law.format import LawSpec, OutputSpec
 from hplaw.law.formulas import one_formula, refuse_free
-from hplaw.law.law import Law, Meaning
+from hplaw.law.law import Law, Meaning, arrays_beside, digest_of
 from hplaw.law.priors import PRIORS, is_call
 from hplaw.law.rules import check_domain, check_effects, check_exact, check_fit, check_missing, check_parameters
 from hplaw.law.scope import GRID_NAMES, Formula, Namespace, build_namespace, check_work
@@ -27,8 +26,6 @@ MAX_FILE = 1_000_000
 
 _ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*\Z")
 _NPZ = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\.npz\Z")
-ARRAYS = "posterior.npz"
-"""The file of draws beside a law file."""
 
 
 def read_law(path: Path | str, *, trusted: bool = False) -> Law:
@@ -51,9 +48,8 @@ def read_law(path: Path | str, *, trusted: bool = False) -> Law:
     except OSError as error:
         message = f"cannot be read: {error.strerror}; give the path of a law file"
         raise LawError(message, file=str(path)) from None
-    arrays = path.parent / ARRAYS if path.name == "law.toml" else path.with_suffix(".npz")
     try:
-        return parse_law(text, path=path, arrays=arrays if arrays.is_file() else None, trusted=trusted)
+        return parse_law(text, path=path, arrays=arrays_beside(path), trusted=trusted)
     except LawError as error:
         raise error.within(file=str(path)) from None
 
@@ -74,14 +70,12 @@ def parse_law(text: bytes, *, path: Path | None = None, arrays: Path | None = No
     if spec.grid and path is not None:
         _check_head(spec)  # before the name of a file is believed
         arrays = path.parent / spec.grid.values
-    digest = hashlib.sha256(text)
-    if arrays is not None:
-        try:
-            digest.update(arrays.read_bytes())
-        except OSError as error:
-            message = f"{arrays.name} cannot be read: {error.strerror}"
-            raise LawError(message) from None
-    law = Law(spec, _meaning, text=text, digest=digest.hexdigest()[:12], path=path, arrays=arrays)
+    try:
+        digest = digest_of(text, arrays)
+    except OSError as error:
+        message = f"{arrays.name if arrays else 'the file'} cannot be read: {error.strerror}"
+        raise LawError(message) from None
+    law = Law(spec, _meaning, text=text, digest=digest, path=path, arrays=arrays)
     if not trusted:
         law.meaning  # noqa: B018  what is wrong is to be said now
     return law

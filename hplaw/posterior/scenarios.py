@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools as ft
 import math
-import zipfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,13 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hplaw.errors import LawError
-from hplaw.expression.compile import Function, Undefined
+from hplaw.expression.backends import numpy_backend
+from hplaw.law.derived import derived
 from hplaw.law.format import EffectSpec
-from hplaw.law.formulas import check_call
-from hplaw.law.law import Law
-from hplaw.law.priors import CORRELATIONS, PRIORS, centre
+from hplaw.law.law import Law, numpy_environment
+from hplaw.law.priors import CORRELATIONS, PRIORS, is_call
 from hplaw.law.program import Environment, unroll
 from hplaw.narrowing import is_tuple
+from hplaw.posterior.arrays import read_arrays
+from hplaw.posterior.priors import prior_centre
 
 
 DRAWS = 256
@@ -84,37 +85,7 @@ def standard_normals(rows: int, size: int = DRAWS, stream: int = 0) -> Array:
     return z
 
 
-def read_arrays(law: Law) -> dict[str, Array]:
-    """Return the arrays beside a law file.
-
-    **Raises:** `LawError` for a file that is torn, holds anything but finite float64, or pickles.
-    """
-    if law.arrays is None:
-        return {}
-    try:
-        # opened here, as numpy leaves a torn file open
-        with law.arrays.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            found = {name: np.asarray(file[name]) for name in file.files}
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        KeyError,
-        MemoryError,
-        TypeError,
-        AttributeError,
-        zipfile.BadZipFile,
-    ) as error:
-        message = f"{law.arrays.name} cannot be read as arrays: {error}"
-        raise LawError(message, file=str(law.path or "")) from None
-    for name, array in found.items():
-        if array.dtype != np.float64 or not np.isfinite(array).all():
-            message = f"{law.arrays.name}: {name} must be finite float64, not {array.dtype}"
-            raise LawError(message, file=str(law.path or ""))
-    return found
-
-
-@ft.lru_cache(maxsize=512)
+@derived
 def scenarios(law: Law) -> Scenarios:
     """Return the scenarios of a law, worked out once.
 
@@ -223,28 +194,6 @@ def _point(law: Law, name: str) -> Any:
     )
 
 
-def prior_arguments(law: Law, prior: str, at: Mapping[str, int] | None = None) -> tuple[str, list[float]]:
-    """Return a prior's name and the values of its arguments, at one entry of an index where it goes over one."""
-    from hplaw.expression.backends import FLOATS
-    from hplaw.expression.compile import compile_expression
-    from hplaw.law.scope import index_symbol
-
-    scope = law.namespace.scope
-    for name in at or {}:
-        scope = scope.with_symbol(name, index_symbol(name))
-    call = check_call(
-        law.namespace, prior, PRIORS | CORRELATIONS, "parameters", prior, over={n: index_symbol(n) for n in at or {}}
-    )
-    environment = law.program(FLOATS).environment({})
-    return call.function, [float(compile_expression(a, scope, FLOATS, at)(environment)) for a in call.arguments]
-
-
-def prior_centre(law: Law, prior: str, at: Mapping[str, int] | None = None) -> float:
-    """Return the median of a prior of a law."""
-    name, arguments = prior_arguments(law, prior, at)
-    return 0.0 if name == "lkj" else centre(name, *arguments)
-
-
 def _single_deviations(law: Law) -> dict[str, float | list[float]]:
     """Return the standard deviations of parameters that no covariance speaks of."""
     correlated = {name for block in law.spec.covariance for name in block.of}
@@ -347,52 +296,12 @@ def hyperparameter(law: Law, text: str, name: str, environment: Environment) -> 
 
     **Raises:** `LawError` where the formula has no value at the parameters.
     """
-    if any(text.lstrip().startswith(f"{word}(") for word in PRIORS | CORRELATIONS):
+    if is_call(text, PRIORS | CORRELATIONS):
         return environment[name] if name in environment else prior_centre(law, text)
     formula = law.namespace.formula(text, table="effects", key=name)
     with np.errstate(all="ignore"):
-        found = unroll(law.namespace, formula, numpy(), ())(environment)
+        found = unroll(law.namespace, formula, numpy_backend(), ())(environment)
     if not np.isfinite(found).all():
         message = f"'{text}' has no finite value at the parameters of the law; mend one or the other"
         raise LawError(message, table="effects", key=name)
     return found
-
-
-@ft.cache
-def numpy() -> Any:
-    """Return the numpy backend, made once."""
-    from hplaw.expression.backends import numpy_backend
-
-    return numpy_backend()
-
-
-def numpy_environment(law: Law, values: Mapping[str, Any]) -> Environment:
-    """Return an environment of the law over numpy."""
-    return law.program(numpy()).environment(values)
-
-
-@ft.lru_cache(maxsize=512)
-def growth(law: Law) -> Function | None:
-    """Return the function by which a law's discrepancy grows with `outside`, or None where it has none.
-
-    Where the law's formula has no value the growth is infinite, so that there is no interval.
-    """
-    from hplaw.expression.backends import FLOATS
-    from hplaw.expression.compile import compile_expression
-    from hplaw.expression.scope import Kind, Symbol
-    from hplaw.law.rules import growth as growth_formula
-
-    discrepancy = law.spec.predict.discrepancy
-    if discrepancy is None:
-        return None
-    formula = growth_formula(law.namespace, discrepancy.grows)
-    scope = law.namespace.scope.with_symbol("outside", Symbol(Kind.INPUT))
-    grows = compile_expression(formula.tree, scope, FLOATS)
-
-    def finite(names: Mapping[str, Any]) -> float:
-        try:
-            return float(grows(names))
-        except Undefined:
-            return math.inf
-
-    return finite

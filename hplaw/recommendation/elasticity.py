@@ -10,7 +10,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from hplaw.evaluation.point import Point, inputs, plain_point
+from hplaw.evaluation.inputs import inputs
+from hplaw.evaluation.point import Point, plain_point
 from hplaw.expression import Undefined
 from hplaw.forms.derivative import slope
 from hplaw.forms.power_law import best_exponents, power_law

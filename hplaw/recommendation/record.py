@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools as ft
 import hashlib
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -16,6 +15,7 @@ from hplaw.catalogue.catalogue import Catalogue
 from hplaw.evaluation.domain import Distance
 from hplaw.evaluation.point import standing
 from hplaw.law import Law
+from hplaw.law.derived import derived
 from hplaw.messages.law import Citation
 from hplaw.messages.query import Query
 from hplaw.messages.recommendation import Alternative, BriefRecommendation, Estimate, Recommendation, Step
@@ -74,7 +74,7 @@ def query_record(query: Query) -> dict[str, Any]:
     return {**to_builtins(query), "optimizer": query.optimizer}
 
 
-@ft.lru_cache(maxsize=1024)
+@derived
 def citation(law: Law) -> Citation:
     """Return the source of a law, made once."""
     return law.citation()
@@ -119,7 +119,7 @@ def step(answer: Answer, quantities: Sequence[str]) -> Step:
     )
 
 
-@ft.lru_cache(maxsize=4096)
+@derived
 def _shown(law: Law, quantities: tuple[str, ...]) -> tuple[str, str, dict[str, Any]]:
     """Return the formulas behind quantities as text and LaTeX, lets below what uses them, and their constants."""
     formulas = law.formulas()

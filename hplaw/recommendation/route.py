@@ -15,7 +15,7 @@ from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import known_quantities
 from hplaw.errors import ConflictingQuery, QueryError, nearest
 from hplaw.evaluation.domain import Distance, Domain, domain
-from hplaw.evaluation.point import inputs
+from hplaw.evaluation.inputs import inputs
 from hplaw.law import Law
 
 

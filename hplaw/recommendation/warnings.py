@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools as ft
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -10,6 +9,7 @@ import msgspec
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.formatting import number
 from hplaw.law import Law
+from hplaw.law.derived import derived
 from hplaw.messages.recommendation import AnswerWarning
 from hplaw.recommendation.derivation import Derivation
 from hplaw.recommendation.question import Question
@@ -89,7 +89,7 @@ def _domain(law: Law, found: Derivation) -> list[AnswerWarning]:
     return warnings
 
 
-@ft.lru_cache(maxsize=4096)
+@derived
 def _range(law: Law, name: str) -> str:
     """Return the range of a quantity that a law was seen in, for people."""
     low, high = (number(float(edge)) for edge in law.spec.domain[name])

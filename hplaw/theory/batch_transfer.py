@@ -16,7 +16,7 @@ from hplaw.answer.evaluate_law import evaluate
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import known_quantities
 from hplaw.errors import ConflictingQuery, QueryError, nearest
-from hplaw.evaluation.point import inputs
+from hplaw.evaluation.inputs import inputs
 from hplaw.formatting import number, numbers
 from hplaw.law import Law
 from hplaw.messages.transfer import Agreement, Transfer, TransferRequest, TransferRule

@@ -6,7 +6,6 @@ d ln(output) / d ln(input) at the points of a law's examples.
 
 from __future__ import annotations
 
-import functools as ft
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,10 +14,11 @@ import msgspec
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import known_quantities
 from hplaw.errors import QueryError, nearest
-from hplaw.evaluation.point import inputs, read_given
+from hplaw.evaluation.inputs import inputs, read_given
 from hplaw.formatting import number
 from hplaw.forms.affine import monomial
 from hplaw.law import Law
+from hplaw.law.derived import derived
 from hplaw.messages.theory import Comparison, Dependence, Rule, Theory, TheoryLine
 from hplaw.recommendation.elasticity import difference
 from hplaw.theory.works import kin_of, speaking_of
@@ -109,7 +109,7 @@ def _rule(law: Law, output: str, moves: Sequence[Dependence] | None = None) -> R
     )
 
 
-@ft.lru_cache(maxsize=2048)
+@derived
 def dependences(law: Law, output: str) -> tuple[Dependence, ...]:
     """Return how an output goes with each input of a law that is a number.
 

@@ -1,6 +1,8 @@
 """Law folders that change under a running service: it takes what is good, and serves the last good set over what is not."""
 
+import os
 import time
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -111,3 +113,29 @@ def test_changes_lose_no_request(http, folder):
         (folder / "mine.toml").write_text(LAW.format(factor=factor))
         # each look asks, and fails where an answer is missing or is neither the old nor the new
         assert eventually(lambda new=factor: {new: True, new - 1.0: False}[rate(http)])
+
+
+def resident_mb(service):
+    """Return the memory that a service holds, in MB."""
+    return int(Path(f"/proc/{service.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read where Linux tells it")
+def test_forty_reloads_under_load_leave_no_memory_behind(start_service, folder):
+    service = start_service(HPLAW_LAWS=str(folder), HPLAW_RELOAD_S="0.05")
+    with httpx2.Client(base_url=service.url, timeout=30, trust_env=False) as client:
+
+        def ask_some(turn):
+            for i in range(20):
+                query = {"n_params": 1e9 * (1 + i) + turn, "tokens": 1e11, "want": ["peak_lr", "loss"]}
+                assert client.post("/v1/recommendations", json=query).status_code == 200
+
+        ask_some(0)
+        before = resident_mb(service)
+        for turn in range(40):
+            factor = 3.0 + turn
+            (folder / "mine.toml").write_text(LAW.format(factor=factor))
+            assert eventually(lambda factor=factor: rate(client) == pytest.approx(factor))
+            ask_some(turn)
+        assert resident_mb(service) - before < 10

@@ -4,13 +4,14 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hplaw.catalogue.catalogue import SHELVES, Catalogue, law_files, load_catalogue, stamp, user_folder
 from hplaw.errors import LawError, LawNotFound
 from hplaw.messages.query import Query
 from hplaw.recommendation.record import recommend
-from tests.helpers import catalogue_of, is_one_sentence, law_text, make_law, problems_in, shipped
+from tests.helpers import catalogue_of, is_one_sentence, law_text, make_law, problems_in, shipped, write_arrays
 
 
 def put(folder: Path, name: str = "test-law", title: str = "A law of the tests") -> Path:
@@ -174,3 +175,19 @@ def test_an_empty_catalogue_says_that_no_law_gives_a_quantity() -> None:
     found = recommend(Query(n_params=1e9, tokens=1e9, want=["peak_lr"]), empty)
     assert found.answers["peak_lr"].value is None
     assert found.answers["peak_lr"].reason == "no law here gives peak_lr"
+
+
+def test_a_law_is_read_again_only_where_its_files_changed(tmp_path: Path) -> None:
+    for name in ("kept", "changed"):
+        (tmp_path / f"{name}.toml").write_text(law_text(name=name))
+    first = load_catalogue([tmp_path], environ={})
+    first.get("kept").derived["a room"] = "what it derived"
+    (tmp_path / "changed.toml").write_text(law_text(name="changed", status="published"))
+    second = load_catalogue([tmp_path], environ={}, before=first)
+    assert second.get("kept") is first.get("kept")
+    assert second.get("changed").spec.status == "published"
+    assert second.get("changed").derived == {}
+    write_arrays(tmp_path / "kept.npz", x=np.zeros(2))
+    third = load_catalogue([tmp_path], environ={}, before=second)
+    assert third.get("step-law-2025") is first.get("step-law-2025")
+    assert third.get("kept").digest != first.get("kept").digest

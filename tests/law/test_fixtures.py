@@ -9,7 +9,7 @@ import pytest
 from hplaw.answer.answer import plain_outputs
 from hplaw.answer.evaluate_law import evaluate
 from hplaw.answer.intervals import samples
-from hplaw.evaluation.point import read_given
+from hplaw.evaluation.inputs import read_given
 from hplaw.law import check_law, parse_law
 from hplaw.law.format import LawSpec
 from hplaw.law.read import decode_spec

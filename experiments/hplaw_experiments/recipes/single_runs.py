@@ -22,7 +22,8 @@ from hplaw.law import Law
 from hplaw.law.format import EvidenceSpec, LawSpec, ParameterSpec, PredictSpec
 from hplaw.law.read import decode_spec, parse_law
 from hplaw.law.write import write_law
-from hplaw.posterior.scenarios import factor, read_arrays
+from hplaw.posterior.arrays import read_arrays
+from hplaw.posterior.scenarios import factor
 from hplaw_experiments.recipes.recipe import Prior, Recipe
 
 

@@ -13,7 +13,7 @@ import polars as pl
 
 from hplaw.catalogue.catalogue import Catalogue, load_catalogue
 from hplaw.errors import DataError, QueryError
-from hplaw.evaluation.point import inputs
+from hplaw.evaluation.inputs import inputs
 from hplaw.fit.data.runs import observed_by, read_columns
 from hplaw.law import Law
 from hplaw.messages.query import Query

@@ -18,7 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from hplaw.errors import DataError, LawError, QueryError, nearest
-from hplaw.evaluation.point import inputs
+from hplaw.evaluation.inputs import inputs
 from hplaw.expression import Kind, Scope, Symbol, Type, compile_expression, infer, names_in, parse
 from hplaw.expression.backends import FLOATS, Undefined, numpy_backend
 from hplaw.expression.tree import Item, walk

@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 
 from hplaw.errors import FitError
 from hplaw.expression import names_in
-from hplaw.expression.backends import jax_backend
+from hplaw.expression.backends import jax_backend, numpy_backend
 from hplaw.fit.model.double_precision import double_precision, jax, jnp
 from hplaw.law import Law
 from hplaw.law.program import Program
 from hplaw.narrowing import is_tuple
-from hplaw.posterior.scenarios import numpy, prior_arguments
+from hplaw.posterior.priors import prior_arguments
 
 
 Array = NDArray[np.float64]
@@ -206,7 +206,7 @@ class _Problem:
 
     def constants(self, q: Array) -> tuple[dict[str, Array], dict[str, Array]]:
         """Return parameters and constant lets at vectors `[fit, constant]`, first axis fits."""
-        environment = self.environment(q.T, self.law.program(numpy()), np)
+        environment = self.environment(q.T, self.law.program(numpy_backend()), np)
         names = dict.fromkeys(free.name for free in self.free)
         found = {name: environment[name] for name in names}
         with np.errstate(all="ignore"):

@@ -16,7 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from hplaw.errors import FitError, LawError
-from hplaw.evaluation.point import inputs
+from hplaw.evaluation.inputs import inputs
 from hplaw.expression import Kind, Symbol, names_in
 from hplaw.expression.backends import jax_backend
 from hplaw.expression.compile import Function, compile_expression

@@ -12,7 +12,7 @@ from hplaw.errors import FitError
 from hplaw.fit.output.law_folder import write_served
 from hplaw.law import Law
 from hplaw.law.format import CovarianceSpec
-from hplaw.posterior.scenarios import read_arrays
+from hplaw.posterior.arrays import read_arrays
 
 
 Array = NDArray[np.float64]

@@ -25,7 +25,8 @@ from hplaw.expression import Undefined
 from hplaw.fit.infer.fitting import Fitted
 from hplaw.law import Law
 from hplaw.law.format import CovarianceSpec, DiscrepancySpec, EvidenceSpec, ExampleSpec, LawSpec, PredictSpec
-from hplaw.law.read import ARRAYS, parse_law
+from hplaw.law.law import ARRAYS
+from hplaw.law.read import parse_law
 from hplaw.law.write import write_law
 
 

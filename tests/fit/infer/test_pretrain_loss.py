@@ -68,7 +68,7 @@ def test_the_range_for_another_recipe_is_wider(law):
 @pytest.mark.parametrize("flop", [1e19, 1e21, 1e23])
 def test_the_best_size_is_where_the_loss_is_least_for_its_compute(law, best, flop):
     """Compare with a search draw by draw, over the same draws."""
-    from hplaw.posterior.scenarios import read_arrays
+    from hplaw.posterior.arrays import read_arrays
 
     draws, shared = read_arrays(law), read_arrays(best)
     assert all(np.array_equal(shared[name], draws[name]) for name in shared)
@@ -191,7 +191,7 @@ def test_simulated_runs_of_the_law_itself_recover_its_constants(law, tmp_path):
     runs = pl.DataFrame({"n_params": n, "tokens": n * r, "loss": loss})
     runs.write_csv(tmp_path / "runs.csv")
     found = fit(tmp_path / "fitted", tmp_path / "runs.csv", "loss > 0", "--draws", "250")
-    from hplaw.posterior.scenarios import read_arrays
+    from hplaw.posterior.arrays import read_arrays
 
     draws = read_arrays(found)
     for name, truth in zip(("b0", "gN", "gD", "al", "be", "ls0"), point, strict=True):

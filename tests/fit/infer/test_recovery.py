@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from hplaw.catalogue.catalogue import load_catalogue
+from hplaw.expression.backends import numpy_backend
 from hplaw.fit.data.runs import keep_runs
 from hplaw.fit.infer.fitting import fit_law
 from hplaw.fit.infer.laplace import Normal, fit_normal
@@ -26,8 +27,8 @@ from hplaw.fit.model.density import Density
 from hplaw.fit.model.double_precision import double_precision, numpyro
 from hplaw.fit.model.model import Model
 from hplaw.law import Law
+from hplaw.law.law import numpy_environment
 from hplaw.law.program import unroll
-from hplaw.posterior.scenarios import numpy, numpy_environment
 
 
 Array = NDArray[np.float64]
@@ -91,9 +92,9 @@ def simulate(law: Law, runs: pl.DataFrame, values: Values, rng: np.random.Genera
     columns = {name: runs[name].to_numpy() for name in law.inputs if name in runs.columns}
     zeros = {name: 0.0 for effect in law.spec.effects.values() for name in effect.of}
     environment = numpy_environment(law, {**zeros, **values, **columns})
-    loss = law.program(numpy()).outputs["loss"](environment)
+    loss = law.program(numpy_backend()).outputs["loss"](environment)
     formula = law.namespace.formula(spec.scale, table="fit", key="scale")
-    scale = unroll(law.namespace, formula, numpy(), ())(environment)
+    scale = unroll(law.namespace, formula, numpy_backend(), ())(environment)
     return runs.with_columns(loss=pl.Series(loss * np.exp(scale * rng.standard_t(4, len(runs)))))
 
 

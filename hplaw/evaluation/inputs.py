@@ -1,0 +1,153 @@
+"""The inputs of a law: how each is found among what is known, what stands in for it, and how given values are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from hplaw.errors import ConflictingQuery, QueryError, nearest
+from hplaw.expression.backends import exact_number
+from hplaw.expression.compile import Function
+from hplaw.law.derived import derived
+from hplaw.law.law import Law
+from hplaw.law.priors import PRIORS, is_call
+from hplaw.law.program import Environment, unroll
+from hplaw.narrowing import is_table, is_tuple
+from hplaw.posterior.priors import prior_centre
+from hplaw.vocabulary.quantities import check_value
+
+
+class Input(msgspec.Struct, frozen=True):
+    """How one input of a law is found among what is known.
+
+    - `known`: the name to look for first (`target_loss` for a loss in the role of a target).
+    - `default`: what stands in when it is not known: a value, or a function of the other inputs; None where nothing does.
+    - `prior`: the text of a default that is a prior.
+    """
+
+    name: str
+    known: str
+    default: Any
+    formula: Function | None
+    prior: str | None
+    over: tuple[str, ...]
+    categorical: bool
+
+    @property
+    def required(self) -> bool:
+        """Return whether the law cannot do without it."""
+        return self.default is None and self.formula is None
+
+
+@derived
+def inputs(law: Law) -> tuple[Input, ...]:
+    """Return a law's inputs, ready to be bound.
+
+    **Raises:** `LawError` for a stand-in that is neither value, category, prior nor formula.
+    """
+    found: list[Input] = []
+    for name, item in law.inputs.items():
+        quantity, missing = law.quantity(name), item.missing
+        default: Any = None
+        formula: Function | None = None
+        prior = None
+        if isinstance(missing, str) and not quantity.categorical:
+            if is_call(missing, PRIORS):
+                prior, default = missing, prior_centre(law, missing)
+            else:
+                text = law.namespace.formula(missing, table="inputs", key=name)
+                formula = unroll(law.namespace, text, law.arithmetic, ())
+        elif missing is not None:
+            default = missing if quantity.categorical else own_number(law, missing)
+        over = law.namespace.scope.indices[item.over] if item.over else ()
+        known = f"target_{name}" if item.role == "target" else name
+        found.append(Input(name, known, default, formula, prior, over, quantity.categorical))
+    return tuple(found)
+
+
+def own_number(law: Law, value: Any) -> Any:
+    """Return a number as the law's own arithmetic wants it; exact laws read decimals and fractions as written."""
+    if not law.exact:
+        return float(value)
+    return exact_number(value if isinstance(value, str) else repr(value))
+
+
+def bind(law: Law, known: Mapping[str, Any], environment: Environment) -> None:
+    """Put a law's inputs into its environment, last those that follow from the others.
+
+    **Raises:** `QueryError` naming the input that is not known; `Undefined` where a stand-in has no value.
+    """
+    late: list[Input] = []
+    for item in inputs(law):
+        value = known.get(item.known)
+        if value is not None:
+            environment[item.name] = _bound(law, item, value)
+        elif item.default is not None:
+            environment[item.name] = (item.default,) * len(item.over) if item.over else item.default
+        elif item.formula is not None:
+            late.append(item)
+        else:
+            message = f"{law.id} needs {item.known}; give it"
+            raise ConflictingQuery(message, field=item.known)
+    for item in late:
+        assert item.formula is not None
+        value = item.formula(environment)
+        environment[item.name] = (value,) * len(item.over) if item.over else value
+
+
+def _bound(law: Law, item: Input, value: Any) -> Any:
+    """Return a known value in the law's own arithmetic.
+
+    **Raises:** `QueryError` where one value is known and the law needs a table of them.
+    """
+    if is_tuple(value) != (item.over != ()):
+        message = f"{law.id} needs {item.known} for each of {', '.join(item.over)}; ask it with evaluate"
+        raise ConflictingQuery(message, field=item.known)
+    return exact_number(repr(value)) if law.exact and isinstance(value, float) else value
+
+
+def read_given(law: Law, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `given` as a law's inputs: fractions for an exact law, tuples for an input over an index.
+
+    **Raises:** `QueryError` naming the field at fault.
+    """
+    names = {item.known: item for item in inputs(law)} | {item.name: item for item in inputs(law)}
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        item = names.get(name)
+        if item is None:
+            message = (
+                f"'{name}' is not an input of {law.id}; it takes {', '.join(law.inputs)}{nearest(name, law.inputs)}"
+            )
+            raise ConflictingQuery(message, field=name)
+        if item.over != () and is_table(value):
+            if set(value) != set(item.over):
+                message = f"{name} needs one value for each of {', '.join(item.over)}"
+                raise ConflictingQuery(message, field=name)
+            found[item.known] = tuple(_read(law, item, value[word]) for word in item.over)
+        elif item.over or isinstance(value, Mapping):
+            table = f"a table: give one value for each of {', '.join(item.over)}"
+            message = f"{name} is {table if item.over else 'one value, not a table'}"
+            raise ConflictingQuery(message, field=name)
+        else:
+            found[item.known] = _read(law, item, value)
+    return found
+
+
+def _read(law: Law, item: Input, value: Any) -> Any:
+    number = isinstance(value, str | int | float) and not isinstance(value, bool)
+    if law.exact and not item.categorical and number:
+        try:
+            exact = exact_number(value if isinstance(value, str) else repr(value))
+            value, check = exact, float(exact)
+        except (ValueError, OverflowError):
+            message = f"{item.name}={value!r:.60} is not a number or a fraction such as 1/2"
+            raise QueryError(message, field=item.name) from None
+    else:
+        check = value
+    problem = check_value(law.quantity(item.name), check)
+    if problem:
+        raise QueryError(problem, field=item.name)
+    return float(value) if isinstance(value, int) else value

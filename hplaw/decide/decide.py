@@ -93,6 +93,18 @@ class _Problem:
             found[name] = value if high is None else min(value, high)
         return found
 
+    def holds(self, found: Decision) -> bool:
+        """Return whether nothing of a decision lies outside the bounds, so that they bind nothing.
+
+        The other quantities at an edge of a plateau lie on their own plateaus.
+        """
+        for name, (low, high) in zip(self.free, self.limits, strict=True):
+            scattered = [samples[name] for samples in (found.samples, found.transfer) if name in samples]
+            parts = np.concatenate([[found.values[name], *found.plateau[name]], *scattered])
+            if (low is not None and parts.min() < low) or (high is not None and parts.max() > high):
+                return False
+        return True
+
     def environment(
         self, x: Array | None, *, transfer: bool = False, shifted: bool = False, single: bool = False
     ) -> Any:
@@ -174,7 +186,9 @@ def decide(
             raise QueryError(message, field=f"bounds.{name}")
     if problem.drawn.uncertain and linex(law) is not None:
         with np.errstate(all="ignore"):
-            exactly = _exact(problem)
+            exactly = _exact(_Problem(law, known, {})) if problem.bounded else None
+            if exactly is None or not problem.holds(exactly):
+                exactly = _exact(problem)
         if exactly is not None:
             return exactly
     best = _least(problem)

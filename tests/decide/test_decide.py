@@ -470,3 +470,29 @@ def test_an_evaluation_at_a_given_setting_has_an_interval() -> None:
     assert math.log(np.median(drawn)) == pytest.approx(
         cell.base + float(cell.bowl(math.log(4e-3), math.log(2.6e5))), rel=0.02
     )
+
+
+@pytest.mark.parametrize("name", ["pretrain-surface", "pretrain-surface-moe"])
+@pytest.mark.parametrize("fixed", [{}, {"batch_tokens": 1e6}])
+def test_a_bound_that_binds_nothing_changes_no_digit(name: str, fixed: dict[str, float]) -> None:
+    law = shipped().get(name)
+    known = {"n_params": 2.3e9, "n_active_params": 5.1e8, "tokens": 7.7e10, **fixed}
+    wide = {free: (1e-12, 1e12) for free in law.chosen if free not in fixed}
+    free, bounded = decide(law, known), decide(law, known, wide)
+    assert bounded.values == free.values
+    assert bounded.plateau == free.plateau
+    assert bounded.regret == free.regret
+    for one, other in ((free.samples, bounded.samples), (free.transfer, bounded.transfer)):
+        assert one.keys() == other.keys()
+        assert all((one[chosen] == other[chosen]).all() for chosen in one)
+
+
+def test_a_bound_that_cuts_the_plateau_keeps_it_inside() -> None:
+    law = shipped().get("pretrain-surface")
+    known = {"n_params": 2.3e9, "tokens": 7.7e10}
+    free = decide(law, known)
+    edge = math.sqrt(free.plateau["peak_lr"][0] * free.values["peak_lr"])
+    cut = decide(law, known, {"peak_lr": (edge, None)})
+    assert cut.values["peak_lr"] == pytest.approx(free.values["peak_lr"], rel=1e-4)
+    assert cut.plateau["peak_lr"][0] >= edge * (1 - 1e-12)
+    assert cut.samples["peak_lr"].min() >= edge * (1 - 1e-12)

@@ -7,7 +7,7 @@ busy for minutes.
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import tomli
@@ -16,13 +16,25 @@ import tomli
 Kind = TypeVar("Kind")
 
 
+def read_toml(text: bytes) -> dict[str, Any]:
+    """Return what the bytes of a TOML file hold, as they stand.
+
+    **Raises:** `ValueError` for what is no TOML in UTF-8, `RecursionError` for what nests too deep.
+
+    >>> read_toml(b"alpha = 0.34")
+    {'alpha': 0.34}
+    """
+    return tomli.loads(text.decode())
+
+
 def decode_toml(text: bytes, kind: type[Kind]) -> Kind:
     """Return what the bytes of a TOML file hold, as `kind`.
 
-    **Raises:** `ValueError` for what is no TOML in UTF-8, `RecursionError` for what nests too deep, and
-    `msgspec.ValidationError` for what is no `kind`.
+    **Raises:** what `read_toml` raises, and `msgspec.ValidationError` for what is no `kind`.
 
-    >>> decode_toml(b"alpha = 0.34", dict[str, float])
-    {'alpha': 0.34}
+    >>> class Constants(msgspec.Struct):
+    ...     alpha: float
+    >>> decode_toml(b"alpha = 1", Constants)
+    Constants(alpha=1.0)
     """
-    return msgspec.convert(tomli.loads(text.decode()), kind)
+    return msgspec.convert(read_toml(text), kind)

@@ -13,7 +13,7 @@ from hplaw.cli.options import LawFolders
 from hplaw.cli.page import Page, write
 from hplaw.cli.reading import open_catalogue
 from hplaw.formatting import number
-from hplaw.toml import decode_toml
+from hplaw.toml import read_toml
 
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tupl
 
 
 def _content(law: Law) -> Mapping[str, Any]:
-    return decode_toml(law.text, dict[str, Any])
+    return read_toml(law.text)
 
 
 def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:

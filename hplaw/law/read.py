@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import get_args, get_type_hints
 
 import msgspec
 
@@ -18,7 +18,7 @@ from hplaw.law.priors import PRIORS, is_call
 from hplaw.law.rules import check_domain, check_effects, check_exact, check_fit, check_missing, check_parameters
 from hplaw.law.scope import GRID_NAMES, Formula, Namespace, build_namespace, check_work
 from hplaw.law.settled import spoken
-from hplaw.toml import decode_toml
+from hplaw.toml import decode_toml, read_toml
 
 
 MAX_FILE = 1_000_000
@@ -134,7 +134,7 @@ def _place(path: str, text: bytes) -> str:
     if not some_key or table not in LawSpec.__struct_fields__:
         return path
     kind = get_args(get_type_hints(LawSpec)[table])[1]
-    for key, value in decode_toml(text, dict[str, Any])[table].items():
+    for key, value in read_toml(text)[table].items():
         try:
             msgspec.convert(value, kind)
         except msgspec.ValidationError:

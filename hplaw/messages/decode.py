@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from hplaw.errors import MalformedQuery, QueryError, nearest
 
 
-def decode(body: bytes, kind: type[Any]) -> Any:
+Kind = TypeVar("Kind")
+
+
+def decode(body: bytes, kind: type[Kind]) -> Kind:
     """Return the record of type `kind` that the JSON `body` holds.
 
     **Raises:** `QueryError` naming the field: malformed JSON, unknown or repeated fields, a string for a number,
@@ -119,7 +122,7 @@ def _with_key(path: str, body: bytes, kind: type[Any]) -> str:
 _decoders: dict[type[Any], msgspec.json.Decoder[Any]] = {}
 
 
-def _decoder(kind: type[Any]) -> msgspec.json.Decoder[Any]:
+def _decoder(kind: type[Kind]) -> msgspec.json.Decoder[Kind]:
     decoder = _decoders.get(kind)
     if decoder is None:
         decoder = _decoders.setdefault(kind, msgspec.json.Decoder(kind))

@@ -1,5 +1,6 @@
 """Laws over HTTP: lists and their filters, single laws, citations, values, and how long each reply keeps."""
 
+import msgspec
 import pytest
 
 from hplaw.catalogue.catalogue import load_catalogue
@@ -16,7 +17,7 @@ def whole_address(http) -> str:
 
 
 def test_laws_are_listed(http):
-    laws = decode(http.get("/v1/laws").content, list[LawSummary])
+    laws = msgspec.json.decode(http.get("/v1/laws").content, type=list[LawSummary])
     assert {law.id for law in laws} >= {"step-law-2025", "hoffmann-2022", "compute-6nd"}
     assert [law.id for law in laws] == sorted(law.id for law in laws)
 
@@ -30,8 +31,8 @@ def test_laws_are_listed(http):
     ],
 )
 def test_list_is_filtered(http, filters, holds):
-    laws = decode(http.get("/v1/laws").content, list[LawSummary])
-    kept = decode(http.get(f"/v1/laws?{filters}").content, list[LawSummary])
+    laws = msgspec.json.decode(http.get("/v1/laws").content, type=list[LawSummary])
+    kept = msgspec.json.decode(http.get(f"/v1/laws?{filters}").content, type=list[LawSummary])
     assert kept == [law for law in laws if holds(law)]
     assert 0 < len(kept) < len(laws)
 
@@ -141,7 +142,7 @@ def test_evaluating_an_unknown_law_is_not_found(http, problem):
 
 
 def test_vocabulary_is_listed(http):
-    words = decode(http.get("/v1/quantities").content, list[QuantityRecord])
+    words = msgspec.json.decode(http.get("/v1/quantities").content, type=list[QuantityRecord])
     assert [word.name for word in words][: len(vocabulary())] == list(vocabulary())
     tokens = next(word for word in words if word.name == "tokens")
     assert (tokens.symbol, tokens.unit) == ("D", "token")

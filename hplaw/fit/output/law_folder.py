@@ -276,7 +276,7 @@ def _save(path: Path, arrays: Mapping[str, Array]) -> None:
     path.write_bytes(buffer.getvalue())
 
 
-def _moments(parameters: Mapping[str, Array]) -> dict[str, Array]:
+def _moments(parameters: Mapping[str, Array]) -> dict[str, NDArray[Any]]:
     """Return mean and covariance over all draws, and the names of the columns."""
     names: list[str] = []
     columns: list[Array] = []

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from hplaw.arrays import Array
 
 
 def is_tuple(value: Any) -> TypeGuard[tuple[Any, ...]]:
@@ -21,7 +20,7 @@ def is_list(value: Any) -> TypeGuard[list[Any]]:
     return isinstance(value, list)
 
 
-def is_column(value: Any) -> TypeGuard[NDArray[np.float64]]:
+def is_column(value: Any) -> TypeGuard[Array]:
     """Return whether a value is an array with one number per row."""
     return getattr(value, "ndim", 0) > 0
 

@@ -93,13 +93,14 @@ def schedule_curve(request: ScheduleRequest, catalogue: Catalogue | None = None)
     (1.0, 0.0, 50.5)
     """
     import numpy as np
-    from numpy.typing import NDArray
+
+    from hplaw.arrays import Array, Float
 
     law, given, say = _checked(request, catalogue)
     rates = rate_function(law, numpy_backend(), {"step": None, **given})
     total = request.total_steps
 
-    def at(steps: NDArray[np.float64]) -> NDArray[np.float64]:
+    def at(steps: Float[Array, " step"]) -> Float[Array, " step"]:
         with np.errstate(all="ignore"):  # the branch of `where` that is not taken
             return np.broadcast_to(rates({"step": steps, **given}), steps.shape)
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from hplaw.arrays import Array, Float
 from hplaw.errors import DataError
 
 
@@ -72,7 +73,9 @@ def surge_form(mean: ArrayLike, deviation: ArrayLike, hessian: ArrayLike) -> tup
     return math.pi * trace / (2 * cross), float(mu @ scaled) / (2 * math.sqrt(cross * trace))
 
 
-def _checked(mean: ArrayLike, deviation: ArrayLike, hessian: ArrayLike) -> tuple[NDArray[np.float64], ...]:
+def _checked(
+    mean: ArrayLike, deviation: ArrayLike, hessian: ArrayLike
+) -> tuple[Float[Array, " param"], Float[Array, " param"], Float[Array, "param param"]]:
     mu, sigma, h = (np.asarray(part, dtype=np.float64) for part in (mean, deviation, hessian))
     fits = mu.ndim == 1 and mu.size > 0 and sigma.shape == mu.shape and h.shape == (mu.size, mu.size)
     if not fits or not all(np.all(np.isfinite(part)) for part in (mu, sigma, h)) or not np.all(sigma > 0):

@@ -14,6 +14,8 @@ from typing import NamedTuple
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import type_checks
+
 
 # JAX reads these when it is first imported, which no test pays for that does not need it.
 # numpyro 0.22's NUTS divides a float by an integer array, which strict promotion refuses: run it
@@ -30,6 +32,8 @@ os.environ["XLA_FLAGS"] = " ".join(
 for name in [n for n in os.environ if n.startswith("HPLAW_")]:
     if name not in {"HPLAW_DATA", "HPLAW_NETWORK"}:
         del os.environ[name]
+
+type_checks.install()
 
 # Two shared cores make deadlines flaky; a failure found by chance belongs to `make test-full`.
 _slow_machine = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}

@@ -8,7 +8,7 @@ A classifier's example counts as one token: `tokens` are examples seen, `batch_t
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -142,6 +142,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     training_flop: float | None = None
 
 
+@runtime_checkable
 class Progress(Protocol):
     """What a trainer tells while it trains: the share of a pack's steps that is done, from 0 to 1.
 

@@ -12,7 +12,7 @@ import itertools as it
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -63,6 +63,7 @@ class Sample(msgspec.Struct, frozen=True):
     clock_mhz: float | None = None
 
 
+@runtime_checkable
 class Device(Protocol):
     """What a meter reads of one device; None is what the device does not say."""
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -158,6 +158,7 @@ def _compilings(program: Program) -> list[Callable[[Trial, Data], object]]:
     ]
 
 
+@runtime_checkable
 class _Runner(Protocol):
     """Trials in training: `advance` does the next stretches, `held_out` measures."""
 

@@ -108,7 +108,7 @@ def make_rows(
         raise QueryError(message, field="to")
     library = _library()
     from hplaw.fit.data import law_rows
-    from hplaw.fit.data.runs import sha256_of
+    from hplaw.runs.table import sha256_of
 
     rows = law_rows.make_rows(name, file, open_catalogue(laws))
     try:

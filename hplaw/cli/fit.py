@@ -140,10 +140,11 @@ def _posterior(
     all_draws: bool,
 ) -> int:
     from hplaw.fit.check.judge import judge
-    from hplaw.fit.data.runs import read_runs, sha256_of
+    from hplaw.fit.data.runs import read_runs
     from hplaw.fit.infer.fitting import fit_law
     from hplaw.fit.output.card import Provenance, write_card
     from hplaw.fit.output.law_folder import check_folder, write_folder
+    from hplaw.runs.table import sha256_of
 
     check_folder(to)
     began = time.monotonic()
@@ -213,10 +214,11 @@ def _huber(
 ) -> int:
     import numpy as np
 
-    from hplaw.fit.data.runs import keep_runs, read_runs, sha256_of
+    from hplaw.fit.data.runs import keep_runs, read_runs
     from hplaw.fit.infer.huber import fit_huber
     from hplaw.fit.output.huber_folder import write_robust
     from hplaw.fit.output.law_folder import check_folder
+    from hplaw.runs.table import sha256_of
 
     check_folder(to)
     runs = read_runs(data, law=law, maps=maps, where=where)
@@ -248,7 +250,8 @@ def _derived(law: str, data: Path, to: Path, laws: list[Path] | None) -> int:
 
 def _say_stand_ins(law: Law, data: Path, maps: dict[str, str]) -> None:
     """Say where one count of parameters stands for another, as the table has no other."""
-    from hplaw.fit.data.runs import STAND_INS, read_table
+    from hplaw.fit.data.runs import STAND_INS
+    from hplaw.runs.table import read_table
 
     have = {*read_table(data).columns, *maps}
     for name, other in STAND_INS[1:]:

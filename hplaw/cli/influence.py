@@ -49,9 +49,10 @@ def influence(
         raise LawError(message, file=str(folder))
     maps = parse_pairs(map_, "--map")
     with needing("an influence", "fit", error=FitError):
-        from hplaw.fit.data.runs import read_runs, sha256_of
+        from hplaw.fit.data.runs import read_runs
         from hplaw.fit.infer.fitting import fit_law
         from hplaw.fit.infer.influence import find_influence
+        from hplaw.runs.table import sha256_of
     if not data.is_file():
         message = f"--data {data}: there is no such file; give a table of runs"
         raise DataError(message)

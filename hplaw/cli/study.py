@@ -36,8 +36,8 @@ def precision_energy(
         message = f"--bound {bound}: give percent between 0 and 100"
         raise QueryError(message, field="bound")
     with needing("a study", "fit"):
-        from hplaw.fit.data.runs import read_table
         from hplaw.runs import Store
+        from hplaw.runs.table import read_table
         from hplaw_experiments.studies.precision_energy import study, verdict, write_report
 
         table = Store(runs).read().table if runs.is_dir() else read_table(runs)

@@ -11,8 +11,8 @@ import msgspec
 import polars as pl
 
 from hplaw.errors import DataError, QueryError, nearest
-from hplaw.fit.data.runs import checked, filtered, mapped, read_table, sha256_of
 from hplaw.runs.store import Store
+from hplaw.runs.table import checked, filtered, mapped, read_table, sha256_of
 from hplaw.vocabulary.quantities import vocabulary
 
 

@@ -29,8 +29,8 @@ def write_own(
 
     **Raises:** `DataError` and `QueryError` naming file, column and row.
     """
-    from hplaw.fit.data.runs import sha256_of
     from hplaw.runs.importing import read_mapped
+    from hplaw.runs.table import sha256_of
 
     laws = load_catalogue() if catalogue is None else catalogue
     table = read_mapped(path, maps=maps)[0]

@@ -112,7 +112,7 @@ def sweeps(folder: Path, catalogue: Catalogue) -> list[Sweep]:
 
     **Raises:** `DataError` naming the table that is not there.
     """
-    from hplaw.fit.data.runs import read_table
+    from hplaw.runs.table import read_table
 
     tables = [read_table(folder / name) for name in TABLES]
     runs, marin_runs, misfitting_runs = tables
@@ -366,7 +366,7 @@ def _card(spec: LawSpec, prior: Prior, found: Sequence[Sweep]) -> str:
 
 def main(words: Sequence[str] | None = None) -> None:
     """Learn the prior from a folder of tables and write its law."""
-    from hplaw.fit.data.runs import sha256_of
+    from hplaw.runs.table import sha256_of
     from hplaw_experiments.recipes.scores import summary
 
     parser = argparse.ArgumentParser(

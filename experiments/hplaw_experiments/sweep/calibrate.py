@@ -152,10 +152,11 @@ def fit_table(
     **Raises:** `FitError` where the runs do not say enough.
     """
     from hplaw.fit.check.judge import judge
-    from hplaw.fit.data.runs import read_runs, sha256_of
+    from hplaw.fit.data.runs import read_runs
     from hplaw.fit.infer.fitting import fit_law
     from hplaw.fit.output.card import Provenance, write_card
     from hplaw.fit.output.law_folder import write_folder
+    from hplaw.runs.table import sha256_of
 
     told = progress or (lambda share, words: None)
     law = law_for(table, title=title)

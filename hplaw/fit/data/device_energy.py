@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from hplaw.fit.data.runs import read_columns
+from hplaw.runs.table import read_columns
 
 
 CAPPED_SHARE = 0.4

@@ -14,10 +14,11 @@ import polars as pl
 from hplaw.catalogue.catalogue import Catalogue, load_catalogue
 from hplaw.errors import DataError, QueryError
 from hplaw.evaluation.inputs import inputs
-from hplaw.fit.data.runs import observed_by, read_columns
+from hplaw.fit.data.runs import observed_by
 from hplaw.law import Law
 from hplaw.messages.query import Query
 from hplaw.recommendation.record import recommend
+from hplaw.runs.table import read_columns
 from hplaw.vocabulary.hardware_names import canonical
 
 

@@ -90,7 +90,7 @@ def _places(law: Law, other: Law, item: PseudoSpec, frame: pl.DataFrame) -> list
     if item.at == "cells":
         names = [n for n in law.inputs if n not in law.chosen and n in frame.columns]
         return frame.select(names).unique(maintain_order=True).rows(named=True)
-    from hplaw.fit.data.runs import read_table
+    from hplaw.runs.table import read_table
 
     folder = law.path.parent if law.path is not None else None
     table = read_table(folder / item.at if folder is not None else Path(item.at))

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from hplaw.answer.evaluate_law import evaluate
 from hplaw.catalogue.catalogue import load_catalogue
-from hplaw.fit.data.runs import sha256_of
 from hplaw.runs import Store, verify
+from hplaw.runs.table import sha256_of
 from hplaw_experiments.sweep.run import saved_specs, standing
 
 

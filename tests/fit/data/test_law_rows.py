@@ -8,7 +8,8 @@ import pytest
 from hplaw.cli import main
 from hplaw.errors import DataError
 from hplaw.fit.data.law_rows import make_rows
-from hplaw.fit.data.runs import read_runs, sha256_of
+from hplaw.fit.data.runs import read_runs
+from hplaw.runs.table import sha256_of
 from tests.helpers import is_one_sentence, shipped
 
 

@@ -31,9 +31,10 @@ test: $(VENV)/.stamp-all ## Run the tests, without slow ones and those that need
 test-full: $(VENV)/.stamp-all ## Run all tests that this machine can
 	$(bin)/python -m pytest -n $(JOBS) --hypothesis-profile=thorough $(ARGS)
 
-lint: $(VENV)/.stamp-all ## Check style and types
+lint: $(VENV)/.stamp-all ## Check style, types, and who imports whom
 	$(bin)/ruff check .
 	$(bin)/ruff format --check .
+	$(bin)/lint-imports
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(bin)/pyright --pythonpath $(bin)/python
 
 format: $(VENV)/.stamp-all ## Mend what can be mended by a program
@@ -58,7 +59,7 @@ lock: ## Choose newer versions of all dependencies (needs uv)
 	$(UV) $(lock) --upgrade --extra all --group dev -c requirements/serve.lock -o requirements/all.lock
 
 clean: ## Remove what was made here, the environment too
-	rm -rf $(VENV) dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.stamp-venv:

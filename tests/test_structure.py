@@ -1,4 +1,4 @@
-"""The house rules that a program can hold: who imports whom, what an import weighs, how long a module is."""
+"""The house rules that a program can hold: what an import weighs, how long a module is. Who imports whom is for lint."""
 
 import ast
 import importlib
@@ -7,9 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -44,15 +42,7 @@ SERVICE = {"litestar", "prometheus_client", "uvicorn"}
 CHECKERS = {"beartype", "jaxtyping"}
 
 
-# Names and imports of the tree
-
-
-class Import(NamedTuple):
-    """One module that a module imports, and whether merely loading the latter does it."""
-
-    module: str
-    line: int
-    at_load: bool
+# Names of the tree
 
 
 def modules() -> dict[str, Path]:
@@ -65,94 +55,8 @@ def modules() -> dict[str, Path]:
     return found
 
 
-def is_type_checking(test: ast.expr) -> bool:
-    return ast.unparse(test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING", "t.TYPE_CHECKING"}
-
-
-def imports(name: str, file: Path) -> Iterator[Import]:
-    """Yield what a module imports, the relative made absolute."""
-    package = name if file.name == "__init__.py" else name.rpartition(".")[0]
-
-    def walk(node: ast.AST, at_load: bool) -> Iterator[Import]:
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield Import(alias.name, node.lineno, at_load)
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                parents = package.split(".")
-                base = ".".join(parents[: len(parents) - node.level + 1] + [base] * bool(base))
-            for alias in node.names:
-                yield Import(f"{base}.{alias.name}", node.lineno, at_load)
-        elif isinstance(node, ast.If) and is_type_checking(node.test):
-            for child in node.body:
-                yield from walk(child, False)
-            for child in node.orelse:
-                yield from walk(child, at_load)
-        else:
-            lazy = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-            for child in ast.iter_child_nodes(node):
-                yield from walk(child, at_load and not lazy)
-
-    yield from walk(ast.parse(file.read_text(encoding="utf-8")), True)
-
-
 def within(module: str, *packages: str) -> bool:
     return any(module == package or module.startswith(package + ".") for package in packages)
-
-
-def forbidden(name: str, what: Import) -> bool:
-    """Return whether the layers forbid this import."""
-    ours = within(what.module, *PACKAGES)
-    third = what.module.partition(".")[0]
-    upper = ("hplaw.fit", "hplaw.runs")
-    outer = ("hplaw_api", "hplaw_experiments")
-    if within(name, "hplaw.cli", "hplaw.__main__"):
-        lazily = within(what.module, *upper, *outer) or third in HEAVY | SERVICE
-        return lazily and what.at_load
-    if within(name, *upper):
-        return within(what.module, *outer, "hplaw.cli") or third in SERVICE
-    if within(name, "hplaw"):
-        return within(what.module, *upper, *outer, "hplaw.cli") or third in SERVICE or (third in HEAVY and what.at_load)
-    if within(name, "hplaw_api"):
-        return third in HEAVY or within(what.module, *upper, "hplaw_experiments", "hplaw.cli")
-    if within(name, "hplaw_experiments"):
-        return within(what.module, "hplaw_api", "hplaw.cli") or third in SERVICE
-    return ours and not within(what.module, "hplaw_laws")
-
-
-def test_layers_are_respected() -> None:
-    broken = [
-        f"{file.relative_to(ROOT)}:{what.line}: {name} imports {what.module}"
-        for name, file in modules().items()
-        for what in imports(name, file)
-        if forbidden(name, what)
-    ]
-    assert not broken, "\n".join(broken)
-
-
-@pytest.mark.parametrize(
-    ("name", "source", "bad"),
-    [
-        ("hplaw.law", "import hplaw.fit", True),
-        ("hplaw.law", "from . import fit", True),
-        ("hplaw.law", "from .errors import LawError", False),
-        ("hplaw.law", "def f():\n    from hplaw.runs import store", True),
-        ("hplaw.cli.tables", "def f():\n    import polars as pl", False),
-        ("hplaw.cli.tables", "import polars as pl", True),
-        ("hplaw.cli.serve", "def f():\n    import hplaw_api", False),
-        ("hplaw.cli.serve", "import hplaw_api", True),
-        ("hplaw.fit.model.model", "import jax", False),
-        ("hplaw_api.app", "def f():\n    import polars", True),
-        ("hplaw_api.app", "from hplaw import recommend", False),
-        ("hplaw_experiments.training.train", "import hplaw_api.app", True),
-        ("hplaw_laws", "import hplaw", True),
-    ],
-)
-def test_the_layer_test_sees(tmp_path: Path, name: str, source: str, bad: bool) -> None:
-    file = tmp_path / "module.py"
-    file.write_text(source)
-    assert any(forbidden(name, what) for what in imports(name, file)) is bad
 
 
 def test_modules_are_short() -> None:
@@ -209,8 +113,8 @@ def test_all_is_what_is_exported(name: str) -> None:
 
 
 def loaded_after(code: str) -> set[str]:
-    """Return the top-level modules that a fresh Python holds after running the code."""
-    report = "import sys; print(*sorted({m.partition('.')[0] for m in sys.modules}))"
+    """Return the modules that a fresh Python holds after running the code."""
+    report = "import sys; print(*sys.modules)"
     environment = {k: v for k, v in os.environ.items() if not k.startswith("HPLAW_")}
     done = subprocess.run(
         [sys.executable, "-c", f"{code}\n{report}"],
@@ -237,6 +141,16 @@ def test_answering_loads_numpy_and_nothing_heavier() -> None:
 
 def test_the_client_loads_nothing_heavy() -> None:
     assert not loaded_after("import hplaw.client") & (HEAVY | SERVICE | CHECKERS)
+
+
+def test_the_command_line_loads_nothing_heavy() -> None:
+    """What only some commands need is imported as they run: fitting and training, and the libraries of these."""
+    rooms = ("hplaw.fit", "hplaw.runs", "hplaw_api", "hplaw_experiments")
+    light = [name for name in modules() if within(name, "hplaw") and not within(name, *rooms, "hplaw.__main__")]
+    assert "hplaw.cli.sweep" in light
+    loaded = loaded_after(f"import {', '.join(light)}")
+    assert not loaded & (HEAVY | SERVICE | CHECKERS)
+    assert not [name for name in loaded if within(name, *rooms)]
 
 
 def test_the_service_loads_nothing_heavy() -> None:

@@ -10,6 +10,7 @@ The option --jaxtyping-packages would do the same, but takes a checker with sett
 import importlib
 import io
 import os
+import sys
 from typing import Any, Self, TextIO
 
 import beartype
@@ -46,3 +47,5 @@ def install() -> None:
     os.environ["HPLAW_CHECK_SHAPES"] = "1"
     importlib.import_module("hplaw.arrays")
     del os.environ["HPLAW_CHECK_SHAPES"]
+    # a call that is checked takes three frames where it took one
+    sys.setrecursionlimit(3 * sys.getrecursionlimit())

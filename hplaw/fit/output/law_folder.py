@@ -270,7 +270,7 @@ def _whole(to: Path) -> Generator[Path]:
             shutil.rmtree(folder)
 
 
-def _save(path: Path, arrays: Mapping[str, Array]) -> None:
+def _save(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **{n: np.asarray(a) for n, a in arrays.items()})
     path.write_bytes(buffer.getvalue())

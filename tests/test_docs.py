@@ -237,9 +237,9 @@ def test_python_in_the_readme_prints_what_it_shows(service: Service, monkeypatch
 
 @pytest.mark.parametrize("script", ["shelf.py", "limits.py"])
 def test_tables_made_of_laws_are_up_to_date(script: str) -> None:
-    """`python docs/shelf.py` writes the README's table anew, `python docs/limits.py` those of a power limit."""
+    """`python tools/shelf.py` writes the README's table anew, `python tools/limits.py` those of a power limit."""
     done = subprocess.run(
-        [sys.executable, str(ROOT / "docs" / script), "--check"], capture_output=True, text=True, check=False
+        [sys.executable, str(ROOT / "tools" / script), "--check"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
 

@@ -1,7 +1,7 @@
 """Write what a power limit does to energy and time, as `device-energy` has it, into the tables of `training-energy`.
 
-python docs/limits.py            # write it, after `device-energy` was fitted anew
-python docs/limits.py --check    # say whether it is up to date
+python tools/limits.py            # write it, after `device-energy` was fitted anew
+python tools/limits.py --check    # say whether it is up to date
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def main(words: Sequence[str]) -> int:
     if fresh == dict(energy.spec.tables):
         return 0
     if "--check" in words:
-        sys.exit("the tables of a limit in training-energy are not device-energy's: python docs/limits.py")
+        sys.exit("the tables of a limit in training-energy are not device-energy's: python tools/limits.py")
     assert energy.path is not None
     energy.path.write_text(write_law(msgspec.structs.replace(energy.spec, tables=fresh)), encoding="utf-8")
     return 0

@@ -1,6 +1,6 @@
 """Draw docs/picture.svg: the learning rates that the published rules and the fitted law recommend, over model size.
 
-    python docs/picture.py [FILE.svg or FILE.png]
+    python tools/picture.py [FILE.svg or FILE.png]
 
 Everything in the picture comes from the laws that are shipped. A line is solid where a model of that size, with
 `RATIO` tokens per parameter, lies inside all ranges of the law's domain, and faint outside.
@@ -208,7 +208,7 @@ def _visible(rate: float) -> bool:
 
 def main(words: Sequence[str]) -> None:
     """Write the picture."""
-    target = Path(words[0]) if words else Path(__file__).with_name("picture.svg")
+    target = Path(words[0]) if words else Path(__file__).resolve().parent.parent / "docs" / "picture.svg"
     shipped = load_catalogue(environ={"XDG_DATA_HOME": os.devnull})
     chart(shipped).save(target, scale_factor=1.0 if target.suffix == ".svg" else 2.0)
 

@@ -1,7 +1,7 @@
 """Write the table of shipped laws into README.md, between its two marks.
 
-python docs/shelf.py            # write it
-python docs/shelf.py --check    # say whether it is up to date
+python tools/shelf.py            # write it
+python tools/shelf.py --check    # say whether it is up to date
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def main(words: Sequence[str]) -> int:
         sys.exit("README.md has no place for the table: <!-- shelf --> and <!-- end of shelf -->")
     if "--check" in words:
         if new != old:
-            sys.exit("the table of laws in README.md is not that of the laws: python docs/shelf.py")
+            sys.exit("the table of laws in README.md is not that of the laws: python tools/shelf.py")
         return 0
     README.write_text(new, encoding="utf-8")
     return 0

@@ -43,10 +43,11 @@ def run() -> list[dict[str, Any]]:
 
 def _fitted(law: Any, rows: Any, folder: Path) -> Any:
     """Return the law fitted to some rows around its mode."""
+    from hplaw.fit.check.verdict import Verdict
     from hplaw.fit.data.device_energy import for_fit
     from hplaw.fit.data.runs import read_runs
     from hplaw.fit.infer.fitting import fit_law
-    from hplaw.fit.output.law_folder import Verdict, write_folder
+    from hplaw.fit.output.law_folder import write_folder
 
     table = folder / "rows.parquet"
     for_fit(rows).write_parquet(table)

@@ -49,6 +49,7 @@ def left_out(law: Any, rows: Any, catalogue: Any, quantity: str) -> list[dict[st
     """Return the rows that tell of a quantity, each with what a law fitted to the other families says of it."""
     import polars as pl
 
+    from hplaw.fit.check.verdict import Verdict
     from hplaw.fit.data.published_energy import for_fit
     from hplaw.fit.data.runs import read_runs
     from hplaw.fit.infer.fitting import Diagnostics, Fitted
@@ -56,7 +57,7 @@ def left_out(law: Any, rows: Any, catalogue: Any, quantity: str) -> list[dict[st
     from hplaw.fit.model.density import Density
     from hplaw.fit.model.double_precision import double_precision
     from hplaw.fit.model.model import Model
-    from hplaw.fit.output.law_folder import Verdict, write_folder
+    from hplaw.fit.output.law_folder import write_folder
     from hplaw.posterior.scenarios import standard_normals
 
     labels = for_fit(rows, law)

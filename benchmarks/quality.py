@@ -108,8 +108,9 @@ def recommend(law: Any, frame: Any, cells: Sequence[Cell], *, judge: bool = Fals
     """Return what the law says for the cells after a fit to the runs: a quick one, or as `hplaw fit` samples."""
     from hplaw.answer.answer import answer
     from hplaw.fit.check.judge import judge as judged
+    from hplaw.fit.check.verdict import Verdict
     from hplaw.fit.infer.fitting import fit_law
-    from hplaw.fit.output.law_folder import Verdict, write_folder
+    from hplaw.fit.output.law_folder import write_folder
 
     fitted = fit_law(law, frame, method=method)
     verdict = judged(fitted).verdict if judge else Verdict()

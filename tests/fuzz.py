@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from hplaw.answer.answer import answer
+from hplaw.answer.check import check_law
 from hplaw.answer.evaluate_law import evaluate
 from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.errors import HplawError, LawError
 from hplaw.expression import Undefined
-from hplaw.law import Law, check_law, parse_law, read_law
+from hplaw.law import Law, parse_law, read_law
 from hplaw.law.program import unroll
 from hplaw.law.rules import check_exact
 from hplaw.law.scope import check_work

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from hplaw import load_catalogue, read_law
-from hplaw.law import check_law, parse_law
+from hplaw.answer.check import check_law
+from hplaw.law import parse_law
 from hplaw.law.format import LawSpec
 from hplaw.law.write import write_law
 from tests.conftest import Service

@@ -1,4 +1,4 @@
-"""Types and shapes checked as the tests run: every argument and result of every function of ours, by its annotation.
+"""Types and shapes checked as the tests run: arguments and results of functions, by their annotations.
 
 An annotation counts as far as its names can be had at run time: a name that only a type checker imports, or that of a
 class while that class is being made, is not checked.
@@ -18,7 +18,10 @@ import beartype
 import jaxtyping
 
 
-PACKAGES = ("hplaw", "hplaw_api", "hplaw_experiments")
+PACKAGES = tuple(
+    f"hplaw.{room}" for room in ("arrays", "expression", "messages", "parametrization", "runs", "vocabulary")
+)
+"""The rooms whose annotations say what really comes and goes; the others follow room by room."""
 
 check: Any = beartype.beartype(
     conf=beartype.BeartypeConf(

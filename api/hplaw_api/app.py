@@ -7,15 +7,21 @@ import contextlib
 from collections.abc import AsyncGenerator
 
 from litestar import Litestar
+from litestar.config.compression import CompressionConfig
+from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 
-from hplaw_api.context import Desk
-from hplaw_api.law_store import Shelf
+from hplaw_api.context import Context
+from hplaw_api.law_store import LawStore
 from hplaw_api.metrics import Metrics
-from hplaw_api.middleware import Gate
+from hplaw_api.middleware import AccessMiddleware
 from hplaw_api.problems import on_exception
 from hplaw_api.routes import docs, energy, health, laws, recommendations, theory
 from hplaw_api.settings import Settings
+
+
+_LEAST_COMPRESSED = 1000
+"""Bytes of a reply from which on compressing it pays, where the caller takes gzip."""
 
 
 def create_app(settings: Settings | None = None) -> Litestar:
@@ -24,13 +30,13 @@ def create_app(settings: Settings | None = None) -> Litestar:
     **Raises:** `LawError` for a law folder that is not there.
     """
     settings = settings or Settings()
-    shelf = Shelf(settings.laws, kept_replies=settings.kept_replies)
+    law_store = LawStore(settings.laws, kept_replies=settings.kept_replies)
     metrics = Metrics()
-    desk = Desk(shelf=shelf, settings=settings, metrics=metrics)
+    context = Context(law_store=law_store, settings=settings, metrics=metrics)
 
     @contextlib.asynccontextmanager
     async def watching(_: Litestar) -> AsyncGenerator[None]:
-        watch = asyncio.create_task(shelf.watch(settings.reload_s))
+        watch = asyncio.create_task(law_store.watch(settings.reload_s))
         try:
             yield
         finally:
@@ -65,13 +71,15 @@ def create_app(settings: Settings | None = None) -> Litestar:
             docs.page,
             docs.schema,
         ],
-        state=State({"desk": desk}),
+        state=State({"context": context}),
         lifespan=[watching],
         exception_handlers={Exception: on_exception},
+        compression_config=CompressionConfig(backend="gzip", minimum_size=_LEAST_COMPRESSED),
+        cors_config=CORSConfig(allow_origins=list(settings.cors_origins)) if settings.cors_origins else None,
         openapi_config=None,  # the description is made from the records, see openapi.py
         logging_config=None,
         debug=False,
         pdb_on_exception=False,
     )
-    app.asgi_handler = Gate(app.asgi_handler, settings=settings, metrics=metrics)
+    app.asgi_handler = AccessMiddleware(app.asgi_handler, settings=settings, metrics=metrics)
     return app

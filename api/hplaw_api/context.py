@@ -11,7 +11,7 @@ from litestar import Request
 from litestar.exceptions import ClientException, InternalServerException, ServiceUnavailableException
 
 from hplaw.catalogue.catalogue import Catalogue
-from hplaw_api.law_store import Shelf
+from hplaw_api.law_store import LawStore
 from hplaw_api.metrics import Metrics
 from hplaw_api.settings import Settings
 
@@ -29,11 +29,11 @@ _BODY_S = 30.0
 
 
 @final
-class Desk:
+class Context:
     """What one application's handlers work with."""
 
-    def __init__(self, *, shelf: Shelf, settings: Settings, metrics: Metrics) -> None:
-        self.shelf = shelf
+    def __init__(self, *, law_store: LawStore, settings: Settings, metrics: Metrics) -> None:
+        self.law_store = law_store
         self.metrics = metrics
         self.settings = settings
         self._taken = 0
@@ -67,16 +67,16 @@ class Desk:
 
 async def worked_beside(request: AnyRequest, work: Callable[[bytes, Catalogue], bytes]) -> bytes:
     """Return what `work` makes of a request's body and the laws of the moment, beside the event loop."""
-    desk = desk_of(request)
-    catalogue = desk.shelf.now.catalogue
-    with desk.place():
+    context = context_of(request)
+    catalogue = context.law_store.now.catalogue
+    with context.place():
         body = await read_body(request)
-        return await desk.in_thread(lambda body: work(body, catalogue), body)
+        return await context.in_thread(lambda body: work(body, catalogue), body)
 
 
-def desk_of(request: AnyRequest) -> Desk:
-    """Return the desk of the application that a request came to."""
-    return request.app.state["desk"]
+def context_of(request: AnyRequest) -> Context:
+    """Return the context of the application that a request came to."""
+    return request.app.state["context"]
 
 
 async def read_body(request: AnyRequest) -> bytes:

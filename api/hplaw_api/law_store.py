@@ -73,7 +73,7 @@ class Serving:
 
 
 @final
-class Shelf:
+class LawStore:
     """The laws now served; a change of their files that breaks one leaves the last good set in place.
 
     **Arguments:**

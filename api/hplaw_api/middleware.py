@@ -22,7 +22,7 @@ _OPEN = ("/health/", "/schema/")
 
 
 @final
-class Gate:
+class AccessMiddleware:
     """An ASGI application around another that lets in who may ask, and counts."""
 
     def __init__(self, app: ASGIApp, *, settings: Settings, metrics: Metrics) -> None:
@@ -38,6 +38,9 @@ class Gate:
             return
         start = time.perf_counter()
         status = 500
+        method = scope["method"]
+        if method == "HEAD":  # what GET says, and the server leaves out the body
+            scope = {**scope, "method": "GET"}
 
         async def noted(message: Message) -> None:
             nonlocal status
@@ -51,7 +54,7 @@ class Gate:
         finally:
             self._metrics.count(
                 route=scope.get("path_template", "unknown"),
-                method=scope["method"],
+                method=method,
                 status=status,
                 seconds=time.perf_counter() - start,
             )

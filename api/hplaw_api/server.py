@@ -32,7 +32,7 @@ def serve(settings: Settings) -> None:
             "listening on %s without a key: everybody who reaches it may ask; set HPLAW_API_KEY", settings.host
         )
     app = create_app(settings)
-    _warm_up(app.state["desk"].shelf.now.catalogue)
+    _warm_up(app.state["context"].law_store.now.catalogue)
     listen(app, host=settings.host, port=settings.port)
 
 

@@ -24,6 +24,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     - `api_key`: when set, a request needs it as bearer token or `X-API-Key`; health and documentation stay open.
     - `rate_limit`: when set, requests per minute that one client may make.
     - `reload_s`: seconds between two looks at the law folders.
+    - `cors_origins`: web pages of these origins may call the service from a browser, `*` for all.
     - `kept_replies`: replies kept for questions asked again, until the laws change.
     """
 
@@ -33,6 +34,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     api_key: str | None = None
     rate_limit: int | None = None
     reload_s: float = 2.0
+    cors_origins: tuple[str, ...] = ()
     kept_replies: int = 4096
 
     @property
@@ -42,7 +44,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def settings_from(environ: Mapping[str, str]) -> Settings:
-    """Return the settings that environment variables say: HPLAW_HOST, _PORT, _API_KEY, _RATE_LIMIT and _RELOAD_S.
+    """Return the settings that environment variables say: HPLAW_HOST, _PORT, _API_KEY, _RATE_LIMIT,
+    _RELOAD_S and _CORS_ORIGINS (separated by commas).
 
     HPLAW_LAWS is not among them: the catalogue reads it, for the service as for everything else.
 
@@ -51,12 +54,15 @@ def settings_from(environ: Mapping[str, str]) -> Settings:
     >>> settings_from({"HPLAW_PORT": "9000"}).port
     9000
     """
+    words = environ.get("HPLAW_CORS_ORIGINS", "").split(",")
+    origins = [word.strip() for word in words if word.strip()]
     told = {
         "host": environ.get("HPLAW_HOST") or None,
         "port": _number(environ, "HPLAW_PORT", int, low=0, high=65535),
         "api_key": environ.get("HPLAW_API_KEY") or None,
         "rate_limit": _number(environ, "HPLAW_RATE_LIMIT", int, low=1, high=10**9),
         "reload_s": _number(environ, "HPLAW_RELOAD_S", float, low=0.05, high=86400),
+        "cors_origins": origins or None,
     }
     given = {name: value for name, value in told.items() if value is not None}
     return msgspec.convert(given, Settings)

@@ -10,8 +10,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hplaw.answer.intervals import WIDEST, Run, drawn_inputs, followers, quantiles
-from hplaw.decide.choose import choose_rows, chunks, rows_of
+from hplaw.answer.choose import choose_rows, chunks, rows_of
+from hplaw.answer.intervals import WIDEST, Run, drawn_inputs, followers
+from hplaw.answer.quantiles import quantiles
 from hplaw.evaluation.domain import domain
 from hplaw.evaluation.inputs import inputs
 from hplaw.evaluation.point import SILENT, positive_outputs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hplaw.answer.answer import NO_COVARIANCE, UNMOVED, Answer, uncertain
+from hplaw.answer.one_law import NO_COVARIANCE, UNMOVED, Answer, uncertain
 from hplaw.messages.recommendation import Alternative, Estimate, Step
 from hplaw.vocabulary.quantities import Quantity
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hplaw.answer.answer import Spread
+from hplaw.answer.quantiles import Spread, quantiles, spread_at
 from hplaw.decide.decide import Decision
 from hplaw.evaluation.domain import distance
 from hplaw.evaluation.inputs import inputs
@@ -33,37 +33,6 @@ Array = NDArray[np.float64]
 _NORMAL: list[float] = NORMAL_QUANTILES.tolist()
 WIDEST = 100.0
 """Standard deviation of a logarithm from which on an interval says nothing that can be written down."""
-_LEVELS = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
-
-
-def quantiles(samples: Array) -> Array:
-    """Return the 5, 25, 50, 75 and 95 percent quantiles along the last axis, linear between samples.
-
-    >>> quantiles(np.arange(101.0))
-    array([ 5., 25., 50., 75., 95.])
-    """
-    ordered = np.sort(samples, axis=-1)
-    below, above, share = _places(samples.shape[-1])
-    low, high = ordered[..., below], ordered[..., above]
-    with np.errstate(invalid="ignore"):  # infinite samples have no quantile
-        return low + share * (high - low)
-
-
-@ft.lru_cache(maxsize=64)
-def _places(size: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
-    """Return between which of so many samples the levels lie, and the share of the way from one to the other."""
-    place: Array = _LEVELS * (size - 1)
-    below = place.astype(np.intp)
-    return below, np.minimum(below + 1, size - 1), np.subtract(place, below)
-
-
-def spread(samples: Array) -> Spread | None:
-    """Return the quantiles of samples, or None where some of them are not finite."""
-    return _spread(quantiles(samples).tolist())
-
-
-def _spread(levels: list[float]) -> Spread | None:
-    return Spread(*levels) if all(map(math.isfinite, levels)) else None
 
 
 def intervals_of(
@@ -174,7 +143,7 @@ def _collect(
         return
     places = [(spreads, name) for name in inner] + [(transfers, name) for name in outer]
     for (into, name), row in zip(places, quantiles(np.stack(samples)).tolist(), strict=True):
-        levels = _spread(row)
+        levels = spread_at(row)
         # what no scenario moves has no interval
         if levels is not None and levels.low < levels.high:
             into[name] = levels

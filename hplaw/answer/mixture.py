@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from hplaw.answer.answer import Answer, Bounds, answer
-from hplaw.answer.intervals import samples, spread
+from hplaw.answer.intervals import samples
+from hplaw.answer.one_law import Answer, Bounds, answer_alone
+from hplaw.answer.quantiles import spread
 from hplaw.errors import QueryError
 from hplaw.evaluation.inputs import inputs, read_given
 from hplaw.evaluation.point import SILENT
@@ -56,7 +57,7 @@ def mixed_answer(
     spec = law.spec.mixture
     assert spec is not None
     members = members_of(law, catalogue)
-    parts = [answer(member, known, want=want, bounds=bounds) for member in members]
+    parts = [answer_alone(member, known, want=want, bounds=bounds) for member in members]
     silent = next((part for part in parts if part.status in SILENT), None)
     drawn: dict[str, list[Any]] = {}
     for member, part, weight in zip(members, parts, spec.weights, strict=True):

@@ -79,7 +79,8 @@ def check(
     *files: Annotated[Path, Parameter(name="FILE", help="Law files, or folders of them.")], laws: LawFolders = None
 ) -> int:
     """Check law files: format, names, formulas, and every example."""
-    from hplaw.law import check_law, read_law
+    from hplaw.answer.check import check_law
+    from hplaw.law import read_law
 
     catalogue = open_catalogue(laws)
     if not files:

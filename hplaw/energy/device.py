@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hplaw.answer.intervals import Run, quantiles
+from hplaw.answer.intervals import Run
+from hplaw.answer.quantiles import quantiles
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.errors import ConflictingQuery, QueryError
 from hplaw.evaluation.point import Point, point

@@ -16,7 +16,8 @@ from hplaw.errors import ConflictingQuery, QueryError
 from hplaw.messages.energy import Frontier, FrontierPoint, FrontierRequest
 from hplaw.messages.query import Query
 from hplaw.messages.recommendation import BriefRecommendation
-from hplaw.recommendation.record import recommend, recommend_many
+from hplaw.recommendation.batch import recommend_many
+from hplaw.recommendation.record import recommend
 
 
 SIZES = (1e7, 1e13)

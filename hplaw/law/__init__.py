@@ -1,8 +1,7 @@
 """The law file: its format, the reader, and laws ready to be evaluated."""
 
-from hplaw.answer.check import check_law
 from hplaw.law.law import Law
 from hplaw.law.read import parse_law, read_law
 
 
-__all__ = ["Law", "check_law", "parse_law", "read_law"]
+__all__ = ["Law", "parse_law", "read_law"]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools as ft
 from collections.abc import Callable
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 
+@runtime_checkable
 class Keeper(Protocol):
     """What holds a store of its own for what is derived from it."""
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from hplaw.answer.choose import NeedsSearch, in_rows
 from hplaw.catalogue.catalogue import Catalogue
-from hplaw.decide.choose import NeedsSearch, in_rows
 from hplaw.errors import HplawError
 from hplaw.expression.backends import Undefined
 from hplaw.law import Law

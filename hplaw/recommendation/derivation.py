@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from hplaw.answer.answer import Answer, answer
+from hplaw.answer.answer import answer
+from hplaw.answer.one_law import Answer
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import known_quantities
 from hplaw.errors import QueryError

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from hplaw.answer.answer import Answer
 from hplaw.answer.estimate import estimate_of
+from hplaw.answer.one_law import Answer
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.evaluation.domain import Distance
 from hplaw.evaluation.point import standing
@@ -18,7 +18,7 @@ from hplaw.law import Law
 from hplaw.law.derived import derived
 from hplaw.messages.law import Citation
 from hplaw.messages.query import Query
-from hplaw.messages.recommendation import Alternative, BriefRecommendation, Estimate, Recommendation, Step
+from hplaw.messages.recommendation import Alternative, Estimate, Recommendation, Step
 from hplaw.messages.record import to_builtins
 from hplaw.narrowing import is_tuple
 from hplaw.recommendation.derivation import Derivation, derive
@@ -148,10 +148,3 @@ def _alternative(law: Law, value: Any, away: Distance) -> Alternative:
         outside_efolds=round(away.total, 4) if away.efolds else 0.0,
         outside=[name for name, _ in away.differs] if away.differs else [],
     )
-
-
-def recommend_many(queries: Sequence[Query], catalogue: Catalogue) -> list[BriefRecommendation]:
-    """Return brief answers to many queries, in their order; see `hplaw.recommendation.batch`."""
-    from hplaw.recommendation.batch import recommend_many as answer
-
-    return answer(queries, catalogue)

@@ -7,12 +7,14 @@ import pytest
 
 from hplaw.answer.answer import answer
 from hplaw.answer.estimate import estimate_of
-from hplaw.answer.intervals import quantiles, samples, spread, stretch
+from hplaw.answer.intervals import samples, stretch
+from hplaw.answer.quantiles import quantiles, spread
 from hplaw.forms.log_normal import NORMAL_QUANTILES, closed, directions
 from hplaw.law import Law
 from hplaw.messages.query import Query
 from hplaw.posterior.scenarios import factor, scenarios
-from hplaw.recommendation.record import recommend, recommend_many
+from hplaw.recommendation.batch import recommend_many
+from hplaw.recommendation.record import recommend
 from tests.helpers import fixture_law, make_law, shipped
 
 

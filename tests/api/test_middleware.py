@@ -153,3 +153,48 @@ def test_metrics_count_requests_by_route(start_service):
     ):
         assert expected in lines
     assert any(line.startswith("hplaw_laws ") and float(line.split()[1]) > 10 for line in lines)
+
+
+@pytest.mark.parametrize(
+    "path", ["/health/live", "/v1/laws", "/v1/recommendations?n_params=1e9&tokens=1e11", "/schema"]
+)
+def test_head_says_what_get_says_without_the_body(service, path):
+    with httpx2.Client(base_url=service.url, timeout=30, trust_env=False) as client:
+        head, whole = client.head(path), client.get(path, headers={"accept-encoding": "identity"})
+    assert head.status_code == whole.status_code == 200
+    assert head.content == b""
+    assert head.headers["content-type"] == whole.headers["content-type"]
+
+
+def test_head_of_what_cannot_be_got_is_refused(service):
+    with httpx2.Client(base_url=service.url, timeout=30, trust_env=False) as client:
+        assert client.head("/v1/transfer").status_code == 405
+
+
+def test_long_replies_are_compressed_for_who_takes_it(service):
+    query = {"n_params": 1e9, "tokens": 1e11}
+    with httpx2.Client(base_url=service.url, timeout=30, trust_env=False) as client:
+        plain = client.post("/v1/recommendations", json=query, headers={"accept-encoding": "identity"})
+        packed = client.post("/v1/recommendations", json=query, headers={"accept-encoding": "gzip"})
+        short = client.get("/health/live", headers={"accept-encoding": "gzip"})
+    assert "content-encoding" not in plain.headers
+    assert "content-encoding" not in short.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.json() == plain.json()
+    assert int(packed.headers.get("content-length", 0)) < len(plain.content) / 2
+
+
+def test_pages_of_named_origins_alone_may_call(start_service):
+    page = "https://example.org"
+    service = start_service(HPLAW_CORS_ORIGINS=f"{page}, https://example.com")
+    with httpx2.Client(base_url=service.url, timeout=30, trust_env=False) as client:
+        named = client.get("/v1/quantities", headers={"origin": page})
+        other = client.get("/v1/quantities", headers={"origin": "https://example.net"})
+    assert named.headers["access-control-allow-origin"] == page
+    assert "access-control-allow-origin" not in other.headers
+
+
+def test_no_page_may_call_where_none_is_named(service):
+    with httpx2.Client(base_url=service.url, timeout=30, trust_env=False) as client:
+        found = client.get("/v1/quantities", headers={"origin": "https://example.org"})
+    assert "access-control-allow-origin" not in found.headers

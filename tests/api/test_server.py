@@ -52,8 +52,8 @@ def test_law_folder_that_is_not_there_is_refused_at_the_start():
 
 def test_two_applications_in_one_process_share_nothing():
     first, second = create_app(Settings()), create_app(Settings(api_key="k"))
-    assert first.state["desk"] is not second.state["desk"]
-    assert first.state["desk"].metrics is not second.state["desk"].metrics
+    assert first.state["context"] is not second.state["context"]
+    assert first.state["context"].metrics is not second.state["context"].metrics
 
 
 def test_serving_loads_neither_jax_nor_polars_nor_scipy():

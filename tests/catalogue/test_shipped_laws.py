@@ -4,10 +4,11 @@ import re
 
 import pytest
 
+from hplaw.answer.check import check_law
 from hplaw.answer.evaluate_law import evaluate
 from hplaw.catalogue.catalogue import SHELVES
 from hplaw.errors import QueryError
-from hplaw.law import Law, check_law
+from hplaw.law import Law
 from hplaw.vocabulary.quantities import vocabulary
 from tests.helpers import is_one_sentence, shipped
 

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from hplaw.answer.answer import answer, plain_outputs
+from hplaw.answer.check import check_law
 from hplaw.answer.evaluate_law import evaluate
 from hplaw.catalogue.catalogue import Catalogue, load_catalogue
 from hplaw.catalogue.listing import law_record, law_summary, list_laws
 from hplaw.errors import LawError, QueryError
-from hplaw.law import Law, check_law, read_law
+from hplaw.law import Law, read_law
 from hplaw.law.procedures import call
 from hplaw.messages.query import Query
 from hplaw.recommendation.record import recommend

@@ -3,7 +3,7 @@
 import pytest
 
 from hplaw.answer.answer import plain_outputs
-from hplaw.law import check_law
+from hplaw.answer.check import check_law
 from tests.helpers import check_refused, is_one_sentence, law_text, make_law, refused
 
 

@@ -13,8 +13,9 @@ import pytest
 
 from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.cli import main
+from hplaw.fit.check.verdict import Verdict
 from hplaw.fit.infer.fitting import Fitted
-from hplaw.fit.output.law_folder import Verdict, write_folder
+from hplaw.fit.output.law_folder import write_folder
 from hplaw.law import read_law
 
 

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from hplaw.answer.answer import plain_outputs
+from hplaw.answer.check import check_law
 from hplaw.answer.evaluate_law import evaluate
 from hplaw.answer.intervals import samples
 from hplaw.evaluation.inputs import read_given
-from hplaw.law import check_law, parse_law
+from hplaw.law import parse_law
 from hplaw.law.format import LawSpec
 from hplaw.law.read import decode_spec
 from hplaw.law.write import write_law

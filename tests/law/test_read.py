@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from hplaw.answer.answer import plain_outputs
+from hplaw.answer.check import check_law
 from hplaw.errors import LawError
-from hplaw.law import check_law, parse_law, read_law
+from hplaw.law import parse_law, read_law
 from hplaw.law.read import MAX_FILE
 from tests.helpers import check_refused, fixture_text, is_one_sentence, law_text, make_law, refused, replaced
 

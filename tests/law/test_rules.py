@@ -3,8 +3,9 @@
 import pytest
 
 from hplaw.answer.answer import plain_outputs
+from hplaw.answer.check import check_law
 from hplaw.errors import LawError
-from hplaw.law import check_law, parse_law
+from hplaw.law import parse_law
 from hplaw.law.priors import PRIORS, centre, wrong_prior
 from hplaw.law.rules import check_covariance
 from hplaw.posterior.scenarios import scenarios

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from hplaw.answer.answer import answer
+from hplaw.answer.check import check_law
 from hplaw.answer.estimate import estimate_of
 from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.errors import LawError
-from hplaw.law import Law, check_law, parse_law, read_law
+from hplaw.law import Law, parse_law, read_law
 from hplaw.posterior.scenarios import DRAWS, scenarios, standard_normals
 from tests.helpers import is_one_sentence, law_text, problems_in, write_arrays
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from hplaw_api.openapi.schemas import ADDRESS, Schema, reference, status_schema
-from hplaw_api.routes.query_string import BODY_ONLY, LISTS
+from hplaw_api.query_string import BODY_ONLY, LISTS
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from importlib.resources import files
 from litestar import get
 from litestar.types import ASGIApp
 
-from hplaw_api.context import AnyRequest, desk_of
+from hplaw_api.context import AnyRequest, context_of
 from hplaw_api.openapi.document import document
 from hplaw_api.responses import Reply, kept_reply
 
@@ -33,8 +33,10 @@ def _asset(name: str) -> bytes:
 @get("/schema/openapi.json")
 async def schema(request: AnyRequest) -> ASGIApp:
     """Give the description of this interface, OpenAPI 3.1."""
-    desk = desk_of(request)
-    body = desk.shelf.now.reply(b"/schema/openapi.json", lambda catalogue: document(catalogue, settings=desk.settings))
+    context = context_of(request)
+    body = context.law_store.now.reply(
+        b"/schema/openapi.json", lambda catalogue: document(catalogue, settings=context.settings)
+    )
     return kept_reply(request, body)
 
 

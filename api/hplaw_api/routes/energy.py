@@ -12,9 +12,9 @@ from hplaw.messages.decode import decode
 from hplaw.messages.device import DeviceEnergyRequest
 from hplaw.messages.energy import EnergyRequest, FrontierRequest
 from hplaw.messages.record import encode
-from hplaw_api.context import AnyRequest, desk_of, worked_beside
+from hplaw_api.context import AnyRequest, context_of, worked_beside
+from hplaw_api.query_string import read_filters
 from hplaw_api.responses import Reply, kept_reply
-from hplaw_api.routes.query_string import read_filters
 
 
 ENERGY_BYTES = 262_144
@@ -35,10 +35,10 @@ async def energy(request: AnyRequest) -> ASGIApp:
 @get("/v1/hardware")
 async def hardware(request: AnyRequest) -> ASGIApp:
     """List accelerators."""
-    desk = desk_of(request)
+    context = context_of(request)
     read_filters(request.scope["query_string"])
-    body = desk.shelf.now.reply(b"/v1/hardware", lambda catalogue: encode(hardware_records(catalogue)))
-    return kept_reply(request, body, private=desk.private)
+    body = context.law_store.now.reply(b"/v1/hardware", lambda catalogue: encode(hardware_records(catalogue)))
+    return kept_reply(request, body, private=context.private)
 
 
 @post("/v1/frontier", status_code=200, request_max_body_size=SHORT_BYTES)

@@ -7,7 +7,7 @@ from litestar.types import ASGIApp
 
 from hplaw.messages.law import Health
 from hplaw.messages.record import encode
-from hplaw_api.context import AnyRequest, desk_of
+from hplaw_api.context import AnyRequest, context_of
 from hplaw_api.responses import Reply
 
 
@@ -20,14 +20,14 @@ _NOT_KEPT = ((b"cache-control", b"no-store"),)
 @get("/health/live")
 async def live(request: AnyRequest) -> ASGIApp:
     """Say that the process runs."""
-    laws = len(desk_of(request).shelf.now.catalogue.laws)
+    laws = len(context_of(request).law_store.now.catalogue.laws)
     return Reply(encode(Health(status="live", laws=laws)), headers=_NOT_KEPT)
 
 
 @get("/health/ready")
 async def ready(request: AnyRequest) -> ASGIApp:
     """Say whether questions can be answered, and name the law files that cannot be read."""
-    health = desk_of(request).shelf.health
+    health = context_of(request).law_store.health
     status = 503 if health.status == "unavailable" else 200
     return Reply(encode(health), status=status, headers=_NOT_KEPT)
 
@@ -35,6 +35,6 @@ async def ready(request: AnyRequest) -> ASGIApp:
 @get("/metrics")
 async def metrics(request: AnyRequest) -> ASGIApp:
     """Show the counters in the text format of Prometheus."""
-    desk = desk_of(request)
-    text = desk.metrics.text(desk.shelf.health)
+    context = context_of(request)
+    text = context.metrics.text(context.law_store.health)
     return Reply(text, kind=PROMETHEUS, headers=_NOT_KEPT)

@@ -12,10 +12,11 @@ from hplaw.messages.decode import decode
 from hplaw.messages.query import MAX_QUERIES, BatchRequest, Query
 from hplaw.messages.recommendation import BatchReply
 from hplaw.messages.record import encode
-from hplaw.recommendation.record import recommend, recommend_many
-from hplaw_api.context import AnyRequest, desk_of, read_body
+from hplaw.recommendation.batch import recommend_many
+from hplaw.recommendation.record import recommend
+from hplaw_api.context import AnyRequest, context_of, read_body
+from hplaw_api.query_string import read_query
 from hplaw_api.responses import Reply, kept_reply
-from hplaw_api.routes.query_string import read_query
 
 
 QUERY_BYTES = 262_144
@@ -44,44 +45,44 @@ async def methods(request: AnyRequest) -> ASGIApp:
 async def ask(request: AnyRequest) -> ASGIApp:
     """Answer the question in the body."""
     body = await read_body(request)
-    desk = desk_of(request)
-    serving = desk.shelf.now
+    context = context_of(request)
+    serving = context.law_store.now
     reply = serving.replies.get(body)
     if reply is None:
-        desk.metrics.miss()
+        context.metrics.miss()
         reply = encode(recommend(decode(body, Query), serving.catalogue))
         serving.replies.keep(body, reply)
     else:
-        desk.metrics.hit()
+        context.metrics.hit()
     return Reply(reply)
 
 
 @get("/v1/recommendations")
 async def ask_by_address(request: AnyRequest) -> ASGIApp:
     """Answer the question in the query string."""
-    desk = desk_of(request)
+    context = context_of(request)
     asked: bytes = request.scope["query_string"]
-    body = desk.shelf.now.reply(
+    body = context.law_store.now.reply(
         b"/v1/recommendations?" + asked, lambda catalogue: encode(recommend(read_query(asked), catalogue))
     )
-    return kept_reply(request, body, private=desk.private)
+    return kept_reply(request, body, private=context.private)
 
 
 @post("/v1/recommendations/batch", status_code=200, request_max_body_size=BATCH_BYTES)
 async def ask_many(request: AnyRequest) -> ASGIApp:
     """Answer all questions in the body, briefly."""
-    desk = desk_of(request)
-    catalogue = desk.shelf.now.catalogue
+    context = context_of(request)
+    catalogue = context.law_store.now.catalogue
 
     def answer(body: bytes) -> bytes:
         queries = _read_batch(body)
         return encode(BatchReply(results=recommend_many(queries, catalogue)))
 
-    with desk.place():
+    with context.place():
         body = await read_body(request)
         if len(body) <= _SHORT_BATCH_BYTES:
             return Reply(answer(body))
-        return Reply(await desk.in_thread(answer, body))
+        return Reply(await context.in_thread(answer, body))
 
 
 def _read_batch(body: bytes) -> list[Query]:

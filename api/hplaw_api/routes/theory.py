@@ -14,7 +14,7 @@ from hplaw.parametrization.abc_regime import classify as find_regime
 from hplaw.parametrization.layer_table import parametrize as find_table
 from hplaw.theory.batch_transfer import transfer as find_transfer
 from hplaw.theory.schedules import schedule_curve
-from hplaw_api.context import AnyRequest, desk_of, read_body, worked_beside
+from hplaw_api.context import AnyRequest, context_of, read_body, worked_beside
 from hplaw_api.responses import Reply
 
 
@@ -48,6 +48,6 @@ async def schedule(request: AnyRequest) -> ASGIApp:
 @post("/v1/transfer", status_code=200, request_max_body_size=SHORT_BYTES)
 async def transfer(request: AnyRequest) -> ASGIApp:
     """Say what each rule makes of a learning rate at another batch."""
-    catalogue = desk_of(request).shelf.now.catalogue
+    catalogue = context_of(request).law_store.now.catalogue
     asked = decode(await read_body(request), TransferRequest)
     return Reply(encode(find_transfer(asked, catalogue)))

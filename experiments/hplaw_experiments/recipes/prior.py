@@ -7,8 +7,6 @@ expectation and maximisation end, under weak priors: a normal one on the mean, a
 
 from __future__ import annotations
 
-import argparse
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -20,7 +18,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from hplaw.catalogue.catalogue import Catalogue, load_catalogue
+from hplaw.catalogue.catalogue import Catalogue
 from hplaw.errors import DataError
 from hplaw.law import Law
 from hplaw.law.format import EvidenceSpec, LawSpec
@@ -355,39 +353,10 @@ def _card(spec: LawSpec, prior: Prior, found: Sequence[Sweep]) -> str:
         "## How it was made",
         "",
         "```",
-        f"python -m hplaw_experiments.recipes.prior --data FOLDER --to {PRIOR}",
+        f"python -m hplaw_experiments.recipes.learn --data FOLDER --to {PRIOR}",
         "```",
         "",
         f"`FOLDER` holds {', '.join(TABLES)}.",
         "",
     ]
     return "\n".join(lines)
-
-
-def main(words: Sequence[str] | None = None) -> None:
-    """Learn the prior from a folder of tables and write its law."""
-    from hplaw.runs.table import sha256_of
-    from hplaw_experiments.recipes.scores import summary
-
-    parser = argparse.ArgumentParser(
-        prog="python -m hplaw_experiments.recipes.prior", description="Learn the prior over recipes."
-    )
-    parser.add_argument("--data", type=Path, required=True, help=f"a folder with {', '.join(TABLES)}")
-    parser.add_argument("--to", type=Path, required=True, help="the folder of the law")
-    asked = parser.parse_args(words)
-    catalogue = load_catalogue()
-    found = sweeps(asked.data, catalogue)
-    marks = "\n".join(sha256_of(asked.data / name) for name in TABLES)
-    law = write_prior(
-        learn(found),
-        found,
-        asked.to,
-        data=", ".join(TABLES),
-        sha256=hashlib.sha256(marks.encode()).hexdigest(),
-        held_out=summary(found, catalogue),
-    )
-    print(f"wrote {asked.to}: {law.address}")
-
-
-if __name__ == "__main__":
-    main()

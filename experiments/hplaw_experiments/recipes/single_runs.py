@@ -156,7 +156,8 @@ def write_surface(
 
     **Raises:** `DataError` where the runs are too few.
     """
-    from hplaw.fit.output.law_folder import SERVED, domain_seen, thin, write_served
+    from hplaw.fit.data.runs import domain_seen
+    from hplaw.fit.output.law_folder import SERVED, thin, write_served
 
     fitted, spec, draws = fit_surface(runs, recipe, cell=prior.cell, shape=shape, method=method)
     served = thin(draws, SERVED)

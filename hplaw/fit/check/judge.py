@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from hplaw.fit.check.leave_out_ranges import leave_ranges_out, scores
 from hplaw.fit.check.smooth import Surface, smooth
+from hplaw.fit.check.verdict import Verdict
 from hplaw.fit.data.runs import group_ids
 from hplaw.fit.infer.fitting import Fitted
 from hplaw.fit.infer.laplace import fit_normal
 from hplaw.fit.infer.nuts import Progress, silent
 from hplaw.fit.model.double_precision import double_precision, stdtrit
 from hplaw.fit.model.groups import Effect
-from hplaw.fit.output.law_folder import Verdict
 from hplaw.posterior.scenarios import standard_normals
 
 

@@ -11,10 +11,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hplaw.fit.data.runs import domain_seen
 from hplaw.fit.infer.fitting import Fitted
 from hplaw.fit.infer.laplace import fit_normal
 from hplaw.fit.infer.nuts import Progress, silent
-from hplaw.fit.output.law_folder import domain_seen
 from hplaw.posterior.discrepancy import stretch_of
 from hplaw.posterior.scenarios import standard_normals
 

@@ -296,3 +296,20 @@ def _trees(law: Law, formula: Formula) -> Iterable[Any]:
             if name in law.namespace.lets and name not in seen:
                 seen.add(name)
                 pending.append(law.namespace.lets[name].tree)
+
+
+def domain_seen(law: Law, frame: pl.DataFrame) -> dict[str, list[float | str]]:
+    """Return a law's domain with the ranges that the runs span, where they tell."""
+    found = dict(law.spec.domain)
+    for name in found:
+        if name not in frame.columns or not frame[name].is_not_null().any():
+            continue
+        if law.quantity(name).categorical:
+            found[name] = sorted(frame[name].drop_nulls().unique().to_list())
+        else:
+            low, high = (
+                float(np.min(frame[name].drop_nulls().to_numpy())),
+                float(np.max(frame[name].drop_nulls().to_numpy())),
+            )
+            found[name] = [float(f"{low * (1 - 5e-4):.4g}"), float(f"{high * (1 + 5e-4):.4g}")]
+    return found

@@ -13,8 +13,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from hplaw.fit.data.runs import domain_seen
 from hplaw.fit.infer.huber import HuberFit
-from hplaw.fit.output.law_folder import SERVED, domain_seen, thin, write_served
+from hplaw.fit.output.law_folder import SERVED, thin, write_served
 from hplaw.law import Law
 from hplaw.law.format import CovarianceSpec, EvidenceSpec
 

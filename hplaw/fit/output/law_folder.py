@@ -16,12 +16,13 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from hplaw.answer.answer import plain_outputs
 from hplaw.errors import DataError, HplawError
 from hplaw.expression import Undefined
+from hplaw.fit.check.verdict import Verdict
+from hplaw.fit.data.runs import domain_seen
 from hplaw.fit.infer.fitting import Fitted
 from hplaw.law import Law
 from hplaw.law.format import CovarianceSpec, DiscrepancySpec, EvidenceSpec, ExampleSpec, LawSpec, PredictSpec
@@ -38,19 +39,6 @@ EXAMPLE_RTOL = 1e-6
 """To how many digits an example of a fitted law holds: its value is a minimum found by iteration."""
 OURS = frozenset(("law.toml", ARRAYS, "moments.npz", "draws.npz", "influence.json", "card.md", "plots"))
 """What a fitted law's folder holds."""
-
-
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What a fit was judged to be.
-
-    - `failed`: checks that failed, in words; `held_out` scores by name.
-    - `discrepancy`: covariance of the logarithms of the chosen quantities, in the law's order; None leaves the law's own.
-    """
-
-    failed: list[str] = []
-    held_out: dict[str, float] = {}
-    checks: dict[str, float] = {}
-    discrepancy: list[list[float]] | None = None
 
 
 def thin(arrays: Mapping[str, Array], size: int) -> dict[str, Array]:
@@ -116,23 +104,6 @@ def _predict(spec: LawSpec, verdict: Verdict) -> PredictSpec:
     rows = [[float(f"{value:.8g}") for value in row] for row in verdict.discrepancy]
     grows = before.grows if before is not None else "1 + 0.1 * outside ** 2"
     return PredictSpec(discrepancy=DiscrepancySpec(of=list(spec.decision.choose), covariance=rows, grows=grows))
-
-
-def domain_seen(law: Law, frame: pl.DataFrame) -> dict[str, list[float | str]]:
-    """Return a law's domain with the ranges that the runs span, where they tell."""
-    found = dict(law.spec.domain)
-    for name in found:
-        if name not in frame.columns or not frame[name].is_not_null().any():
-            continue
-        if law.quantity(name).categorical:
-            found[name] = sorted(frame[name].drop_nulls().unique().to_list())
-        else:
-            low, high = (
-                float(np.min(frame[name].drop_nulls().to_numpy())),
-                float(np.max(frame[name].drop_nulls().to_numpy())),
-            )
-            found[name] = [float(f"{low * (1 - 5e-4):.4g}"), float(f"{high * (1 + 5e-4):.4g}")]
-    return found
 
 
 def with_examples(spec: LawSpec, law: Law) -> LawSpec:

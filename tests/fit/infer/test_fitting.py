@@ -11,8 +11,9 @@ from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.errors import DataError, FitError
 from hplaw.fit.check.judge import Left, estimate_discrepancy, judge
 from hplaw.fit.check.smooth import smooth
+from hplaw.fit.check.verdict import Verdict
 from hplaw.fit.infer.fitting import Diagnostics, Fitted, fit_law
-from hplaw.fit.output.law_folder import Verdict, write_folder
+from hplaw.fit.output.law_folder import write_folder
 from hplaw.law import Law, read_law
 from hplaw.law.read import parse_law
 from tests.fit.conftest import TEXT, TRUTH, simulate

@@ -9,11 +9,12 @@ import pytest
 from hplaw.answer.influence import FILE, deciders, read_influence
 from hplaw.cli import main
 from hplaw.errors import DataError
+from hplaw.fit.check.verdict import Verdict
 from hplaw.fit.infer.fitting import Fitted
 from hplaw.fit.infer.influence import find_influence
 from hplaw.fit.infer.laplace import fit_normal
 from hplaw.fit.model.double_precision import double_precision
-from hplaw.fit.output.law_folder import Verdict, write_folder
+from hplaw.fit.output.law_folder import write_folder
 from hplaw.law import read_law
 from hplaw.runs.table import sha256_of
 from tests.fit.conftest import simulate

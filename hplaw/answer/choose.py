@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hplaw.answer.intervals import Run, quantiles
+from hplaw.answer.intervals import Run
+from hplaw.answer.quantiles import quantiles
 from hplaw.decide.ridges import Ridges
 from hplaw.forms.linex import linex
 from hplaw.forms.log_linear import best_logs

@@ -19,7 +19,7 @@ import jaxtyping
 
 
 PACKAGES = tuple(
-    f"hplaw.{room}" for room in ("arrays", "expression", "messages", "parametrization", "runs", "vocabulary")
+    f"hplaw.{room}" for room in ("arrays", "expression", "messages", "parametrization", "runs", "toml", "vocabulary")
 )
 """The rooms whose annotations say what really comes and goes; the others follow room by room."""
 

@@ -8,7 +8,7 @@ import msgspec
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
+from jaxtyping import Array, Float, Int, Integer, PRNGKeyArray, Shaped
 
 from hplaw_experiments.data.draw import random_bits
 
@@ -59,8 +59,8 @@ class Examples(AbstractSource):
 class Tokens(AbstractSource):
     """One long row of tokens; sequences begin anywhere in it, the held-out ones behind its last tenth's start."""
 
-    train: Int[Array, " train"]
-    held: Int[Array, " held"]
+    train: Integer[Array, " train"]
+    held: Integer[Array, " held"]
     seq_len: int = eqx.field(static=True)
 
     def batch(self, key: PRNGKeyArray, size: int) -> tuple[Int[Array, "batch seq"], Int[Array, "batch seq"]]:
@@ -82,7 +82,7 @@ def places(key: PRNGKeyArray, size: int, count: int) -> Int[Array, " size"]:
 
 
 def windows(
-    row: Int[Array, " tokens"], starts: Int[Array, " batch"], seq_len: int
+    row: Integer[Array, " tokens"], starts: Int[Array, " batch"], seq_len: int
 ) -> tuple[Int[Array, "batch seq"], Int[Array, "batch seq"]]:
     """Return sequences from a row, and each one moved on by one token."""
     at = starts[:, None] + jnp.arange(seq_len + 1, dtype=starts.dtype)[None, :]

@@ -73,8 +73,8 @@ def find_policy(precision: str) -> Policy:
 class LossScale(eqx.Module):
     """The factor of the loss before its gradient is taken, and the steps since it last overflowed."""
 
-    scale: Float[Array, ""]
-    calm: Int[Array, ""]
+    scale: Float[Array | np.ndarray, ""]
+    calm: Int[Array | np.ndarray, ""]
 
     def adjusted(self, finite: Bool[Array, ""]) -> LossScale:
         """Return the scale for the next step: halved on overflow, doubled after a calm time."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from hplaw_experiments.models import flop_per_token, n_params
 from hplaw_experiments.training.step import CALL, POINTS, SMOOTHED, end_of
@@ -45,7 +45,7 @@ class Curve:
             self.losses[first:last] = totals[: last - first] / count
         self.steps_done = reached
 
-    def seen(self) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
+    def seen(self) -> tuple[Int[np.ndarray, " points"], Float[np.ndarray, " points"]]:
         """Return the last step of each stretch that had one, counted from zero, and the mean loss there."""
         known = np.isfinite(self.losses)
         return np.asarray(self.ends)[known] - 1, self.losses[known]

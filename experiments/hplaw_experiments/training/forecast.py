@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxtyping import Float
+from jaxtyping import Float, Real
 
 
 ROUNDS = 10
@@ -27,8 +27,8 @@ MARGIN = 1.25
 
 
 def exponential_forecast(
-    steps: Sequence[float] | Float[np.ndarray, " points"],
-    losses: Sequence[float] | Float[np.ndarray, " points"],
+    steps: Sequence[float] | Real[np.ndarray, " points"],
+    losses: Sequence[float] | Real[np.ndarray, " points"],
     *,
     at: float,
 ) -> float | None:

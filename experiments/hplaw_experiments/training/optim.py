@@ -68,7 +68,7 @@ class Optimizer(NamedTuple):
         return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), asked)
 
     def update(
-        self, gradient: PyTree, state: PyTree, model: PyTree, hyper: Hyper, rate: Float[Array, ""]
+        self, gradient: PyTree, state: PyTree, model: PyTree, hyper: Hyper, rate: Number
     ) -> tuple[PyTree, PyTree]:
         """Return the model after a step at a learning rate, and the state."""
         if self.clips:
@@ -140,7 +140,7 @@ def factors(model: PyTree, which: str) -> PyTree:
     return jax.tree.map(lambda w: _filled(w, getattr(w.rule, which)), model, is_leaf=is_weight)
 
 
-def clipped(gradient: PyTree, most: Float[Array, ""]) -> PyTree:
+def clipped(gradient: PyTree, most: Number) -> PyTree:
     """Return the gradient shortened to a norm of `most`; as it is where `most` is 0."""
     norm = jnp.sqrt(sum(jnp.sum(jnp.square(g)) for g in jax.tree.leaves(gradient)))
     factor = jnp.where(most > 0, jnp.minimum(1.0, most / jnp.maximum(norm, 1e-30)), 1.0)

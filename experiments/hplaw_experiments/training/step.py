@@ -60,8 +60,8 @@ class State(eqx.Module):
     model: PyTree
     optimizer: PyTree
     scale: LossScale
-    step: Int[Array, ""]
-    diverged_step: Int[Array, ""]
+    step: Int[Array | np.ndarray, ""]
+    diverged_step: Int[Array | np.ndarray, ""]
 
 
 class Data(eqx.Module):

@@ -236,16 +236,16 @@ def test_python_in_the_readme_prints_what_it_shows(service: Service, monkeypatch
         assert not runner.failures, "".join(report)
 
 
-@pytest.mark.parametrize("script", ["shelf.py", "limits.py"])
-def test_tables_made_of_laws_are_up_to_date(script: str) -> None:
-    """`python tools/shelf.py` writes the README's table anew, `python tools/limits.py` those of a power limit."""
+@pytest.mark.parametrize("script", ["shelf.py", "limits.py", "rooms.py"])
+def test_what_tools_write_is_up_to_date(script: str) -> None:
+    """The README's table of laws, the tables of a power limit, and the picture of the rooms."""
     done = subprocess.run(
         [sys.executable, str(ROOT / "tools" / script), "--check"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("file", [README, LAW_FORMAT, ROOT / "CONTRIBUTING.md"])
+@pytest.mark.parametrize("file", [README, LAW_FORMAT, ROOT / "docs" / "architecture.md", ROOT / "CONTRIBUTING.md"])
 def test_links_between_documents_lead_somewhere(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     links = re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", text) + re.findall(r'src="([^":]+)"', text)

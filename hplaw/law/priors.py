@@ -1,4 +1,4 @@
-"""Priors and likelihoods as a law file writes them: a name and arguments, read into a tree; and their centres."""
+"""Priors as a law file writes them: a name and arguments, read into a tree; and their centres."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ PRIORS = {
 CORRELATIONS = {"atanh_normal": 2, "lkj": 1}
 """Priors of a correlation: of two effects, or of a matrix."""
 
-LIKELIHOODS = {"normal": 1, "student_t": 2, "lognormal": 1, "bernoulli_logits": 0}
-"""Likelihoods with their arguments; the last one is the scale, written as a name or an expression."""
+HYPERPRIORS = PRIORS | CORRELATIONS
+"""What the scale or correlation of an effect may be, where it is no formula of parameters."""
 
 
 def parse_prior(text: str) -> Call:

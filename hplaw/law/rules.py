@@ -12,7 +12,8 @@ from hplaw.expression.functions import CONSTANTS, FUNCTIONS
 from hplaw.expression.tree import Binary, Call, Name, Node, Number, Unary, walk
 from hplaw.law.format import LawSpec
 from hplaw.law.formulas import check_call, one_formula
-from hplaw.law.priors import CORRELATIONS, LIKELIHOODS, PRIORS, is_call, wrong_prior
+from hplaw.law.likelihood import read_likelihood
+from hplaw.law.priors import CORRELATIONS, PRIORS, is_call, wrong_prior
 from hplaw.law.scope import GRID_NAMES, Formula, Namespace, index_symbol
 from hplaw.law.settled import refuse_names, settled, spoken
 from hplaw.narrowing import is_list
@@ -256,14 +257,13 @@ def check_fit(spec: LawSpec, namespace: Namespace) -> None:
     fit = spec.fit
     if fit is None:
         return
-    noise = {"scale": Symbol(Kind.INPUT)}
     words = [(fit.observed, fit.likelihood, fit.scale, "", "fit")] if fit.observed else []
     words += [(item.observed, item.likelihood, item.scale, item.when, "fit.likelihoods") for item in fit.likelihoods]
     for observed, likelihood, scale, when, table in words:
         if observed not in spec.outputs:
             message = f"'{observed}' is not an output of this law"
             raise LawError(message, table=table, key="observed")
-        check_call(namespace, likelihood, LIKELIHOODS, table, "likelihood", over=noise)
+        read_likelihood(namespace, spec.constants, likelihood, table=table)
         if scale:
             one_formula(namespace, scale, table, "scale")
         if when:

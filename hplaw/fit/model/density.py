@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from hplaw.expression import names_in, parse
 from hplaw.fit.model.double_precision import dist, jax, jnp, jr, numpyro
-from hplaw.fit.model.groups import is_prior
 from hplaw.fit.model.model import Model
+from hplaw.law.priors import HYPERPRIORS, is_call
 
 
 Array = NDArray[np.float64]
@@ -67,7 +67,7 @@ class Density:
             if not effect.active:
                 continue
             for text in (*effect.spec.scale.values(), effect.spec.correlation or ""):
-                if text and not is_prior(text):
+                if text and not is_call(text, HYPERPRIORS):
                     names |= set(names_in(parse(text)))
             hypers = [*effect.scales, *([effect.correlation] if effect.correlation else [])]
             names |= {hyper.name for hyper in hypers if hyper.prior is not None}

@@ -16,17 +16,12 @@ from hplaw.fit.model.double_precision import dist, jnp, numpyro
 from hplaw.fit.model.priors import Prior
 from hplaw.law import Law
 from hplaw.law.format import EffectSpec
-from hplaw.law.priors import CORRELATIONS, PRIORS
+from hplaw.law.priors import HYPERPRIORS, is_call
 from hplaw.posterior.scenarios import factor
 
 
 _ONE_HOT = 64
 """Members up to which rows are looked up by a matrix product, which is faster than gathering on a processor."""
-
-
-def is_prior(text: str) -> bool:
-    """Return whether a text is a prior rather than a formula of parameters."""
-    return any(text.lstrip().startswith(f"{name}(") for name in (*PRIORS, *CORRELATIONS))
 
 
 class Hyper(msgspec.Struct, frozen=True):
@@ -71,7 +66,7 @@ class Effect:
         self.correlation: Hyper | None = None
         self.concentration: Prior | None = None
         text = self.spec.correlation
-        if text is not None and self.width > 2 and text.lstrip().startswith("lkj("):
+        if text is not None and self.width > 2 and is_call(text, ("lkj",)):
             self.concentration = Prior(law, text, f"{name}_correlation", None, backend)
         elif text is not None:
             self.correlation = _hyper(law, text, f"{name}_correlation", backend)
@@ -150,7 +145,7 @@ class Effect:
 
 
 def _hyper(law: Law, text: str, name: str, backend: Any) -> Hyper:
-    if is_prior(text):
+    if is_call(text, HYPERPRIORS):
         return Hyper(name, Prior(law, text, name, None, backend), None)
     formula = law.namespace.formula(text, table="effects", key=name)
     return Hyper(name, None, compile_expression(formula.tree, law.namespace.scope, backend))

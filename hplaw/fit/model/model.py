@@ -28,8 +28,7 @@ from hplaw.fit.model.priors import Prior, distribution, noise_of
 from hplaw.fit.model.pseudo_observations import Pseudo, pseudo_observations
 from hplaw.law import Law
 from hplaw.law.format import LikelihoodSpec
-from hplaw.law.formulas import check_call
-from hplaw.law.priors import LIKELIHOODS
+from hplaw.law.likelihood import SCALE, read_likelihood
 from hplaw.posterior.scenarios import factor
 
 
@@ -62,11 +61,11 @@ class Likelihood:
             if self.log
             else model.compile(law.outputs[spec.observed][0].tree)
         )
-        scope = law.namespace.scope.with_symbol("scale", Symbol(Kind.INPUT))
-        self.call: Call = check_call(
-            law.namespace, spec.likelihood, LIKELIHOODS, table, "likelihood", over={"scale": Symbol(Kind.INPUT)}
+        self.noise = read_likelihood(law.namespace, law.spec.constants, spec.likelihood, table=table)
+        scope = law.namespace.scope.with_symbol(SCALE, Symbol(Kind.INPUT))
+        self.width: Function | None = (
+            None if self.noise.scale is None else compile_expression(self.noise.scale, scope, model.backend)
         )
-        self.arguments = [compile_expression(a, scope, model.backend) for a in self.call.arguments]
         self.scale: Function | None = None
         if spec.scale:
             formula = law.namespace.formula(spec.scale, table=table, key="scale")
@@ -76,9 +75,8 @@ class Likelihood:
         """Return mean and distribution of one block."""
         mean = jnp.broadcast_to(self.mean(environment), (size,))
         if self.scale is not None:
-            environment["scale"] = self.scale(environment)
-        arguments = [f(environment) for f in self.arguments]
-        return mean, noise_of(self.call, arguments, mean)
+            environment[SCALE] = self.scale(environment)
+        return mean, noise_of(self.noise, mean, None if self.width is None else self.width(environment))
 
 
 def _logarithm(law: Law, tree: Node) -> Function:

@@ -11,7 +11,8 @@ from hplaw.expression.tree import Call
 from hplaw.fit.model.double_precision import dist, jnp, numpyro
 from hplaw.law import Law
 from hplaw.law.formulas import check_call
-from hplaw.law.priors import CORRELATIONS, LIKELIHOODS, PRIORS
+from hplaw.law.likelihood import Likelihood
+from hplaw.law.priors import HYPERPRIORS
 from hplaw.law.scope import index_symbol
 
 
@@ -41,7 +42,7 @@ class Prior:
         extra = {over: index_symbol(over)} if over else {}
         for name, symbol in extra.items():
             scope = scope.with_symbol(name, symbol)
-        self.call: Call = check_call(law.namespace, text, PRIORS | CORRELATIONS, "parameters", key, over=extra)
+        self.call: Call = check_call(law.namespace, text, HYPERPRIORS, "parameters", key, over=extra)
         places: list[dict[str, int]] = [{over: i} for i in range(len(scope.indices[over]))] if over else [{}]
         self.over = over
         self.entries: list[list[Function]] = [
@@ -90,16 +91,14 @@ def _sized(distribution: Any) -> Any:
     return distribution.to_event(1) if distribution.batch_shape else distribution
 
 
-def noise_of(call: Call, arguments: Sequence[Any], mean: Any) -> Any:
+def noise_of(likelihood: Likelihood, mean: Any, scale: Any) -> Any:
     """Return the distribution of observations around `mean`, in the scale that the likelihood is written in."""
-    match call.function:
+    match likelihood.family:
         case "normal":
-            return dist.Normal(mean, arguments[0])
+            return dist.Normal(mean, scale)
         case "student_t":
-            return dist.StudentT(arguments[0], mean, arguments[1])
+            return dist.StudentT(likelihood.freedom, mean, scale)
         case "lognormal":
-            return dist.LogNormal(jnp.log(mean), arguments[0])
+            return dist.LogNormal(jnp.log(mean), scale)
         case "bernoulli_logits":
             return dist.Bernoulli(logits=mean)
-        case _:
-            raise AssertionError(LIKELIHOODS)

@@ -13,10 +13,11 @@ from hplaw.narrowing import is_list, is_table
 
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+\Z")
-_WIDE = 100
-"""Characters of a line beyond which a list is written with one entry a line."""
+_WIDE = 120
+"""Characters that a line has at most, where what stands in it can be broken."""
+_INDENT = "  "
 _NESTED = frozenset(("quantities", "tables", "effects", "predict"))
-"""Tables whose entries are tables with a head of their own; those of others are written in one line each."""
+"""Tables whose entries are tables with a head of their own."""
 
 
 def write_law(spec: LawSpec) -> str:
@@ -64,21 +65,56 @@ def _list(name: str, tables: Any) -> Iterator[str]:
 
 
 def _lines(table: Mapping[str, Any]) -> str:
-    return "\n".join(f"{_key(key)} = {_value(value)}" for key, value in table.items())
+    return "\n".join(line for key, value in table.items() for line in _entry(_key(key), value))
+
+
+def _entry(name: str, value: Any) -> Iterator[str]:
+    """Yield the lines of one entry; a table too wide for a line has a line for each of its own, as in `a.b = 1`."""
+    line = f"{name} = {_flat(value)}"
+    if len(line) <= _WIDE:
+        yield line
+    elif is_table(value) and value:
+        for key, entry in value.items():
+            yield from _entry(f"{name}.{_key(key)}", entry)
+    else:
+        yield f"{name} = {_value(value, 0)}"
 
 
 def _key(key: str) -> str:
     return key if _BARE.match(key) else _string(key)
 
 
-def _value(value: Any) -> str:
+def _value(value: Any, level: int) -> str:
+    """Return a value that is too wide for one line: a list over several, indented by its level."""
+    if not is_list(value):
+        return _flat(value)
+    inside = _INDENT * (level + 1)
+    wide = _WIDE - len(inside)
+    if any(is_list(entry) or is_table(entry) for entry in value):
+        lines = [line if len(line := _flat(entry)) < wide else _value(entry, level + 1) for entry in value]
+    else:
+        lines = _filled([_flat(entry) for entry in value], wide)
+    return "\n".join(["[", *(f"{inside}{line}," for line in lines), f"{_INDENT * level}]"])
+
+
+def _filled(words: list[str], wide: int) -> list[str]:
+    """Return words as lines, as many in each as it holds."""
+    lines: list[str] = []
+    for word in words:
+        if lines and len(lines[-1]) + len(word) + 3 <= wide:
+            lines[-1] += f", {word}"
+        else:
+            lines.append(word)
+    return lines
+
+
+def _flat(value: Any) -> str:
+    """Return a value in one line, a text of several lines apart."""
     if is_table(value):
-        inside = ", ".join(f"{_key(key)} = {_value(entry)}" for key, entry in value.items())
+        inside = ", ".join(f"{_key(key)} = {_flat(entry)}" for key, entry in value.items())
         return f"{{ {inside} }}" if inside else "{}"
     if is_list(value):
-        entries = [_value(entry) for entry in value]
-        line = f"[{', '.join(entries)}]"
-        return line if len(line) <= _WIDE else "[\n  " + ",\n  ".join(entries) + ",\n]"
+        return f"[{', '.join(map(_flat, value))}]"
     match value:
         case bool():
             return "true" if value else "false"
@@ -90,11 +126,18 @@ def _value(value: Any) -> str:
             return str(value)
 
 
+_EXACT = 1e15
+"""Size below which a whole number is exact, so that it may be written as one."""
+
+
 def _number(value: float) -> str:
-    """Return a number in the shorter of its two forms: 2.1e8, and not 210000000.0."""
-    plain = repr(value)
+    """Return a number as people write it: 2.1e8 and not 210000000.0, 8 and not 8.0, 1e-6 and not 1e-06."""
+    if value.is_integer() and abs(value) < _EXACT and repr(value) != "-0.0":
+        plain = str(int(value))
+    else:
+        plain = re.sub(r"e([+-])0*", r"e\1", repr(value)).replace("e+", "e")
     short = re.sub(r"\.?0*e\+0*", "e", f"{value:.16e}")
-    return short if len(short) < len(plain) > 6 and float(short) == value else plain
+    return short if len(short) < len(plain) > 5 and float(short) == value else plain
 
 
 def _string(text: str) -> str:

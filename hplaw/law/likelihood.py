@@ -46,8 +46,10 @@ def read_likelihood(namespace: Namespace, constants: Mapping[str, float], text: 
 
     **Raises:** `LawError` naming table and key.
     """
-    call = check_call(namespace, text, _ARGUMENTS, table, "likelihood", over={SCALE: Symbol(Kind.INPUT)})
-    family = next(name for name in _ARGUMENTS if name == call.function)
+    functions = {str(name): count for name, count in _ARGUMENTS.items()}
+    call = check_call(namespace, text, functions, table, "likelihood", over={SCALE: Symbol(Kind.INPUT)})
+    families: dict[str, Family] = {str(name): name for name in _ARGUMENTS}
+    family = families[call.function]
     freedom = _freedom(namespace, constants, call.arguments[0], table) if family == "student_t" else None
     return Likelihood(family, freedom, call.arguments[-1] if call.arguments else None)
 

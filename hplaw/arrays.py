@@ -3,7 +3,8 @@
     def standard_normals(rows: int, size: int) -> Float[Array, "row scenario"]: ...
 
 Names within one signature must agree in size; the tests check that, and the type of every argument and result. A single
-name begins with a space, `" scenario"`, which keeps linters from taking it for a type; `""` is a scalar, `...` any shape.
+name begins with a space, `" scenario"`, which keeps linters from taking it for a type. `""` is a scalar, `"*shape"` any
+shape; three dots in place of a text would check nothing.
 
 - `bin`, `point`: places along a curve or a grid.
 - `case`: what is inserted for the inputs that a question leaves open.
@@ -22,9 +23,9 @@ name begins with a space, `" scenario"`, which keeps linters from taking it for 
 - `scenario`: what may be true of a law: one draw of its parameters, effects and discrepancy.
 - `step`: training steps.
 
-jaxtyping takes longer to load than numpy, so it is loaded only where the environment variable HPLAW_CHECK_SHAPES is set,
-as the tests do. Without it, and for type checkers, each of these is `Annotated`, which is all that jaxtyping, too, tells
-a type checker.
+jaxtyping takes longer to load than numpy, so it is loaded only where the environment variable HPLAW_CHECK_SHAPES is
+set, as the tests do. Without it, and for type checkers, each of these is `Annotated`, which is all that jaxtyping tells
+a type checker, too.
 """
 
 from __future__ import annotations

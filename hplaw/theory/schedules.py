@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hplaw.answer.answer import plain_outputs
 from hplaw.answer.evaluate_law import evaluate
+from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.shipped import theory_law
 from hplaw.errors import ConflictingQuery, QueryError, nearest
 from hplaw.evaluation.point import SILENT
@@ -14,10 +15,6 @@ from hplaw.expression.backends import Backend, jax_backend, numpy_backend
 from hplaw.law import Law
 from hplaw.law.program import unroll
 from hplaw.messages.schedule import ScheduleCurve, ScheduleRequest
-
-
-if TYPE_CHECKING:
-    from hplaw.catalogue.catalogue import Catalogue
 
 
 SCHEDULES = ("constant", "cosine", "linear", "wsd", "inverse_sqrt", "uba", "cosine_power")

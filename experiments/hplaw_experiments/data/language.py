@@ -81,7 +81,7 @@ class Language(AbstractSource):
         return jnp.take_along_axis(tokens, source, axis=1)
 
 
-def zipf(key: PRNGKeyArray, shape: tuple[int, ...], vocab_size: int) -> Int[Array, ...]:
+def zipf(key: PRNGKeyArray, shape: tuple[int, ...], vocab_size: int) -> Int[Array, "*shape"]:
     """Return tokens with P(token r) = log((r + 2) / (r + 1)) / log(vocab_size + 1), which falls as 1 / (r + 1)."""
     u = jr.uniform(key, shape, jnp.float32)
     rank = jnp.floor(jnp.exp(u * jnp.float32(math.log(vocab_size + 1)))).astype(jnp.int32)

@@ -17,9 +17,12 @@ from hplaw_experiments.models.precision import Policy
 
 
 class Weight(eqx.Module):
-    """One array of parameters, the kind of its layer, and the factors that its parametrization gives it."""
+    """One array of parameters, the kind of its layer, and the factors that its parametrization gives it.
 
-    value: Float[Array, ...]
+    In a tree of factors or a mask, `value` is one number for the whole array.
+    """
+
+    value: Float[Array | np.ndarray, "*shape"] | float
     kind: LayerKind = eqx.field(static=True)
     rule: LayerRule = eqx.field(static=True)
 
@@ -87,7 +90,7 @@ class Scaling(eqx.Module):
         return attention_factor(self.parametrization, head=d_head / base_d_head) / math.sqrt(d_head)
 
 
-def times(x: Float[Array, ...], factor: float) -> Float[Array, ...]:
+def times(x: Float[Array, "*shape"], factor: float) -> Float[Array, "*shape"]:
     """Return x times a factor of the parametrization; x itself where that is 1, to the bit."""
     return x if factor == 1.0 else x * factor
 

@@ -41,7 +41,7 @@ class Policy(eqx.Module):
     matmul: str = eqx.field(static=True)
     scaled: bool = eqx.field(static=True, default=False)
 
-    def cast(self, x: Float[Array, ...]) -> Float[Array, ...]:
+    def cast(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         """Return x rounded to the format of the products."""
         return x.astype(self.dtype)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import io
+import math
 import os
 import platform
 import shutil
@@ -24,6 +25,7 @@ from hplaw.expression import Undefined
 from hplaw.fit.check.verdict import Verdict
 from hplaw.fit.data.runs import domain_seen
 from hplaw.fit.infer.fitting import Fitted
+from hplaw.fit.output.digits import expected, rounded, with_digits
 from hplaw.law import Law
 from hplaw.law.format import CovarianceSpec, DiscrepancySpec, EvidenceSpec, ExampleSpec, LawSpec, PredictSpec
 from hplaw.law.law import ARRAYS
@@ -69,22 +71,25 @@ def fitted_spec(
         hardware=f"{platform.machine()}, {os.cpu_count()} cores",
         sampler=fitted.sampler,
         fitted=dt.datetime.now(dt.UTC).date().isoformat(),
-        r_hat=_short(fitted.diagnostics.r_hat),
-        ess=_short(fitted.diagnostics.ess),
+        r_hat=_finite(fitted.diagnostics.r_hat),
+        ess=_finite(fitted.diagnostics.ess),
         divergences=fitted.diagnostics.divergences,
-        held_out={name: float(f"{value:.4g}") for name, value in {**verdict.held_out, **verdict.checks}.items()},
+        held_out={**verdict.held_out, **verdict.checks},
         failed=failed,
         accepted_with=failed if accept else [],
     )
-    return msgspec.structs.replace(
-        spec,
-        status="calibrated",
-        parameters=parameters,
-        covariance=list[CovarianceSpec](),
-        evidence=evidence,
-        predict=_predict(spec, verdict),
-        domain=domain_seen(fitted.law, fitted.kept),
-        effects=fitted.effects(),
+    return with_digits(
+        msgspec.structs.replace(
+            spec,
+            status="calibrated",
+            parameters=parameters,
+            covariance=list[CovarianceSpec](),
+            evidence=evidence,
+            predict=_predict(spec, verdict),
+            domain=domain_seen(fitted.law, fitted.kept),
+            effects=fitted.effects(),
+        ),
+        served,
     )
 
 
@@ -93,17 +98,18 @@ def _median(array: Array) -> float | list[float]:
     return found
 
 
-def _short(value: float | None) -> float | None:
-    return None if value is None or not np.isfinite(value) else float(f"{value:.5g}")
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not np.isfinite(value) else value
 
 
 def _predict(spec: LawSpec, verdict: Verdict) -> PredictSpec:
     if verdict.discrepancy is None or spec.decision is None:
         return spec.predict
     before = spec.predict.discrepancy
-    rows = [[float(f"{value:.8g}") for value in row] for row in verdict.discrepancy]
     grows = before.grows if before is not None else "1 + 0.1 * outside ** 2"
-    return PredictSpec(discrepancy=DiscrepancySpec(of=list(spec.decision.choose), covariance=rows, grows=grows))
+    return PredictSpec(
+        discrepancy=DiscrepancySpec(of=list(spec.decision.choose), covariance=verdict.discrepancy, grows=grows)
+    )
 
 
 def with_examples(spec: LawSpec, law: Law) -> LawSpec:
@@ -118,7 +124,7 @@ def with_examples(spec: LawSpec, law: Law) -> LawSpec:
         expect = {name: values[name] for name in example.expect or values if name in values}
         plain = {name: value for name, value in expect.items() if isinstance(value, float | int | str)}
         if plain and len(kept) < max(len(spec.examples), 1):
-            kept.append(ExampleSpec(given=example.given, expect=plain, rtol=EXAMPLE_RTOL, status=state))
+            kept.append(expected(ExampleSpec(given=example.given, expect=plain, rtol=EXAMPLE_RTOL, status=state)))
     if not kept:
         message = f"{law.id} gives no number in the middle of its domain; the fit is not worth keeping"
         raise DataError(message)
@@ -134,7 +140,7 @@ def _central(law: Law) -> ExampleSpec:
         if law.quantity(name).categorical:
             given[name] = seen[0]
         else:
-            given[name] = float(f"{np.sqrt(float(seen[0]) * float(seen[1])):.3g}")
+            given[name] = rounded(math.sqrt(float(seen[0]) * float(seen[1])), 3)
     return ExampleSpec(given=given)
 
 
@@ -186,6 +192,7 @@ def write_served(to: Path, spec: LawSpec, served: Mapping[str, Array], card: str
     **Raises:** `DataError` where the folder holds other things.
     """
     check_folder(to)
+    spec = with_digits(spec, served)
     with _whole(to) as folder:
         arrays = folder / ARRAYS if served else None
         if arrays is not None:

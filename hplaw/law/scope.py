@@ -211,9 +211,8 @@ def read_table(name: str, table: Mapping[str, Any], indices: Mapping[str, tuple[
         if any(b <= a for a, b in zip(curve.x, curve.x[1:], strict=False)) or (curve.log and curve.x[0] <= 0):
             fail("x must rise" + (" and be positive" if curve.log else ""))
         return curve
-    depth = _entry_depth(table)
-    if depth is None:
-        fail("a table has one number per category, or tables of them all equally deep")
+    if _entry_form(table) is None:
+        fail("a table has one number per category, or one category, or tables of them all equally deep")
     return table
 
 
@@ -221,13 +220,15 @@ def _numbers(values: Iterable[object]) -> bool:
     return all(isinstance(v, int | float) and not isinstance(v, bool) and abs(v) <= sys.float_info.max for v in values)
 
 
-def _entry_depth(entry: object) -> int | None:
-    """Return how many keys lead to a number, or None where that differs between entries."""
+def _entry_form(entry: object) -> tuple[int, Type] | None:
+    """Return how many keys lead to an entry and what it is, or None where that differs or is neither number nor category."""
     if is_table(entry):
-        depths = {_entry_depth(value) for value in entry.values()}
-        depth = depths.pop() if len(depths) == 1 else None
-        return None if depth is None else depth + 1
-    return 0 if _numbers([entry]) else None
+        forms = {_entry_form(value) for value in entry.values()}
+        form = forms.pop() if len(forms) == 1 else None
+        return None if form is None else (form[0] + 1, form[1])
+    if isinstance(entry, str):
+        return (0, Type.CATEGORY) if entry else None
+    return (0, Type.NUMBER) if _numbers([entry]) else None
 
 
 def _table_symbol(raw: Mapping[str, Any], table: Any) -> Symbol:
@@ -235,7 +236,8 @@ def _table_symbol(raw: Mapping[str, Any], table: Any) -> Symbol:
         return Symbol(Kind.CURVE)
     if isinstance(table, tuple):
         return Symbol(Kind.TABLE, Type.NUMBER, (raw["over"],))
-    return Symbol(Kind.TABLE, Type.NUMBER, (), _entry_depth(table) or 1)
+    keys, kind = _entry_form(table) or (1, Type.NUMBER)
+    return Symbol(Kind.TABLE, kind, (), keys)
 
 
 def _category_names(
@@ -254,6 +256,8 @@ def _category_names(
             yield word
             if is_table(entry):
                 stack.append(entry)
+            elif isinstance(entry, str):
+                yield entry
     if spec.grid:
         yield from spec.grid.classes
 

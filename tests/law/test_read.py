@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hplaw.answer.answer import plain_outputs
 from hplaw.answer.check import check_law
 from hplaw.errors import LawError
+from hplaw.expression.backends import numpy_backend
 from hplaw.law import parse_law, read_law
 from hplaw.law.read import MAX_FILE
 from tests.helpers import check_refused, fixture_text, is_one_sentence, law_text, make_law, refused, replaced
@@ -370,7 +372,9 @@ def test_tables_come_in_four_forms(formula: str, value: float) -> None:
     ("table", "says"),
     [
         ("", "one number per category"),
-        ('a = "x"', "one number per category"),
+        ('a = ""', "one number per category"),
+        ('a = "x"\nb = 1', "one number per category"),
+        ('a = ["x"]', "one number per category"),
         ("a = true", "one number per category"),
         ("a = nan", "one number per category"),
         ("a = 1\nb = { c = 1 }", "all equally deep"),
@@ -444,3 +448,57 @@ def test_unknown_keys_are_refused_at_every_level() -> None:
 )
 def test_a_refusal_stays_short_however_long_a_name_is(text: str) -> None:
     assert len(str(refused(text))) < 700
+
+
+WORDS = """
+[quantities.maker]
+meaning = "who makes an accelerator"
+[tables.made_by]
+a100 = "green"
+h100 = "green"
+mi300 = "red"
+[tables.best]
+a100 = { small = "bf16", large = "bf16" }
+h100 = { small = "bf16", large = "fp8" }
+[tables.factor]
+bf16 = 1.0
+fp8 = 2.0
+[let]
+word = "best[hardware, large]"
+[outputs]
+maker = "made_by[hardware]"
+steps = "factor[word] * where(made_by[hardware] == red, 0, tokens)"
+"""
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize(("hardware", "maker", "steps"), [("a100", "green", 8), ("h100", "green", 16)])
+def test_a_table_of_categories_is_put_out_compared_and_used_as_a_key(
+    hardware: str, maker: str, steps: float, exact: bool
+) -> None:
+    law = make_law(
+        WORDS,
+        head="exact = true" if exact else "",
+        inputs='["tokens", "hardware"]',
+        examples=f'[[examples]]\ngiven = {{ tokens = 8, hardware = "{hardware}" }}\n'
+        f'expect = {{ maker = "{maker}", steps = {steps} }}',
+    )
+    assert check_law(law) == []
+
+
+def test_a_table_of_categories_gives_the_same_by_row_and_alone() -> None:
+    law = make_law(
+        WORDS,
+        inputs='["tokens", "hardware"]',
+        examples='[[examples]]\ngiven = { tokens = 8, hardware = "a100" }\nexpect = { maker = "green" }',
+    )
+    program = law.program(numpy_backend())
+    environment = program.environment({"tokens": np.array([1.0, 2.0]), "hardware": "h100"})
+    assert program.outputs["steps"](environment).tolist() == [2.0, 4.0]
+    assert program.outputs["maker"](environment) == "green"
+
+
+def test_a_table_of_categories_is_no_number() -> None:
+    text = law_text(WORDS.replace("factor[word] *", "made_by[hardware] *"), inputs='["tokens", "hardware"]')
+    with pytest.raises(LawError, match="needs a number here, not a category"):
+        parse_law(text.encode())

@@ -18,7 +18,12 @@ from hplaw.law.settled import refuse_names, settled, spoken
 
 Family = Literal["normal", "student_t", "lognormal", "bernoulli_logits"]
 
-_ARGUMENTS: Mapping[Family, int] = {"normal": 1, "student_t": 2, "lognormal": 1, "bernoulli_logits": 0}
+_FAMILIES: Mapping[str, tuple[Family, int]] = {
+    "normal": ("normal", 1),
+    "student_t": ("student_t", 2),
+    "lognormal": ("lognormal", 1),
+    "bernoulli_logits": ("bernoulli_logits", 0),
+}
 """Families with their number of arguments, the last of which is the scale."""
 SCALE = "scale"
 """What formulas of a likelihood call the value of the law's own scale."""
@@ -46,10 +51,9 @@ def read_likelihood(namespace: Namespace, constants: Mapping[str, float], text: 
 
     **Raises:** `LawError` naming table and key.
     """
-    functions = {str(name): count for name, count in _ARGUMENTS.items()}
-    call = check_call(namespace, text, functions, table, "likelihood", over={SCALE: Symbol(Kind.INPUT)})
-    families: dict[str, Family] = {str(name): name for name in _ARGUMENTS}
-    family = families[call.function]
+    counts = {name: count for name, (_, count) in _FAMILIES.items()}
+    call = check_call(namespace, text, counts, table, "likelihood", over={SCALE: Symbol(Kind.INPUT)})
+    family, _ = _FAMILIES[call.function]
     freedom = _freedom(namespace, constants, call.arguments[0], table) if family == "student_t" else None
     return Likelihood(family, freedom, call.arguments[-1] if call.arguments else None)
 

@@ -91,7 +91,8 @@ def fit(
     catalogue = open_catalogue(laws)
     found = find_law(law, catalogue)
     if found.spec.fit is None:
-        message = f"{found.id} has no [fit], so it cannot be fitted; give a law that has"
+        fitting = ", ".join(each.id for each in catalogue.laws if each.spec.fit is not None)
+        message = f"{found.id} has no [fit], so it cannot be fitted; give a law that has, as {fitting} do"
         raise QueryError(message, field="LAW")
     maps = parse_pairs(map_, "--map")
     _prepare()
@@ -140,6 +141,7 @@ def _posterior(
     all_draws: bool,
 ) -> int:
     from hplaw.fit.check.judge import judge
+    from hplaw.fit.check.scores import read_scores
     from hplaw.fit.data.runs import read_runs
     from hplaw.fit.infer.fitting import fit_law
     from hplaw.fit.output.card import Provenance, write_card
@@ -185,11 +187,14 @@ def _posterior(
         f"wrote {to}: {written.address}, {evidence.runs} of {plural(len(runs), 'run')} in {plural(evidence.groups, 'group')}, {time.monotonic() - began:.0f} s"
     )
     if evidence.r_hat is not None:
+        verdict = "FAILED" if fitted.diagnostics.failed() else "passed"
         print(
-            f"  R-hat {evidence.r_hat:.3f}, effective sample size {evidence.ess:.0f}, {evidence.divergences} divergences"
+            f"  sampler: R-hat {evidence.r_hat:.3f}, effective sample size {evidence.ess:.0f}, "
+            f"{plural(evidence.divergences or 0, 'divergence')}: {verdict}"
         )
-    for name, value in evidence.held_out.items():
-        print(f"  {name} {value:g}")
+    observed = [item.quantity for item in fitted.density.model.likelihoods]
+    for score in read_scores(evidence.held_out, observed):
+        print(f"  {score.words}: {score.value}" + (f", {score.verdict}" if score.verdict else ""))
     for problem in evidence.failed:
         print(f"hplaw: failed a check: {problem}", file=sys.stderr)
     if evidence.failed and not accept:
@@ -226,12 +231,13 @@ def _huber(
     written = write_robust(to, law, runs, fitted, data=data.name, sha256=sha256_of(data), seed=seed)
     print(f"wrote {to}: {written.address}, {fitted.runs} of {len(runs)} runs, {sum(fitted.seconds):.0f} s")
     print(f"  {fitted.words}; {fitted.agreeing:.0%} of the starts found the best")
+    print("  constants, by their names in the formulas of law.toml:")
     errors = fitted.errors
     constants: dict[str, Any] = {**fitted.best, **fitted.derived}
     for name, value in constants.items():
         numbers: list[float] = np.ravel(value).tolist()
         error = f", standard error {float(errors[name]):.4g}" if name in errors and len(numbers) == 1 else ""
-        print(f"  {name} {', '.join(f'{number:.6g}' for number in numbers)}{error}")
+        print(f"    {name} = {', '.join(f'{number:.6g}' for number in numbers)}{error}")
     print(f"next: hplaw recommend --laws {to} ...")
     return OK
 

@@ -31,6 +31,7 @@ def refused(words: Sequence[str | Path], capsys: pytest.CaptureFixture[str]) -> 
     [
         ("no-such-law", [], 1, "no law is called 'no-such-law'"),
         ("step-law-2025", [], 2, "step-law-2025 has no [fit]"),
+        ("step-law-2025", [], 2, "give a law that has, as device-energy, pretrain-loss, pretrain-surface, "),
         ("TOY", [], 1, "no column 'loss', which toy needs"),
         ("TOY", ["--map", "loss=fnal"], 2, "did you mean 'final'?"),
         ("TOY", ["--map", "lss=final"], 2, "did you mean 'loss'?"),
@@ -73,6 +74,11 @@ def test_a_fit_writes_a_folder_that_answers(toy_file: Path, runs_file: Path, tmp
     )
     assert done.returncode == 0, done.stderr
     assert "96 of 96 runs in 12 groups" in done.stdout
+    assert re.search(
+        r"replicates above the data in the tail of the noise, share: 0\.\d+, passed \(0\.005 to", done.stdout
+    )
+    assert re.search(r"held-out runs inside their 90% intervals: \d+%, passed \(at least 70%\)", done.stdout)
+    assert "check_" not in done.stdout
     assert sorted(item.name for item in to.iterdir()) == [
         "card.md",
         "law.toml",
@@ -95,6 +101,23 @@ def test_a_fit_writes_a_folder_that_answers(toy_file: Path, runs_file: Path, tmp
         check=False,
     )
     assert asked.returncode == 0, asked.stderr
+
+
+@pytest.mark.slow
+def test_a_robust_fit_says_whose_names_its_constants_have(toy_file: Path, runs_file: Path, tmp_path: Path) -> None:
+    words = ["fit", toy_file, "--data", runs_file, "--map", "loss=final", "--method", "huber", "--bootstrap", "20"]
+    done = subprocess.run(
+        [sys.executable, "-m", "hplaw", *map(str, words), "--to", str(tmp_path / "mine")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    heading, *constants = done.stdout.split("  constants, by their names in the formulas of law.toml:\n")[
+        1
+    ].splitlines()
+    assert re.match(r"    \w+ = -?[\d.]+, standard error [\d.e-]+$", heading)
+    assert constants[-1].startswith("next: ")
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hplaw.fit.check.leave_out_ranges import leave_ranges_out, scores
+from hplaw.fit.check.scores import CHECKS, covers, likely
 from hplaw.fit.check.smooth import Surface, smooth
 from hplaw.fit.check.verdict import Verdict
 from hplaw.fit.data.runs import group_ids
@@ -32,10 +33,6 @@ LEFT_OUT = 256
 """Draws of each refit without a group."""
 MIN_GROUPS = 4
 """Groups below which leaving one out says nothing."""
-UNLIKELY = 0.005
-"""Share of replicates on one side of the data below which a check fails, each side."""
-LEAST_COVERAGE = 0.7
-"""Share of left-out groups or runs that 90 percent intervals must hold."""
 _SURE = 1.6448536269514722
 
 
@@ -96,7 +93,7 @@ def _too_narrow(held_out: Mapping[str, float]) -> list[str]:
     return [
         f"90 percent intervals hold {share:.0%} of what was left out ({name.removeprefix('coverage_')})"
         for name, share in held_out.items()
-        if name.startswith("coverage_") and share < LEAST_COVERAGE
+        if name.startswith("coverage_") and not covers(share)
     ]
 
 
@@ -127,12 +124,9 @@ def predictive_checks(fitted: Fitted) -> tuple[dict[str, float], list[str]]:
             other = made[name]
             share = float((other > a).mean() + 0.5 * (other == a).mean())
             checks[f"check_{name}{ending}"] = share
-            if not UNLIKELY <= share <= 1 - UNLIKELY:
-                failed.append(f"the data are unlike what the law makes in {_WORDS[name]} (p {share:.3f})")
+            if not likely(share):
+                failed.append(f"the data are unlike what the law makes in {CHECKS[name]} (p {share:.3f})")
     return checks, failed
-
-
-_WORDS = {"noise": "the size of the noise", "tail": "the tail of the noise", "bias": "the bias of groups"}
 
 
 def _statistics(residual: Array, ids: NDArray[np.int64]) -> dict[str, Array]:

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from hplaw.fit.check.judge import Judgement
+from hplaw.fit.check.scores import read_scores
 from hplaw.fit.infer.fitting import Fitted
 from hplaw.fit.output.plots import draw_plots
 from hplaw.formatting import plural
@@ -84,14 +85,14 @@ def _lines(
     else:
         yield "All checks passed."
     yield ""
-    yield "| score | value |"
-    yield "|---|---|"
-    yield from (f"| {name} | {value:g} |" for name, value in evidence.held_out.items())
+    yield "| score | value | verdict |"
+    yield "|---|---|---|"
+    observed = [item.quantity for item in fitted.density.model.likelihoods]
+    yield from (f"| {s.words} | {s.value} | {s.verdict} |" for s in read_scores(evidence.held_out, observed))
     yield ""
     yield (
-        "`check_*` is the share of replicated data sets above the real one (near 0 or 1 is bad). The rest is of groups left out one"
-        " at a time: `regret` is the excess loss at the setting foretold, on a thin-plate spline through the group's own runs, and"
-        " `coverage` the share of what was measured inside 90 percent intervals."
+        "Replicates are data sets made by the fitted law: the real one is unlike them where nearly none or nearly all are above it."
+        " Excess loss is that on a thin-plate spline through the held-out group's own runs."
     )
     if judgement.left:
         yield ""

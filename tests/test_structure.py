@@ -238,6 +238,44 @@ def test_versions_agree() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     citation = (ROOT / "CITATION.cff").read_text()
     assert re.findall(r"^version: (.+)$", citation, flags=re.MULTILINE) == [version]
-    newest = re.search(r"^## \[(\d\S*)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
-    assert newest is not None
-    assert newest[1] == version
+    assert changes()[0][0] == version
+
+
+def changes() -> list[tuple[str, str]]:
+    """Return the versions of the changelog, newest first, each with its date or `unreleased`."""
+    text = (ROOT / "CHANGELOG.md").read_text()
+    found = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    heads = [re.fullmatch(r"\[(\d+\.\d+\.\d+)\] - (unreleased|\d{4}-\d\d-\d\d)", head) for head in found]
+    assert all(heads), found
+    return [(head[1], head[2]) for head in heads if head]
+
+
+def test_only_the_newest_version_is_unreleased_and_citations_know_its_date() -> None:
+    (_, newest), *rest = changes()
+    assert all(date != "unreleased" for _, date in rest)
+    dates = re.findall(r"^date-released: (.+)$", (ROOT / "CITATION.cff").read_text(), flags=re.MULTILINE)
+    assert dates == ([] if newest == "unreleased" else [newest])
+
+
+def test_a_version_has_a_tag_when_it_is_released_and_not_before() -> None:
+    try:
+        done = subprocess.run(["git", "tag", "--list", "v*"], cwd=ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout")
+    tags = set(done.stdout.split())
+    assert not {f"v{version}" for version, date in changes() if date == "unreleased"} & tags
+
+
+def test_laws_keep_version_one_until_the_first_release() -> None:
+    if changes() != [(changes()[0][0], "unreleased")]:
+        pytest.skip("released: versions of laws change with the laws")
+    laws = [*ROOT.glob("fitted_laws/hplaw_laws/**/*.toml"), *ROOT.glob("experiments/laws/*/law.toml")]
+    assert laws
+    assert {tomllib.loads(law.read_text())["version"] for law in laws} == {1}
+
+
+def test_the_changelog_has_a_line_for_each_entry() -> None:
+    lines = (ROOT / "CHANGELOG.md").read_text().split("## [", 1)[1].splitlines()[1:]
+    entries = [line for line in lines if line and not line.startswith("#")]
+    assert entries
+    assert [line for line in entries if not line.startswith("- ") or len(line) > 120] == []

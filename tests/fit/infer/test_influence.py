@@ -114,3 +114,14 @@ def test_what_is_shipped_belongs_to_the_laws_that_are_shipped() -> None:
         assert set(found) == set(law.chosen)
         assert law.spec.evidence is not None
         assert sum(group.runs for group in stored.groups) == law.spec.evidence.runs
+
+
+def test_what_lies_beside_the_shipped_laws_is_theirs() -> None:
+    found = [law.id for law in shipped().laws if read_influence(law) is not None]
+    assert found == ["pretrain-surface", "pretrain-surface-moe"]
+
+
+def test_the_card_of_a_derived_law_names_the_law_whose_draws_it_has() -> None:
+    law, other = shipped().get("compute-optimal"), shipped().get("pretrain-loss")
+    assert law.path is not None
+    assert f"`{other.address}`" in (law.path.parent / "card.md").read_text()

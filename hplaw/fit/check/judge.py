@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from hplaw.fit.check.leave_out_ranges import leave_ranges_out, scores
 from hplaw.fit.check.scores import CHECKS, covers, likely
@@ -20,7 +21,7 @@ from hplaw.fit.data.runs import group_ids
 from hplaw.fit.infer.fitting import Fitted
 from hplaw.fit.infer.laplace import fit_normal
 from hplaw.fit.infer.nuts import Progress, silent
-from hplaw.fit.model.double_precision import double_precision, stdtrit
+from hplaw.fit.model.double_precision import double_precision
 from hplaw.fit.model.groups import Effect
 from hplaw.posterior.scenarios import standard_normals
 

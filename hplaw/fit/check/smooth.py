@@ -6,13 +6,11 @@ median distance of its grid; losses far above the least are capped, so that dive
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-
-from hplaw.fit.model.double_precision import RBFInterpolator, minimize
+from scipy.interpolate import RBFInterpolator
+from scipy.optimize import minimize
 
 
 Array = NDArray[np.float64]
@@ -31,7 +29,7 @@ class Surface(msgspec.Struct, frozen=True):
     `inside` says whether the least place lies inside the box rather than at its edge.
     """
 
-    spline: Any
+    spline: RBFInterpolator
     scale: Array
     low: Array
     high: Array

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+import numpyro
+
+from hplaw.catalogue.catalogue import Catalogue
 from hplaw.errors import FitError
 from hplaw.fit.data.runs import keep_runs
 from hplaw.fit.infer.laplace import Normal, fit_normal
 from hplaw.fit.infer.nuts import ACCEPT, CAREFUL, Chains, Progress, sample, silent
 from hplaw.fit.model.density import Density
-from hplaw.fit.model.double_precision import double_precision, numpyro
+from hplaw.fit.model.double_precision import double_precision
 from hplaw.fit.model.model import Model
 from hplaw.law import Law
 from hplaw.law.format import EffectSpec
@@ -117,7 +120,7 @@ def fit_law(
     draws: int = 750,
     warmup: int | None = None,
     seed: int = 0,
-    catalogue: Any = None,
+    catalogue: Catalogue | None = None,
     progress: Progress = silent,
 ) -> Fitted:
     """Return a law fitted to runs.
@@ -192,7 +195,7 @@ def _sample(
     draws: int,
     warmup: int | None,
     seed: int,
-    catalogue: Any,
+    catalogue: Catalogue | None,
     progress: Progress,
 ) -> _Sampled:
     """Return chains with the metric of the mode; where those fail, with shorter steps, then with an adapted metric.

@@ -18,18 +18,26 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+import jax
+import jax.numpy as jnp
+
 from hplaw.errors import FitError
 from hplaw.expression import names_in
 from hplaw.expression.backends import jax_backend, numpy_backend
-from hplaw.fit.model.double_precision import double_precision, jax, jnp
+from hplaw.fit.model.double_precision import double_precision
+from hplaw.fit.model.typed_jax import asarray, jacfwd, jit, solve
 from hplaw.law import Law
-from hplaw.law.program import Program
+from hplaw.law.program import Environment, Program
 from hplaw.narrowing import is_tuple
 from hplaw.posterior.priors import prior_arguments
 
 
 Array = NDArray[np.float64]
 Objective = Literal["huber", "l1"]
+Fits = Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array, jax.Array]]
+"""Many fits at once: starts, weights of the runs and delta to ends, objectives and whether each still moved."""
+State = tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array, jax.Array, jax.Array]
+"""Constants, residuals, objective, share of the safe matrix, damping, step, whether it still moves."""
 
 DELTA = 1e-3
 """Residual at which Huber's function turns from quadratic to linear, in nats of the logarithm (Hoffmann et al. 2022)."""
@@ -57,7 +65,7 @@ class HuberFit(msgspec.Struct, frozen=True, kw_only=True):
     - `seconds`: time of the fit and of the bootstraps, compilation included.
     """
 
-    best: dict[str, Any]
+    best: dict[str, float | list[float]]
     derived: dict[str, float]
     value: float
     draws: dict[str, Array]
@@ -77,7 +85,7 @@ class HuberFit(msgspec.Struct, frozen=True, kw_only=True):
         return f"least sum of {least}, {size} bootstraps"
 
     @property
-    def errors(self) -> dict[str, Any]:
+    def errors(self) -> dict[str, Array]:
         """Return the standard deviation of each constant over the bootstraps."""
         everything = {**self.draws, **self.derived_draws}
         if any(len(values) < 2 for values in everything.values()):
@@ -172,19 +180,19 @@ class _Problem:
             )
             raise FitError(message)
         self.columns = {
-            name: jnp.asarray(frame[name].cast(pl.Float64).to_numpy())
+            name: asarray(frame[name].cast(pl.Float64).to_numpy())
             for name in law.inputs
             if name in frame.columns and name not in self.words
         }
         seen = frame[self.observed].cast(pl.Float64).to_numpy()
-        self.seen = jnp.asarray(np.log(seen) if self.log else seen)
+        self.seen = asarray(np.log(seen) if self.log else seen)
         self.program = law.program(jax_backend())
         self.lets = _constant_lets(law)
 
-    def environment(self, q: Any, program: Program, xp: Any) -> Any:
+    def environment(self, q: jax.Array | Array, program: Program, xp: Any) -> Environment:
         """Return the law's names at numbers `[constant, ...]`, the runs' inputs apart."""
         values: dict[str, Any] = {name: 0.0 for e in self.law.spec.effects.values() for name in e.of}
-        entries: dict[str, list[Any]] = {}
+        entries: dict[str, list[jax.Array | Array]] = {}
         for i, free in enumerate(self.free):
             number = q[i]
             if free.kind == "positive":
@@ -196,7 +204,7 @@ class _Problem:
             values[name] = tuple(found) if self.law.spec.parameters[name].over else found[0]
         return program.environment(values)
 
-    def residuals(self, q: Any) -> Any:
+    def residuals(self, q: jax.Array) -> jax.Array:
         """Return observed minus predicted by run; to be traced."""
         environment = self.environment(q, self.program, jnp)
         environment.update(self.columns)
@@ -217,7 +225,7 @@ class _Problem:
         """Return the best of many starts, and the bootstraps from there."""
         began = time.perf_counter()
         rng = np.random.default_rng(seed)
-        fits = jax.jit(jax.vmap(ft.partial(minimise, self.residuals), in_axes=(0, 0, None)))
+        fits = jit(jax.vmap(ft.partial(minimise, self.residuals), in_axes=(0, 0, None)))
         # one shape for starts and bootstraps, so that the program is compiled once
         first = np.array([free.start for free in self.free])
         spread = np.array([free.spread for free in self.free])
@@ -229,7 +237,7 @@ class _Problem:
             raise FitError(message)
         best = ends[int(np.nanargmin(values))]
         # what only the noise speaks of stays where its prior puts it
-        slope = np.asarray(jax.jit(jax.jacfwd(self.residuals))(jnp.asarray(best)))
+        slope = np.asarray(jit(jacfwd(self.residuals))(asarray(best)))
         best = np.where(np.any(slope, axis=0), best, first)
         least = float(np.nanmin(values))
         agreeing = float(np.mean(values <= least * (1 + 1e-6) + 1e-300))
@@ -255,23 +263,25 @@ class _Problem:
             seconds=(middle - began, time.perf_counter() - middle),
         )
 
-    def _all(self, fits: Callable[..., Any], starts: Array, weights: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
+    def _all(self, fits: Fits, starts: Array, weights: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
         """Return ends, objectives and whether each still moved, lanes at a time."""
-        parts: list[Any] = []
+        parts: list[list[Array]] = []
         for begin in range(0, len(starts), _LANES):
             q, w = starts[begin : begin + _LANES], weights[begin : begin + _LANES]
             short = _LANES - len(q)
             q = np.concatenate([q, np.tile(q[:1], (short, 1))])
             w = np.concatenate([w, np.tile(w[:1], (short, 1))])
-            found: Any = (jnp.asarray(q),)
+            found = (asarray(q),)
             for delta in self.deltas:
-                found = fits(found[0], jnp.asarray(w), delta)
+                found = fits(found[0], asarray(w), asarray(delta))
             parts.append([np.asarray(part)[: _LANES - short] for part in found])
         ends, values, still = (np.concatenate(part) for part in zip(*parts, strict=True))
         return ends, np.where(np.isfinite(values), values, np.nan), still
 
 
-def minimise(residuals: Callable[[Any], Any], start: Any, weights: Any, delta: Any) -> tuple[Any, Any, Any]:
+def minimise(
+    residuals: Callable[[jax.Array], jax.Array], start: jax.Array, weights: jax.Array, delta: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Return where the weighted sum of Huber's function of residuals is least, its value, and whether it still moved.
 
     Residuals within `delta` have curvature one and the others none: Newton's step, which is exact once it is known
@@ -279,15 +289,15 @@ def minimise(residuals: Callable[[Any], Any], start: Any, weights: Any, delta: A
     descends, and then towards a short step down the slope. To be traced.
     """
 
-    def score(r: Any) -> Any:
+    def score(r: jax.Array) -> jax.Array:
         size = jnp.abs(r)
         huber = jnp.where(size < delta, 0.5 * r * r, delta * (size - 0.5 * delta))
         total = (weights * huber).sum() / delta
         return jnp.where(jnp.isfinite(total), total, jnp.inf)
 
-    def body(state: Any) -> Any:
+    def body(state: State) -> State:
         q, r, value, safe, damping, step, still = state
-        slope = jax.jacfwd(residuals)(q)
+        slope = jacfwd(residuals)(q)
         size = jnp.maximum(jnp.abs(r), 1e-300)
         inside = jnp.where(size < delta, 1.0, 0.0)
         descending = jnp.minimum(1.0, delta / size)
@@ -296,7 +306,7 @@ def minimise(residuals: Callable[[Any], Any], start: Any, weights: Any, delta: A
         matrix = slope.T @ (curvature[:, None] * slope)
         full = slope.T @ ((weights * descending)[:, None] * slope)
         matrix = matrix + jnp.diag(damping * jnp.diag(full) + 1e-300)
-        move = -jnp.linalg.solve(matrix, slope.T @ pull)
+        move = -solve(matrix, slope.T @ pull)
         move = jnp.where(jnp.isfinite(move), move, 0.0)
         there = q + move
         r_there = residuals(there)
@@ -313,9 +323,9 @@ def minimise(residuals: Callable[[Any], Any], start: Any, weights: Any, delta: A
         return q, r, value, safe, damping, step + 1, still & ~done
 
     r = residuals(start)
-    state = (start, r, score(r), jnp.asarray(0.04), jnp.asarray(1e-10), jnp.asarray(0), jnp.asarray(True))
+    state = (start, r, score(r), asarray(0.04), asarray(1e-10), asarray(0), asarray(True))
 
-    def moves(state: Any) -> Any:
+    def moves(state: State) -> jax.Array:
         return state[6] & (state[5] < _STEPS)
 
     state = jax.lax.while_loop(moves, body, state)

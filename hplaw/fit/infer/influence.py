@@ -7,14 +7,18 @@ Scales of effects are held.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpyro
+
 from hplaw.answer.influence import Group, Influence
 from hplaw.fit.infer.fitting import Fitted
-from hplaw.fit.model.double_precision import double_precision, jax, jnp, jr, numpyro
+from hplaw.fit.model.double_precision import double_precision
+from hplaw.fit.model.typed_jax import asarray, jacfwd, jacrev, ones, zeros
 from hplaw.law import Law
 
 
@@ -33,26 +37,26 @@ def find_influence(fitted: Fitted, law: Law) -> Influence:
     ids, groups = _groups(fitted)
     priors = list(model.parameters)
     with double_precision():
-        mode = jnp.asarray(fitted.normal.mode)
+        mode = asarray(fitted.normal.mode)
         held = fitted.density.scales
         root = np.where(held[:, None], 0.0, fitted.normal.root)
 
-        def scores(z: Any) -> Any:
+        def scores(z: jax.Array) -> jax.Array:
             """Return the log likelihood of each group, then the log density of each prior."""
-            found = jnp.zeros(len(groups))
+            found = zeros(len(groups))
             for item, own in zip(model.likelihoods, model.log_likelihood(fitted.density.values_one(z)), strict=True):
                 found = found.at[ids[item.rows]].add(own)
-            return jnp.concatenate([found, *(jnp.reshape(x, (1,)) for x in _log_priors(fitted, z))])
+            return jnp.concatenate([found, *(x[None] for x in _log_priors(fitted, z))])
 
-        slopes = root @ (root.T @ np.asarray(jax.jacrev(scores)(mode)).T)
+        slopes = root @ (root.T @ np.asarray(jacrev(scores)(mode)).T)
         names = fitted.parameters()
-        weights = jnp.ones(fitted.density.rows)
+        weights = ones(fitted.density.rows)
 
-        def served(z: Any) -> dict[str, Any]:
+        def served(z: jax.Array) -> dict[str, jax.Array]:
             found = fitted.density.constrain_one(z, weights)
             return {name: found[name] for name in names if name in found}
 
-        moves = jax.jacfwd(served)(mode)
+        moves = jacfwd(served)(mode)
     return Influence(
         law=law.address,
         groups=groups,
@@ -73,14 +77,14 @@ def _groups(fitted: Fitted) -> tuple[NDArray[np.int64], list[Group]]:
     return effect.ids, [Group(known=row, runs=int(count)) for row, count in zip(rows, counts, strict=True)]
 
 
-def _log_priors(fitted: Fitted, z: Any) -> list[Any]:
+def _log_priors(fitted: Fitted, z: jax.Array) -> list[jax.Array]:
     """Return the log density of each parameter under its prior; to be traced."""
     density = fitted.density
-    sites = density.constrain_one(z, jnp.ones(density.rows))
+    sites = density.constrain_one(z, ones(density.rows))
     drawn = numpyro.handlers.substitute(numpyro.handlers.seed(density.model.sample, jr.key(0)), data=sites)
     trace = numpyro.handlers.trace(drawn).get_trace()
     sampled = {name: site for name, site in trace.items() if site["type"] == "sample"}
     return [
-        jnp.sum(sampled[name]["fn"].log_prob(sampled[name]["value"])) if name in sampled else jnp.zeros(())
+        jnp.sum(sampled[name]["fn"].log_prob(sampled[name]["value"])) if name in sampled else zeros(())
         for name in density.model.parameters
     ]

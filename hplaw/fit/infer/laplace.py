@@ -10,10 +10,10 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 
 from hplaw.errors import FitError
 from hplaw.fit.model.density import Density
-from hplaw.fit.model.double_precision import minimize
 from hplaw.posterior.scenarios import standard_normals
 
 

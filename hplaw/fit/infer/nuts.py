@@ -10,19 +10,28 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+import jax
+import jax.random as jr
+from numpyro.infer import hmc
+from numpyro.infer.util import ParamInfo
+
 from hplaw.fit.infer.laplace import Normal
 from hplaw.fit.model.density import Density
-from hplaw.fit.model.double_precision import double_precision, jax, jnp, jr, numpyro
+from hplaw.fit.model.double_precision import double_precision
+from hplaw.fit.model.typed_jax import asarray, jit, value_and_grad
 
 
 Array = NDArray[np.float64]
 Progress = Callable[[float, str], None]
+Posed = tuple[jax.Array, jax.Array, jax.Array]
+"""Mode, factor of the metric, and weights of the runs."""
+Seen = tuple[jax.Array, jax.Array, jax.Array]
+"""Of each iteration: place, whether it diverged, leapfrog steps."""
 
 WARMUP = 150
 """Iterations before the draws, where the metric is known: the step size settles, and the scales find their place."""
@@ -64,25 +73,25 @@ class Sampler:
     def __init__(self, density: Density, *, before: int = WARMUP, adapt: bool = False, accept: float = ACCEPT) -> None:
         self.density, self.before, self.adapt, self.accept = density, before, adapt, accept
 
-        def potential(mode: Any, root: Any, runs: Any) -> Callable[[Any], Any]:
+        def potential(mode: jax.Array, root: jax.Array, runs: jax.Array) -> Callable[[jax.Array], jax.Array]:
             return lambda x: density.potential(mode + root @ x, runs)
 
-        def value_and_gradient(x: Any, posed: Any) -> Any:
-            return jax.value_and_grad(potential(*posed))(x)
+        def value_and_gradient(x: jax.Array, posed: Posed) -> tuple[jax.Array, jax.Array]:
+            return value_and_grad(potential(*posed))(x)
 
-        self._start, advance = numpyro.infer.hmc.hmc(potential_fn_gen=potential, algo="NUTS")
+        self._start, advance = hmc.hmc(potential_fn_gen=potential, algo="NUTS")
 
-        def block(state: Any, posed: Any) -> Any:
-            def one(state: Any, _: Any) -> Any:
+        def block(state: hmc.HMCState, posed: Posed) -> tuple[hmc.HMCState, Seen]:
+            def one(state: hmc.HMCState, _: None) -> tuple[hmc.HMCState, Seen]:
                 state = advance(state, posed, {})
                 return state, (state.z, state.diverging, state.num_steps)
 
             return jax.lax.scan(one, state, None, length=_BLOCK)
 
-        self._step = jax.jit(block)
-        self._gradient = jax.jit(value_and_gradient)
+        self._step = jit(block)
+        self._gradient = jit(value_and_gradient)
 
-    def _begin(self, posed: Any, key: Any) -> Any:
+    def _begin(self, posed: Posed, key: jax.Array) -> hmc.HMCState:
         place, inner = jr.split(key)
         x = 0.7 * jr.normal(place, (self.density.size,))
         value, slope = self._gradient(x, posed)
@@ -91,7 +100,7 @@ class Sampler:
                 break
             x = 0.5 * x
             value, slope = self._gradient(x, posed)
-        known = numpyro.infer.util.ParamInfo(x, value, slope)
+        known = ParamInfo(x, value, slope)
         return self._start(
             known,
             self.before,
@@ -116,7 +125,7 @@ class Sampler:
         - `progress`: told the share done and a word, from this thread.
         """
         before, total = self.before, self.before + draws
-        posed = jnp.asarray(normal.mode), jnp.asarray(normal.root), jnp.asarray(weights)
+        posed = asarray(normal.mode), asarray(normal.root), asarray(weights)
         stop, done = threading.Event(), np.zeros(chains)
 
         def run(chain: int) -> tuple[Array, int, float]:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import functools as ft
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpyro
+import numpyro.distributions as dist
+
 from hplaw.expression import names_in, parse
-from hplaw.fit.model.double_precision import dist, jax, jnp, jr, numpyro
 from hplaw.fit.model.model import Model
+from hplaw.fit.model.typed_jax import asarray, eval_shape, jit, ones, value_and_grad, zeros
 from hplaw.law.priors import HYPERPRIORS, is_call
 
 
@@ -36,17 +42,15 @@ class Density:
         self.size = max((place.stop for place, _ in self.sites.values()), default=0)
         self.scales: NDArray[np.bool_] = self._find_scales()
         self.rows = len(model.frame)
-        self._one = jax.jit(self.potential)
-        self._gradient = jax.jit(jax.value_and_grad(self.potential))
-        self._predictor: Any = None
-        self._optimum: Any = None
-        self._constrain = jax.jit(jax.vmap(self.constrain_one, in_axes=(0, None)))
+        self._one = jit(self.potential)
+        self._gradient = jit(value_and_grad(self.potential))
+        self._constrain = jit(jax.vmap(self.constrain_one, in_axes=(0, None)))
 
     def _trace_shapes(self) -> None:
         """Run the model once without numbers, to see its sites."""
         model = self.model
 
-        def run(weights: Any) -> Any:
+        def run(weights: jax.Array) -> jax.Array:
             trace = numpyro.handlers.trace(numpyro.handlers.seed(model, jr.key(0))).get_trace(weights)
             start = 0
             for name, site in trace.items():
@@ -59,7 +63,7 @@ class Density:
                 start = stop
             return weights
 
-        jax.eval_shape(run, jax.ShapeDtypeStruct((len(model.frame),), jnp.float64))
+        eval_shape(run, (len(model.frame),))
 
     def _find_scales(self) -> NDArray[np.bool_]:
         names: set[str] = set()
@@ -84,15 +88,15 @@ class Density:
         low, high = np.quantile(self.prior_draws, [0.16, 0.84], axis=0)
         return np.where(high > low, (high - low) / 2, 1.0)
 
-    def unflatten(self, z: Any) -> dict[str, Any]:
+    def unflatten(self, z: jax.Array) -> dict[str, jax.Array]:
         """Return a vector as sites by name, unconstrained."""
         return {name: z[place].reshape(shape) for name, (place, shape) in self.sites.items()}
 
-    def potential(self, z: Any, weights: Any) -> Any:
+    def potential(self, z: jax.Array, weights: jax.Array) -> jax.Array:
         """Return minus the log density at `z`, runs weighted; to be traced."""
         return numpyro.infer.util.potential_energy(self.model, (weights,), {}, self.unflatten(z))
 
-    def constrain_one(self, z: Any, weights: Any) -> dict[str, Any]:
+    def constrain_one(self, z: jax.Array, weights: jax.Array) -> dict[str, jax.Array]:
         """Return all sites of one vector as the law means them; to be traced."""
         found = numpyro.infer.util.constrain_fn(
             self.model, (weights,), {}, self.unflatten(z), return_deterministic=True
@@ -101,23 +105,23 @@ class Density:
 
     def value_and_gradient(self, z: Array, weights: Array) -> tuple[float, Array]:
         """Return potential and gradient."""
-        value, gradient = self._gradient(jnp.asarray(z), jnp.asarray(weights))
+        value, gradient = self._gradient(asarray(z), asarray(weights))
         return float(value), np.asarray(gradient)
 
     def value(self, z: Array, weights: Array) -> float:
         """Return the potential."""
-        return float(self._one(jnp.asarray(z), jnp.asarray(weights)))
+        return float(self._one(asarray(z), asarray(weights)))
 
     def hessian(self, z: Array, weights: Array) -> Array:
         """Return the matrix of second derivatives, by differences of gradients: exact enough, and nothing to compile."""
-        runs = jnp.asarray(weights)
+        runs = asarray(weights)
         found = np.zeros((self.size, self.size))
         for i in range(self.size):
             step = _STEP * self.units[i]
             sides = np.stack([z, z])
             sides[0, i] += step
             sides[1, i] -= step
-            above, below = (self._gradient(jnp.asarray(side), runs)[1] for side in sides)
+            above, below = (self._gradient(asarray(side), runs)[1] for side in sides)
             found[i] = (np.asarray(above) - np.asarray(below)) / (2 * step)
         return (found + found.T) / 2
 
@@ -125,57 +129,57 @@ class Density:
     def prior_draws(self) -> Array:
         """Return draws from the priors `[draw, number]`, unconstrained."""
 
-        def draw(key: Any) -> Any:
+        def draw(key: jax.Array) -> jax.Array:
             seeded = numpyro.handlers.seed(self.model, key)
-            trace = numpyro.handlers.trace(seeded).get_trace(jnp.ones(self.rows))
+            trace = numpyro.handlers.trace(seeded).get_trace(ones(self.rows))
             parts = [
                 dist.biject_to(trace[name]["fn"].support).inv(trace[name]["value"]).reshape(-1) for name in self.sites
             ]
             return jnp.concatenate(parts)
 
-        return np.asarray(jax.jit(jax.vmap(draw))(jr.split(jr.key(0), _PRIOR_DRAWS)))
+        return np.asarray(jit(jax.vmap(draw))(jr.split(jr.key(0), _PRIOR_DRAWS)))
 
-    def values_one(self, z: Any) -> dict[str, Any]:
+    def values_one(self, z: jax.Array) -> dict[str, Any]:
         """Return what the model draws at one vector: parameters, effects `[member, name]`; to be traced."""
-        sites = self.constrain_one(z, jnp.ones(self.rows))
+        sites = self.constrain_one(z, ones(self.rows))
         found = numpyro.handlers.substitute(numpyro.handlers.seed(self.model.sample, jr.key(0)), data=sites)
         return found()
 
     def predict(self, draws: Array, *, seed: int = 0) -> list[tuple[Array, Array]]:
         """Return means and replicates of the observations `[draw, row]`, for each likelihood, noise included in the latter."""
 
-        def one(z: Any, key: Any) -> list[tuple[Any, Any]]:
-            predicted = self.model.predictions(self.values_one(z))
-            found: list[tuple[Any, Any]] = []
-            for mean, noises in predicted:
-                keys = jr.split(key, max(len(noises), 1))
-                parts = [noise.sample(k) for noise, k in zip(noises, keys, strict=False)]
-                found.append((mean, jnp.concatenate(parts) if parts else mean))
-            return found
-
-        found: Any = self._predict(one, draws, seed)
+        found = self._predictor(asarray(draws), jr.split(jr.key(seed), len(draws)))
         return [(np.asarray(mean), np.asarray(replicate)) for mean, replicate in found]
 
-    def _predict(self, one: Any, draws: Array, seed: int) -> Any:
-        if self._predictor is None:
-            self._predictor = jax.jit(jax.vmap(one))
-        return self._predictor(jnp.asarray(draws), jr.split(jr.key(seed), len(draws)))
+    @ft.cached_property
+    def _predictor(self) -> Callable[[jax.Array, jax.Array], list[tuple[jax.Array, jax.Array]]]:
+        return jit(jax.vmap(self._predict_one))
+
+    def _predict_one(self, z: jax.Array, key: jax.Array) -> list[tuple[jax.Array, jax.Array]]:
+        found: list[tuple[jax.Array, jax.Array]] = []
+        for mean, noises in self.model.predictions(self.values_one(z)):
+            keys = jr.split(key, max(len(noises), 1))
+            parts = [noise.sample(k) for noise, k in zip(noises, keys, strict=False)]
+            found.append((mean, jnp.concatenate(parts) if parts else mean))
+        return found
 
     def best(self, draws: Array, rows: NDArray[np.int64]) -> tuple[Array, Array]:
         """Return the logarithms of the law's optimum `[draw, row, quantity]`: with the rows' own effects, and with none."""
-        if self._optimum is None:
-            self._optimum = jax.jit(jax.vmap(self._best_one))
-        with_effects, without = self._optimum(jnp.asarray(draws))
+        with_effects, without = self._optimum(asarray(draws))
         return np.asarray(with_effects)[:, rows], np.asarray(without)[:, rows]
 
-    def _best_one(self, z: Any) -> tuple[Any, Any]:
+    @ft.cached_property
+    def _optimum(self) -> Callable[[jax.Array], tuple[jax.Array, jax.Array]]:
+        return jit(jax.vmap(self._best_one))
+
+    def _best_one(self, z: jax.Array) -> tuple[jax.Array, jax.Array]:
         model = self.model
         values = self.values_one(z)
-        none = {n: jnp.zeros_like(v) if n in model.effects else v for n, v in values.items()}
-        found: list[Any] = []
+        none = {n: zeros(np.shape(v)) if n in model.effects else v for n, v in values.items()}
+        found: list[jax.Array] = []
         for names in (values, none):
-            parts: list[Any] = []
-            places: list[Any] = []
+            parts: list[jax.Array] = []
+            places: list[NDArray[np.int64]] = []
             for block in model.blocks(np.ones(self.rows, dtype=bool)):
                 environment = model.environment(names, block)
                 optimum = [
@@ -190,5 +194,5 @@ class Density:
 
     def constrain(self, draws: Array) -> dict[str, Array]:
         """Return draws `[draw, number]` as arrays by name, first axis draws; those of parameters, effects and inputs."""
-        found: Mapping[str, Any] = self._constrain(jnp.asarray(draws), jnp.ones(self.rows))
+        found = self._constrain(asarray(draws), ones(self.rows))
         return {name: np.asarray(value, dtype=np.float64) for name, value in found.items()}

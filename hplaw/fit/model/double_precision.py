@@ -1,21 +1,11 @@
-"""The numerical libraries behind a fit, as values without types, and the arithmetic that all of it runs in."""
+"""The arithmetic that a fit runs in: 64 bits."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 from collections.abc import Generator
-from typing import Any
 
-
-jax: Any = importlib.import_module("jax")
-jnp: Any = importlib.import_module("jax.numpy")
-jr: Any = importlib.import_module("jax.random")
-numpyro: Any = importlib.import_module("numpyro")
-dist: Any = importlib.import_module("numpyro.distributions")
-stdtrit: Any = importlib.import_module("scipy.special").stdtrit
-minimize: Any = importlib.import_module("scipy.optimize").minimize
-RBFInterpolator: Any = importlib.import_module("scipy.interpolate").RBFInterpolator
+import jax
 
 
 @contextlib.contextmanager

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+import jax.numpy as jnp
+import numpyro
+import numpyro.distributions as dist
+from jax import Array
+from jax.typing import ArrayLike
+
+from hplaw.expression.backends import Backend
 from hplaw.expression.compile import Function, compile_expression
 from hplaw.fit.data.runs import group_columns, group_ids
 from hplaw.fit.model.centring import centre_of
-from hplaw.fit.model.double_precision import dist, jnp, numpyro
 from hplaw.fit.model.priors import Prior
+from hplaw.fit.model.typed_jax import asarray, cholesky, eye, zeros
 from hplaw.law import Law
 from hplaw.law.format import EffectSpec
 from hplaw.law.priors import HYPERPRIORS, is_call
+from hplaw.law.program import Environment
 from hplaw.posterior.scenarios import factor
 
 
@@ -31,7 +37,7 @@ class Hyper(msgspec.Struct, frozen=True):
     prior: Prior | None
     formula: Function | None
 
-    def sample(self, environment: Any) -> Any:
+    def sample(self, environment: Environment) -> ArrayLike:
         """Return its value; that of a prior becomes a site and a name of the environment."""
         if self.prior is None:
             assert self.formula is not None
@@ -48,7 +54,7 @@ class Effect:
       standard normals times their scale, which suits those that few do. The density is the same.
     """
 
-    def __init__(self, law: Law, name: str, frame: pl.DataFrame, backend: Any, *, centred: bool = True) -> None:
+    def __init__(self, law: Law, name: str, frame: pl.DataFrame, backend: Backend, *, centred: bool = True) -> None:
         self.name: str = name
         self.spec: EffectSpec = law.spec.effects[name]
         self.centred: bool = centred and self.spec.centred and self.spec.covariance is None
@@ -77,7 +83,7 @@ class Effect:
             if self.centred
         ]
         self.known = {
-            column: jnp.asarray(self.members[column].to_numpy())
+            column: asarray(self.members[column].to_numpy())
             for column in self.columns
             if column in law.inputs and not law.quantity(column).categorical
         }
@@ -88,25 +94,25 @@ class Effect:
         """Return whether the rows can tell anything of this effect; others are held at zero."""
         return self.spec.predict != "transfer" and bool(self.columns) and self.size > 1
 
-    def root(self, environment: Any) -> Any:
+    def root(self, environment: Environment) -> Array:
         """Return a factor of the members' covariance, drawing what it depends on."""
         if self.spec.covariance is not None:
-            return jnp.asarray(factor(np.asarray(self.spec.covariance)))
-        scales = jnp.stack([jnp.asarray(s.sample(environment), dtype=float) for s in self.scales])
+            return asarray(factor(np.asarray(self.spec.covariance)))
+        scales = jnp.stack([asarray(s.sample(environment), dtype=float) for s in self.scales])
         if self.concentration is not None:
             (concentration,) = self.concentration.arguments(environment)
             lower = numpyro.sample(f"{self.name}_cholesky", dist.LKJCholesky(self.width, concentration))
             return scales[:, None] * lower
         if self.correlation is None:
             return jnp.diag(scales)
-        rho = jnp.asarray(self.correlation.sample(environment), dtype=float)
-        matrix = rho + (1.0 - rho) * jnp.eye(self.width)
+        rho = asarray(self.correlation.sample(environment), dtype=float)
+        matrix = rho + (1.0 - rho) * eye(self.width)
         if self.width == 2:
             other = jnp.sqrt(1.0 - rho**2)
             return scales[:, None] * jnp.stack([jnp.stack([1.0, 0.0 * rho]), jnp.stack([rho, other])])
-        return scales[:, None] * jnp.linalg.cholesky(matrix)
+        return scales[:, None] * cholesky(matrix)
 
-    def sample(self, environment: Any) -> Any:
+    def sample(self, environment: Environment) -> Array:
         """Return the members' values `[member, name]`."""
         root = self.root(environment)
         shape = (self.size, self.width)
@@ -122,29 +128,26 @@ class Effect:
         raw = numpyro.sample(f"{self.name}_raw", dist.Normal(0.0, 1.0).expand(shape).to_event(2))
         return numpyro.deterministic(self.name, raw @ root.T)
 
-    def centre(self, environment: Any) -> Any:
+    def centre(self, environment: Environment) -> Array:
         """Return what the members are drawn around `[member, name]`."""
-        here = environment.__class__({**environment, **self.others, **self.known}, environment.lets)
+        here = Environment({**environment, **self.others, **self.known}, environment.lets)
         columns = [
-            sum(
-                (jnp.broadcast_to(jnp.asarray(term(here), dtype=float), (self.size,)) for term in terms),
-                jnp.zeros(self.size),
-            )
+            sum((jnp.broadcast_to(asarray(term(here), dtype=float), (self.size,)) for term in terms), zeros(self.size))
             for terms in self.centres
         ]
         return jnp.stack(columns, axis=1)
 
-    def rows(self, members: Any, where: NDArray[np.int64]) -> dict[str, Any]:
+    def rows(self, members: Array, where: NDArray[np.int64]) -> dict[str, Array]:
         """Return the effect's names at some rows."""
         ids = self.ids[where]
         if self.size <= _ONE_HOT:
-            found = jnp.asarray(np.eye(self.size)[ids]) @ members
+            found = asarray(np.eye(self.size)[ids]) @ members
         else:
             found = members[ids]
         return {name: found[:, i] for i, name in enumerate(self.spec.of)}
 
 
-def _hyper(law: Law, text: str, name: str, backend: Any) -> Hyper:
+def _hyper(law: Law, text: str, name: str, backend: Backend) -> Hyper:
     if is_call(text, HYPERPRIORS):
         return Hyper(name, Prior(law, text, name, None, backend), None)
     formula = law.namespace.formula(text, table="effects", key=name)

@@ -15,6 +15,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+import jax.numpy as jnp
+import numpyro
+import numpyro.distributions as dist
+from jax import Array
+
+from hplaw.catalogue.catalogue import Catalogue
 from hplaw.errors import FitError, LawError
 from hplaw.evaluation.inputs import inputs
 from hplaw.expression import Kind, Symbol, names_in
@@ -22,13 +28,14 @@ from hplaw.expression.backends import jax_backend
 from hplaw.expression.compile import Function, compile_expression
 from hplaw.expression.tree import Call, Node
 from hplaw.fit.data.runs import condition
-from hplaw.fit.model.double_precision import dist, jnp, numpyro
 from hplaw.fit.model.groups import Effect
 from hplaw.fit.model.priors import Prior, distribution, noise_of
 from hplaw.fit.model.pseudo_observations import Pseudo, pseudo_observations
+from hplaw.fit.model.typed_jax import asarray, zeros
 from hplaw.law import Law
 from hplaw.law.format import LikelihoodSpec
 from hplaw.law.likelihood import SCALE, read_likelihood
+from hplaw.law.program import Environment
 from hplaw.posterior.scenarios import factor
 
 
@@ -40,7 +47,7 @@ class Block(msgspec.Struct, frozen=True):
 
     rows: Rows
     categories: Mapping[str, str]
-    numbers: Mapping[str, Any]
+    numbers: Mapping[str, Array]
 
 
 class Likelihood:
@@ -71,7 +78,7 @@ class Likelihood:
             formula = law.namespace.formula(spec.scale, table=table, key="scale")
             self.scale = model.compile(formula.tree)
 
-    def at(self, environment: Any, size: int) -> tuple[Any, Any]:
+    def at(self, environment: Environment, size: int) -> tuple[Array, dist.Distribution]:
         """Return mean and distribution of one block."""
         mean = jnp.broadcast_to(self.mean(environment), (size,))
         if self.scale is not None:
@@ -101,7 +108,9 @@ class Model:
     **Raises:** `FitError` where the rows have nothing that the law speaks of.
     """
 
-    def __init__(self, law: Law, frame: pl.DataFrame, catalogue: Any = None, *, centred: bool = True) -> None:
+    def __init__(
+        self, law: Law, frame: pl.DataFrame, catalogue: Catalogue | None = None, *, centred: bool = True
+    ) -> None:
         fit = law.spec.fit
         if fit is None:
             message = f"{law.id} has no [fit]; give a law that says how it is fitted"
@@ -158,7 +167,7 @@ class Model:
             yield Block(
                 rows=here,
                 categories=dict(zip(names, combination, strict=True)),
-                numbers={name: jnp.asarray(column[here]) for name, column in numbers.items()},
+                numbers={name: asarray(column[here]) for name, column in numbers.items()},
             )
 
     def _find_latents(self) -> dict[str, tuple[Prior, Rows]]:
@@ -194,7 +203,7 @@ class Model:
             return np.zeros(len(self.frame), dtype=bool)
         return self.frame[name].is_not_null().to_numpy().copy()
 
-    def _find_best_settings(self) -> list[tuple[list[str], list[Block], Any]]:
+    def _find_best_settings(self) -> list[tuple[list[str], list[Block], NDArray[np.float64]]]:
         """Return best settings that somebody found: which chosen quantities, the rows, and a factor of their covariance."""
         observed = {item.quantity for item in self.likelihoods}
         fit = self.law.spec.fit
@@ -211,7 +220,7 @@ class Model:
             raise FitError(message)
         names = [name for name in self.law.chosen if name in discrepancy.of]
         present = {name: self._present(name) for name in names}
-        found: list[tuple[list[str], list[Block], Any]] = []
+        found: list[tuple[list[str], list[Block], NDArray[np.float64]]] = []
         for pattern in dict.fromkeys(tuple(bool(present[n][i]) for n in names) for i in np.flatnonzero(rest)):
             rows = rest.copy()
             for name, told in zip(names, pattern, strict=True):
@@ -238,7 +247,7 @@ class Model:
         values = dict(environment)
         return {**values, **members}
 
-    def environment(self, values: Mapping[str, Any], block: Block) -> Any:
+    def environment(self, values: Mapping[str, Any], block: Block) -> Environment:
         """Return the law's names at one block's rows."""
         environment = self.program.environment(
             {n: v for n, v in values.items() if n not in self.effects and n not in self.latents}
@@ -250,9 +259,7 @@ class Model:
             unknown = np.isin(block.rows, rows)
             drawn = values[name][np.clip(place, 0, len(rows) - 1)]
             given = block.numbers.get(name)
-            environment[name] = (
-                drawn if given is None else jnp.where(jnp.asarray(unknown), drawn, jnp.nan_to_num(given))
-            )
+            environment[name] = drawn if given is None else jnp.where(asarray(unknown), drawn, jnp.nan_to_num(given))
         for name, effect in self.effects.items():
             if effect.active:
                 environment.update(effect.rows(values[name], block.rows))
@@ -260,29 +267,29 @@ class Model:
                 environment.update(dict.fromkeys(effect.spec.of, 0.0))
         return environment
 
-    def predictions(self, values: Mapping[str, Any]) -> list[tuple[Any, list[Any]]]:
+    def predictions(self, values: Mapping[str, Any]) -> list[tuple[Array, list[dist.Distribution]]]:
         """Return mean `[row]` and the blocks' distributions, for each likelihood."""
-        found: list[tuple[Any, list[Any]]] = []
+        found: list[tuple[Array, list[dist.Distribution]]] = []
         for item in self.likelihoods:
             parts = [item.at(self.environment(values, block), len(block.rows)) for block in item.blocks]
             means = [mean for mean, _ in parts]
-            found.append((jnp.concatenate(means) if means else jnp.zeros(0), [noise for _, noise in parts]))
+            found.append((jnp.concatenate(means) if means else zeros(0), [noise for _, noise in parts]))
         return found
 
-    def log_likelihood(self, values: Mapping[str, Any]) -> list[Any]:
+    def log_likelihood(self, values: Mapping[str, Any]) -> list[Array]:
         """Return the log density of every observation `[row]`, for each likelihood."""
-        found: list[Any] = []
+        found: list[Array] = []
         for item, (_, noises) in zip(self.likelihoods, self.predictions(values), strict=True):
-            parts: list[Any] = []
+            parts: list[Array] = []
             start = 0
             for block, noise in zip(item.blocks, noises, strict=True):
-                here = jnp.asarray(item.observed[start : start + len(block.rows)])
+                here = asarray(item.observed[start : start + len(block.rows)])
                 parts.append(noise.log_prob(here))
                 start += len(block.rows)
-            found.append(jnp.concatenate(parts) if parts else jnp.zeros(0))
+            found.append(jnp.concatenate(parts) if parts else zeros(0))
         return found
 
-    def __call__(self, weights: Any) -> None:
+    def __call__(self, weights: Array) -> None:
         """Draw everything and score the runs, each with its weight `[row]`: zero leaves a run out."""
         values = self.sample()
         plain = self.program.environment(
@@ -298,20 +305,20 @@ class Model:
                 environment = self.environment(values, block)
                 strays = jnp.stack(
                     [
-                        jnp.log(jnp.asarray(self.frame[name].to_numpy()[block.rows]))
+                        jnp.log(asarray(self.frame[name].to_numpy()[block.rows]))
                         - _logarithm(self.law, self.law.optimum[name].tree)(environment)
                         for name in names
                     ],
                     axis=-1,
                 )
-                noise = dist.MultivariateNormal(jnp.zeros(len(names)), covariance_matrix=jnp.asarray(root @ root.T))
+                noise = dist.MultivariateNormal(zeros(len(names)), covariance_matrix=asarray(root @ root.T))
                 numpyro.factor(f"best_{i}_{j}", (weights[block.rows] * noise.log_prob(strays)).sum())
         for i, item in enumerate(self.pseudo):
             numpyro.factor(f"pseudo_{i}", self._pseudo(item, plain))
 
-    def _pseudo(self, item: Pseudo, plain: Any) -> Any:
+    def _pseudo(self, item: Pseudo, plain: Environment) -> Array:
         """Return the log density of another law's values as observations of this one, effects at zero."""
-        total: Any = 0.0
+        total = zeros(())
         for point in item.points:
             environment = self.program.environment(dict(plain))
             for name in point.known:
@@ -323,12 +330,12 @@ class Model:
         return total
 
 
-def _latent(prior: Prior, arguments: list[Any], size: int, name: str) -> Any:
+def _latent(prior: Prior, arguments: list[Array], size: int, name: str) -> Array:
     found = distribution(prior.call, arguments)
     return numpyro.sample(name, found.expand((size,)).to_event(1))
 
 
-def _entries(value: Any, over: str | None) -> Any:
+def _entries(value: Array, over: str | None) -> Array | tuple[Array, ...]:
     """Return a parameter as formulas want it: an indexed one as a tuple."""
     return tuple(value[i] for i in range(value.shape[0])) if over else value
 

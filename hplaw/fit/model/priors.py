@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+
+import jax.numpy as jnp
+import numpyro
+import numpyro.distributions as dist
+from jax import Array
+from jax.typing import ArrayLike
 
 from hplaw.errors import FitError
+from hplaw.expression.backends import Backend
 from hplaw.expression.compile import Function, compile_expression
 from hplaw.expression.tree import Call
-from hplaw.fit.model.double_precision import dist, jnp, numpyro
+from hplaw.fit.model.typed_jax import asarray
 from hplaw.law import Law
 from hplaw.law.formulas import check_call
 from hplaw.law.likelihood import Likelihood
 from hplaw.law.priors import HYPERPRIORS
+from hplaw.law.program import Environment
 from hplaw.law.scope import index_symbol
 
 
-def _truncated(mean: Any, sd: Any, low: Any, high: Any) -> Any:
+def _truncated(mean: Array, sd: Array, low: Array, high: Array) -> dist.Distribution:
     return dist.TruncatedNormal(mean, sd, low=low, high=high)
 
 
-_DISTRIBUTIONS: Mapping[str, Callable[..., Any]] = {
+_DISTRIBUTIONS: Mapping[str, Callable[..., dist.Distribution]] = {
     "normal": dist.Normal,
     "lognormal": dist.LogNormal,
     "halfnormal": dist.HalfNormal,
@@ -36,7 +43,7 @@ _DISTRIBUTIONS: Mapping[str, Callable[..., Any]] = {
 class Prior:
     """A prior of a law file, compiled: a name and functions of an environment, one row of them per entry of an index."""
 
-    def __init__(self, law: Law, text: str, key: str, over: str | None, backend: Any) -> None:
+    def __init__(self, law: Law, text: str, key: str, over: str | None, backend: Backend) -> None:
         self.text, self.key = text, key
         scope = law.namespace.scope
         extra = {over: index_symbol(over)} if over else {}
@@ -49,14 +56,14 @@ class Prior:
             [compile_expression(a, scope, backend, place) for a in self.call.arguments] for place in places
         ]
 
-    def arguments(self, environment: Any) -> list[Any]:
+    def arguments(self, environment: Environment) -> list[Array]:
         """Return the arguments' values: numbers, or arrays over the index."""
         rows = [[f(environment) for f in functions] for functions in self.entries]
         if self.over is None:
-            return [jnp.asarray(value, dtype=float) for value in rows[0]]
-        return [jnp.stack([jnp.asarray(v, dtype=float) for v in column]) for column in zip(*rows, strict=True)]
+            return [asarray(value, dtype=float) for value in rows[0]]
+        return [jnp.stack([asarray(v, dtype=float) for v in column]) for column in zip(*rows, strict=True)]
 
-    def sample(self, name: str, environment: Any) -> Any:
+    def sample(self, name: str, environment: Environment) -> Array:
         """Return the site of a parameter: a number, or an array over its index."""
         arguments = self.arguments(environment)
         match self.call.function:
@@ -71,12 +78,12 @@ class Prior:
             case _:
                 return numpyro.sample(name, _sized(distribution(self.call, arguments)))
 
-    def log_density(self, value: Any, environment: Any) -> Any:
+    def log_density(self, value: ArrayLike, environment: Environment) -> Array:
         """Return the logarithm of the density at a value."""
         return distribution(self.call, self.arguments(environment)).log_prob(value).sum()
 
 
-def distribution(call: Call, arguments: Sequence[Any]) -> Any:
+def distribution(call: Call, arguments: Sequence[Array]) -> dist.Distribution:
     """Return the distribution of a prior with these arguments.
 
     **Raises:** `FitError` for a prior that has no density.
@@ -87,18 +94,20 @@ def distribution(call: Call, arguments: Sequence[Any]) -> Any:
     return _DISTRIBUTIONS[call.function](*arguments)
 
 
-def _sized(distribution: Any) -> Any:
+def _sized(distribution: dist.Distribution) -> dist.Distribution:
     return distribution.to_event(1) if distribution.batch_shape else distribution
 
 
-def noise_of(likelihood: Likelihood, mean: Any, scale: Any) -> Any:
+def noise_of(likelihood: Likelihood, mean: Array, scale: ArrayLike | None) -> dist.Distribution:
     """Return the distribution of observations around `mean`, in the scale that the likelihood is written in."""
+    if likelihood.family == "bernoulli_logits":
+        return dist.Bernoulli(logits=mean)
+    assert scale is not None
     match likelihood.family:
         case "normal":
             return dist.Normal(mean, scale)
         case "student_t":
+            assert likelihood.freedom is not None
             return dist.StudentT(likelihood.freedom, mean, scale)
         case "lognormal":
             return dist.LogNormal(jnp.log(mean), scale)
-        case "bernoulli_logits":
-            return dist.Bernoulli(logits=mean)

@@ -6,12 +6,12 @@ import itertools as it
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 import polars as pl
 
+from hplaw.catalogue.catalogue import Catalogue, load_catalogue
 from hplaw.errors import LawError
 from hplaw.law import Law
 from hplaw.law.format import PseudoSpec
@@ -24,7 +24,7 @@ GRID = 3
 class PseudoPoint(msgspec.Struct, frozen=True):
     """One point: the inputs there, and the other law's values by quantity."""
 
-    known: Mapping[str, Any]
+    known: Mapping[str, float | str]
     values: Mapping[str, float]
 
 
@@ -36,7 +36,7 @@ class Pseudo(msgspec.Struct, frozen=True):
     sd: Mapping[str, float]
 
 
-def pseudo_observations(law: Law, frame: pl.DataFrame, catalogue: Any) -> list[Pseudo]:
+def pseudo_observations(law: Law, frame: pl.DataFrame, catalogue: Catalogue | None) -> list[Pseudo]:
     """Return what the laws that `[[fit.pseudo]]` names say.
 
     **Arguments:**
@@ -51,9 +51,8 @@ def pseudo_observations(law: Law, frame: pl.DataFrame, catalogue: Any) -> list[P
     return [_pseudo(law, item, frame, catalogue) for item in fit.pseudo]
 
 
-def _pseudo(law: Law, item: PseudoSpec, frame: pl.DataFrame, catalogue: Any) -> Pseudo:
+def _pseudo(law: Law, item: PseudoSpec, frame: pl.DataFrame, catalogue: Catalogue | None) -> Pseudo:
     from hplaw.answer.answer import plain_outputs
-    from hplaw.catalogue.catalogue import load_catalogue
 
     other = (catalogue or load_catalogue()).get(item.law)
     strange = [n for n in item.sd if n not in other.gives or not (n in law.optimum or n in law.outputs)]
@@ -71,11 +70,11 @@ def _pseudo(law: Law, item: PseudoSpec, frame: pl.DataFrame, catalogue: Any) -> 
     return Pseudo(item.law, points, item.sd)
 
 
-def _places(law: Law, other: Law, item: PseudoSpec, frame: pl.DataFrame) -> list[dict[str, Any]]:
+def _places(law: Law, other: Law, item: PseudoSpec, frame: pl.DataFrame) -> list[dict[str, float | str]]:
     """Return the points at which the other law is asked, as inputs of both laws."""
     needs = [n for n in law.inputs if n not in law.chosen and law.inputs[n].missing is None]
     if item.at == "grid":
-        axes: dict[str, list[Any]] = {}
+        axes: dict[str, list[float | str]] = {}
         for name in dict.fromkeys([*needs, *(n for n in other.inputs if n not in other.chosen)]):
             seen = other.spec.domain.get(name) or law.spec.domain.get(name)
             if seen is None:
@@ -98,7 +97,7 @@ def _places(law: Law, other: Law, item: PseudoSpec, frame: pl.DataFrame) -> list
     return [_filled(law, {n: v if isinstance(v, str) else float(v) for n, v in row.items()}) for row in rows]
 
 
-def _filled(law: Law, known: dict[str, Any]) -> dict[str, Any]:
+def _filled(law: Law, known: dict[str, float | str]) -> dict[str, float | str]:
     """Return a point with the law's stand-ins for inputs that it does not name."""
     from hplaw.evaluation.point import point
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
+import altair as alt
 import numpy as np
+import vl_convert
 from numpy.typing import NDArray
 
 from hplaw.fit.check.judge import Judgement
@@ -15,10 +16,10 @@ from hplaw.fit.model.double_precision import double_precision
 from hplaw.law import Law
 
 
-alt: Any = importlib.import_module("altair")
-vl_convert: Any = importlib.import_module("vl_convert")
-
 Array = NDArray[np.float64]
+Chart = alt.LayerChart | alt.FacetChart | alt.HConcatChart | alt.VConcatChart
+Row = dict[str, float | str]
+"""One mark of a plot: its numbers and words by name."""
 
 _INK, _PALE, _ACCENT = "#22577a", "#b8c4cc", "#d1495b"
 _SHOWN = 0.05
@@ -56,20 +57,21 @@ def draw_plots(law: Law, folder: Path, fitted: Fitted, judgement: Judgement) -> 
     return written
 
 
-def _styled(chart: Any) -> Any:
-    return chart.configure_view(stroke="#dddddd").configure_axis(
+def _styled(chart: Chart) -> Chart:
+    framed = chart.configure_view(stroke="#dddddd")  # pyright: ignore[reportUnknownMemberType]
+    return framed.configure_axis(  # pyright: ignore[reportUnknownMemberType]
         gridColor="#eeeeee", labelFontSize=10, titleFontSize=11
     )
 
 
-def _axis(largest: float) -> Any:
+def _axis(largest: float) -> alt.Axis:
     """Return an axis whose numbers are as people write them: 30B and 1e21, not 30G and 1Z."""
     form = "~g" if largest < 1e4 else "~s" if largest < 1e15 else "~e"
     plain = "replace(replace(datum.label, 'G', 'B'), 'e+', 'e')"
     return alt.Axis(format=form, labelExpr=plain, tickCount=5, labelOverlap=True, labelSeparation=4)
 
 
-def _rows(**columns: Any) -> Any:
+def _rows(**columns: Iterable[float | str]) -> alt.Data:
     names = list(columns)
     values = [list(column) for column in columns.values()]
     return alt.Data(values=[dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)])
@@ -84,8 +86,8 @@ def _predicted(fitted: Fitted) -> list[tuple[str, bool, Array, Array]]:
     ]
 
 
-def _data(fitted: Fitted) -> Any:
-    charts: list[Any] = []
+def _data(fitted: Fitted) -> Chart:
+    charts: list[alt.LayerChart | alt.FacetChart] = []
     for name, log, observed, mean in _predicted(fitted):
         back = np.exp if log else np.asarray
         data = _rows(fitted=back(mean).tolist(), observed=back(observed).tolist())
@@ -109,8 +111,8 @@ def _data(fitted: Fitted) -> Any:
     return alt.hconcat(*charts)
 
 
-def _residuals(fitted: Fitted) -> Any:
-    charts: list[Any] = []
+def _residuals(fitted: Fitted) -> Chart:
+    charts: list[alt.HConcatChart] = []
     for name, log, observed, mean in _predicted(fitted):
         residual = 100 * (observed - mean) if log else observed - mean
         limit = float(np.quantile(np.abs(residual), 0.995)) * 1.2 + 1e-12
@@ -151,19 +153,19 @@ def _residuals(fitted: Fitted) -> Any:
             )
             .properties(width=120, height=220)
         )
-        charts.append((points | bars).resolve_scale(y="shared"))
+        charts.append(alt.hconcat(points, bars, resolve=alt.Resolve(scale=alt.ScaleResolveMap(y="shared"))))
     return alt.vconcat(*charts)
 
 
-def _bowls(law: Law, fitted: Fitted, judgement: Judgement) -> Any:
+def _bowls(law: Law, fitted: Fitted, judgement: Judgement) -> Chart | None:
     decision = law.spec.decision
     if decision is None or len(law.chosen) != 2 or not judgement.surfaces:
         return None
     model = fitted.density.model
     grouping = max((e for e in model.effects.values() if e.active), key=lambda e: e.size)
     a, b = law.chosen
-    points: list[dict[str, Any]] = []
-    marks: list[dict[str, Any]] = []
+    points: list[Row] = []
+    marks: list[Row] = []
     frame = fitted.runs.drop_nulls([a, b, decision.minimise])
     members = grouping.members.rows()
     columns = [frame[name].to_list() for name in grouping.columns]
@@ -200,13 +202,13 @@ def _bowls(law: Law, fitted: Fitted, judgement: Judgement) -> Any:
     x = alt.X(
         f"{a}:Q",
         scale=alt.Scale(type="log", nice=False, padding=8),
-        axis=_axis(max(point[a] for point in points)),
+        axis=_axis(max(float(point[a]) for point in points)),
         title=a,
     )
     y = alt.Y(
         f"{b}:Q",
         scale=alt.Scale(type="log", nice=False, padding=8),
-        axis=_axis(max(point[b] for point in points)),
+        axis=_axis(max(float(point[b]) for point in points)),
         title=b,
     )
     base = (
@@ -225,12 +227,16 @@ def _bowls(law: Law, fitted: Fitted, judgement: Judgement) -> Any:
     )
     over = alt.Chart().mark_point(size=90, color=_ACCENT, strokeWidth=2.2).encode(x=x, y=y, shape=shape)
     both = [{**point, "layer": 0} for point in points] + [{**mark, "layer": 1} for mark in marks]
-    layers = alt.layer(
-        base.transform_filter("datum.layer == 0"), over.transform_filter("datum.layer == 1"), data=alt.Data(values=both)
-    ).properties(width=240, height=190)
-    return layers.facet(
-        facet=alt.Facet("group:N", title=None, sort=[_short(t) for t in titles]), columns=3
-    ).resolve_axis(x="independent", y="independent")
+    layers = alt.layer(base.transform_filter("datum.layer == 0"), over.transform_filter("datum.layer == 1")).properties(
+        width=240, height=190
+    )
+    return alt.FacetChart(
+        data=alt.Data(values=both),
+        spec=layers,
+        facet=alt.Facet("group:N", title=None, sort=[_short(t) for t in titles]),
+        columns=3,
+        resolve=alt.Resolve(axis=alt.AxisResolveMap(x="independent", y="independent")),
+    )
 
 
 def _short(name: str) -> str:
@@ -263,11 +269,11 @@ def _number(text: str) -> str:
     return text
 
 
-def _optimum(law: Law, judgement: Judgement) -> Any:
-    charts: list[Any] = []
+def _optimum(law: Law, judgement: Judgement) -> Chart | None:
+    charts: list[alt.LayerChart | alt.FacetChart] = []
     discrepancy = np.asarray(judgement.verdict.discrepancy) if judgement.verdict.discrepancy is not None else 0.0
     for i, name in enumerate(law.chosen):
-        rows: list[dict[str, Any]] = []
+        rows: list[Row] = []
         for item in judgement.left:
             if item.predicted is None or item.measured is None or item.covariance is None:
                 continue
@@ -286,7 +292,7 @@ def _optimum(law: Law, judgement: Judgement) -> Any:
             return None
         values = alt.Data(values=rows)
         scale = alt.Scale(type="log", nice=False, padding=10)
-        axis = _axis(max(row["high"] for row in rows))
+        axis = _axis(max(float(row["high"]) for row in rows))
         x = alt.X("law:Q", scale=scale, axis=axis, title=f"{name}, law")
         points = (
             alt.Chart(values)
@@ -308,9 +314,9 @@ def _optimum(law: Law, judgement: Judgement) -> Any:
     return alt.hconcat(*charts) if charts else None
 
 
-def _priors(fitted: Fitted) -> Any:
+def _priors(fitted: Fitted) -> Chart | None:
     prior = fitted.density.constrain(fitted.density.prior_draws)
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for name, array in fitted.parameters().items():
         if name not in prior:
             continue
@@ -338,15 +344,16 @@ def _priors(fitted: Fitted) -> Any:
         x2="high:Q",
     )
     ticks = base.mark_tick(thickness=2, size=14).encode(x=alt.X("middle:Q", scale=alt.Scale(zero=False)))
-    return (
-        alt.layer(bars, ticks, data=alt.Data(values=rows))
-        .properties(width=130, height=34)
-        .facet(facet=alt.Facet("name:N", title=None, sort=list(dict.fromkeys(row["name"] for row in rows))), columns=5)
-        .resolve_scale(x="independent")
+    return alt.FacetChart(
+        data=alt.Data(values=rows),
+        spec=alt.layer(bars, ticks).properties(width=130, height=34),
+        facet=alt.Facet("name:N", title=None, sort=list(dict.fromkeys(str(row["name"]) for row in rows))),
+        columns=5,
+        resolve=alt.Resolve(scale=alt.ScaleResolveMap(x="independent")),
     )
 
 
-def _domain(law: Law, fitted: Fitted) -> Any:
+def _domain(law: Law, fitted: Fitted) -> Chart | None:
     names = [
         n
         for n in law.spec.domain

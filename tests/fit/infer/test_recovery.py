@@ -17,6 +17,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
+import numpyro
+
 from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.expression.backends import numpy_backend
 from hplaw.fit.data.runs import keep_runs
@@ -24,7 +26,7 @@ from hplaw.fit.infer.fitting import fit_law
 from hplaw.fit.infer.laplace import Normal, fit_normal
 from hplaw.fit.infer.nuts import Sampler
 from hplaw.fit.model.density import Density
-from hplaw.fit.model.double_precision import double_precision, numpyro
+from hplaw.fit.model.double_precision import double_precision
 from hplaw.fit.model.model import Model
 from hplaw.law import Law
 from hplaw.law.law import numpy_environment

@@ -1,0 +1,1 @@
+from numpyro.infer import hmc as hmc, util as util

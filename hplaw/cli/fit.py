@@ -237,7 +237,7 @@ def _huber(
     for name, value in constants.items():
         numbers: list[float] = np.ravel(value).tolist()
         error = f", standard error {float(errors[name]):.4g}" if name in errors and len(numbers) == 1 else ""
-        print(f"    {name} = {', '.join(f'{number:.6g}' for number in numbers)}{error}")
+        print(f"  {name} {', '.join(f'{number:.6g}' for number in numbers)}{error}")
     print(f"next: hplaw recommend --laws {to} ...")
     return OK
 

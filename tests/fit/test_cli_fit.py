@@ -116,7 +116,7 @@ def test_a_robust_fit_says_whose_names_its_constants_have(toy_file: Path, runs_f
     heading, *constants = done.stdout.split("  constants, by their names in the formulas of law.toml:\n")[
         1
     ].splitlines()
-    assert re.match(r"    \w+ = -?[\d.]+, standard error [\d.e-]+$", heading)
+    assert re.match(r"  \w+ -?[\d.]+, standard error [\d.e-]+$", heading)
     assert constants[-1].startswith("next: ")
 
 

@@ -353,7 +353,7 @@ def _card(spec: LawSpec, prior: Prior, found: Sequence[Sweep]) -> str:
         "## How it was made",
         "",
         "```",
-        f"python -m hplaw_experiments.recipes.learn --data FOLDER --to {PRIOR}",
+        f"python tools/learn_recipe_prior.py --data FOLDER --to {PRIOR}",
         "```",
         "",
         f"`FOLDER` holds {', '.join(TABLES)}.",

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw_experiments.recipes.best_settings import posterior, rescaled
-from hplaw_experiments.recipes.prior import TEAMS, Sweep, learn
+from hplaw_experiments.recipes.prior import CELL, TEAMS, Sweep, learn
 from hplaw_experiments.recipes.recipe import Prior, Setting, features, foretell, linear, scatter
 
 
@@ -138,8 +138,6 @@ def _laws_of(team: str, catalogue: Catalogue) -> frozenset[str]:
 
 def ladder(theta: Array, sizes: Sequence[float], *, seed: int) -> list[Setting]:
     """Return cells of 20 tokens per parameter of a recipe, with the scatter of real cells."""
-    from hplaw_experiments.recipes.prior import CELL
-
     random = np.random.default_rng(seed)
     found: list[Setting] = []
     for n in sizes:

@@ -1,4 +1,7 @@
-"""Learning the prior over recipes from a folder of tables: `python -m hplaw_experiments.recipes.learn`."""
+"""Learn the prior over recipes from tables of runs and write its law folder.
+
+python tools/learn_recipe_prior.py --data FOLDER --to recipe-prior
+"""
 
 from __future__ import annotations
 
@@ -8,29 +11,26 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hplaw.catalogue.catalogue import load_catalogue
-from hplaw.runs.table import sha256_of
+from hplaw.fit.data.runs import sha256_of
 from hplaw_experiments.recipes.prior import TABLES, learn, sweeps, write_prior
 from hplaw_experiments.recipes.scores import summary
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Learn the prior from a folder of tables and write its law."""
-
-    parser = argparse.ArgumentParser(
-        prog="python -m hplaw_experiments.recipes.learn", description="Learn the prior over recipes."
-    )
+    """Write the law that the command line asks for."""
+    parser = argparse.ArgumentParser(prog="tools/learn_recipe_prior.py", description="Learn the prior over recipes.")
     parser.add_argument("--data", type=Path, required=True, help=f"a folder with {', '.join(TABLES)}")
     parser.add_argument("--to", type=Path, required=True, help="the folder of the law")
     asked = parser.parse_args(words)
     catalogue = load_catalogue()
     found = sweeps(asked.data, catalogue)
-    marks = "\n".join(sha256_of(asked.data / name) for name in TABLES)
+    digests = "\n".join(sha256_of(asked.data / name) for name in TABLES)
     law = write_prior(
         learn(found),
         found,
         asked.to,
         data=", ".join(TABLES),
-        sha256=hashlib.sha256(marks.encode()).hexdigest(),
+        sha256=hashlib.sha256(digests.encode()).hexdigest(),
         held_out=summary(found, catalogue),
     )
     print(f"wrote {asked.to}: {law.address}")

@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from hplaw.errors import DeviceError
 from hplaw_experiments.metering.devices import NvmlDevice, RaplDevice, RecordedDevice, find_meter
 from hplaw_experiments.metering.meter import NoMeter, Sample, SampledMeter, energy_between, integrated_power
-from hplaw_experiments.metering.testing import check_meter
+from tests.experiments.metering.meter_case import check_meter
 
 
 TICK = 0.1

@@ -1,4 +1,4 @@
-"""Test cases that every backend of an interface must pass."""
+"""The contract that every meter must keep."""
 
 from __future__ import annotations
 

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 
-def row(
-    name: str, value: float, unit: str = "%", *, most: float | None = None, least: float | None = None
-) -> dict[str, Any]:
+Row = dict[str, Any]
+"""A line of a report: `name`, `value`, `unit`, `limit` (text, or None) and `ok`."""
+
+
+def row(name: str, value: float, unit: str = "%", *, most: float | None = None, least: float | None = None) -> Row:
     """Return one line of a benchmark; what has no limit cannot miss it."""
     limit = f"<= {most:g}" if most is not None else f">= {least:g}" if least is not None else None
     ok = (most is None or value <= most) and (least is None or value >= least)

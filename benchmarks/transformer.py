@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 import jax
 
-from benchmarks.rows import row
+from benchmarks.rows import Row, row
 from hplaw_experiments.models import build_model, flop_per_token, n_params
 from hplaw_experiments.training.probe import measure_matmul
 from hplaw_experiments.training.step import CALL, data_of, find_program, hyper_of
@@ -37,14 +36,14 @@ LEAST_S = 1.0
 """Seconds that a training call should take at least; as many steps as that are timed together."""
 
 
-def run(sizes: Sequence[str] = tuple(SHAPES)) -> list[dict[str, Any]]:
+def run(sizes: Sequence[str] = tuple(SHAPES)) -> list[Row]:
     """Return a row for the rate of products, that of training, and the share, by size."""
     kind = "cpu" if jax.default_backend() == "cpu" else "gpu"
     precision: Precision = "fp32" if kind == "cpu" else "bf16"
-    return [row for size in sizes for row in _measured(size, SEQUENCES[kind][size], precision)]
+    return [found for size in sizes for found in _measured(size, SEQUENCES[kind][size], precision)]
 
 
-def _measured(size: str, sequences: int, precision: Precision) -> list[dict[str, Any]]:
+def _measured(size: str, sequences: int, precision: Precision) -> list[Row]:
     trial = transformer(size, sequences=sequences, precision=precision)
     program, data = find_program([trial]), data_of(trial)
     state, hyper = program.start(build_model(trial)), hyper_of(trial)

@@ -47,8 +47,8 @@ def provenance() -> Provenance:
 
 
 def code_version() -> str:
-    """Return the version of hplaw, with the commit where it runs from a checkout."""
-    version = metadata.version("hplaw")
+    """Return the version of hplaw, with the commit where it runs from a checkout; `source` where it is not installed."""
+    version = version_of("hplaw") or "source"
     try:
         commit = subprocess.run(
             ["git", "rev-parse", "--short=12", "HEAD"],
@@ -61,6 +61,18 @@ def code_version() -> str:
     except (OSError, subprocess.SubprocessError):
         return version
     return f"{version}+{commit}"
+
+
+def version_of(distribution: str) -> str | None:
+    """Return the version of what is installed under a name; None where nothing is.
+
+    >>> version_of("no-such-distribution") is None
+    True
+    """
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def make_record(

@@ -71,7 +71,7 @@ def study(table: pl.DataFrame, *, baseline: str = "fp32", bound: float = BOUND) 
     if baseline not in runs["precision"].to_list() or runs["precision"].n_unique() < 2:
         message = f"the runs tell nothing of {baseline} beside another format; name one of {', '.join(sorted(runs['precision'].unique()))} by --baseline"
         raise DataError(message)
-    factors = [n for n in FACTORS if n in runs.columns and runs[n].drop_nulls().n_unique() > 1]
+    factors = factors_of(runs)
     found = [_one(runs, "energy per token", factors, baseline, bound)]
     targeted = _to_target(runs, factors)
     if targeted is not None:
@@ -82,8 +82,7 @@ def study(table: pl.DataFrame, *, baseline: str = "fp32", bound: float = BOUND) 
 def _one(runs: pl.DataFrame, response: str, factors: list[str], baseline: str, bound: float) -> Study:
     compared: list[tuple[str, str, int, Contrast]] = []
     residuals: list[Any] = []
-    for cell, here in runs.group_by(factors or [pl.lit("all")], maintain_order=True):
-        name = ", ".join(f"{k} {_word(v)}" for k, v in zip(factors, cell, strict=False)) or "all"
+    for name, here in cells_of(runs, factors):
         groups = {key[0]: part[response].to_numpy() for key, part in here.group_by("precision", maintain_order=True)}
         residuals += [v - v.mean() for v in groups.values() if len(v) > 1]
         base = groups.pop(baseline, np.zeros(0))
@@ -108,7 +107,18 @@ def _one(runs: pl.DataFrame, response: str, factors: list[str], baseline: str, b
     return Study(response, baseline, len(runs), effects, terms, overall, sd)
 
 
-def _word(value: Any) -> str:
+def factors_of(runs: pl.DataFrame) -> list[str]:
+    """Return the quantities of `FACTORS` that have several values in a table of runs."""
+    return [name for name in FACTORS if name in runs.columns and runs[name].drop_nulls().n_unique() > 1]
+
+
+def cells_of(runs: pl.DataFrame, factors: Sequence[str]) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Yield the cells of a table of runs: their names, as `width 128, tokens 1M`, and their rows."""
+    for cell, here in runs.group_by(factors or [pl.lit("all")], maintain_order=True):
+        yield ", ".join(f"{k} {_word(v)}" for k, v in zip(factors, cell, strict=False)) or "all", here
+
+
+def _word(value: object) -> str:
     return number(value) if isinstance(value, int | float) else str(value)
 
 
@@ -118,7 +128,7 @@ def _to_target(runs: pl.DataFrame, factors: list[str]) -> pl.DataFrame | None:
         return None
     told = runs.filter(pl.col("curve_losses").list.len() > 1)
     rows: list[dict[str, Any]] = []
-    for _, here in told.group_by(factors or [pl.lit("all")], maintain_order=True):
+    for _, here in cells_of(told, factors):
         target = max(losses[-1] for losses in here["curve_losses"].to_list())
         for row in here.iter_rows(named=True):
             steps, losses = row["curve_steps"], row["curve_losses"]

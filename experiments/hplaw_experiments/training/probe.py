@@ -10,6 +10,7 @@ import numpy as np
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Int, Shaped
 
 from hplaw_experiments.models.precision import find_policy
 from hplaw_experiments.trial import Precision, Trial
@@ -39,21 +40,28 @@ def matmul_rate(rows: int, width: int) -> float:
 def measure_matmul(rows: int, width: int, precision: Precision = "fp32") -> float:
     """Return FLOP/s of products `[rows, width] x [width, width]`, measured over `PROBE_S`."""
     policy = find_policy(precision)
-    a = jnp.asarray(np.ones((rows, width)), policy.dtype)
-    b = jnp.asarray(np.eye(width), policy.dtype)
-    inner = max(1, int(2e7 / (rows * width)))
+    # dense numbers, as zeros draw less power and run faster on a GPU; orthogonal, so that no product overflows
+    at = np.arange(width) + 0.5
+    cosines = np.sqrt(2 / width) * np.cos(np.pi / width * np.outer(at, at))
+    b = jnp.asarray(cosines, policy.dtype)
+    a = jnp.asarray(np.random.default_rng(0).standard_normal((rows, width)), policy.dtype)
 
     @jax.jit
-    def products(x: jax.Array) -> jax.Array:
+    def products(x: Shaped[Array, "rows width"], count: int | Int[Array, ""]) -> Shaped[Array, "rows width"]:
         with jax.default_matmul_precision(policy.matmul):
-            return jax.lax.fori_loop(0, inner, lambda _, y: y @ b, x)
+            return jax.lax.fori_loop(0, count, lambda _, y: y @ b, x)
 
-    products(a).block_until_ready()
-    began, calls = time.perf_counter(), 0
-    while time.perf_counter() - began < PROBE_S:
-        a = products(a).block_until_ready()
-        calls += 1
-    return 2.0 * rows * width * width * inner * calls / (time.perf_counter() - began)
+    def seconds(count: int) -> float:
+        began = time.perf_counter()
+        products(a, count).block_until_ready()
+        return time.perf_counter() - began
+
+    seconds(1)  # compiles
+    count = 1
+    while (once := seconds(count)) < PROBE_S / 8:
+        count *= 2
+    count = max(1, round(count * PROBE_S / once))
+    return 2.0 * rows * width * width * count / seconds(count)
 
 
 def _rounded(size: int) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hplaw.catalogue.catalogue import load_catalogue
-from hplaw.fit.data.runs import sha256_of
+from hplaw.runs.table import sha256_of
 from hplaw_experiments.recipes.prior import TABLES, learn, sweeps, write_prior
 from hplaw_experiments.recipes.scores import summary
 

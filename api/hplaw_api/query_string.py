@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import re
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -12,22 +10,19 @@ import msgspec
 from hplaw.errors import MalformedQuery, nearest
 from hplaw.messages.decode import decode
 from hplaw.messages.query import Query
+from hplaw.messages.query_text import COUNTRY, DAYS, NAMES, NUMBERS, read_query_fields
 
 
-LISTS = ("want", "laws")
+LISTS = ("want", "laws", "given", "bound")
 """Parameters that may be given several times."""
 
-NAMES = ("optimizer", "precision", "hardware")
-"""Parameters that take a name, not a number."""
-
-BODY_ONLY = ("model", "given", "bounds")
+BODY_ONLY = ("model",)
 """Fields of a question that only the body of a POST can carry."""
 
-PARAMETERS = tuple(f for f in Query.__struct_fields__ if f not in BODY_ONLY)
-"""All parameters of a question, in the order of its fields."""
+PARAMETERS = (*NUMBERS, *NAMES, DAYS, COUNTRY, *LISTS)
+"""All parameters of a question: what the options of `hplaw recommend` are, named as the fields of the body are."""
 
-_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-_MOST = 100
+_MAX_PARAMETERS = 100
 
 
 def read_pairs(query_string: bytes) -> list[tuple[str, str]]:
@@ -63,34 +58,31 @@ def read_filters(query_string: bytes, *names: str) -> dict[str, str]:
 
 
 def read_query(query_string: bytes) -> Query:
-    """Return the question that a query string asks.
+    """Return the question that a query string asks; numbers are read as the command line reads them.
 
     **Raises:** `QueryError` naming a parameter that is unknown, repeated, no number or out of range.
 
-    >>> read_query(b"n_params=7e9&want=peak_lr&want=loss").want
+    >>> read_query(b"n_params=7B&want=peak_lr&want=loss").want
     ['peak_lr', 'loss']
+    >>> read_query(b"n_params=7B&days=1&given=weight_decay=0.1").given
+    {'duration_s': 86400.0, 'weight_decay': 0.1}
     """
-    fields: dict[str, Any] = {}
+    texts: dict[str, str] = {}
+    lists: dict[str, list[str]] = {name: [] for name in LISTS}
     for name, value in read_pairs(query_string):
         if name in BODY_ONLY:
             message = f"{name}: a query string cannot carry it; send it in the body of a POST"
             raise MalformedQuery(message, field=name)
         _check_known(name, PARAMETERS)
         if name in LISTS:
-            fields.setdefault(name, []).append(value)
+            lists[name].append(value)
             continue
-        _check_once(name, fields)
-        fields[name] = value if name in NAMES else _number(name, value)
+        _check_once(name, texts)
+        texts[name] = value
+    fields = read_query_fields(texts, given=lists["given"], bound=lists["bound"])
+    fields |= {"want": lists["want"], "laws": lists["laws"]}
     # the same checks, in the same words, as for a body
     return decode(msgspec.json.encode(fields), Query)
-
-
-def _number(name: str, text: str) -> float:
-    value = float(text) if _NUMBER.fullmatch(text) else math.nan
-    if not math.isfinite(value):
-        message = f"{name}={text} is not a number; give digits, for example 7e9"
-        raise MalformedQuery(message, field=name)
-    return value
 
 
 def _check_known(name: str, names: tuple[str, ...]) -> None:

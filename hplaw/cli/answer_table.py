@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hplaw.catalogue.listing import known_quantities
-from hplaw.cli.reading import parse_value
 from hplaw.cli.tables import Table
 from hplaw.errors import QueryError
 from hplaw.messages.query import MAX_QUERIES, Query
 from hplaw.messages.recommendation import BriefEstimate, BriefRecommendation
 from hplaw.recommendation.question import FIELDS
 from hplaw.vocabulary.quantities import check_value, vocabulary
+from hplaw.vocabulary.reading import parse_value
 
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ from hplaw.cli.few_runs import few, next_runs
 from hplaw.cli.options import Json
 from hplaw.cli.page import Page, write
 from hplaw.cli.progress import Progress, duration
-from hplaw.cli.reading import parse_pairs
 from hplaw.cli.sweep import Address, Launch, Workers, launcher_of, told_by
 from hplaw.errors import QueryError
 from hplaw.formatting import number, plural
+from hplaw.vocabulary.reading import parse_pairs
 
 
 if TYPE_CHECKING:

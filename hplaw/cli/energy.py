@@ -12,13 +12,14 @@ from hplaw.cli.charts import save_chart
 from hplaw.cli.exit_status import OK
 from hplaw.cli.options import Json, LawFolders, one, several
 from hplaw.cli.page import Page, write, write_json
-from hplaw.cli.reading import open_catalogue, parse_pairs, parse_value, read_number, read_object
+from hplaw.cli.reading import open_catalogue, read_object
 from hplaw.cli.render import law_name, source
 from hplaw.errors import QueryError
 from hplaw.formatting import add_unit, number, numbers, with_unit
 from hplaw.messages.energy import EnergyRequest, FrontierRequest
 from hplaw.messages.recommendation import Estimate
 from hplaw.messages.record import encode
+from hplaw.vocabulary.reading import parse_pairs, parse_value, read_number
 
 
 if TYPE_CHECKING:

@@ -11,12 +11,13 @@ from hplaw.cli.exit_status import FAILED, OK
 from hplaw.cli.laws import find_law
 from hplaw.cli.options import Json, LawFolders
 from hplaw.cli.page import Page, write, write_json
-from hplaw.cli.reading import open_catalogue, parse_pairs, parse_value
+from hplaw.cli.reading import open_catalogue
 from hplaw.cli.render import law_name
 from hplaw.errors import QueryError
 from hplaw.formatting import number, numbers, with_unit
 from hplaw.messages.recommendation import Estimate, Evaluation
 from hplaw.messages.record import encode
+from hplaw.vocabulary.reading import parse_pairs, parse_value
 
 
 Given = dict[str, float | str | dict[str, float | str]]

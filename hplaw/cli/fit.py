@@ -15,9 +15,10 @@ from hplaw.cli.exit_status import FAILED, OK
 from hplaw.cli.extras import needing
 from hplaw.cli.laws import find_law
 from hplaw.cli.options import LawFolders
-from hplaw.cli.reading import open_catalogue, parse_pairs
+from hplaw.cli.reading import open_catalogue
 from hplaw.errors import DataError, FitError, QueryError
 from hplaw.formatting import plural
+from hplaw.vocabulary.reading import parse_pairs
 
 
 if TYPE_CHECKING:

@@ -11,11 +11,12 @@ from hplaw.cli.exit_status import OK
 from hplaw.cli.extras import needing
 from hplaw.cli.options import Json, LawFolders
 from hplaw.cli.page import Page, write, write_json
-from hplaw.cli.reading import open_catalogue, parse_pairs, parse_value
+from hplaw.cli.reading import open_catalogue
 from hplaw.cli.render import law_name
 from hplaw.errors import DataError, FitError, LawError, QueryError
 from hplaw.formatting import number, plural
 from hplaw.messages.record import encode
+from hplaw.vocabulary.reading import parse_pairs, parse_value
 
 
 SHOWN = 8

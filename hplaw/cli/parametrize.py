@@ -9,12 +9,13 @@ from typing import Annotated, Any
 from hplaw.cli.exit_status import OK
 from hplaw.cli.options import Json, one, several
 from hplaw.cli.page import Page, write, write_json
-from hplaw.cli.reading import read_number, read_object
+from hplaw.cli.reading import read_object
 from hplaw.cli.render import law_name, source
 from hplaw.errors import QueryError
 from hplaw.formatting import number
 from hplaw.messages.parametrization import AbcRequest, LayerRow, LayerTable, ParametrizeRequest
 from hplaw.messages.record import encode
+from hplaw.vocabulary.reading import read_number
 
 
 _COLUMNS = ("init", "multiplier", "rate", "decay", "epsilon")

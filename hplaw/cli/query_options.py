@@ -13,31 +13,27 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hplaw.cli.exit_status import FAILED, OK, ROWS_FAILED
-from hplaw.cli.reading import open_catalogue, parse_pairs, parse_value, read_number, read_object, split_names
+from hplaw.cli.reading import open_catalogue, read_object
 from hplaw.errors import QueryError
-from hplaw.messages.query import Bounds, Query
+from hplaw.messages.query import Query
+from hplaw.messages.query_text import COUNTRY, DAYS, NAMES, NUMBERS, read_query_fields
 from hplaw.messages.record import encode
+from hplaw.vocabulary.reading import split_names
 
 
 if TYPE_CHECKING:
     from hplaw.catalogue.catalogue import Catalogue
 
 
-NUMBERS = {
-    "params": "n_params",
-    "tokens": "tokens",
-    "active_params": "n_active_params",
-    "batch_tokens": "batch_tokens",
-    "target_loss": "target_loss",
-    "devices": "devices",
-}
-"""The quantities that have an option of their own and are numbers, by option."""
+_RENAMED = {"n_params": "params", "n_active_params": "active_params"}
+"""The options of quantities that are not called as the quantity is."""
 
-SECONDS_A_DAY = 86400.0
-"""What one of --days is in duration_s."""
+OPTIONS = {name: _RENAMED.get(name, name) for name in (*NUMBERS, *NAMES, DAYS, COUNTRY)}
+"""The options with one value, by what they give."""
 
-NAMES = ("optimizer", "precision", "hardware")
-"""Those that are names."""
+
+def _flag(option: str) -> str:
+    return f"--{option.replace('_', '-')}"
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +61,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     json: bool = False
 
 
-SHORT = {f"--{name.replace('_', '-')}": name for name in (*NUMBERS, *NAMES, "days", "country", "model")}
+SHORT = {_flag(option): option for option in (*OPTIONS.values(), "model")}
 """The options that the short cut reads, each with one value."""
 
 
@@ -115,33 +111,16 @@ def query_of(asked: Asked) -> Query:
     >>> query_of(Asked(params="7B", given=["weight_decay=0.1"]))
     Query(n_params=7000000000.0, ..., given={'weight_decay': 0.1}, ...)
     """
-    fields: dict[str, Any] = {}
-    for option, name in NUMBERS.items():
-        text = getattr(asked, option)
-        if text is not None:
-            fields[name] = read_number(f"--{option.replace('_', '-')}", text)
-    fields |= {name: getattr(asked, name) for name in NAMES if getattr(asked, name) is not None}
-    others: dict[str, float | str] = {}
-    if asked.days is not None:
-        others["duration_s"] = read_number("--days", asked.days) * SECONDS_A_DAY
-    if asked.country is not None:
-        others["country"] = asked.country
-    for name, text in parse_pairs(asked.given, "--given").items():
-        if name in fields or name in others:
-            message = f"{name} is given twice; give it once"
-            raise QueryError(message, field=name)
-        into = fields if name in NUMBERS.values() or name in NAMES else others
-        into[name] = parse_value(name, text)
+    texts: dict[str, str | None] = {name: getattr(asked, option) for name, option in OPTIONS.items()}
+    fields = read_query_fields(
+        {name: text for name, text in texts.items() if text is not None},
+        given=asked.given,
+        bound=asked.bound,
+        label=lambda name: _flag(OPTIONS.get(name, name)),
+    )
     if asked.model is not None:
         fields["model"] = read_object("--model", Path(asked.model))
-    bounds = parse_pairs(asked.bound, "--bound")
-    return Query(
-        **fields,
-        given=others,
-        bounds={name: _bounds(name, text) for name, text in bounds.items()},
-        want=split_names(asked.want),
-        laws=split_names(asked.law),
-    )
+    return Query(**fields, want=split_names(asked.want), laws=split_names(asked.law))
 
 
 def _answer_one(query: Query, catalogue: Catalogue, *, json: bool) -> int:
@@ -176,12 +155,3 @@ def _answer_table(source: Path, target: Path, query: Query, laws: Sequence[Path]
     if target != STANDARD:
         print(f"{rows} answered in {target}")
     return OK
-
-
-def _bounds(name: str, text: str) -> Bounds:
-    low, dots, high = (part.strip() for part in text.partition(".."))
-    if not dots or not (low or high):
-        message = f"--bound {name}={text}: give LOW..HIGH, either side may be empty, for example 1M..4M"
-        raise QueryError(message, field=name)
-    limits = [read_number(f"--bound {name}:", side) if side else None for side in (low, high)]
-    return Bounds(low=limits[0], high=limits[1])

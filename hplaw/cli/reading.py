@@ -1,4 +1,4 @@
-"""Reading what the words of a command line mean: numbers, `quantity=value`, names, folders of laws."""
+"""Reading the files and folders that a command line names: laws, JSON objects."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from hplaw.errors import DataError, QueryError
-from hplaw.vocabulary.quantities import parse_number, vocabulary
+from hplaw.errors import DataError
 
 
 if TYPE_CHECKING:
@@ -30,54 +29,6 @@ def open_catalogue(folders: Sequence[Path] | None) -> Catalogue:
     return catalogue
 
 
-def parse_pairs(pairs: Sequence[str] | None, option: str) -> dict[str, str]:
-    """Return the `name=value` texts of a repeated option by name.
-
-    >>> parse_pairs(["weight_decay=0.1"], "--given")
-    {'weight_decay': '0.1'}
-    """
-    found: dict[str, str] = {}
-    for pair in pairs or ():
-        name, equals, value = (part.strip() for part in pair.partition("="))
-        if not (name and equals and value):
-            message = f"{option} {pair}: give name=value, for example {option} weight_decay=0.1"
-            raise QueryError(message, field=name)
-        if name in found:
-            message = f"{option} {name} is given twice; give it once"
-            raise QueryError(message, field=name)
-        found[name] = value
-    return found
-
-
-def parse_value(name: str, text: str) -> float | str:
-    """Return a quantity's value: a number, or the name of a category.
-
-    A name outside the vocabulary may be a quantity that a law adds: it is a number if it reads as one.
-
-    >>> parse_value("tokens", "1.4T"), parse_value("optimizer", "muon")
-    (1400000000000.0, 'muon')
-    """
-    quantity = vocabulary().get(name)
-    if quantity is not None and quantity.categorical:
-        return text
-    try:
-        return parse_number(text)
-    except QueryError as error:
-        if quantity is None:
-            return text
-        message = f"{name}={error.text}"
-        raise QueryError(message, field=name) from None
-
-
-def read_number(option: str, text: str) -> float:
-    """Return the number that an option was given, or raise `QueryError` naming the option."""
-    try:
-        return parse_number(text)
-    except QueryError as error:
-        message = f"{option} {error.text}"
-        raise QueryError(message, field=option) from None
-
-
 def read_object(option: str, path: Path) -> dict[str, Any]:
     """Return the JSON object in a file that an option names, a model's config.json.
 
@@ -91,12 +42,3 @@ def read_object(option: str, path: Path) -> dict[str, Any]:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         message = f"{option} {path} is no JSON object ({error}); give the model's config.json"
         raise DataError(message) from None
-
-
-def split_names(names: Sequence[str] | None) -> list[str]:
-    """Return names given one by one or with commas between.
-
-    >>> split_names(["loss,steps", "peak_lr"])
-    ['loss', 'steps', 'peak_lr']
-    """
-    return [part for name in names or () for part in (p.strip() for p in name.split(",")) if part]

@@ -11,10 +11,10 @@ from cyclopts import Parameter
 from hplaw.cli.exit_status import FAILED, OK
 from hplaw.cli.extras import needing
 from hplaw.cli.page import Page, write
-from hplaw.cli.reading import parse_pairs
 from hplaw.cli.sweep import RUNS
 from hplaw.errors import DataError
 from hplaw.formatting import number, plural
+from hplaw.vocabulary.reading import parse_pairs
 
 
 if TYPE_CHECKING:

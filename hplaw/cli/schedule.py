@@ -13,13 +13,14 @@ from hplaw.cli.exit_status import OK
 from hplaw.cli.extras import needing
 from hplaw.cli.options import Json, LawFolders, one, several
 from hplaw.cli.page import Page, write, write_json
-from hplaw.cli.reading import open_catalogue, parse_pairs, read_number
+from hplaw.cli.reading import open_catalogue
 from hplaw.cli.render import source
 from hplaw.errors import DataError, QueryError
 from hplaw.formatting import number
 from hplaw.messages.record import encode
 from hplaw.messages.schedule import ScheduleCurve, ScheduleRequest
 from hplaw.theory.schedules import SCHEDULES, find_schedule, schedule_curve
+from hplaw.vocabulary.reading import parse_pairs, read_number
 
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)

@@ -10,8 +10,8 @@ from cyclopts import Parameter
 from hplaw.cli.exit_status import OK
 from hplaw.cli.extras import needing
 from hplaw.cli.options import one
-from hplaw.cli.reading import read_number
 from hplaw.errors import QueryError
+from hplaw.vocabulary.reading import read_number
 
 
 def precision_energy(

@@ -9,10 +9,11 @@ from cyclopts import Parameter
 from hplaw.cli.exit_status import FAILED, OK
 from hplaw.cli.options import Json, LawFolders
 from hplaw.cli.page import Page, write, write_json
-from hplaw.cli.reading import open_catalogue, parse_pairs, read_number
+from hplaw.cli.reading import open_catalogue
 from hplaw.formatting import number, with_unit
 from hplaw.messages.record import encode
 from hplaw.messages.transfer import Transfer, TransferRequest, TransferRule
+from hplaw.vocabulary.reading import parse_pairs, read_number
 
 
 Text = str | None

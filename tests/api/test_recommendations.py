@@ -9,11 +9,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from hplaw.catalogue.catalogue import load_catalogue
+from hplaw.cli.query_options import OPTIONS, Asked
 from hplaw.messages.decode import decode
 from hplaw.messages.query import Query
 from hplaw.messages.recommendation import BriefRecommendation, Recommendation
 from hplaw.messages.record import encode
 from hplaw.recommendation.record import recommend
+from hplaw_api.routes.query_string import PARAMETERS
 
 
 SEVEN_B = {"n_params": 7e9, "tokens": 1.4e12}
@@ -49,6 +51,47 @@ def test_query_string_asks_the_same_question(http):
     reply = http.get(address)
     assert reply.status_code == 200
     assert reply.json() == by_body
+
+
+@pytest.mark.parametrize(
+    ("address", "body"),
+    [
+        ("n_params=7B&tokens=1.4T", {"n_params": 7e9, "tokens": 1.4e12}),
+        ("n_params=7e9&tokens=1400000M&want=peak_lr", {"n_params": 7e9, "tokens": 1.4e12, "want": ["peak_lr"]}),
+        (
+            "n_params=1B&tokens=20B&devices=64&hardware=h100-sxm&days=14&country=FR",
+            {
+                "n_params": 1e9,
+                "tokens": 2e10,
+                "devices": 64.0,
+                "hardware": "h100-sxm",
+                "given": {"duration_s": 14 * 86400.0, "country": "FR"},
+            },
+        ),
+        (
+            "n_params=1B&tokens=20B&given=weight_decay=0.1&given=schedule=cosine&given=seq_len=4k",
+            {"n_params": 1e9, "tokens": 2e10, "given": {"weight_decay": 0.1, "schedule": "cosine", "seq_len": 4000.0}},
+        ),
+        ("tokens=20B&given=n_params=1B", {"n_params": 1e9, "tokens": 2e10}),
+        (
+            "n_params=1B&tokens=20B&bound=batch_tokens=1M..4M&bound=peak_lr=..1e-3",
+            {
+                "n_params": 1e9,
+                "tokens": 2e10,
+                "bounds": {"batch_tokens": {"low": 1e6, "high": 4e6}, "peak_lr": {"high": 1e-3}},
+            },
+        ),
+    ],
+)
+def test_query_string_takes_what_the_command_line_takes(http, address, body):
+    reply = http.get(f"/v1/recommendations?{address}")
+    assert reply.status_code == 200
+    assert reply.json() == http.post("/v1/recommendations", json=body).json()
+
+
+def test_parameters_of_the_query_string_are_those_of_the_command_line():
+    options = {OPTIONS.get(name, name) for name in PARAMETERS} - {"laws"} | {"law"}
+    assert options == set(Asked.__struct_fields__) - {"model", "laws", "source", "target", "json"}
 
 
 def test_plus_in_a_query_string_is_a_plus(http):

@@ -58,17 +58,34 @@ QUERIES = [
     ("n_params=7e9&tokens=inf", "tokens"),
     ("n_params=7e9&tokens=-Infinity", "tokens"),
     ("n_params=7e9&tokens=1e999", "tokens"),
-    ("n_params=7B", "n_params"),
+    ("n_params=7X", "n_params"),
+    ("n_params=B", "n_params"),
     ("n_params=", "n_params"),
     ("n_params=1_000", "n_params"),
-    ("n_params=%207e9", "n_params"),
+    ("n_params=7%20e9", "n_params"),
     ("n_params=-1", "n_params"),
     ("n_params=0", "n_params"),
     ("n_params=7e9&n_params=8e9", "n_params"),
     ("optimizer=adam&optimizer=sgd", "optimizer"),
     ("n_param=7e9", "n_param"),
     ("n_params[]=7e9", "n_params[]"),
-    ("given=1", "given"),
+    ("given=1", "1"),
+    ("given==1", ""),
+    ("given=weight_decay=small", "weight_decay"),
+    ("given=weight_decay=-1", "weight_decay"),
+    ("given=weight_dekay=1", "given"),
+    ("given=loss=2", "loss"),
+    ("bound=batch_tokens", "batch_tokens"),
+    ("bound=batch_tokens=1M", "batch_tokens"),
+    ("bound=batch_tokens=..", "batch_tokens"),
+    ("bound=batch_tokens=1M..4X", "batch_tokens"),
+    ("bound=batch_token=1M..4M", "bounds"),
+    ("bounds=batch_tokens=1M..4M", "bounds"),
+    ("days=soon", "days"),
+    ("days=1&days=2", "days"),
+    ("days=-1", "duration_s"),
+    ("country=FR&country=DE", "country"),
+    ("model=llama", "model"),
     ("want=nonsense", "want"),
     ("want=", "want"),
     ("optimizer=%FF", ""),
@@ -98,6 +115,22 @@ def test_wrong_body_is_refused(http, problem, path, body, field):
 def test_wrong_query_string_is_refused_naming_the_parameter(http, problem, query, field):
     told = problem(http.get(f"{ASK}?{query}"), 400, 422)
     assert field in str(told.get("field", ""))
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("n_params=7B&given=n_params=8B", "n_params"),
+        ("given=weight_decay=0.1&given=weight_decay=0.2", "weight_decay"),
+        ("days=2&given=duration_s=3600", "duration_s"),
+        ("country=FR&given=country=DE", "country"),
+        ("bound=batch_tokens=1M..&bound=batch_tokens=..4M", "batch_tokens"),
+        ("n_params=7B&tokens=1T&bound=batch_tokens=4M..1M", "batch_tokens"),
+    ],
+)
+def test_query_string_that_contradicts_itself_is_refused(http, problem, query, field):
+    reply = problem(http.get(f"{ASK}?{query}"), 409)
+    assert field in str(reply["field"]) + str(reply["detail"])
 
 
 @pytest.mark.parametrize(("low", "high"), [(2e6, 1e6), (None, None)], ids=["upside down", "bounded and given"])

@@ -1,0 +1,67 @@
+"""A question whose values are text, as the command line and query strings have it -> the fields of a `Query`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from hplaw.errors import ConflictingQuery
+from hplaw.messages.query import Bounds
+from hplaw.vocabulary.reading import parse_pairs, parse_value, read_limits, read_number
+
+
+NUMBERS = ("n_params", "tokens", "n_active_params", "batch_tokens", "target_loss", "devices")
+"""Fields of a question that are numbers."""
+
+NAMES = ("optimizer", "precision", "hardware")
+"""Fields of a question that are names."""
+
+DAYS = "days"
+"""What stands for `duration_s`, in days."""
+
+COUNTRY = "country"
+"""What stands for the quantity of this name, which is no field of its own."""
+
+SECONDS_A_DAY = 86400.0
+
+
+def read_query_fields(
+    texts: Mapping[str, str], *, given: Sequence[str], bound: Sequence[str], label: Callable[[str], str] = str
+) -> dict[str, Any]:
+    """Return the fields of a `Query`: numbers and names, `given` and `bounds`.
+
+    **Arguments:**
+
+    - `texts`: values by name, of `NUMBERS`, `NAMES`, `DAYS` and `COUNTRY`.
+    - `given`: further quantities, each `name=value`.
+    - `bound`: limits of quantities, each `name=LOW..HIGH`.
+    - `label`: what the caller calls a name, for messages.
+
+    **Raises:** `MalformedQuery` for a number that is none, a pair or limits that are none; `ConflictingQuery` for a
+    quantity given twice.
+
+    >>> read_query_fields({"n_params": "7B", "days": "2"}, given=["weight_decay=0.1"], bound=["batch_tokens=..4M"])
+    {'n_params': 7000000000.0, 'given': {'duration_s': 172800.0, 'weight_decay': 0.1}, 'bounds': {'batch_tokens': ...}}
+    """
+    fields: dict[str, Any] = {}
+    others: dict[str, float | str] = {}
+    for name, text in texts.items():
+        if name in NAMES:
+            fields[name] = text
+        elif name in NUMBERS:
+            fields[name] = read_number(label(name), text)
+        elif name == DAYS:
+            others["duration_s"] = read_number(label(name), text) * SECONDS_A_DAY
+        else:
+            others[name] = text
+    for name, text in parse_pairs(given, label("given")).items():
+        if name in fields or name in others:
+            message = f"{name} is given twice; give it once"
+            raise ConflictingQuery(message, field=name)
+        into = fields if name in NUMBERS or name in NAMES else others
+        into[name] = parse_value(name, text)
+    bounds: dict[str, Bounds] = {}
+    for name, text in parse_pairs(bound, label("bound")).items():
+        low, high = read_limits(label("bound"), name, text)
+        bounds[name] = Bounds(low=low, high=high)
+    return {**fields, "given": others, "bounds": bounds}

@@ -32,12 +32,12 @@ def read_pairs(query_string: bytes) -> list[tuple[str, str]]:
     """
     text = query_string.replace(b"+", b"%2B").decode("latin-1")
     try:
-        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MOST)
+        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_PARAMETERS)
     except UnicodeDecodeError:
         message = "the query string is not UTF-8; percent-encode UTF-8"
         raise MalformedQuery(message) from None
     except ValueError:
-        message = f"more than {_MOST} parameters were given; ask with POST"
+        message = f"more than {_MAX_PARAMETERS} parameters were given; ask with POST"
         raise MalformedQuery(message) from None
 
 

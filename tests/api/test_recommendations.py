@@ -15,7 +15,7 @@ from hplaw.messages.query import Query
 from hplaw.messages.recommendation import BriefRecommendation, Recommendation
 from hplaw.messages.record import encode
 from hplaw.recommendation.record import recommend
-from hplaw_api.routes.query_string import PARAMETERS
+from hplaw_api.query_string import PARAMETERS
 
 
 SEVEN_B = {"n_params": 7e9, "tokens": 1.4e12}

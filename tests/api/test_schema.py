@@ -66,6 +66,22 @@ def test_examples_are_valid_and_answered(api, http):
             assert reply.status_code == 200, reply.text
 
 
+def test_path_parameters_have_examples_of_their_own_kind_which_the_page_fills_in(api, http):
+    paths = 0
+    for path, method, operation in operations(api):
+        given = {p["name"]: p for p in operation.get("parameters", ()) if p["in"] == "path"}
+        for parameter in given.values():
+            assert validator(api, parameter["schema"]).is_valid(parameter["example"])
+        if given and method == "get":
+            paths += 1
+            filled = path.format(**{name: p["example"] for name, p in given.items()})
+            assert http.get(filled).status_code == 200, filled
+    assert paths >= 3
+    script = http.get("/schema/docs.js").text
+    assert "parameter.example" in script
+    assert not [law.id for law in load_catalogue().laws if f'"{law.id}"' in script]
+
+
 @pytest.mark.parametrize(
     ("body", "valid"),
     [

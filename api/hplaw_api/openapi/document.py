@@ -7,6 +7,7 @@ from importlib.metadata import version
 import msgspec
 
 from hplaw.catalogue.catalogue import Catalogue
+from hplaw.catalogue.listing import known_quantities
 from hplaw.messages.problem import MEDIA_TYPE
 from hplaw_api.openapi.operations import Operation, operations
 from hplaw_api.openapi.schemas import Schema, components, reference
@@ -38,7 +39,7 @@ def document(catalogue: Catalogue, *, settings: Settings) -> bytes:
     """Return the description as JSON, for the laws and the settings of one service."""
     schemas = components(catalogue)
     paths: dict[str, Schema] = {}
-    for operation in operations(schemas["Query"]):
+    for operation in operations(schemas["Query"], known_quantities(catalogue)):
         paths.setdefault(operation.path, {})[operation.method] = _written(operation, settings)
     parts: Schema = {"schemas": schemas, "responses": {str(status): _error(text) for status, text in _ERRORS.items()}}
     if settings.api_key is not None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from hplaw.vocabulary.quantities import Quantity
+from hplaw_api.openapi.query_parameters import query_parameters
 from hplaw_api.openapi.schemas import ADDRESS, Schema, reference, status_schema
-from hplaw_api.query_string import BODY_ONLY, LISTS
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,31 +62,13 @@ _ADDRESS: Schema = {
     "required": True,
     "description": ADDRESS["description"],
     "schema": ADDRESS,
+    "example": "step-law-2025",
 }
 
 
-def query_parameters(query: Schema) -> tuple[Schema, ...]:
-    """Return the fields of a question as parameters of a query string."""
-    found: list[Schema] = []
-    for name, schema in query["properties"].items():
-        if name in BODY_ONLY:
-            continue
-        plain = next((kind for kind in schema.get("anyOf", ()) if kind.get("type") != "null"), schema)
-        found.append(
-            {
-                "name": name,
-                "in": "query",
-                "description": plain.get("description", ""),
-                "schema": {key: item for key, item in plain.items() if key != "default"},
-                **({"style": "form", "explode": True} if name in LISTS else {}),
-            }
-        )
-    return tuple(found)
-
-
-def operations(query: Schema) -> tuple[Operation, ...]:
-    """Return all operations; `query` is the schema of a question."""
-    asking = query_parameters(query)
+def operations(query: Schema, words: Mapping[str, Quantity]) -> tuple[Operation, ...]:
+    """Return all operations; `query` is the schema of a question, `words` the quantities that there are."""
+    asking = query_parameters(query, words)
     return (
         Operation(
             path="/v1/recommendations",
@@ -195,6 +179,7 @@ def operations(query: Schema) -> tuple[Operation, ...]:
                     "required": True,
                     "description": "a quantity",
                     "schema": reference("Quantity"),
+                    "example": "peak_lr",
                 },
             ),
             reply=reference("Theory"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Mapping
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, cast
 
 import msgspec
 
@@ -86,26 +86,23 @@ def components(catalogue: Catalogue) -> dict[str, Schema]:
     for schema in found.values():
         if "description" in schema:
             schema["description"] = inspect.cleandoc(schema["description"])
+        for field in schema.get("properties", {}).values():
+            _say_items(field)
     words = known_quantities(catalogue)
-    found["Quantity"] = {"type": "string", "enum": list(words), "description": "a word of the vocabulary"}
+    found["Quantity"] = {"type": "string", "enum": list(words), "description": "the name of a quantity"}
     found["Given"] = {
         "type": "object",
         "description": "values of quantities, each of which is then fixed; a loss to reach is `target_loss`",
         "properties": {name: value_schema(word) for name, word in words.items() if name != "loss"},
         "additionalProperties": False,
     }
-    found["Inputs"] = {
+    found["ByCategory"] = {
         "type": "object",
-        "description": "values for the inputs of one law, one value or one for each category",
-        "properties": {name: _one_or_table(value_schema(word)) for name, word in words.items()},
-        "additionalProperties": False,
+        "description": "a value for each category, by its name",
+        "additionalProperties": {"anyOf": [{"type": "number"}, {"type": "string"}]},
     }
-    found["Limits"] = {
-        "type": "object",
-        "description": "limits of quantities that the decision may choose",
-        "properties": {name: _limits(value_schema(word)) for name, word in words.items() if not word.categorical},
-        "additionalProperties": False,
-    }
+    found["Inputs"] = _inputs(words)
+    found["Limits"] = _limits({name: word for name, word in words.items() if not word.categorical})
     del found["BatchRequest"]["properties"]["queries"]["maxItems"]
     found["BatchRequest"]["properties"]["queries"]["items"] = reference("Row")
     # a row with a word that does not exist is answered, by its error, so that it does not stop the others
@@ -213,19 +210,54 @@ def _named(quantity: Quantity) -> Schema:
     return schema
 
 
-def _one_or_table(value: Schema) -> Schema:
-    table = {"type": "object", "additionalProperties": value}
-    return {"anyOf": [value, table], "description": value["description"]}
+def _inputs(words: Mapping[str, Quantity]) -> Schema:
+    """Return the schema of a law's inputs, each a value or a table; the bounds of a table's values are apart.
 
-
-def _limits(value: Schema) -> Schema:
-    side = _or_null({key: item for key, item in value.items() if key != "description"})
+    Generators of clients make a class of each table that is written out here, and none of those in `patternProperties`.
+    """
     return {
         "type": "object",
-        "description": value["description"],
-        "properties": {"low": side, "high": side},
+        "description": "values for the inputs of one law, one value or one for each category",
+        "properties": {name: _one_or_table(value_schema(word)) for name, word in words.items()},
+        "patternProperties": _by_bounds(words, lambda value: {"additionalProperties": value}),
         "additionalProperties": False,
     }
+
+
+def _one_or_table(value: Schema) -> Schema:
+    return {"anyOf": [value, reference("ByCategory")], "description": value["description"]}
+
+
+def _limits(words: Mapping[str, Quantity]) -> Schema:
+    """Return the schema of limits by quantity; the bounds of the limits are apart, as those of tables are."""
+    return {
+        "type": "object",
+        "description": "limits of quantities that the decision may choose",
+        "properties": {name: {**reference("Bounds"), "description": word.meaning} for name, word in words.items()},
+        "patternProperties": _by_bounds(
+            words, lambda value: {"properties": {"low": _or_null(value), "high": _or_null(value)}}
+        ),
+        "additionalProperties": False,
+    }
+
+
+def _by_bounds(words: Mapping[str, Quantity], schema: Callable[[Schema], Schema]) -> dict[str, Schema]:
+    """Return `schema` of a value, by a pattern of the names of all quantities that have this value."""
+    groups: dict[bytes, list[str]] = {}
+    for name, word in words.items():
+        value = {key: item for key, item in value_schema(word).items() if key != "description"}
+        groups.setdefault(msgspec.json.encode(value), []).append(name)
+    return {f"^({'|'.join(names)})$": schema(msgspec.json.decode(value)) for value, names in groups.items()}
+
+
+def _say_items(field: Schema) -> None:
+    """Say that a list without a word of its items may have any, which generators of clients need."""
+    for part in (field, *field.get("anyOf", ())):
+        if part.get("type") == "array":
+            part.setdefault("items", {})
+        for inside in (part.get("items"), part.get("additionalProperties")):
+            if isinstance(inside, dict):
+                _say_items(cast("Schema", inside))
 
 
 def _shape(words: Mapping[str, Quantity]) -> Schema:
@@ -246,7 +278,7 @@ def _config(words: Mapping[str, Quantity]) -> Schema:
         "type": "object",
         "description": "a model's config.json as Hugging Face has them; other keys are passed over",
         "properties": {key: _or_null(value_schema(words[name])) for key, name in names.items()},
-        "anyOf": [{"required": [key]} for key in CONFIG_MARKS if key not in SHAPE],
+        "allOf": [{"anyOf": [{"required": [key]} for key in CONFIG_MARKS if key not in SHAPE]}],
     }
 
 

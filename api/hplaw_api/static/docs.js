@@ -69,7 +69,7 @@ const shown = async (reply) => {
 const trial = (path, method, operation) => {
   const fields = (operation.parameters ?? []).map((parameter) => {
     const input = made("input", { name: parameter.name, autocomplete: "off", spellcheck: false });
-    if (parameter.in === "path") input.value = "step-law-2025";
+    if (parameter.in === "path") input.value = parameter.example ?? "";
     return { parameter, input };
   });
   const content = operation.requestBody?.content["application/json"];

@@ -144,3 +144,34 @@ def test_options_names_the_methods_of_a_path(api, http):
         reply = http.options(path.format(address="step-law-2025", quantity="tokens"))
         allowed = {method.lower() for method in re.findall(r"\w+", reply.headers["allow"])}
         assert allowed - {"options"} == set(methods), path
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "valid"),
+    [
+        ("given", "seq_len=4096", True),
+        ("given", "seq_len=4k", True),
+        ("given", "weight_decay=0.1", True),
+        ("given", "peak_lr=3e-4", True),
+        ("given", "unique_tokens=1.4T", True),
+        ("given", "unique_tokens=1e12", True),
+        ("given", "schedule=cosine", True),
+        ("given", "country=FR", True),
+        ("given", "seq_len=0.5", False),
+        ("given", "beta2=1.5", False),
+        ("given", "schedule=stairs", False),
+        ("given", "loss=2", False),
+        ("given", "weight_dekay=1", False),
+        ("bound", "batch_tokens=1M..4M", True),
+        ("bound", "peak_lr=..1e-3", True),
+        ("bound", "batch_tokens=1M", False),
+        ("bound", "optimizer=adamw..sgd", False),
+    ],
+)
+def test_pairs_of_a_query_string_are_described_and_what_is_described_is_taken(api, http, name, value, valid):
+    parameters = api["paths"]["/v1/recommendations"]["get"]["parameters"]
+    schema = next(parameter["schema"] for parameter in parameters if parameter["name"] == name)
+    assert validator(api, schema).is_valid([value]) is valid
+    if valid:
+        reply = http.get("/v1/recommendations", params={"n_params": "7B", "tokens": "1.4T", name: value})
+        assert reply.status_code == 200

@@ -56,9 +56,12 @@ def number_pattern(quantity: Quantity) -> str:
     ways: list[str] = []
     if digits:
         ways.append(rf"[1-9][0-9]{{0,{digits - 1}}}(\.[0-9]{{1,9}})?")
-        ways += [f"[1-9][0-9]{{0,2}}{letter}" for letter in "kMBT" if SUFFIXES[letter] * 1e3 <= 10**digits]
+        ways += [
+            rf"[1-9][0-9]{{0,2}}(\.[0-9]{{1,9}})?{letter}" for letter in "kMBT" if SUFFIXES[letter] * 1e3 <= 10**digits
+        ]
     if digits > 9:
-        ways.append(r"[1-9](\.[0-9]{1,15})?[eE]\+?0?[0-9]")
+        two = f"|1[0-{min(digits, 20) - 11}]" if digits > 10 else ""
+        ways.append(rf"[1-9](\.[0-9]{{1,15}})?[eE]\+?(0?[0-9]{two})")
     if (quantity.low is None or quantity.low <= 0) and high >= 1:
         ways += [r"0\.[0-9]{0,15}[1-9]", r"[1-9](\.[0-9]{1,15})?[eE]-[0-9]{1,2}"]
     # where no power of ten lies between the bounds, the lower one stands for all

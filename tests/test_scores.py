@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from hplaw.messages.query import Query
-from hplaw.recommendation.batch import recommend_many
+from hplaw.recommendation.many import recommend_many
 from tests.helpers import shipped
 
 

@@ -43,6 +43,7 @@ HOLDS = {
     "vocabulary": "quantities, hardware, shapes of models",
     "formatting": "numbers as people read them",
     "narrowing": "types told apart",
+    "rows": "numbers that are floats or columns",
     "toml": "TOML as typed records",
     "arrays": "array types and names of dimensions",
     "errors": "one tree of errors",

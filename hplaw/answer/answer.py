@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from hplaw import rows
 from hplaw.answer.mixture import mixed_answer, read_mixed
-from hplaw.answer.one_law import Answer, Bounds, answer_alone
+from hplaw.answer.one_law import Answer, answer_alone, joined, uncertain
+from hplaw.decide.decision import Bounds
 from hplaw.evaluation.inputs import read_given
 from hplaw.evaluation.point import SILENT
 from hplaw.expression.backends import Undefined
 from hplaw.law.law import Law
 from hplaw.narrowing import is_tuple
+
+
+CHUNK = 64
+"""Rows that are run over all scenarios at a time, so that they stay in the cache of a processor."""
 
 
 def answer(
@@ -33,7 +41,21 @@ def answer(
     """
     if law.spec.mixture is not None:
         return mixed_answer(law, known, want=want, bounds=bounds, catalogue=catalogue)
-    return answer_alone(law, known, want=want, bounds=bounds, intervals=intervals)
+    size = next((len(value) for value in known.values() if rows.is_column(value)), 0)
+    if size <= CHUNK or not uncertain(law):
+        return answer_alone(law, known, want=want, bounds=bounds, intervals=intervals)
+    parts: list[Answer] = []
+    for start in range(0, size, CHUNK):
+        chunk = slice(start, start + CHUNK)
+        some = {name: rows.take(value, chunk) for name, value in known.items()}
+        limits = {name: (rows.take(a, chunk), rows.take(b, chunk)) for name, (a, b) in (bounds or {}).items()}
+        try:
+            parts.append(answer_alone(law, some, want=want, bounds=limits, intervals=intervals))
+        except rows.RowsDiffer as differ:
+            key = np.zeros(size, dtype=np.intp)
+            key[chunk] = differ.key + 1
+            raise rows.RowsDiffer(key) from None
+    return joined(parts, size)
 
 
 def plain_outputs(

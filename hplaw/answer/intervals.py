@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hplaw.answer.quantiles import Spread, quantiles, spread_at
+from hplaw import rows
+from hplaw.answer.quantiles import Spread, quantiles, spread
+from hplaw.arrays import Array
 from hplaw.decide.decide import Decision
 from hplaw.evaluation.domain import distance
 from hplaw.evaluation.inputs import inputs
@@ -28,22 +29,20 @@ from hplaw.posterior.priors import prior_arguments
 from hplaw.posterior.scenarios import input_normals, scenarios
 
 
-Array = NDArray[np.float64]
-
 _NORMAL: list[float] = NORMAL_QUANTILES.tolist()
 WIDEST = 100.0
 """Standard deviation of a logarithm from which on an interval says nothing that can be written down."""
 
 
 def intervals_of(
-    here: Point, known: Mapping[str, Any], wanted: Sequence[str], decision: Decision | None
-) -> tuple[dict[str, Spread], dict[str, Spread], dict[str, float]]:
+    here: Point, known: Mapping[str, Any], wanted: Mapping[str, Any], decision: Decision | None
+) -> tuple[dict[str, Spread], dict[str, Spread], dict[str, Any]]:
     """Return intervals, those for another recipe, and the medians that are the values of a fitted law.
 
     **Arguments:**
 
-    - `here`: the law at the point `known`, values by quantity, chosen ones included.
-    - `wanted`: outputs to look at.
+    - `here`: the law at the point `known`, values by quantity, chosen ones included: numbers or columns.
+    - `wanted`: the outputs to look at, with their values.
     - `decision`: what was chosen, with its scatter.
     """
     law = here.law
@@ -56,35 +55,42 @@ def intervals_of(
     uncertain_inputs = any(item.prior and known.get(item.known) is None for item in inputs(law))
     if drawn.uncertain or uncertain_inputs:
         numbers = [name for name in wanted if law.outputs[name][1] is None and not law.quantity(name).categorical]
+    wider = stretch(law, distance(law, known).total)
     if decision is None:
-        numbers = _closed_spreads(here, known, numbers, spreads, transfers)
+        numbers = _closed_spreads(here, known, wider, {name: wanted[name] for name in numbers}, spreads, transfers)
     following = [name for name in numbers if name in followers(law)]
     numbers = [name for name in numbers if name not in following]
     decided = law.spec.decision.minimise if law.spec.decision else None
     others = [name for name in numbers if name != decided]  # losses of other recipes say nothing
+    values = {name: here.environment[name] for name in law.inputs}
+    drawn_in = drawn_inputs(law, known)
     if numbers:
-        run = _run(here, known, lets=decision.lets if decision else {})
+        run = Run(law, values, drawn_in, stretch=wider, lets=decision.lets if decision else None)
         with np.errstate(all="ignore"):
             inner |= {name: run.output(name) * run.noise(name) for name in numbers}
     if drawn.transfer and others:
-        there = _run(here, known, transfer=True)
+        there = Run(law, values, drawn_in, stretch=wider, transfer=True)
         outer |= {name: there.output(name) for name in others}
     if following:
-        with_it = _run(here, known, chosen=decision.samples if decision else {})
+        with_it = Run(law, values, drawn_in, stretch=wider, chosen=decision.samples if decision else {})
         inner |= {name: with_it.output(name) for name in following}
         if drawn.transfer:
             chosen = decision.transfer if decision else {}
-            with_it = _run(here, known, transfer=True, chosen=chosen)
+            with_it = Run(law, values, drawn_in, stretch=wider, transfer=True, chosen=chosen)
             outer |= {name: with_it.output(name) for name in following}
     _collect(spreads, transfers, inner, outer)
-    medians: dict[str, float] = {}
-    if drawn.fitted:
-        medians = {
-            name: spreads[name].median
-            for name in numbers
-            if name in spreads and not (spreads[name].median <= 0 and name in positive_outputs(law))
-        }
+    if not drawn.fitted:
+        return spreads, transfers, {}
+    medians = {name: _median(law, name, spreads[name].median, wanted[name]) for name in numbers if name in spreads}
     return spreads, transfers, medians
+
+
+def _median(law: Law, name: str, median: Any, value: Any) -> Any:
+    """Return the median as the value, or the value itself where there is none or it is not positive as it must be."""
+    told = median == median
+    if name in positive_outputs(law):
+        told = told & (median > 0)
+    return rows.pick(told, median, value)
 
 
 @derived
@@ -106,31 +112,31 @@ def followers(law: Law) -> frozenset[str]:
 def _closed_spreads(
     here: Point,
     known: Mapping[str, Any],
-    names: Sequence[str],
+    wider: Any,
+    wanted: Mapping[str, Any],
     spreads: dict[str, Spread],
     transfers: dict[str, Spread],
 ) -> list[str]:
     """Fill in the intervals that have a closed form; return the names of the rest."""
     law = here.law
     values = {name: here.environment[name] for name in law.inputs}
-    wider = stretch(law, distance(law, known).total)
     rest: list[str] = []
-    for name in names:
+    for name, value in wanted.items():
         if not closed(law, name):
             rest.append(name)
             continue
-        value = here.output(name)
         for into, transfer in ((spreads, False), (transfers, True)):
             if transfer and not scenarios(law).transfer:
                 continue
             power = None if transfer else power_law(law, name)
             if power is not None:
-                deviation = math.sqrt(power.log_variance(known) + stray_variance(law, name) * wider**2)
+                deviation = rows.root(power.log_variance(known) + stray_variance(law, name) * wider * wider)
             else:
-                found = log_deviation(law, name, values, wider, transfer=transfer)
-                deviation = 0.0 if found is None else float(found)
-            if 0 < deviation < WIDEST and value > 0:
-                into[name] = Spread(*[value * math.exp(z * deviation) for z in _NORMAL])
+                deviation = log_deviation(law, name, values, wider, transfer=transfer)
+            told = (deviation > 0) & (deviation < WIDEST) & (value > 0)
+            if rows.some(told):
+                width = rows.pick(told, deviation, 0.0)
+                into[name] = Spread(*[rows.pick(told, value * rows.exp(z * width), math.nan) for z in _NORMAL])
     return rest
 
 
@@ -142,11 +148,10 @@ def _collect(
     if not samples:
         return
     places = [(spreads, name) for name in inner] + [(transfers, name) for name in outer]
-    for (into, name), row in zip(places, quantiles(np.stack(samples)).tolist(), strict=True):
-        levels = spread_at(row)
-        # what no scenario moves has no interval
-        if levels is not None and levels.low < levels.high:
-            into[name] = levels
+    for (into, name), levels in zip(places, quantiles(np.stack(samples)), strict=True):
+        found = spread(levels)
+        if found is not None:
+            into[name] = found
 
 
 class Run:
@@ -154,8 +159,9 @@ class Run:
 
     **Arguments:**
 
-    - `values`: the law's inputs, chosen ones included: numbers, or `[row, 1]` for many points at once.
-    - `stretch`: by how much discrepancy is wider there, a number or `[row, 1]`.
+    - `values`: the law's inputs, chosen ones included: numbers or columns.
+    - `drawn_in`: inputs that are not known, scenario by scenario.
+    - `stretch`: by how much discrepancy is wider there, a number or a column.
     - `lets`: names of the law that are known already, scenario by scenario.
     - `chosen`: for what follows the chosen quantities, where these are best, scenario by scenario, discrepancy included;
       those that are missing are as given.
@@ -165,32 +171,39 @@ class Run:
         self,
         law: Law,
         values: Mapping[str, Any],
+        drawn_in: Mapping[str, Array] | None = None,
         *,
         stretch: Any,
         transfer: bool = False,
         lets: Mapping[str, Array] | None = None,
         chosen: Mapping[str, Array] | None = None,
     ) -> None:
-        self.law, self.drawn, self.stretch = law, scenarios(law), stretch
+        self.law, self.drawn = law, scenarios(law)
+        self.stretch = rows.across(stretch)
+        size = next((len(value) for value in values.values() if rows.is_column(value)), None)
+        self.shape = (self.drawn.size,) if size is None else (size, self.drawn.size)
+        names = {name: rows.across(value) for name, value in values.items()}
         moved = chosen
         if moved is None:
             with np.errstate(all="ignore"):
                 moved = {
-                    name: values[name] * np.exp(-stretch * self.drawn.discrepancy[name])
+                    name: names[name] * np.exp(-self.stretch * self.drawn.discrepancy[name])
                     for name in law.chosen
                     if name in self.drawn.discrepancy
                 }
         self.program = folded(law, transfer=transfer)
-        self.environment = self.program.environment({**values, **moved, **(lets or {})})
+        self.environment = self.program.environment({**names, **(drawn_in or {}), **moved, **(lets or {})})
 
     def output(self, name: str) -> Array:
-        """Return an output scenario by scenario, without the noise of a run."""
+        """Return an output scenario by scenario, without the noise of a run: `[scenario]`, or `[row, scenario]`."""
         with np.errstate(all="ignore"):
             value = self.program.outputs[name](self.environment)
             shift = self.drawn.discrepancy.get(name) if name not in self.law.chosen else None
             if shift is not None:
-                return value * np.exp(self.stretch * shift)
-        return np.asarray(value) + np.zeros(max(self.drawn.size, 1))
+                value = value * np.exp(self.stretch * shift)
+        if self.drawn.uncertain:
+            return np.broadcast_to(value, self.shape)
+        return np.asarray(value) + np.zeros(1)
 
     def noise(self, name: str) -> Any:
         """Return the factor that the noise of one run puts on an output; 1 where the law states none."""
@@ -202,31 +215,12 @@ class Run:
             return np.exp(scale * _standard_noise(fit.likelihood, self.drawn.size))
 
 
-def run_at(
-    law: Law, known: Mapping[str, Any], *, transfer: bool = False, lets: Mapping[str, Array] | None = None
-) -> Run:
-    """Return a law's run at one point, inputs that are not known drawn from their priors."""
-    return _run(point(law, known), known, transfer=transfer, lets=lets)
-
-
-def _run(
-    here: Point,
-    known: Mapping[str, Any],
-    *,
-    transfer: bool = False,
-    lets: Mapping[str, Array] | None = None,
-    chosen: Mapping[str, Array] | None = None,
-) -> Run:
-    law = here.law
-    values: dict[str, Any] = {name: here.environment[name] for name in law.inputs}
-    values.update(drawn_inputs(law, known))
-    wider = stretch(law, distance(law, known).total)
-    return Run(law, values, stretch=wider, transfer=transfer, lets=lets, chosen=chosen)
-
-
 def samples(law: Law, known: Mapping[str, Any], wanted: Sequence[str], *, transfer: bool = False) -> dict[str, Array]:
-    """Return outputs scenario by scenario."""
-    run = run_at(law, known, transfer=transfer)
+    """Return outputs scenario by scenario, inputs that are not known drawn from their priors."""
+    environment = point(law, known).environment
+    values = {name: environment[name] for name in law.inputs}
+    wider = stretch(law, distance(law, known).total)
+    run = Run(law, values, drawn_inputs(law, known), stretch=wider, transfer=transfer)
     return {name: run.output(name) for name in wanted}
 
 

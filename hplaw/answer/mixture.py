@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from hplaw import rows
 from hplaw.answer.intervals import samples
-from hplaw.answer.one_law import Answer, Bounds, answer_alone
-from hplaw.answer.quantiles import spread
+from hplaw.answer.one_law import Answer, answer_alone
+from hplaw.answer.quantiles import quantiles, spread
+from hplaw.decide.decision import Bounds
 from hplaw.errors import QueryError
 from hplaw.evaluation.inputs import inputs, read_given
 from hplaw.evaluation.point import SILENT
@@ -54,6 +56,7 @@ def mixed_answer(
 
     **Raises:** `QueryError` where a member cannot answer.
     """
+    rows.one_by_one(*known.values())
     spec = law.spec.mixture
     assert spec is not None
     members = members_of(law, catalogue)
@@ -66,7 +69,7 @@ def mixed_answer(
             if isinstance(value, float) and share:
                 drawn.setdefault(name, []).append(_share(member, part, name, share))
     pools = {name: np.concatenate(found) for name, found in drawn.items() if all(name in part.values for part in parts)}
-    spreads = {name: levels for name, pool in pools.items() if (levels := spread(pool)) is not None}
+    spreads = {name: levels for name, pool in pools.items() if (levels := spread(quantiles(pool))) is not None}
     return Answer(
         law=law,
         status=silent.status if silent else "ok",

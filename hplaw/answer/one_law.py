@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 
+from hplaw import rows
+from hplaw.answer.intervals import intervals_of
 from hplaw.answer.quantiles import Spread
+from hplaw.decide.decide import decide
+from hplaw.decide.decision import Bounds
 from hplaw.errors import ConflictingQuery
+from hplaw.evaluation.grid import classify
 from hplaw.evaluation.inputs import inputs
 from hplaw.evaluation.point import SILENT, Point, closed_form, point
 from hplaw.expression.backends import Undefined
 from hplaw.law.derived import derived
 from hplaw.law.law import Law
 
-
-Bounds = Mapping[str, tuple[float | None, float | None]]
 
 NO_COVARIANCE = "the source states no covariance, so there is a value and no interval"
 """Why a published law's interval is null."""
@@ -31,6 +36,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     - `values`: numbers, categories, or tuples over an index, by quantity; `failed` why one of them has no value.
     - `spreads`, `transfers`, `plateaus`: intervals by quantity, where there are any.
     - `at`: the inputs the law was asked with.
+
+    Numbers may be columns, a row for each question; all else is shared by the rows. NaN in a column stands for none.
     """
 
     law: Law
@@ -40,8 +47,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     failed: dict[str, str]
     spreads: dict[str, Spread]
     transfers: dict[str, Spread]
-    plateaus: dict[str, tuple[float, float]]
-    regret: float | None
+    plateaus: dict[str, tuple[Any, Any]]
+    regret: Any
     at: dict[str, Any]
 
 
@@ -67,14 +74,14 @@ def answer_alone(
     if law.spec.kind == "procedure":
         message = f"{law.id} is a procedure, which measures; it has no value at a point"
         raise ConflictingQuery(message, field="law")
+    if not _columnar(law):
+        rows.one_by_one(*(known.get(item.known) for item in inputs(law)))
     free = [name for name in law.chosen if known.get(name) is None]
     values: dict[str, Any] = {}
     decision = None
     if free:
         chosen = closed_form(law, known) if not intervals and not bounds and len(free) == len(law.chosen) else None
         if chosen is None:
-            from hplaw.decide.decide import decide
-
             decision = decide(law, known, bounds)
             chosen = decision.values
         values.update(chosen)
@@ -95,9 +102,7 @@ def answer_alone(
     spreads: dict[str, Spread] = {}
     transfers: dict[str, Spread] = {}
     if intervals and values and uncertain(law):
-        from hplaw.answer.intervals import intervals_of
-
-        spreads, transfers, medians = intervals_of(here, known, [n for n in wanted if n in values], decision)
+        spreads, transfers, medians = intervals_of(here, known, {n: values[n] for n in wanted if n in values}, decision)
         values.update(medians)
     return Answer(
         law=law,
@@ -113,9 +118,72 @@ def answer_alone(
     )
 
 
+def joined(parts: Sequence[Answer], size: int) -> Answer:
+    """Return the answers to rows that were asked part by part as one.
+
+    **Raises:** `RowsDiffer` where parts differ in what the rows of one answer share.
+    """
+    alike = [_alike(part) for part in parts]
+    key = [alike.index(part) for part in alike]
+    if any(key):
+        lengths = [max(map(len, _columns(part))) if _columns(part) else 1 for part in parts]
+        raise rows.RowsDiffer(np.repeat(key, lengths)[:size])
+    first = parts[0]
+    return msgspec.structs.replace(
+        first,
+        values={name: rows.join([part.values[name] for part in parts]) for name in first.values},
+        spreads=_joined_spreads([part.spreads for part in parts], parts),
+        transfers=_joined_spreads([part.transfers for part in parts], parts),
+        plateaus={
+            name: (
+                rows.join([part.plateaus[name][0] for part in parts]),
+                rows.join([part.plateaus[name][1] for part in parts]),
+            )
+            for name in first.plateaus
+        },
+        regret=rows.join([part.regret for part in parts]),
+        at={name: rows.join([part.at[name] for part in parts]) for name in first.at},
+    )
+
+
+def _columns(part: Answer) -> list[Any]:
+    return [value for value in (*part.values.values(), *part.at.values()) if rows.is_column(value)]
+
+
+def _alike(part: Answer) -> tuple[Any, ...]:
+    """Return what the rows of one answer share."""
+    shared = {name: value for name, value in part.values.items() if not rows.is_column(value)}
+    return (part.status, part.say, part.failed, list(part.values), shared, part.regret is None)
+
+
+def _joined_spreads(found: Sequence[Mapping[str, Spread]], parts: Sequence[Answer]) -> dict[str, Spread]:
+    """Return intervals joined; a part that has none of some quantity has NaN there."""
+    names = dict.fromkeys(name for spreads in found for name in spreads)
+    joined: dict[str, Spread] = {}
+    for name in names:
+        pieces: list[Spread] = []
+        for spreads, part in zip(found, parts, strict=True):
+            nothing = rows.pick(part.values[name] == part.values[name], math.nan, math.nan)
+            pieces.append(spreads.get(name) or Spread(*[nothing] * 5))
+        fields = zip(*map(msgspec.structs.astuple, pieces), strict=True)
+        joined[name] = Spread(*map(rows.join, fields))
+    return joined
+
+
+@derived
+def _columnar(law: Law) -> bool:
+    """Return whether a law is worked out over columns: formulas in floats, nothing over an index."""
+    plain = law.spec.kind == "formula" and not law.exact
+    return (
+        plain
+        and all(over is None for _, over in law.outputs.values())
+        and all(item.over is None for item in law.inputs.values())
+    )
+
+
 @derived
 def uncertain(law: Law) -> bool:
-    """Return whether a law states any uncertainty, without loading numpy for those that do not."""
+    """Return whether a law states any uncertainty."""
     spec = law.spec
     if law.exact or spec.grid is not None:
         return False
@@ -129,8 +197,6 @@ def uncertain(law: Law) -> bool:
 
 
 def _on_grid(here: Point) -> Point:
-    from hplaw.evaluation.grid import classify
-
     spec = here.law.spec.grid
     assert spec is not None
     probability, likeliest = classify(here.law, here.environment)

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import functools as ft
-import math
+from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hplaw import rows
+from hplaw.arrays import Array
 
-Array = NDArray[np.float64]
 
 _LEVELS = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
 
 
 class Spread(msgspec.Struct, frozen=True):
-    """Quantiles of one quantity: 5, 25, 50, 75 and 95 percent."""
+    """Quantiles of one quantity: 5, 25, 50, 75 and 95 percent, numbers or columns; NaN in rows that have none."""
 
-    low: float
-    low50: float
-    median: float
-    high50: float
-    high: float
+    low: Any
+    low50: Any
+    median: Any
+    high50: Any
+    high: Any
 
 
 def quantiles(samples: Array) -> Array:
@@ -46,11 +47,18 @@ def _places(size: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
     return below, np.minimum(below + 1, size - 1), np.subtract(place, below)
 
 
-def spread(samples: Array) -> Spread | None:
-    """Return the quantiles of samples, or None where some of them are not finite."""
-    return spread_at(quantiles(samples).tolist())
+def spread(levels: Array) -> Spread | None:
+    """Return the quantiles at the five levels, None where no row has any.
 
+    What no scenario moves, or moves out of all bounds, has none.
 
-def spread_at(levels: list[float]) -> Spread | None:
-    """Return the quantiles at the five levels, or None where some of them are not finite."""
-    return Spread(*levels) if all(map(math.isfinite, levels)) else None
+    **Arguments:**
+
+    - `levels`: `[level]`, or `[row, level]`.
+    """
+    told = np.isfinite(levels).all(axis=-1) & (levels[..., 0] < levels[..., -1])
+    if not told.any():
+        return None
+    if not told.all():
+        levels = np.where(told[..., None], levels, np.nan)
+    return Spread(*rows.unpack(levels))

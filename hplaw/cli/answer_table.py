@@ -120,7 +120,7 @@ def _value(name: str, cell: Any) -> float | str:
 
 
 def _ask(questions: Sequence[Query], catalogue: Catalogue) -> Iterable[BriefRecommendation]:
-    from hplaw.recommendation.batch import recommend_many
+    from hplaw.recommendation.many import recommend_many
 
     for start in range(0, len(questions), MAX_QUERIES):
         yield from recommend_many(questions[start : start + MAX_QUERIES], catalogue)

@@ -45,7 +45,7 @@ class LocalClient(AbstractClient):
 
     def recommend_batch(self, queries: Sequence[Query | Mapping[str, Any]]) -> list[BriefRecommendation]:
         """Return a brief recommendation for each query, in order."""
-        from hplaw.recommendation.batch import recommend_many
+        from hplaw.recommendation.many import recommend_many
 
         return [
             row

@@ -1,24 +1,36 @@
 """Decisions on sums of linex ridges: expectation over effects in closed form, Newton steps over the draws together.
 
 What is minimised is the expected logarithm of the objective, its excess over each scenario's best: for the losses of
-good settings the same as expected loss to first order in an excess of parts in a thousand. Many questions are
-decided at once, one row each.
+good settings the same as expected loss to first order in an excess of parts in a thousand. Quantities are logarithms,
+floats for one question or columns for many; sums over ridges and scenarios come with gradient and curvature from one
+product of weights with a table.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping
+import itertools as it
+import math
+from collections.abc import Callable, Mapping, Sequence
+from operator import mul, sub
 from typing import Any
 
+import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
+from hplaw import rows
+from hplaw.arrays import Array, Float
 from hplaw.forms.linex import Linex
+from hplaw.law.derived import derived
 
 
-Array = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+Point = list[Any]
+"""The free quantities, a number or a column each."""
+
+Limits = Sequence[tuple[Any, Any]]
+"""Lowest and highest logarithm of each free quantity."""
+
+Slopes = tuple[list[Any], list[list[Any]]]
+"""Gradient and curvature."""
 
 ROUNDS = 30
 """Newton steps at most."""
@@ -26,142 +38,304 @@ TOLERANCE = 1e-5
 """Newton step, in e-folds, behind which the error is its square."""
 REACH = 1.5
 """Longest step, in e-folds."""
+EDGE = 0.05
+"""Newton step, in e-folds, at which an edge of a plateau is known well enough."""
+
+
+class Flat(Exception):
+    """The ridges of a question have no single lowest point that steps lead to: a search must do."""
+
+
+class _Moments(msgspec.Struct, frozen=True, eq=False):
+    """Slopes and their products, so that weights times one table give a sum with its gradient and its curvature.
+
+    - `slopes`: a row for each free quantity, a column for each ridge and scenario.
+    - `table`: ones, slopes, and products of slopes with slopes, likewise.
+    - `half`: half the variance of t, which an expectation adds to it.
+    """
+
+    slopes: Float[Array, "quantity column"]
+    table: Float[Array, "moment column"]
+    half: Float[Array, " column"]
+
+
+@derived
+def _moments(form: Linex, free: tuple[int, ...]) -> _Moments:
+    slopes = form.slopes[list(free)]
+    products = [a * b for a, b in it.product(slopes, slopes)]
+    table = np.stack([np.ones_like(form.variance), *slopes, *products])
+    return _Moments(slopes, table, form.variance / 2)
 
 
 class Ridges:
-    """The ridges of a law at one question or many.
+    """The ridges of a law at one question, or at a column of them.
 
     **Arguments:**
 
     - `form`: the law's ridges.
-    - `inputs`: the law's inputs, chosen quantities left out: numbers, or `[row, 1]`.
+    - `inputs`: the law's inputs, chosen quantities left out: numbers or columns.
     - `fixed`: logarithms of the chosen quantities that are given, by their place among the chosen, likewise.
     - `stretch`: by how much discrepancy is wider there, likewise.
-
-    Arrays over ridges and scenarios are `[row, ridge x scenario]`; free quantities are logarithms, `[row, quantity]`.
     """
 
     def __init__(self, form: Linex, inputs: Mapping[str, Any], fixed: Mapping[int, Any], *, stretch: Any = 0.0) -> None:
-        self.form, self.size, self.stretch = form, form.size, stretch
+        self.form, self.stretch, self.scenarios = form, rows.across(stretch), form.size
         self.c, offset = form.at(inputs)
         for place, value in fixed.items():
-            offset = offset + form.slopes[place] * value
+            offset = offset + rows.across(value) * form.slopes[place]
         self.offset = offset
         self.free = tuple(i for i in range(len(form.slopes)) if i not in fixed)
-        self.slopes = form.slopes[list(self.free)]
+        self.size = len(self.free)
+        moments = _moments(form, self.free)
+        self.slopes, self.table = moments.slopes, moments.table
+        self.half = offset + moments.half
+        self.base = rows.plain(np.vecdot(self.c, offset + 1))
+        self.still = rows.unpack(np.vecdot(self.c[..., None, :], self.table[1 : 1 + self.size]))
+        _refuse(~((self.c.min(axis=-1) > 0) & (self.c.max(axis=-1) < np.inf)))
 
-    @property
-    def ridges(self) -> int:
-        """Return the number of ridges."""
-        return self.c.shape[1] // self.size
+    def _weights(self, points: Sequence[Point]) -> Array:
+        """Return c E e^t of every ridge and scenario at some points: `[point, column]`, or `[row, point, column]`."""
+        x = np.array(points)
+        x = x if x.ndim == 2 else np.moveaxis(x, -1, 0)
+        e: Array = x[..., :1] * self.slopes[0]
+        for i in range(1, self.size):
+            e += x[..., i : i + 1] * self.slopes[i]
+        e += self.half[..., None, :]
+        np.exp(e, out=e)
+        e *= self.c[..., None, :]
+        return e
 
-    def held(self, place: int, values: Array) -> Ridges:
-        """Return the ridges with one more chosen quantity fixed, at a logarithm for each row."""
-        inner = copy.copy(self)
-        inner.offset = self.offset + self.form.slopes[place] * values[:, None]
-        inner.free = tuple(i for i in self.free if i != place)
-        inner.slopes = self.form.slopes[list(inner.free)]
-        return inner
+    def _sums(self, weights: Array) -> list[tuple[Any, list[Any], list[list[Any]]]]:
+        """Return the sum of weights at each point, its gradient and its curvature."""
+        sums = np.vecdot(weights[..., None, :], self.table)
+        found: list[tuple[Any, list[Any], list[list[Any]]]] = []
+        for place in range(sums.shape[-2]):
+            total, *moments = rows.unpack(sums[..., place, :])
+            products = moments[self.size :]
+            curvature = [products[i : i + self.size] for i in range(0, self.size**2, self.size)]
+            found.append((total, moments[: self.size], curvature))
+        return found
 
-    @property
-    def convex(self) -> bool:
-        """Return whether every ridge rises to both sides, so that a least point is the only one."""
-        return bool(self.c.min() > 0 and self.c.max() < np.inf)
+    def _slopes_at(self, x: Point) -> Slopes:
+        ((_, rises, curvature),) = self._sums(self._weights([x]))
+        return list(map(sub, rises, self.still)), curvature
 
-    def mean(self, x: Array) -> Array:
-        """Return the expected excess at `x` by row, discrepancy left out."""
-        m = self.offset + x @ self.slopes
-        return np.vecdot(self.c, np.exp(m + self.form.variance / 2) - 1 - m) / self.size
+    def lowest(self, start: Point, limits: Limits | None = None) -> Point:
+        """Return where the expected excess is lowest, inside limits.
 
-    def least(self, start: Array, low: Array, high: Array) -> Array:
-        """Return where the expected excess is least, inside bounds; NaN where ridges leave a direction flat."""
-        bounds = _bounds(low, high)
-        x = np.clip(start, low, high)
-        settled: Mask = np.zeros(len(x), dtype=bool)
-        half, slopes = self.offset + self.form.variance / 2, self.slopes
+        **Raises:** `Flat` where steps lead nowhere.
+        """
+        return _descend(self._slopes_at, start, limits, refuse=_refuse)
+
+    def plateau(self, best: Point, cost: float, limits: Limits | None = None) -> list[tuple[Any, Any]]:
+        """Return for each free quantity the range whose expected excess is at most `cost` above that at `best`, the
+        others chosen again, inside limits.
+
+        An edge solves excess = limit with the other quantities at their best. The first guess is that of a single ridge
+        with the curvature and the skew that all have together.
+
+        **Raises:** `Flat` where the ridges leave a direction flat.
+        """
+        cost *= self.scenarios
+        e = self._weights([best])
+        ((total, _, curvature),) = self._sums(e)
+        limit = total - self._level(best) + cost
+        edges: list[Point] = []
+        for i in range(self.size):
+            # the way along which the others follow, its curvature, and how that changes
+            along = solve(curvature, [float(i == j) for j in range(self.size)])
+            _refuse(rows.negate(along[i] > 0))
+            way = [part / along[i] for part in along]
+            slope = sum(rows.across(part) * self.slopes[j] for j, part in enumerate(way))
+            skew = rows.plain(np.vecdot(e[..., 0, :], slope * slope * slope)) * along[i]
+            reach = rows.root(2 * cost * along[i])
+            for side in (-reach, reach):
+                far = _first_edge(side, skew)
+                edges.append([v + far * part for v, part in zip(best, way, strict=True)])
+        return self._edges(edges, limit, limits)
+
+    def _edges(self, edges: list[Point], limit: Any, limits: Limits | None) -> list[tuple[Any, Any]]:
+        """Return the ranges between edges, two for each quantity, after Newton steps from a first guess."""
+        settled: Any = False
+        near = EDGE if limits is None else EDGE / 50
         for _ in range(ROUNDS):
-            e: Array = self.c * np.exp(half + x @ slopes)
-            gradient: Array = np.matmul(e - self.c, slopes.T)
-            hessian: Array = np.matmul(e[:, None, :] * slopes, slopes.T)
-            x, settled = _newton(x, gradient, hessian, bounds, settled)
-            if settled.all():
+            longest: Any = 0.0
+            moved: list[Point] = []
+            for place, (total, rises, curvature) in enumerate(self._sums(self._weights(edges))):
+                edge, i = edges[place], place // 2
+                gradient = list(map(sub, rises, self.still))
+                if limits is not None:
+                    _hold(edge, limits, gradient, curvature, but=i)
+                step = _to_edge(i, limit - (total - self._level(edge)), gradient, curvature)
+                longest = rows.larger(longest, abs(step[i]))
+                there = [v + rows.clamp(s, -1.0, 1.0) for v, s in zip(edge, step, strict=True)]
+                if limits is not None:
+                    there = [v if j == i else rows.clamp(v, *limits[j]) for j, v in enumerate(there)]
+                moved.append([rows.pick(settled, v, m) for v, m in zip(edge, there, strict=True)])
+            edges, settled = moved, settled | (longest < near)
+            if rows.every(settled):
                 break
-        return x
+        at = [edge[place // 2] for place, edge in enumerate(edges)]
+        if limits is not None:
+            at = [rows.clamp(value, *limits[place // 2]) for place, value in enumerate(at)]
+        return list(zip(at[::2], at[1::2], strict=True))
 
-    def excess(self, x: Array) -> Array:
-        """Return each scenario's excess at `x`, `[row, scenario]`, effects of a new group and discrepancy included."""
-        m = self._scattered() + x @ self.slopes
+    def own(self, start: Point, limits: Limits | None = None) -> tuple[Point, Array]:
+        """Return each scenario's own best free quantities, `[scenario]` or `[row, scenario]` each, and its excess there."""
+        shape = (*self.c.shape[:-1], -1, self.scenarios)
+        base, c = self._scattered().reshape(shape), self.c.reshape(shape)
+        slopes = self.slopes.reshape(self.size, -1, self.scenarios)
+        place = np.zeros((*shape[:-2], self.scenarios))
+
+        def t(x: Point) -> Array:
+            return base + sum(part[..., None, :] * slope for part, slope in zip(x, slopes, strict=True))
+
+        def slopes_at(x: Point) -> Slopes:
+            e = c * np.exp(t(x))
+            gradient = [((e - c) * slope).sum(axis=-2) for slope in slopes]
+            return gradient, [[(e * a * b).sum(axis=-2) for b in slopes] for a in slopes]
+
+        wide = None if limits is None else [(rows.across(low), rows.across(high)) for low, high in limits]
+        x = _descend(slopes_at, [place + rows.across(value) for value in start], wide)
+        m = t(x)
+        return x, np.sum(c * (np.exp(m) - 1 - m), axis=-2)
+
+    def excess(self, x: Point) -> Array:
+        """Return each scenario's excess at a point, `[scenario]` or `[row, scenario]`, effects and discrepancy included."""
+        m = self._scattered() + sum(rows.across(v) * slope for v, slope in zip(x, self.slopes, strict=True))
         each: Array = self.c * (np.exp(m) - 1 - m)
-        return each.reshape(len(each), self.ridges, self.size).sum(axis=1)
+        return each.reshape(*each.shape[:-1], -1, self.scenarios).sum(axis=-2)
 
     def _scattered(self) -> Array:
         """Return the offsets of t with each scenario's effects of a new group and discrepancy."""
         return self.offset + (self.form.groups - self.stretch * self.form.strays)
 
-    def own(self, start: Array, low: Array, high: Array) -> tuple[Array, Array]:
-        """Return each scenario's own best free quantities `[row, quantity, scenario]`, and its least excess there."""
-        bounds = _bounds(low, high)
-        shape = (len(self.c), self.ridges, self.size)
-        base = self._scattered().reshape(shape)
-        c = self.c.reshape(shape)
-        slopes = self.slopes.reshape(len(self.free), *shape[1:])
-        # scenarios come before quantities, as the solver wants them last
-        x: Array = np.repeat(np.clip(start, low, high)[:, None, :], self.size, axis=1)
-        settled: Mask = np.zeros(x.shape[:-1], dtype=bool)
+    def astray(self, x: Point) -> Any:
+        """Return the expected excess with discrepancy, over that of every scenario's best."""
+        strays = self.form.stray_variance * (self.stretch * self.stretch / 2)
+        total = rows.plain(np.vecdot(self._weights([x])[..., 0, :], np.exp(strays)))
+        return (total - self._level(x)) / self.scenarios
 
-        def value(x: Array) -> Array:
-            return base + sum(x[:, None, :, i] * slope for i, slope in enumerate(slopes))
-
-        for _ in range(ROUNDS):
-            e: Array = c * np.exp(value(x))
-            gradient: Array = np.stack([((e - c) * slope).sum(axis=1) for slope in slopes], axis=-1)
-            rows = [[(e * a * b).sum(axis=1) for b in slopes] for a in slopes]
-            hessian: Array = np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
-            x, settled = _newton(x, gradient, hessian, bounds, settled)
-            if settled.all():
-                break
-        m = value(x)
-        return np.moveaxis(x, 1, 2), np.sum(c * (np.exp(m) - 1 - m), axis=1)
+    def _level(self, at: Point) -> Any:
+        """Return the sum of c (1 + E t)."""
+        return self.base + sum(map(mul, self.still, at))
 
 
-def _bounds(low: Array, high: Array) -> tuple[Array, Array] | None:
-    """Return the bounds, or None where none is finite."""
-    return (low, high) if np.isfinite(low).any() or np.isfinite(high).any() else None
+def _refuse(bad: Any) -> None:
+    """Part questions whose ridges have no lowest point from the others.
 
-
-def _newton(
-    x: Array, gradient: Array, hessian: Array, bounds: tuple[Array, Array] | None, settled: Mask
-) -> tuple[Array, Mask]:
-    """Return `x[..., quantity]` after one step of convex problems inside bounds, and which of them are settled.
-
-    What is settled stays, so that a problem ends where it ends alone.
+    **Raises:** `Flat` for one alone; `RowsDiffer`.
     """
-    if bounds is not None:
-        low, high = bounds
-        stuck: Mask = ((x <= low) & (gradient > 0)) | ((x >= high) & (gradient < 0))
-        if stuck.any():
-            gradient = np.where(stuck, 0.0, gradient)
-            held = stuck[..., :, None] | stuck[..., None, :]
-            hessian = np.where(held, np.eye(x.shape[-1]), hessian)
-    step = -_solve(hessian, gradient)
-    longest = np.abs(step).max(axis=-1, keepdims=True)
-    moved = x + step * (REACH / np.maximum(longest, REACH))
-    if bounds is not None:
-        moved = np.clip(moved, *bounds)
-    moved = np.where(settled[..., None], x, moved)
-    return moved, settled | (np.abs(moved - x).max(axis=-1) < TOLERANCE)
+    rows.part(bad)
+    if not rows.is_column(bad) and bad:
+        raise Flat
 
 
-def _solve(matrix: Array, right: Array) -> Array:
-    """Return matrix^-1 right; for one and two quantities, the usual ones, without a factorisation."""
-    size = right.shape[-1]
-    if size == 1:
-        return right / matrix[..., 0]
-    if size == 2:
-        a, b, c, d = (matrix[..., i, j] for i in (0, 1) for j in (0, 1))
-        u, v, scale = right[..., 0], right[..., 1], a * d - b * c
-        first: Array = (d * u - b * v) / scale
-        found = np.empty((*first.shape, 2))
-        found[..., 0], found[..., 1] = first, (a * v - c * u) / scale
-        return found
-    return np.asarray(np.linalg.solve(matrix, right[..., None]), dtype=np.float64)[..., 0]
+def _descend(
+    slopes_at: Callable[[Point], Slopes],
+    start: Point,
+    limits: Limits | None,
+    *,
+    refuse: Callable[[Any], None] = lambda bad: None,
+) -> Point:
+    """Return the lowest point of a convex sum by Newton steps, each problem left where it settles.
+
+    **Arguments:**
+
+    - `slopes_at`: gradient and curvature at a point.
+    - `limits`: lowest and highest value of each quantity.
+    - `refuse`: what is done where a step has no length.
+    """
+    x = start if limits is None else [rows.clamp(v, *limit) for v, limit in zip(start, limits, strict=True)]
+    settled: Any = False
+    for _ in range(ROUNDS):
+        gradient, curvature = slopes_at(x)
+        if limits is not None:
+            _hold(x, limits, gradient, curvature)
+        step = solve(curvature, gradient)
+        sizes: list[Any] = [abs(part) for part in step]
+        refuse(rows.negate(sum(sizes) < math.inf))
+        longest = rows.largest(sizes)
+        shrink = REACH / rows.larger(longest, REACH)
+        moved = [v - s * shrink for v, s in zip(x, step, strict=True)]
+        if limits is not None:
+            moved = [rows.clamp(v, *limit) for v, limit in zip(moved, limits, strict=True)]
+            longest = rows.largest([abs(m - v) for m, v in zip(moved, x, strict=True)])
+        x = [rows.pick(settled, v, m) for v, m in zip(x, moved, strict=True)]
+        settled = settled | (longest < TOLERANCE)
+        if rows.every(settled):
+            break
+    return x
+
+
+def _hold(x: Point, limits: Limits, gradient: list[Any], curvature: list[list[Any]], *, but: int | None = None) -> None:
+    """Keep the quantities that press against a limit where they are, all but one."""
+    for i, (value, (low, high)) in enumerate(zip(x, limits, strict=True)):
+        if i == but:
+            continue
+        stuck = ((value <= low) & (gradient[i] > 0)) | ((value >= high) & (gradient[i] < 0))
+        gradient[i] = rows.pick(stuck, 0.0, gradient[i])
+        for j in range(len(x)):
+            curvature[i][j] = rows.pick(stuck, float(i == j), curvature[i][j])
+            if j != i:
+                curvature[j][i] = rows.pick(stuck, 0.0, curvature[j][i])
+
+
+def _to_edge(i: int, lacking: Any, gradient: list[Any], curvature: list[list[Any]]) -> list[Any]:
+    """Return the step to where the excess is greater by `lacking` and its slope along all but quantity `i` is none.
+
+    The bend of the excess along Newton's step is made up for by a second one.
+    """
+    system, residual = curvature.copy(), [-value for value in gradient]
+    system[i], residual[i] = gradient, lacking
+    step = solve(system, residual)
+    bend = sum(sum(map(mul, line, step)) * s for line, s in zip(curvature, step, strict=True))
+    residual[i] = residual[i] - bend / 2
+    return solve(system, residual)
+
+
+def _first_edge(reach: Any, skew: Any) -> Any:
+    """Return z where a (e^(kz) - 1 - kz) / k^2 equals a `reach`^2 / 2, on the side of `reach`, by its first terms.
+
+    `skew` is k, the third derivative over the second.
+    """
+    u = rows.clamp(skew * reach, -2.0, 2.0)
+    return reach * (1 - u / 6 + u * u / 36)
+
+
+def solve(matrix: Sequence[Sequence[Any]], right: Sequence[Any]) -> list[Any]:
+    """Return matrix^-1 right for one and two quantities without a factorisation; entries are numbers or columns.
+
+    **Raises:** `Flat` for a number without an inverse; `RowsDiffer` for some of a column.
+
+    >>> solve([[2.0, 0.0], [1.0, 1.0]], [2.0, 3.0])
+    [1.0, 2.0]
+    """
+    if len(right) == 2:
+        (a, b), (c, d) = matrix
+        u, v = right
+        scale = a * d - b * c
+        _singular(scale)
+        return [(d * u - b * v) / scale, (a * v - c * u) / scale]
+    if len(right) == 1:
+        _singular(matrix[0][0])
+        return [right[0] / matrix[0][0]]
+    return _solve_many(matrix, right)
+
+
+def _singular(scale: Any) -> None:
+    """Refuse a number of zero; in arrays over scenarios it is left to give infinity."""
+    if not rows.is_column(scale) and not scale:
+        raise Flat
+
+
+def _solve_many(matrix: Sequence[Sequence[Any]], right: Sequence[Any]) -> list[Any]:
+    whole = np.broadcast_arrays(*(np.asarray(entry, dtype=np.float64) for line in matrix for entry in line), *right)
+    size = len(right)
+    a = np.stack(whole[: size * size], axis=-1).reshape(*whole[0].shape, size, size)
+    b = np.stack(whole[size * size :], axis=-1)
+    try:
+        return rows.unpack(np.linalg.solve(a, b[..., None])[..., 0])
+    except np.linalg.LinAlgError:
+        rows.one_by_one(*(entry for line in matrix for entry in line))
+        raise Flat from None

@@ -137,7 +137,7 @@ class _Settings:
 
     def __init__(self, law: Law, known: dict[str, Any], batch: float, limit: float) -> None:
         self.law, self.known = law, known
-        self.base = self._samples(batch, np.array([limit]))
+        self.base = self._samples(batch, np.array([float(limit)]))
         self.at = batch, limit
         measured = batch in (known["probe_small_samples"], known["probe_large_samples"])
         self.noise = _noise(law, self.base[ENERGY].shape[1], settings=1 if measured else 2)
@@ -153,7 +153,7 @@ class _Settings:
         usable = [limit for limit in limits if self._point(batch, limit).status == "ok"]
         if not usable:
             return []
-        found = self._samples(batch, np.array(usable))
+        found = self._samples(batch, np.array(usable, dtype=np.float64))
         middle = {name: quantiles(values)[:, 2] for name, values in found.items()}
         change = {name: found[name] / self.base[name] for name in (ENERGY, TIME)}
         centre = {name: quantiles(values)[:, 2] for name, values in change.items()}
@@ -186,7 +186,7 @@ class _Settings:
         """Return outputs, `[limit, scenario]`."""
         here = self._point(batch, float(limits[0]))
         values = {name: here.environment[name] for name in self.law.inputs}
-        run = Run(self.law, {**values, "power_limit_w": limits[:, None]}, stretch=1.0)
+        run = Run(self.law, {**values, "power_limit_w": limits}, stretch=1.0)
         return {name: run.output(name) for name in (ENERGY, TIME, "power_w")}
 
 

@@ -16,7 +16,7 @@ from hplaw.errors import ConflictingQuery, QueryError
 from hplaw.messages.energy import Frontier, FrontierPoint, FrontierRequest
 from hplaw.messages.query import Query
 from hplaw.messages.recommendation import BriefRecommendation
-from hplaw.recommendation.batch import recommend_many
+from hplaw.recommendation.many import recommend_many
 from hplaw.recommendation.record import recommend
 
 

@@ -8,19 +8,21 @@ from typing import Any
 
 import msgspec
 
-from hplaw.evaluation.inputs import Input, inputs
-from hplaw.evaluation.point import standing
+from hplaw import rows
+from hplaw.evaluation.inputs import Input, inputs, stand_in
+from hplaw.evaluation.point import empty_environment
 from hplaw.expression.backends import Undefined
 from hplaw.law.derived import derived
 from hplaw.law.law import Law
 
 
 class Distance(msgspec.Struct, frozen=True):
-    """How far a point is outside a law's domain: categories that differ, and e-folds by quantity; `total` their sum."""
+    """How far a point is outside a law's domain: categories that differ, and e-folds by quantity, numbers or columns; `total`
+    their sum."""
 
     differs: tuple[tuple[str, str], ...] = ()
-    efolds: tuple[tuple[str, float], ...] = ()
-    total: float = 0.0
+    efolds: tuple[tuple[str, Any], ...] = ()
+    total: Any = 0.0
 
 
 INSIDE = Distance()
@@ -44,10 +46,10 @@ class Domain(msgspec.Struct, frozen=True):
     follows: tuple[Input, ...]
 
     def distance(self, known: Mapping[str, Any]) -> Distance:
-        """Return how far `known` lies outside; what is not known does not count."""
+        """Return how far `known` lies outside; what is not known does not count. Numbers may be columns."""
         differs: list[tuple[str, str]] = []
-        efolds: list[tuple[str, float]] = []
-        total: float = 0.0
+        efolds: list[tuple[str, Any]] = []
+        total: Any = 0.0
         if self.follows and any(known.get(item.name) is None for item in self.follows):
             known = self._followed(known)
         get = known.get
@@ -59,30 +61,31 @@ class Domain(msgspec.Struct, frozen=True):
             value = get(name)
             if value is None:
                 continue
-            if apart := _outside(value, low, high, log_low, log_high):
+            apart = _outside(value, low, high, log_low, log_high)
+            if rows.is_column(apart) or apart:
                 efolds.append((name, apart))
                 total = total + apart
         return Distance(tuple(differs), tuple(efolds), total) if differs or efolds else INSIDE
 
     def _followed(self, known: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return what is known and what follows from it by the law's own stand-ins, as far as it does."""
-        environment = standing(self.law)
+        environment, program = empty_environment(self.law, known)
         for item in inputs(self.law):
             if (value := known.get(item.known, item.default)) is not None:
                 environment[item.name] = value
         found: dict[str, Any] = dict(known)
         for item in self.follows:
-            if item.formula is not None and found.get(item.name) is None:
+            if found.get(item.name) is None:
                 try:
-                    value = item.formula(environment)
+                    value = stand_in(self.law, item.name, program.backend)(environment)
                 except (KeyError, Undefined):
                     continue
-                if math.isfinite(value):
+                if rows.shared(abs(value) < math.inf):
                     found[item.name] = value
         return found
 
 
-def _outside(value: float, low: float, high: float, log_low: float | None, log_high: float | None) -> float:
+def _measure(value: float, low: float, high: float, log_low: float | None, log_high: float | None) -> float:
     """Return the e-folds that a value is outside a range, or lengths of it where there are no logarithms."""
     if low <= value <= high:
         return 0.0
@@ -90,6 +93,17 @@ def _outside(value: float, low: float, high: float, log_low: float | None, log_h
     if log_edge is not None and value > 0:
         return abs(math.log(value) - log_edge)
     return abs(value - edge) / ((high - low) or abs(edge) or 1.0)
+
+
+_measure_rows = rows.by_row(_measure)
+
+
+def _outside(value: Any, low: float, high: float, log_low: float | None, log_high: float | None) -> Any:
+    """Return the same for a number or a column, of which few are outside as a rule."""
+    inside = (low <= value) & (value <= high)
+    if rows.is_column(inside):
+        return 0.0 if inside.all() else _measure_rows(value, low, high, log_low, log_high)
+    return 0.0 if inside else _measure(value, low, high, log_low, log_high)
 
 
 def _log(edge: float) -> float | None:
@@ -109,7 +123,7 @@ def domain(law: Law) -> Domain:
         else:
             low, high = float(seen[0]), float(seen[1])
             ranges.append((name, low, high, _log(low), _log(high)))
-    follows = tuple(i for i in inputs(law) if i.formula is not None and i.name in law.spec.domain)
+    follows = tuple(i for i in inputs(law) if i.follows and i.name in law.spec.domain)
     return Domain(law, tuple(ranges), tuple(categories), follows)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from hplaw.errors import ConflictingQuery, QueryError, nearest
-from hplaw.expression.backends import exact_number
+from hplaw.expression.backends import Backend, exact_number
 from hplaw.expression.compile import Function
 from hplaw.law.derived import derived
 from hplaw.law.law import Law
@@ -23,14 +23,15 @@ class Input(msgspec.Struct, frozen=True):
     """How one input of a law is found among what is known.
 
     - `known`: the name to look for first (`target_loss` for a loss in the role of a target).
-    - `default`: what stands in when it is not known: a value, or a function of the other inputs; None where nothing does.
+    - `default`: the value that stands in when it is not known; None where nothing does, or it follows from the others.
+    - `follows`: whether a formula over the other inputs stands in.
     - `prior`: the text of a default that is a prior.
     """
 
     name: str
     known: str
     default: Any
-    formula: Function | None
+    follows: bool
     prior: str | None
     over: tuple[str, ...]
     categorical: bool
@@ -38,7 +39,7 @@ class Input(msgspec.Struct, frozen=True):
     @property
     def required(self) -> bool:
         """Return whether the law cannot do without it."""
-        return self.default is None and self.formula is None
+        return self.default is None and not self.follows
 
 
 @derived
@@ -51,19 +52,19 @@ def inputs(law: Law) -> tuple[Input, ...]:
     for name, item in law.inputs.items():
         quantity, missing = law.quantity(name), item.missing
         default: Any = None
-        formula: Function | None = None
+        follows = False
         prior = None
         if isinstance(missing, str) and not quantity.categorical:
             if is_call(missing, PRIORS):
                 prior, default = missing, prior_centre(law, missing)
             else:
-                text = law.namespace.formula(missing, table="inputs", key=name)
-                formula = unroll(law.namespace, text, law.arithmetic, ())
+                follows = True
+                stand_in(law, name, law.arithmetic)
         elif missing is not None:
             default = missing if quantity.categorical else own_number(law, missing)
         over = law.namespace.scope.indices[item.over] if item.over else ()
         known = f"target_{name}" if item.role == "target" else name
-        found.append(Input(name, known, default, formula, prior, over, quantity.categorical))
+        found.append(Input(name, known, default, follows, prior, over, quantity.categorical))
     return tuple(found)
 
 
@@ -74,8 +75,20 @@ def own_number(law: Law, value: Any) -> Any:
     return exact_number(value if isinstance(value, str) else repr(value))
 
 
-def bind(law: Law, known: Mapping[str, Any], environment: Environment) -> None:
+@derived
+def stand_in(law: Law, name: str, backend: Backend) -> Function:
+    """Return the function of the formula that stands in for an input."""
+    formula = law.namespace.formula(str(law.inputs[name].missing), table="inputs", key=name)
+    return unroll(law.namespace, formula, backend, ())
+
+
+def bind(law: Law, known: Mapping[str, Any], environment: Environment, backend: Backend | None = None) -> None:
     """Put a law's inputs into its environment, last those that follow from the others.
+
+    **Arguments:**
+
+    - `known`: numbers, with the backend of columns columns too.
+    - `backend`: the arithmetic of the environment; the law's own when left out.
 
     **Raises:** `QueryError` naming the input that is not known; `Undefined` where a stand-in has no value.
     """
@@ -86,14 +99,13 @@ def bind(law: Law, known: Mapping[str, Any], environment: Environment) -> None:
             environment[item.name] = _bound(law, item, value)
         elif item.default is not None:
             environment[item.name] = (item.default,) * len(item.over) if item.over else item.default
-        elif item.formula is not None:
+        elif item.follows:
             late.append(item)
         else:
             message = f"{law.id} needs {item.known}; give it"
             raise ConflictingQuery(message, field=item.known)
     for item in late:
-        assert item.formula is not None
-        value = item.formula(environment)
+        value = stand_in(law, item.name, backend or law.arithmetic)(environment)
         environment[item.name] = (value,) * len(item.over) if item.over else value
 
 

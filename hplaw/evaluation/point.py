@@ -1,4 +1,4 @@
-"""A law at a point: inputs bound, cases checked, outputs worked out."""
+"""A law at a point, or at a column of points: inputs bound, cases checked, outputs worked out."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from fractions import Fraction
 from typing import Any
 
 import msgspec
+import numpy as np
 
+from hplaw import rows
 from hplaw.errors import QueryError
 from hplaw.evaluation.inputs import bind, inputs, own_number
-from hplaw.expression.backends import Undefined
+from hplaw.expression.backends import Backend, Undefined, columns_backend
 from hplaw.law.derived import derived
 from hplaw.law.law import Law
 from hplaw.law.program import Environment, Program, compile_program
@@ -27,26 +29,35 @@ SILENT = ("undefined", "refused")
 
 
 class Point(msgspec.Struct, frozen=True):
-    """A law worked out at one point: status, words of the case that applies, and its environment."""
+    """A law worked out at one point, or at a column of points where all that is said here holds for every row.
+
+    - `status`, `say`: those of the case that applies.
+    - `environment`: values by name, floats or columns.
+    """
 
     law: Law
     status: str
     say: str | None
     environment: Environment
+    program: Program
 
     def output(self, name: str) -> Any:
-        """Return one output: a number, a category, or a tuple over its index.
+        """Return one output: a number or a column of them, a category, or a tuple over its index.
 
-        **Raises:** `Undefined` where the formula has no value.
+        **Raises:** `Undefined` where the formula has no value; `RowsDiffer` where it has none in some rows.
         """
         if self.status in SILENT:
             raise Undefined(self.say or self.status)
+        positive = name in positive_outputs(self.law)
         try:
-            value: Any = _program(self.law).outputs[name](self.environment)
+            value: Any = self.program.outputs[name](self.environment)
         except Undefined as error:
             message = self._where(str(error))
             raise Undefined(message) from None
-        if name in positive_outputs(self.law) and value <= 0:
+        if rows.is_column(value):
+            rows.part(~(np.abs(value) <= sys.float_info.max) | (positive and value <= 0))
+            return value
+        if positive and value <= 0:
             message = self._where(f"the result, {_show(value)}, is not positive, as {name} must be")
             raise Undefined(message)
         for entry in value if is_tuple(value) else (value,):
@@ -66,6 +77,7 @@ class Point(msgspec.Struct, frozen=True):
         return None if is_tuple(value) else value
 
     def _where(self, problem: str) -> str:
+        rows.one_by_one(*self.environment.values())  # the words name the numbers of one question
         given = ", ".join(
             f"{i.name}={_show(self.environment.get(i.name))}" for i in inputs(self.law) if i.name in self.environment
         )
@@ -114,12 +126,12 @@ def settled(law: Law) -> Mapping[str, Any]:
 
 
 @derived
-def _program(law: Law) -> Program:
+def _program(law: Law, backend: Backend) -> Program:
     """Return a law compiled around its settled values."""
     values = settled(law)
     return compile_program(
         law.namespace,
-        law.arithmetic,
+        backend,
         outputs=law.outputs,
         optimum=law.optimum,
         cases=law.cases,
@@ -131,18 +143,31 @@ def _program(law: Law) -> Program:
 def point(law: Law, known: Mapping[str, Any]) -> Point:
     """Return the law at the point `known`: numbers and categories by quantity, or tuples over an index.
 
-    **Raises:** `QueryError` naming the input that is not known.
+    **Arguments:**
+
+    - `known`: numbers may be columns, `[row]`.
+
+    **Raises:** `QueryError` naming the input that is not known; `RowsDiffer` where rows fall into different cases.
     """
-    program = _program(law)
-    environment = Environment(program.constants, program.lets)
+    environment, program = empty_environment(law, known)
     try:
-        bind(law, known, environment)
+        bind(law, known, environment, program.backend)
         for case in program.cases:
-            if case.holds(environment):
-                return Point(law, case.status, case.say, environment)
+            if program.backend.truth(case.holds(environment)):
+                return Point(law, case.status, case.say, environment, program)
     except Undefined as error:
-        return Point(law, "undefined", f"{law.id} has no value here: {error}", environment)
-    return Point(law, "ok", None, environment)
+        rows.one_by_one(*environment.values())
+        return Point(law, "undefined", f"{law.id} has no value here: {error}", environment, program)
+    return Point(law, "ok", None, environment, program)
+
+
+def empty_environment(law: Law, known: Mapping[str, Any]) -> tuple[Environment, Program]:
+    """Return an environment of a law without its inputs, and its program: for columns where an input is one."""
+    backend = law.arithmetic
+    if any(rows.is_column(known.get(item.known)) for item in inputs(law)):
+        backend = columns_backend()
+    program = _program(law, backend)
+    return Environment(program.constants, program.lets), program
 
 
 def plain_point(law: Law, known: Mapping[str, Any]) -> Point | None:
@@ -161,17 +186,19 @@ def plain_point(law: Law, known: Mapping[str, Any]) -> Point | None:
         return None
 
 
-def closed_form(law: Law, known: Mapping[str, Any]) -> dict[str, float] | None:
+def closed_form(law: Law, known: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return a decision's closed form at the law's best single values, or None where it has none or no value here."""
     if not law.optimum:
         return None
-    program = _program(law)
-    environment = Environment(program.constants, program.lets)
+    environment, program = empty_environment(law, known)
     try:
-        bind(law, {**known, **dict.fromkeys(law.chosen, 1.0)}, environment)
+        bind(law, {**known, **dict.fromkeys(law.chosen, 1.0)}, environment, program.backend)
         for name in law.chosen:
             del environment[name]
-        found = {name: float(form(environment)) for name, form in program.optimum.items()}
+        found: dict[str, Any] = {name: form(environment) for name, form in program.optimum.items()}
     except (Undefined, KeyError):
         return None
-    return found if all(math.isfinite(value) and value > 0 for value in found.values()) else None
+    for value in found.values():
+        if not rows.shared((value > 0) & (value < math.inf)):
+            return None
+    return found

@@ -29,13 +29,17 @@ class Curve(msgspec.Struct, frozen=True):
 
 
 class Backend(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """Operators and functions by name, how a number is read from text, and whether only one branch is evaluated."""
+    """Operators and functions by name, how a number is read from text, and whether only one branch is evaluated.
+
+    - `truth`: what a condition is to whoever takes one branch alone.
+    """
 
     name: str
     operators: Mapping[str, Callable[..., Any]]
     functions: Mapping[str, Callable[..., Any]]
     number: Callable[[str], Any]
     lazy: bool
+    truth: Callable[[Any], bool] = bool
 
 
 def _guard(function: Callable[..., Any], name: str) -> Callable[..., Any]:
@@ -230,6 +234,40 @@ RATIONALS = Backend(
     lazy=True,
 )
 """Exact arithmetic for laws with `exact = true`."""
+
+
+@ft.cache
+def columns_backend() -> Backend:
+    """Return the arithmetic of floats for columns, an entry for each row; see `hplaw.rows`.
+
+    Branches are taken as by floats: rows that take different ones are parted.
+    """
+    from hplaw import rows
+
+    def divide(a: Any, b: Any) -> Any:
+        if not rows.is_column(b):
+            return a / b if b else _divide(1.0, b)
+        rows.part(b == 0)
+        return a / b
+
+    def fold(pair: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+        return lambda *x: ft.reduce(pair, x)
+
+    def negate(x: Any) -> bool:
+        return not rows.shared(x)
+
+    fast = {"log": math.log, "exp": math.exp, "sqrt": math.sqrt, "expm1": math.expm1, "log1p": math.log1p}
+    functions: dict[str, Callable[..., Any]] = {
+        name: rows.by_row(fast.get(name, function), function) for name, function in FLOATS.functions.items()
+    }
+    return Backend(
+        name="columns",
+        operators={**FLOATS.operators, "/": divide, "**": rows.by_row(math.pow, FLOATS.operators["**"]), "not": negate},
+        functions={**functions, "min": fold(rows.smaller), "max": fold(rows.larger), "clip": rows.clamp, "abs": abs},
+        number=float,
+        lazy=True,
+        truth=rows.shared,
+    )
 
 
 def array_backend(xp: Any, *, erf: Callable[[Any], Any], name: str) -> Backend:

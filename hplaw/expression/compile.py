@@ -109,9 +109,10 @@ class _Compiler(msgspec.Struct, frozen=True):
                 return self._apply(operators["neg" if operator == "-" else operator], [self.part(x, at)])
             case Binary(operator="and" | "or" as operator, left=left, right=right) if self.backend.lazy:
                 f, g = self.part(left, at).function, self.part(right, at).function
+                truth = self.backend.truth
                 if operator == "and":
-                    return _Computed(lambda e: f(e) and g(e))
-                return _Computed(lambda e: f(e) or g(e))
+                    return _Computed(lambda e: truth(f(e)) and g(e))
+                return _Computed(lambda e: truth(f(e)) or g(e))
             case Binary(operator=operator, left=left, right=right):
                 return self._apply(operators[operator], [self.part(left, at), self.part(right, at)])
             case Reduce(function=function, index=index, body=body):
@@ -160,7 +161,8 @@ class _Compiler(msgspec.Struct, frozen=True):
             if isinstance(parts[0], _Constant):
                 return parts[1] if parts[0].value else parts[2]
             condition, yes, no = (part.function for part in parts)
-            return _Computed(lambda e: yes(e) if condition(e) else no(e))
+            truth = self.backend.truth
+            return _Computed(lambda e: yes(e) if truth(condition(e)) else no(e))
         return self._apply(self.backend.functions[function], parts)
 
     def _apply(self, operator: Callable[..., Any], parts: Sequence[_Part]) -> _Part:

@@ -63,7 +63,7 @@ def slope(law: Law, output: str, by: str, *, chosen: bool) -> Slope | None:
     words = spoken(law.namespace, tree).union(
         *(spoken(law.namespace, form.tree) for form in law.optimum.values() if chosen)
     )
-    stood_in = tuple(i.known for i in inputs(law) if i.formula is not None and i.name in words)
+    stood_in = tuple(i.known for i in inputs(law) if i.follows and i.name in words)
     if found is None:
         return Slope(None, {}, stood_in)
     return _compile(law, derivative, found, stood_in)

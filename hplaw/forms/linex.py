@@ -14,16 +14,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hplaw import rows
 from hplaw.expression.backends import numpy_backend
 from hplaw.expression.compile import Function, compile_expression
 from hplaw.expression.tree import Binary, Call, Name, Node, Number, Reduce
 from hplaw.forms.affine import Affine, free_of
 from hplaw.forms.folding import Folder
-from hplaw.forms.log_linear import Lines, lines
+from hplaw.forms.log_linear import Lines, lines, on_scenarios
 from hplaw.law.derived import derived
 from hplaw.law.law import Law, numpy_environment
 from hplaw.law.program import Environment, Program, compile_program
-from hplaw.narrowing import is_column
 from hplaw.posterior.scenarios import effect_covariance, scenarios
 
 
@@ -66,23 +66,19 @@ class Linex(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     derived: dict[Any, Any] = {}
 
     def at(self, inputs: Mapping[str, Any]) -> tuple[Array, Array]:
-        """Return c and the offset of t at a law's inputs, numbers or `[row, 1]`: `[row, ridge x scenario]` each."""
+        """Return c and the offset of t at a law's inputs: `[ridge x scenario]` each, or `[row, ridge x scenario]`."""
         if self.lines is not None:
             found = self.lines.at(inputs)
-            half = found.shape[1] // 2
-            return np.exp(found[:, :half]), found[:, half:]
-        environment = self.program.environment(inputs)
-        rows = max((len(value) for value in inputs.values() if is_column(value)), default=1)
+            half = found.shape[-1] // 2
+            return np.exp(found[..., :half]), found[..., half:]
+        environment = self.program.environment({name: rows.across(value) for name, value in inputs.items()})
         with np.errstate(all="ignore"):
-            c = [f(environment) for f in self.coefficients]
-            t = [f(environment) for f in self.offsets]
-        return self._flat(c, rows), self._flat(t, rows)
-
-    def _flat(self, parts: list[Any], rows: int) -> Array:
-        found = np.empty((rows, len(parts), self.size))
-        for i, part in enumerate(parts):
-            found[:, i] = part
-        return found.reshape(rows, -1)
+            c, t = (
+                on_scenarios([f(environment) for f in functions], inputs, self.size)
+                for functions in (self.coefficients, self.offsets)
+            )
+        shape = (*c.shape[:-2], -1)
+        return c.reshape(shape), t.reshape(shape)
 
 
 @derived
@@ -218,14 +214,14 @@ def _product(term: Term) -> Node:
 def _slope(law: Law, terms: tuple[Term, ...], zero: Mapping[str, Any], moved: Mapping[str, float], size: int) -> Array:
     """Return the change of t by ridge and scenario when one affine name moves by one; it is the same at any input."""
     inputs = {name: _anything(law, name) for name in law.inputs}
-    rows: list[Array] = []
+    found: list[Array] = []
     for term in terms:
         function = compile_expression(term.t, law.namespace.scope, numpy_backend(), dict(term.at))
         with np.errstate(all="ignore"):
             before: Environment = numpy_environment(law, {**zero, **inputs})
             after: Environment = numpy_environment(law, {**zero, **inputs, **moved})
-            rows.append(np.broadcast_to(function(after) - function(before), (size,)))
-    return np.concatenate(rows)
+            found.append(np.broadcast_to(function(after) - function(before), (size,)))
+    return np.concatenate(found)
 
 
 def _anything(law: Law, name: str) -> Any:

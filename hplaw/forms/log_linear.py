@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hplaw import rows
 from hplaw.expression.compile import Function
 from hplaw.expression.tree import Node
 from hplaw.forms.affine import Affine, free_of
@@ -17,7 +18,6 @@ from hplaw.forms.folding import folded
 from hplaw.law.derived import derived
 from hplaw.law.law import Law
 from hplaw.law.program import Program
-from hplaw.narrowing import is_column
 from hplaw.posterior.scenarios import scenarios
 
 
@@ -31,19 +31,15 @@ class Lines(msgspec.Struct, frozen=True, eq=False):
     table: Array
 
     def at(self, inputs: Mapping[str, Any]) -> Array:
-        """Return the columns at a law's inputs, numbers or `[row, 1]`: `[row, column]`.
+        """Return the columns at a law's inputs: `[column]`, or `[row, column]` where some are columns themselves.
 
         >>> Lines(("tokens",), np.array([[1.0], [2.0]])).at({"tokens": math.e})
-        array([[3.]])
+        array([3.])
         """
-        values = [inputs[name] for name in self.names]
-        columns = [value for value in values if is_column(value)]
-        if not columns:
-            return np.dot([1.0, *map(math.log, values)], self.table)[None]
-        logs = np.ones((max(map(len, columns)), len(self.table)))
-        for place, value in enumerate(values, 1):
-            logs[:, place : place + 1] = np.log(value) if is_column(value) else math.log(value)
-        return logs @ self.table
+        found, *slopes = self.table
+        for name, slope in zip(self.names, slopes, strict=True):
+            found = found + rows.across(rows.log(inputs[name])) * slope
+        return found
 
 
 def lines(
@@ -96,16 +92,22 @@ def best_logs(law: Law, inputs: Mapping[str, Any], *, transfer: bool) -> Array:
 
     **Arguments:**
 
-    - `inputs`: the law's inputs, chosen ones left out: numbers, or `[row, 1]`.
+    - `inputs`: the law's inputs, chosen ones left out: numbers, or columns.
 
-    **Returns:** `[row, chosen, scenario]`.
+    **Returns:** `[chosen, scenario]`, or `[row, chosen, scenario]`.
     """
     size = scenarios(law).size
     found = _optimum(law, transfer=transfer)
     if found is not None:
-        return found.at(inputs).reshape(-1, len(law.chosen), size)
+        logs = found.at(inputs)
+        return logs.reshape(*logs.shape[:-1], len(law.chosen), size)
     program = folded(law, transfer=transfer)
-    environment = program.environment(inputs)
-    rows = max((len(value) for value in inputs.values() if is_column(value)), default=1)
-    logs = [np.log(program.optimum[name](environment)) for name in law.chosen]
-    return np.stack([np.broadcast_to(log, (rows, size)) for log in logs], axis=1)
+    environment = program.environment({name: rows.across(value) for name, value in inputs.items()})
+    parts = [np.log(program.optimum[name](environment)) for name in law.chosen]
+    return on_scenarios(parts, inputs, size)
+
+
+def on_scenarios(parts: Sequence[Any], inputs: Mapping[str, Any], size: int) -> Array:
+    """Return parts that may be the same in all rows or scenarios as `[part, scenario]`, or `[row, part, scenario]`."""
+    shape = [len(value) for value in inputs.values() if rows.is_column(value)][:1]
+    return np.stack([np.broadcast_to(part, (*shape, size)) for part in parts], axis=-2)

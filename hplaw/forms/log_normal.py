@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hplaw import rows
 from hplaw.evaluation.inputs import inputs
 from hplaw.expression.backends import numpy_backend
 from hplaw.forms.affine import log_affine
@@ -117,23 +118,27 @@ def closed(law: Law, output: str, *, transfer: bool = False) -> bool:
 
 def log_deviation(
     law: Law, output: str, inputs: Mapping[str, Any], stretch: Any, *, transfer: bool = False
-) -> Array | None:
-    """Return the standard deviation of ln(output) for each row of `inputs`, or None where the law states none.
+) -> rows.Number:
+    """Return the standard deviation of ln(output), 0 where the law states none.
 
     **Arguments:**
 
-    - `inputs`: values by name, numbers or arrays `[row, 1]`.
-    - `stretch`: by how much the discrepancy is wider outside the domain, a number or `[row]`.
+    - `inputs`: values by name, numbers or columns.
+    - `stretch`: by how much the discrepancy is wider outside the domain, a number or a column.
     """
     found = directions(law)
     assert found is not None
     names = found.transfer if transfer else found.own
-    variance: Any = 0.0
+    variance: Any = stray_variance(law, output) * stretch * stretch
     if names:
-        program = law.program(numpy_backend())
+        values = {name: rows.across(value) for name, value in inputs.items()}
         with np.errstate(all="ignore"):
-            value = np.log(program.outputs[output](numpy_environment(law, {**scenarios(law).point, **inputs, **names})))
-        if value.ndim:
-            variance = np.square(value[..., 1:] - value[..., :1]).sum(axis=-1)
-    variance = variance + stray_variance(law, output) * np.square(stretch)
-    return np.sqrt(variance) if np.any(variance) else None
+            logs = np.log(
+                law.program(numpy_backend()).outputs[output](
+                    numpy_environment(law, {**scenarios(law).point, **values, **names})
+                )
+            )
+        if logs.ndim:
+            moved = np.square(logs[..., 1:] - logs[..., :1]).sum(axis=-1)
+            variance = rows.plain(moved) + variance
+    return rows.plain(np.sqrt(variance))

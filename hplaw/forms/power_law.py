@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from hplaw import rows
 from hplaw.evaluation.inputs import inputs
 from hplaw.evaluation.point import standing
 from hplaw.expression import Undefined
@@ -46,12 +47,12 @@ class PowerLaw(msgspec.Struct, frozen=True):
         message = "an input is zero, or the result too large or too small to write down"
         raise Undefined(message)
 
-    def log_variance(self, known: Mapping[str, Any]) -> float:
-        """Return the variance of ln(output) at known inputs."""
-        logs = [math.log(known[name]) for name, _ in self.exponents]
-        total = 0.0
+    def log_variance(self, known: Mapping[str, Any]) -> rows.Number:
+        """Return the variance of ln(output) at known inputs, numbers or columns."""
+        logs = [rows.log(known[name]) for name, _ in self.exponents]
+        total: rows.Number = 0.0
         for constant, moves in self.directions:
-            shift = constant
+            shift: rows.Number = constant
             for move, log in zip(moves, logs, strict=True):
                 shift += move * log
             total += shift * shift

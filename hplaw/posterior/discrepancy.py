@@ -6,9 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from hplaw import rows
 from hplaw.expression.backends import FLOATS, Undefined
 from hplaw.expression.compile import compile_expression
 from hplaw.expression.scope import Kind, Symbol
@@ -40,19 +38,15 @@ def _growth(law: Law) -> Callable[[float], float] | None:
     return factor
 
 
-def stretch(law: Law, outside: float) -> float:
-    """Return the factor by which a law's discrepancy is wider `outside` e-folds from its domain; never below one."""
-    grows = _growth(law)
-    return grows(outside) if grows else 1.0
+def stretch(law: Law, outside: Any) -> Any:
+    """Return the factor by which a law's discrepancy is wider so many e-folds from its domain, never below one.
 
+    **Arguments:**
 
-def stretch_of(law: Law, outside: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the same for many rows."""
+    - `outside`: a number, or a column of them.
+    """
     grows = _growth(law)
-    if grows is None:
-        return np.ones_like(outside)
-    distances, places = np.unique(outside, return_inverse=True)
-    return np.array([grows(float(distance)) for distance in distances])[places]
+    return rows.by_row(grows)(outside) if grows else 1.0
 
 
 @derived

@@ -7,19 +7,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from hplaw.answer.answer import answer
 from hplaw.answer.one_law import Answer
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import known_quantities
-from hplaw.errors import QueryError
+from hplaw.errors import HplawError, QueryError
 from hplaw.evaluation.domain import Distance
 from hplaw.evaluation.point import Point, plain_point
 from hplaw.expression.backends import Undefined
 from hplaw.forms.power_law import power_law
 from hplaw.law import Law
-from hplaw.recommendation.question import Question
-from hplaw.recommendation.route import Candidate, Route, Slot, check_want, choose, find_route
+from hplaw.recommendation.question import Question, signature, stacked
+from hplaw.recommendation.route import Candidate, Route, Slot, check_want, find_route, in_order
+from hplaw.rows import RowsDiffer
 
 
 class Derivation:
@@ -28,6 +30,9 @@ class Derivation:
     - `known`: all values, given and derived; `source` the law of each derived quantity; `answers` what each law said.
     - `away`: distance of every law asked from its domain; `reasons` why a quantity could not be had.
     - `passed`: laws that would have come first but do not speak here, with the words.
+
+    Of many questions at once the numbers are columns, and all else is what they share: `RowsDiffer` parts them where they
+    do not.
     """
 
     def __init__(self, question: Question, route: Route, catalogue: Catalogue) -> None:
@@ -38,44 +43,48 @@ class Derivation:
         self.away: dict[Law, Distance] = {}
         self.reasons: dict[str, str] = dict(route.reasons)
         self.passed: list[tuple[Law, str, str]] = []
-        self._ranked: dict[str, list[Candidate]] = {}
         self._again: set[Law] = set()
         self._needed = [slot.quantity for slot in route.slots]
         self._points: dict[Law, Point | None] = {}
+        self._leaders: dict[str, Law] = {}
 
     def run(self) -> None:
-        """Derive every quantity of the route."""
-        leaders: dict[str, Law] | None = None
+        """Derive every quantity of the route.
+
+        **Raises:** `RowsDiffer`.
+        """
+        together = {name for group in self.route.together for name in group.names}
         for slot in self.route.slots:
             if slot.quantity in self.known:
                 continue
-            ranked = choose(slot, self.known, self.away)
-            if any(slot.quantity in group.names for group in self.route.together):
-                if leaders is None:
-                    leaders = self._pick_leaders()
-                lead = leaders.get(slot.quantity)
-                if lead is not None and lead is not ranked[0].law:
-                    ranked.sort(key=lambda candidate: candidate.law is not lead)
-            self._ranked[slot.quantity] = ranked
-            self._fill(slot, ranked)
+            if slot.quantity in together:
+                together.clear()
+                self._leaders = self._pick_leaders()
+            self._fill(slot)
 
     def _pick_leaders(self) -> dict[str, Law]:
         """Return the law that gives each coherent quantity: one for all where one can, else one for rate and batch."""
         for group in self.route.together:
-            for candidate in choose(group.shared, self.known, self.away):
+            for candidate in in_order(group.shared, self.known, self.away):
                 if self._ready(candidate):
                     if group.best is None or candidate.preferred == group.best:
                         return dict.fromkeys(group.names, candidate.law)
                     break
         return {}
 
+    def _ranked(self, slot: Slot) -> Iterator[Candidate]:
+        """Yield a slot's laws, the one that leads first, then from best to last."""
+        lead = self._leaders.get(slot.quantity)
+        yield from (candidate for candidate in slot.candidates if candidate.law is lead)
+        yield from (c for c in in_order(slot, self.known, self.away) if c.law is not lead)
+
     def _ready(self, candidate: Candidate) -> bool:
         return not candidate.needs or all(name in self.known for name in candidate.needs)
 
-    def _fill(self, slot: Slot, ranked: Sequence[Candidate]) -> None:
+    def _fill(self, slot: Slot) -> None:
         name = slot.quantity
         doubtful: tuple[Law, Any] | None = None
-        for candidate in ranked:
+        for candidate in self._ranked(slot):
             law = candidate.law
             if not self._ready(candidate):
                 self.reasons.setdefault(name, self._lacking(candidate))
@@ -116,7 +125,14 @@ class Derivation:
             return first
         bounds = {name: limit for name, limit in self.question.bounds.items() if name in law.chosen}
         try:
-            found = answer(law, self.known, want=self._needed, bounds=bounds, catalogue=self.catalogue)
+            found = answer(
+                law,
+                self.known,
+                want=self._needed,
+                bounds=bounds,
+                catalogue=self.catalogue,
+                intervals=self._needs_intervals(law),
+            )
         except QueryError as error:
             return str(error)
         if first is not None:
@@ -124,6 +140,12 @@ class Derivation:
             found = _after(first, found)
         self.answers[law] = found
         return found
+
+    def _needs_intervals(self, law: Law) -> bool:
+        """Return whether anything of a law's intervals is seen, or its values rest on them: a choice, or a fit."""
+        if law.chosen or law.arrays is not None:
+            return True
+        return any(name in self.question.want for name in self.catalogue.gives(law))
 
     def _overruled(self, law: Law, first: Answer) -> bool:
         """Return whether another law has given since what a law was free to choose."""
@@ -166,7 +188,8 @@ class Derivation:
     def others(self, name: str) -> Iterator[tuple[Law, Any]]:
         """Yield what other laws would have said for a quantity, best first."""
         source, known = self.source[name], self.question.known
-        for candidate in self._ranked[name]:
+        slot = next(slot for slot in self.route.slots if slot.quantity == name)
+        for candidate in self._ranked(slot):
             law = candidate.law
             if law is source or not self._ready(candidate):
                 continue
@@ -232,10 +255,44 @@ _ROUTES = 4096
 def derive(question: Question, catalogue: Catalogue) -> Derivation:
     """Return the derivation of everything a question wants.
 
-    **Raises:** `QueryError` for unknown quantities or a law that gives nothing here; `LawNotFound`.
+    **Raises:** `QueryError` for unknown quantities or a law that gives nothing here; `LawNotFound`; `RowsDiffer` where the
+    rows of many questions must be derived apart.
     """
     if question.asked:
         check_want(catalogue, question.want)
     derivation = Derivation(question, route_of(question, catalogue), catalogue)
-    derivation.run()
+    # what overflows or vanishes is said where it is looked at
+    with np.errstate(all="ignore"):
+        derivation.run()
     return derivation
+
+
+FEW = 8
+"""Questions below which it takes less to derive one by one than as columns."""
+
+
+def derive_many(
+    questions: Sequence[Question], catalogue: Catalogue
+) -> Iterator[tuple[Sequence[int], Derivation | HplawError]]:
+    """Yield derivations with the places of the questions that each is of; an error where they cannot be asked.
+
+    Questions that share all but their numbers are derived together. Where they differ on the way, they go on in parts.
+    """
+    alike: dict[Any, list[int]] = {}
+    for place, question in enumerate(questions):
+        alike.setdefault(signature(question), []).append(place)
+    groups = [part for places in alike.values() for part in _large(places)]
+    while groups:
+        places = groups.pop()
+        try:
+            yield places, derive(stacked([questions[place] for place in places]), catalogue)
+        except RowsDiffer as differ:
+            for key in set(differ.key.tolist()):
+                groups += _large([place for place, own in zip(places, differ.key, strict=True) if own == key])
+        except HplawError as error:
+            yield places, error
+
+
+def _large(places: Sequence[int]) -> list[Sequence[int]]:
+    """Return some questions as one group, or each on its own where they are few."""
+    return [places] if len(places) >= FEW else [[place] for place in places]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from hplaw import rows
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import known_quantities
 from hplaw.errors import ConflictingQuery, QueryError, nearest
@@ -77,17 +78,49 @@ class Question(msgspec.Struct, frozen=True, gc=False):
     - `filled`: quantities that follow from others by default, with the one they follow.
     - `stand_in`: a count of parameters that another stands for as the shape is unknown, and the share it may be off by.
     - `warnings`: what was assumed.
+
+    Questions that are asked together are one, whose numbers are columns; see `stacked`.
     """
 
     known: dict[str, Any]
     given: tuple[str, ...]
     want: tuple[str, ...]
     prefer: tuple[str, ...]
-    bounds: dict[str, tuple[float | None, float | None]]
+    bounds: dict[str, tuple[Any, Any]]
     filled: tuple[tuple[str, str], ...]
-    stand_in: tuple[str, float] | None
+    stand_in: tuple[str, Any] | None
     warnings: tuple[AnswerWarning, ...]
     asked: bool
+
+
+def signature(question: Question) -> Any:
+    """Return what questions must share to be asked together: all but their numbers."""
+    words = tuple([value for value in question.known.values() if isinstance(value, str)])
+    sides = tuple((name, low is None, high is None) for name, (low, high) in question.bounds.items())
+    return (
+        tuple(question.known),
+        words,
+        question.given,
+        question.want,
+        question.prefer,
+        sides,
+        question.stand_in and question.stand_in[0],
+        tuple(warning.code for warning in question.warnings),
+    )
+
+
+def stacked(questions: Sequence[Question]) -> Question:
+    """Return questions of one signature as one, with a row for each; one question stays as it is."""
+    first = questions[0]
+    known = {name: rows.stack([question.known[name] for question in questions]) for name in first.known}
+    sides = {name: zip(*(question.bounds[name] for question in questions), strict=True) for name in first.bounds}
+    shares = rows.stack([question.stand_in and question.stand_in[1] for question in questions])
+    return msgspec.structs.replace(
+        first,
+        known=known,
+        bounds={name: (rows.stack(low), rows.stack(high)) for name, (low, high) in sides.items()},
+        stand_in=first.stand_in and (first.stand_in[0], shares),
+    )
 
 
 def understand(query: Query, catalogue: Catalogue) -> Question:

@@ -53,7 +53,7 @@ def recommend(query: Query, catalogue: Catalogue) -> Recommendation:
     return Recommendation(
         query=query_record(query),
         answers=answers,
-        warnings=[*question.warnings, *warnings_of(question, found, used)],
+        warnings=warnings_of(found, used),
         predicted_regret=regrets[0] if regrets else None,
         predicted_regret_reason=None if regrets else "no law used here predicts the loss around its optimum",
         citations=[citation(law) for law in used],

@@ -6,11 +6,12 @@ once; the choice among the laws of a route depends on the numbers, through the d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from hplaw import rows
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import known_quantities
 from hplaw.errors import ConflictingQuery, QueryError, nearest
@@ -241,14 +242,22 @@ def check_want(catalogue: Catalogue, want: Sequence[str]) -> None:
             raise QueryError(message, field="want")
 
 
-def choose(slot: Slot, known: Mapping[str, Any], away: dict[Law, Distance]) -> list[Candidate]:
-    """Return a slot's laws, best first, at the numbers known; `away` collects their distances."""
-    ranked: list[tuple[int, int, int, float, int]] = []
-    for place, candidate in enumerate(slot.candidates):
+def in_order(slot: Slot, known: Mapping[str, Any], away: dict[Law, Distance]) -> Iterator[Candidate]:
+    """Yield a slot's laws, best first, at what is known: numbers or columns; `away` collects their distances.
+
+    **Raises:** `RowsDiffer` where rows have another order, as far as it is asked for.
+    """
+    buckets: dict[tuple[int, int, int], list[Candidate]] = {}
+    for candidate in slot.candidates:
         law = candidate.law
         where = away.get(law)
         if where is None:
             where = away[law] = candidate.domain.distance(known)
-        ranked.append((candidate.preferred, candidate.status, len(where.differs), where.total, place))
-    ranked.sort()
-    return [slot.candidates[place] for *_, place in ranked]
+        buckets.setdefault((candidate.preferred, candidate.status, len(where.differs)), []).append(candidate)
+    for key in sorted(buckets):
+        bucket = buckets[key]
+        if len(bucket) == 1:
+            yield bucket[0]
+            continue
+        for place in rows.ascending([away[candidate.law].total for candidate in bucket]):
+            yield bucket[rows.shared(place)]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools as ft
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
+import numpy as np
 
+from hplaw import rows
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.formatting import number
 from hplaw.law import Law
@@ -15,78 +19,99 @@ from hplaw.recommendation.derivation import Derivation
 from hplaw.recommendation.question import Question
 
 
-def warnings_of(question: Question, found: Derivation, used: Sequence[Law]) -> list[AnswerWarning]:
-    """Return what to know before using an answer, for the laws that were used."""
-    warnings: list[AnswerWarning] = []
+class Note(msgspec.Struct, frozen=True):
+    """A warning in the making: `text` gives its words when they are asked for, `holds` where it is due, by row."""
+
+    code: str
+    text: Callable[[], str]
+    law: str | None = None
+    quantity: str | None = None
+    efolds: Any = None
+    holds: rows.Truth = True
+
+
+def warnings_of(found: Derivation, used: Sequence[Law]) -> list[AnswerWarning]:
+    """Return what to know before using the answer to one question, for the laws that were used."""
+    return [
+        *found.question.warnings,
+        *(
+            AnswerWarning(
+                code=note.code,
+                text=note.text(),
+                law=note.law,
+                quantity=note.quantity,
+                efolds=None if note.efolds is None else round(note.efolds, 4),
+            )
+            for note in _notes(found, used)
+            if note.holds
+        ),
+    ]
+
+
+def codes_of(found: Derivation, used: Sequence[Law], size: int) -> list[list[str]]:
+    """Return the codes of the warnings of each of so many rows, each code once."""
+    notes = list(_notes(found, used))
+    first = [warning.code for warning in found.question.warnings]
+    holds = np.stack([np.broadcast_to(note.holds, size) for note in notes], axis=1) if notes else np.ones((size, 0))
+    made: dict[bytes, list[str]] = {}
+    found_codes: list[list[str]] = []
+    for row in holds:
+        key = row.tobytes()
+        if key not in made:
+            told = [note.code for note, due in zip(notes, row, strict=True) if due]
+            made[key] = list(dict.fromkeys([*first, *told]))
+        found_codes.append(made[key])
+    return found_codes
+
+
+def _notes(found: Derivation, used: Sequence[Law]) -> Iterator[Note]:
+    """Yield what to know before using an answer."""
     for law in used:
-        warnings += _domain(law, found)
+        yield from _domain(law, found)
         answer = found.answers[law]
         if answer.status != "ok" and answer.say:
-            warnings.append(AnswerWarning(code=answer.status.replace("_", "-"), law=law.address, text=answer.say))
-        warnings += _standing(law, found.catalogue)
-    warnings += _stand_in(question, used)
-    warnings += _unused(question, found.source)
+            yield Note(answer.status.replace("_", "-"), ft.partial(str, answer.say), law.address)
+        yield from _standing(law, found.catalogue)
+    yield from _stand_in(found.question, used)
+    yield from _unused(found.question, found.source)
     for law, name, why in found.passed:
-        text = f"{law.id} was passed over for {name}: {why}"
-        warnings.append(AnswerWarning(code="passed-over", law=law.address, quantity=name, text=text))
-    return warnings
+        yield Note(
+            "passed-over", ft.partial("{} was passed over for {}: {}".format, law.id, name, why), law.address, name
+        )
 
 
-class Seen(msgspec.Struct, frozen=True):
-    """How a row of a batch saw one law: outside its domain, with another recipe, in a case counted from one (0: none)."""
-
-    law: Law
-    outside: bool
-    differs: bool
-    case: int
-
-
-def codes_of(question: Question, seen: Sequence[Seen], source: Mapping[str, Law], catalogue: Catalogue) -> list[str]:
-    """Return the codes that `warnings_of` would have, for a row of a batch; `source` is the law of each quantity."""
-    codes = [warning.code for warning in question.warnings]
-    for row in seen:
-        codes += ["outside-domain"] * row.outside + ["recipe-differs"] * row.differs
-        if row.case:
-            codes.append(row.law.spec.cases[row.case - 1].status.replace("_", "-"))
-        codes += [warning.code for warning in _standing(row.law, catalogue)]
-    codes += [warning.code for warning in (*_stand_in(question, [row.law for row in seen]), *_unused(question, source))]
-    return list(dict.fromkeys(codes))
-
-
-def _standing(law: Law, catalogue: Catalogue) -> list[AnswerWarning]:
-    """Return what holds of a law wherever it is used."""
-    warnings: list[AnswerWarning] = []
+def _standing(law: Law, catalogue: Catalogue) -> Iterator[Note]:
+    """Yield what holds of a law wherever it is used."""
     if law.spec.checked == "recalled":
-        text = f"the constants of {law.id} are recalled, not read in the source"
-        warnings.append(AnswerWarning(code="recalled", law=law.address, text=text))
+        text = ft.partial("the constants of {} are recalled, not read in the source".format, law.id)
+        yield Note("recalled", text, law.address)
     evidence = law.spec.evidence
     if evidence and evidence.accepted_with:
-        text = f"the fit of {law.id} was accepted although it failed: {'; '.join(evidence.accepted_with)}"
-        warnings.append(AnswerWarning(code="accepted-fit", law=law.address, text=text))
+        failed = "; ".join(evidence.accepted_with)
+        text = ft.partial("the fit of {} was accepted although it failed: {}".format, law.id, failed)
+        yield Note("accepted-fit", text, law.address)
     shadowed = catalogue.shadows(law)
     if shadowed:
-        text = f"{law.address} stands before {shadowed}, which has the same id"
-        warnings.append(AnswerWarning(code="shadows", law=law.address, text=text))
-    return warnings
+        text = ft.partial("{} stands before {}, which has the same id".format, law.address, shadowed)
+        yield Note("shadows", text, law.address)
 
 
-def _domain(law: Law, found: Derivation) -> list[AnswerWarning]:
-    warnings: list[AnswerWarning] = []
+def _domain(law: Law, found: Derivation) -> Iterator[Note]:
     away = found.away[law]
     for name, efolds in away.efolds:
-        seen = _range(law, name)
-        far = f"{efolds:.1f} e-folds" if efolds >= 0.05 else "just"
         value = found.known.get(name, found.answers[law].at.get(name))
-        said = name if value is None else f"{name}={number(value)}"
-        text = f"{said} is {far} outside the {seen} that {law.id} was seen in"
-        warnings.append(
-            AnswerWarning(code="outside-domain", law=law.address, quantity=name, efolds=round(efolds, 4), text=text)
-        )
+        text = ft.partial(_outside, law, name, value, efolds)
+        yield Note("outside-domain", text, law.address, name, efolds, efolds > 0)
     for name, value in away.differs:
         seen = ", ".join(map(str, law.spec.domain[name]))
-        text = f"{name} is {value}, and {law.id} was seen with {seen}"
-        warnings.append(AnswerWarning(code="recipe-differs", law=law.address, quantity=name, text=text))
-    return warnings
+        text = ft.partial("{} is {}, and {} was seen with {}".format, name, value, law.id, seen)
+        yield Note("recipe-differs", text, law.address, name)
+
+
+def _outside(law: Law, name: str, value: Any, efolds: float) -> str:
+    far = f"{efolds:.1f} e-folds" if efolds >= 0.05 else "just"
+    said = name if value is None else f"{name}={number(value)}"
+    return f"{said} is {far} outside the {_range(law, name)} that {law.id} was seen in"
 
 
 @derived
@@ -100,34 +125,30 @@ TELLING = 0.02
 """Share by which two counts of parameters may differ before it is worth a warning."""
 
 
-def question_share(question: Question) -> float:
-    """Return the share by which a count of parameters that stands for another may be off, 0 where none does."""
-    return question.stand_in[1] if question.stand_in else 0.0
-
-
-def _stand_in(question: Question, used: Sequence[Law]) -> list[AnswerWarning]:
+def _stand_in(question: Question, used: Sequence[Law]) -> Iterator[Note]:
     """Warn where a law took one count of parameters for the other, with the size of the error."""
-    if question.stand_in is None or question.stand_in[1] <= TELLING:
-        return []
+    if question.stand_in is None:
+        return
     name, share = question.stand_in
     takers = [law for law in used if name in law.inputs]
-    if not takers:
-        return []
-    text = f"{' and '.join(law.id for law in takers)} took another count of parameters for {name}, which embeddings may change by up to {share:.0%}; give it, or the model's shape"
-    return [AnswerWarning(code="params-convention", law=takers[0].address, quantity=name, text=text)]
+    if takers:
+        text = ft.partial(_taken, [law.id for law in takers], name, share)
+        yield Note("params-convention", text, takers[0].address, name, holds=share > TELLING)
 
 
-def _unused(question: Question, source: Mapping[str, Law]) -> list[AnswerWarning]:
+def _taken(takers: Sequence[str], name: str, share: float) -> str:
+    return f"{' and '.join(takers)} took another count of parameters for {name}, which embeddings may change by up to {share:.0%}; give it, or the model's shape"
+
+
+def _unused(question: Question, source: Mapping[str, Law]) -> Iterator[Note]:
     """Warn where the rate is not that of the batch, or the batch not that of the rate, which the user fixed."""
-    warnings: list[AnswerWarning] = []
     for fixed, other in (("batch_tokens", "peak_lr"), ("peak_lr", "batch_tokens")):
         law = source.get(other)
         if fixed in question.given and law is not None and fixed not in law.inputs:
-            text = f"{other} by {law.id} does not depend on {fixed}: it is the best at the law's own {fixed}, not at the one given"
-            warnings.append(AnswerWarning(code="ignores-given", law=law.address, quantity=fixed, text=text))
+            words = "{0} by {1} does not depend on {2}: it is the best at the law's own {2}, not at the one given"
+            yield Note("ignores-given", ft.partial(words.format, other, law.id, fixed), law.address, fixed)
     for name in question.bounds:
         law = source.get(name)
         if law is not None and name not in law.chosen:
-            text = f"{law.id} does not choose {name} by its loss, so the bound is not used"
-            warnings.append(AnswerWarning(code="ignores-bound", law=law.address, quantity=name, text=text))
-    return warnings
+            words = "{} does not choose {} by its loss, so the bound is not used"
+            yield Note("ignores-bound", ft.partial(words.format, law.id, name), law.address, name)

@@ -13,7 +13,7 @@ from hplaw.forms.log_normal import NORMAL_QUANTILES, closed, directions
 from hplaw.law import Law
 from hplaw.messages.query import Query
 from hplaw.posterior.scenarios import factor, scenarios
-from hplaw.recommendation.batch import recommend_many
+from hplaw.recommendation.many import recommend_many
 from hplaw.recommendation.record import recommend
 from tests.helpers import fixture_law, make_law, shipped
 

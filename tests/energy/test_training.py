@@ -10,7 +10,7 @@ from hplaw.energy.training import energy, hardware_records
 from hplaw.errors import QueryError
 from hplaw.messages.energy import EnergyRequest, FrontierRequest
 from hplaw.messages.query import Query
-from hplaw.recommendation.batch import recommend_many
+from hplaw.recommendation.many import recommend_many
 from hplaw.recommendation.question import DEFAULT_WANT
 from hplaw.recommendation.record import recommend
 from tests.helpers import shipped

@@ -11,7 +11,7 @@ from hplaw.catalogue.listing import known_quantities
 from hplaw.errors import HplawError
 from hplaw.messages.query import Bounds, Query
 from hplaw.messages.record import encode
-from hplaw.recommendation.batch import recommend_many
+from hplaw.recommendation.many import recommend_many
 from hplaw.recommendation.question import FIELDS
 from hplaw.recommendation.record import recommend
 from hplaw.vocabulary.quantities import Quantity

@@ -11,7 +11,7 @@ from hplaw.messages.decode import decode
 from hplaw.messages.query import Bounds, Query
 from hplaw.messages.recommendation import BatchReply, BriefRecommendation
 from hplaw.messages.record import encode
-from hplaw.recommendation.batch import recommend_many
+from hplaw.recommendation.many import recommend_many
 from hplaw.recommendation.record import recommend
 from tests.helpers import catalogue_of, fixture_law, make_law, shipped
 from tests.vocabulary.test_model_shape import LLAMA_3_8B, MIXTRAL_8X7B

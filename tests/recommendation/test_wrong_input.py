@@ -13,7 +13,7 @@ from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.errors import ConflictingQuery, HplawError, LawError, LawNotFound, MalformedQuery, QueryError, nearest
 from hplaw.messages.decode import decode
 from hplaw.messages.query import BatchRequest, Bounds, EvaluateRequest, Query
-from hplaw.recommendation.batch import recommend_many
+from hplaw.recommendation.many import recommend_many
 from hplaw.recommendation.record import recommend
 from hplaw.vocabulary.model_shape import read_shape
 from hplaw.vocabulary.quantities import check_value, parse_number, vocabulary

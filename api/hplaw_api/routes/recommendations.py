@@ -12,7 +12,7 @@ from hplaw.messages.decode import decode
 from hplaw.messages.query import MAX_QUERIES, BatchRequest, Query
 from hplaw.messages.recommendation import BatchReply
 from hplaw.messages.record import encode
-from hplaw.recommendation.batch import recommend_many
+from hplaw.recommendation.many import recommend_many
 from hplaw.recommendation.record import recommend
 from hplaw_api.context import AnyRequest, context_of, read_body
 from hplaw_api.query_string import read_query

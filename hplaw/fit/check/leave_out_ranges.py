@@ -15,7 +15,7 @@ from hplaw.fit.data.runs import domain_seen
 from hplaw.fit.infer.fitting import Fitted
 from hplaw.fit.infer.laplace import fit_normal
 from hplaw.fit.infer.nuts import Progress, silent
-from hplaw.posterior.discrepancy import stretch_of
+from hplaw.posterior.discrepancy import stretch
 from hplaw.posterior.scenarios import standard_normals
 
 
@@ -111,5 +111,5 @@ def _strays(fitted: Fitted, inside: NDArray[np.bool_]) -> Array:
             low, high = math.log(float(seen[0])), math.log(float(seen[1]))
             value = np.log(kept[name].to_numpy())
             away += np.maximum(np.maximum(low - value, value - high), 0.0)
-    wide = math.sqrt(discrepancy.covariance[place][place]) * stretch_of(law, away)
+    wide = math.sqrt(discrepancy.covariance[place][place]) * stretch(law, away)
     return standard_normals(2, DRAWS)[1][:, None] * wide

@@ -16,7 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from hplaw.errors import DataError, LawError, QueryError, nearest
-from hplaw.evaluation.inputs import inputs
+from hplaw.evaluation.inputs import inputs, stand_in
 from hplaw.expression import Kind, Scope, Symbol, Type, compile_expression, names_in
 from hplaw.expression.backends import FLOATS, Undefined, numpy_backend
 from hplaw.expression.tree import Item, walk
@@ -152,18 +152,17 @@ def _filled(frame: pl.DataFrame, law: Law) -> pl.DataFrame:
         if item.required or item.prior is not None:
             continue
         if item.default is not None:
-            stand_in: Any = pl.lit(item.default)
+            filler: Any = pl.lit(item.default)
         else:
-            assert item.formula is not None
-            formula = item.formula
+            formula = stand_in(law, item.name, law.arithmetic)
             given = [n for n in frame.columns if n in law.inputs and n != item.name]
             rows = frame.select(given).iter_rows(named=True)
             base = law.point.constants
-            stand_in = pl.Series([_at(formula, {**base, **row}) for row in rows], dtype=pl.Float64)
+            filler = pl.Series([_at(formula, {**base, **row}) for row in rows], dtype=pl.Float64)
         if item.name in frame.columns:
-            column = frame.select(pl.col(item.name).fill_null(stand_in)).to_series()
+            column = frame.select(pl.col(item.name).fill_null(filler)).to_series()
         else:
-            column = frame.select(stand_in.alias(item.name)).to_series()
+            column = frame.select(filler.alias(item.name)).to_series()
             if len(column) != len(frame):
                 column = pl.Series(item.name, [column[0]] * len(frame))
         frame = frame.with_columns(column.rename(item.name))

@@ -1,0 +1,75 @@
+"""Many queries -> brief answers: those that share all but their numbers are derived together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hplaw import rows
+from hplaw.catalogue.catalogue import Catalogue
+from hplaw.errors import HplawError
+from hplaw.messages.query import Query
+from hplaw.messages.recommendation import BriefEstimate, BriefRecommendation
+from hplaw.recommendation.derivation import Derivation, derive_many
+from hplaw.recommendation.question import Question, understand
+from hplaw.recommendation.warnings import codes_of
+
+
+def recommend_many(queries: Sequence[Query], catalogue: Catalogue) -> list[BriefRecommendation]:
+    """Return brief answers to many queries, in their order; a row that cannot be asked says so in `error`.
+
+    >>> from hplaw.catalogue.catalogue import load_catalogue
+    >>> query = Query(n_params=1e9, tokens=1e11, laws=["step-law-2025"])
+    >>> answers = recommend_many([query] * 9, load_catalogue())
+    >>> round(answers[8].answers["peak_lr"].value, 6)
+    0.001632
+    """
+    results: list[BriefRecommendation | None] = [None] * len(queries)
+    questions: list[Question] = []
+    asked: list[int] = []
+    for place, query in enumerate(queries):
+        try:
+            questions.append(understand(query, catalogue))
+        except HplawError as error:
+            results[place] = BriefRecommendation(answers={}, error=str(error))
+        else:
+            asked.append(place)
+    for places, found in derive_many(questions, catalogue):
+        brief = _error(found, len(places)) if isinstance(found, HplawError) else _brief(found, len(places))
+        for place, row in zip(places, brief, strict=True):
+            results[asked[place]] = row
+    return [result for result in results if result is not None]
+
+
+def _error(error: HplawError, size: int) -> list[BriefRecommendation]:
+    return [BriefRecommendation(answers={}, error=str(error))] * size
+
+
+def _brief(found: Derivation, size: int) -> list[BriefRecommendation]:
+    """Return the answers of a derivation, a record for each row."""
+    question = found.question
+    wanted = [name for name in question.want if question.asked or found.offered(name)]
+    used = found.laws_behind([name for name in wanted if name in found.source])
+    columns = {name: _estimates(name, found, size) for name in wanted}
+    codes = codes_of(found, used, size)
+    return [
+        BriefRecommendation(answers={name: columns[name][row] for name in wanted}, warnings=codes[row])
+        for row in range(size)
+    ]
+
+
+def _estimates(name: str, found: Derivation, size: int) -> list[BriefEstimate]:
+    law = found.source.get(name)
+    if law is None:
+        return [BriefEstimate(value=None, reason=found.reasons.get(name, f"no law here gives {name}"))] * size
+    answer = found.answers[law]
+    value = answer.values.get(name)
+    if value is None:
+        return [BriefEstimate(value=None, law=law.address, reason=answer.failed.get(name) or answer.say)] * size
+    inner, outer = answer.spreads.get(name), answer.transfers.get(name)
+    sides = (inner and inner.low, inner and inner.high, outer and outer.low, outer and outer.high)
+    lists = [[None] * size if side is None else rows.listed(side, size) for side in sides]
+    values = [value] * size if isinstance(value, str) else rows.listed(value, size)
+    return [
+        BriefEstimate(value=v, low=low, high=high, transfer_low=t_low, transfer_high=t_high, law=law.address)
+        for v, low, high, t_low, t_high in zip(values, *lists, strict=True)
+    ]

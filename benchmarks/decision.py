@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -10,9 +9,9 @@ from typing import Any
 
 from benchmarks.rows import row
 from hplaw.catalogue.catalogue import load_catalogue
-from hplaw.decide.alone import Alone
-from hplaw.decide.decide import decide, point_inputs
+from hplaw.decide.decide import decide
 from hplaw.decide.ridges import Ridges
+from hplaw.evaluation.point import environment_at
 from hplaw.forms.linex import linex
 from hplaw.forms.log_linear import best_logs
 from hplaw.law import Law
@@ -40,13 +39,12 @@ def run(rounds: int = ROUNDS) -> list[dict[str, Any]]:
 
 
 def _values(law: Law, known: dict[str, float]) -> Any:
-    """Return the logarithms at which the expected excess is least, in the steps that `decide` takes to them."""
-    inputs = point_inputs(law, known)
+    """Return the logarithms at which the expected excess is lowest, in the steps that `decide` takes to them."""
+    inputs, _ = environment_at(law, known, free=law.chosen)
     form = linex(law)
     assert form is not None
-    start = best_logs(law, inputs, transfer=False).mean(axis=2)
-    wide = [math.inf] * len(law.chosen)
-    return Alone(Ridges(form, inputs, {})).least(start[0].tolist(), [-x for x in wide], wide)
+    start = best_logs(law, inputs, transfer=False).mean(axis=-1)
+    return Ridges(form, inputs, {}).lowest(start.tolist())
 
 
 def _fastest(work: Callable[[dict[str, float]], Any], asked: Sequence[dict[str, float]], rounds: int) -> float:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools as ft
 import itertools as it
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
@@ -39,6 +39,11 @@ def is_column(value: object) -> TypeGuard[NDArray[Any]]:
     return isinstance(value, np.ndarray)
 
 
+def count(values: Iterable[object]) -> int | None:
+    """Return how many rows values have, None where none of them is a column."""
+    return next((len(value) for value in values if is_column(value)), None)
+
+
 def shared(value: Any) -> Any:
     """Return what all rows have in common, as Python has it.
 
@@ -50,7 +55,8 @@ def shared(value: Any) -> Any:
     if not is_column(value):
         return value
     if (value != value[0]).any():
-        raise RowsDiffer(np.unique(value, return_inverse=True)[1])
+        whole = value.dtype.kind in "bi"
+        raise RowsDiffer(value.astype(np.intp) if whole else np.unique(value, return_inverse=True)[1])
     return value[0].item()
 
 
@@ -86,16 +92,16 @@ def by_row(function: Callable[..., float], guarded: Callable[..., float] | None 
     alone = guarded or function
 
     def rows(*x: Any) -> Any:
-        sizes = [len(value) for value in x if is_column(value)]
-        if not sizes:
+        if np.ndarray not in map(type, x):
             return alone(*x)
-        lists = [value.tolist() if is_column(value) else it.repeat(value, sizes[0]) for value in x]
+        size = next(len(value) for value in x if is_column(value))
+        lists = [value.tolist() if is_column(value) else it.repeat(value, size) for value in x]
         try:
-            found = np.fromiter(map(function, *lists), np.float64, sizes[0])
+            found = np.fromiter(map(function, *lists), np.float64, size)
         except (ArithmeticError, ValueError):
-            found = np.full(sizes[0], np.nan)
+            found = np.full(size, np.nan)
         if np.isnan(found).any():
-            lists = [value.tolist() if is_column(value) else it.repeat(value, sizes[0]) for value in x]
+            lists = [value.tolist() if is_column(value) else it.repeat(value, size) for value in x]
             part(np.array([_fails(alone, row) for row in zip(*lists, strict=True)]))
         return found
 
@@ -119,23 +125,27 @@ _where: Callable[..., Any] = np.where
 
 def pick(mask: Any, yes: Any, no: Any) -> Any:
     """Return one of two values, row by row."""
-    if is_column(mask):
+    if isinstance(mask, np.ndarray):
         return _where(mask, yes, no)
     return yes if mask else no
 
 
 def smaller(a: Any, b: Any) -> Any:
     """Return the smaller of two, as Python's `min` does."""
-    return pick(b < a, b, a)
+    smaller = b < a
+    return _where(smaller, b, a) if isinstance(smaller, np.ndarray) else (b if smaller else a)
 
 
 def larger(a: Any, b: Any) -> Any:
     """Return the larger of two, as Python's `max` does."""
-    return pick(b > a, b, a)
+    larger = b > a
+    return _where(larger, b, a) if isinstance(larger, np.ndarray) else (b if larger else a)
 
 
 def clamp(x: Any, low: Any, high: Any) -> Any:
     """Return `x`, no lower than `low` and no higher than `high`."""
+    if type(x) is type(low) is type(high) is float:
+        return low if low > x else high if high < x else x
     return smaller(larger(x, low), high)
 
 
@@ -158,6 +168,13 @@ def ascending(values: Sequence[Any]) -> list[Any]:
 def across(value: Any) -> Any:
     """Return a column as `[row, 1]`, to meet what has an entry for each scenario; a float stays."""
     return value[:, None] if is_column(value) else value
+
+
+def beside(values: Sequence[Any]) -> Array:
+    """Return numbers and columns side by side: `[entry]`, or `[row, entry]` where some are columns."""
+    if any(isinstance(value, np.ndarray) for value in values):
+        return np.stack(np.broadcast_arrays(*values), axis=-1)
+    return np.array(values)
 
 
 def plain(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,8 @@ def answer(
     want: Sequence[str] | None = None,
     bounds: Bounds | None = None,
     catalogue: Any = None,
-    intervals: bool = True,
+    seen: Collection[str] | None = None,
+    plain: bool = False,
 ) -> Answer:
     """Return what a law says at `known`, choosing what it is free to choose; see `answer_alone`.
 
@@ -41,20 +42,21 @@ def answer(
     """
     if law.spec.mixture is not None:
         return mixed_answer(law, known, want=want, bounds=bounds, catalogue=catalogue)
-    size = next((len(value) for value in known.values() if rows.is_column(value)), 0)
-    if size <= CHUNK or not uncertain(law):
-        return answer_alone(law, known, want=want, bounds=bounds, intervals=intervals)
+    size = rows.count(known.values()) if uncertain(law) else None
+    if size is None or size <= CHUNK:
+        return answer_alone(law, known, want=want, bounds=bounds, seen=seen, plain=plain)
     parts: list[Answer] = []
+    key = np.full(size, -1, dtype=np.intp)
     for start in range(0, size, CHUNK):
         chunk = slice(start, start + CHUNK)
         some = {name: rows.take(value, chunk) for name, value in known.items()}
         limits = {name: (rows.take(a, chunk), rows.take(b, chunk)) for name, (a, b) in (bounds or {}).items()}
         try:
-            parts.append(answer_alone(law, some, want=want, bounds=limits, intervals=intervals))
+            parts.append(answer_alone(law, some, want=want, bounds=limits, seen=seen, plain=plain))
         except rows.RowsDiffer as differ:
-            key = np.zeros(size, dtype=np.intp)
-            key[chunk] = differ.key + 1
-            raise rows.RowsDiffer(key) from None
+            key[chunk] = differ.key
+    if (key >= 0).any():
+        raise rows.RowsDiffer(key)
     return joined(parts, size)
 
 
@@ -69,9 +71,7 @@ def plain_outputs(
         known = read_mixed(law, given, catalogue)
     else:
         known = read_given(law, given)
-    found = answer(
-        law, known, want=list(want) or None, catalogue=catalogue, intervals=bool(law.arrays or law.spec.mixture)
-    )
+    found = answer(law, known, want=list(want) or None, catalogue=catalogue, plain=not (law.arrays or law.spec.mixture))
     for name in want:
         if name in found.failed and found.status not in SILENT:
             raise Undefined(found.failed[name])

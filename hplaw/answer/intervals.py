@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools as ft
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from hplaw import rows
-from hplaw.answer.quantiles import Spread, quantiles, spread
+from hplaw.answer.quantiles import Spread, quantiles, spreads_of
 from hplaw.arrays import Array
 from hplaw.decide.decide import Decision
 from hplaw.evaluation.domain import distance
@@ -23,7 +23,9 @@ from hplaw.forms.log_normal import NORMAL_QUANTILES, closed, log_deviation
 from hplaw.forms.power_law import power_law
 from hplaw.law.derived import derived
 from hplaw.law.law import Law
-from hplaw.law.program import unroll
+from hplaw.law.program import Environment, unroll
+from hplaw.law.scope import Formula
+from hplaw.law.settled import spoken
 from hplaw.posterior.discrepancy import stray_variance, stretch
 from hplaw.posterior.priors import prior_arguments
 from hplaw.posterior.scenarios import input_normals, scenarios
@@ -35,7 +37,12 @@ WIDEST = 100.0
 
 
 def intervals_of(
-    here: Point, known: Mapping[str, Any], wanted: Mapping[str, Any], decision: Decision | None
+    here: Point,
+    known: Mapping[str, Any],
+    wanted: Mapping[str, Any],
+    decision: Decision | None,
+    *,
+    seen: Collection[str] | None = None,
 ) -> tuple[dict[str, Spread], dict[str, Spread], dict[str, Any]]:
     """Return intervals, those for another recipe, and the medians that are the values of a fitted law.
 
@@ -44,17 +51,24 @@ def intervals_of(
     - `here`: the law at the point `known`, values by quantity, chosen ones included: numbers or columns.
     - `wanted`: the outputs to look at, with their values.
     - `decision`: what was chosen, with its scatter.
+    - `seen`: quantities whose intervals are looked at; all when left out.
     """
     law = here.law
     drawn = scenarios(law)
     spreads: dict[str, Spread] = {}
     transfers: dict[str, Spread] = {}
-    inner: dict[str, Array] = dict(decision.samples) if decision else {}
-    outer: dict[str, Array] = dict(decision.transfer) if decision else {}
+
+    def looked_at(samples: Mapping[str, Array]) -> dict[str, Array]:
+        return {name: found for name, found in samples.items() if seen is None or name in seen}
+
+    inner = looked_at(decision.samples) if decision else {}
+    outer = looked_at(decision.transfer) if decision else {}
     numbers: list[str] = []
     uncertain_inputs = any(item.prior and known.get(item.known) is None for item in inputs(law))
     if drawn.uncertain or uncertain_inputs:
         numbers = [name for name in wanted if law.outputs[name][1] is None and not law.quantity(name).categorical]
+        if seen is not None:  # the values of a fitted law are medians, seen or not
+            numbers = [n for n in numbers if n in seen or (drawn.fitted and n not in followers(law))]
     wider = stretch(law, distance(law, known).total)
     if decision is None:
         numbers = _closed_spreads(here, known, wider, {name: wanted[name] for name in numbers}, spreads, transfers)
@@ -148,8 +162,7 @@ def _collect(
     if not samples:
         return
     places = [(spreads, name) for name in inner] + [(transfers, name) for name in outer]
-    for (into, name), levels in zip(places, quantiles(np.stack(samples)), strict=True):
-        found = spread(levels)
+    for (into, name), found in zip(places, spreads_of(quantiles(np.stack(samples))), strict=True):
         if found is not None:
             into[name] = found
 
@@ -180,7 +193,7 @@ class Run:
     ) -> None:
         self.law, self.drawn = law, scenarios(law)
         self.stretch = rows.across(stretch)
-        size = next((len(value) for value in values.values() if rows.is_column(value)), None)
+        size = rows.count(values.values())
         self.shape = (self.drawn.size,) if size is None else (size, self.drawn.size)
         names = {name: rows.across(value) for name, value in values.items()}
         moved = chosen
@@ -210,9 +223,8 @@ class Run:
         fit = self.law.spec.fit
         if fit is None or fit.observed != name or fit.transform != "log" or not fit.scale:
             return 1.0
-        with np.errstate(all="ignore"):
-            scale = _noise_scale(self.law)(self.environment)
-            return np.exp(scale * _standard_noise(fit.likelihood, self.drawn.size))
+        settled = _settled_noise(self.law)
+        return _noise(self.law, self.environment) if settled is None else settled
 
 
 def samples(law: Law, known: Mapping[str, Any], wanted: Sequence[str], *, transfer: bool = False) -> dict[str, Array]:
@@ -225,11 +237,31 @@ def samples(law: Law, known: Mapping[str, Any], wanted: Sequence[str], *, transf
 
 
 @derived
-def _noise_scale(law: Law) -> Function:
-    """Return the function of the scale of a run's noise."""
+def _settled_noise(law: Law) -> Array | None:
+    """Return the factor that noise puts on an output, or None where it changes with the inputs."""
+    if not spoken(law.namespace, _noise_scale(law).tree).isdisjoint(law.inputs):
+        return None
+    return _noise(law, folded(law, transfer=False).environment({}))
+
+
+def _noise(law: Law, environment: Environment) -> Array:
+    """Return the factor that noise puts on an output in an environment of scenarios."""
     assert law.spec.fit is not None
-    formula = law.namespace.formula(law.spec.fit.scale, table="fit", key="scale")
-    return unroll(law.namespace, formula, numpy_backend(), ())
+    with np.errstate(all="ignore"):
+        scale = _noise_function(law)(environment)
+        return np.exp(scale * _standard_noise(law.spec.fit.likelihood, scenarios(law).size))
+
+
+@derived
+def _noise_scale(law: Law) -> Formula:
+    """Return the formula of the scale of a run's noise."""
+    assert law.spec.fit is not None
+    return law.namespace.formula(law.spec.fit.scale, table="fit", key="scale")
+
+
+@derived
+def _noise_function(law: Law) -> Function:
+    return unroll(law.namespace, _noise_scale(law), numpy_backend(), ())
 
 
 def drawn_inputs(law: Law, known: Mapping[str, Any]) -> dict[str, Array]:

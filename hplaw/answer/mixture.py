@@ -10,7 +10,7 @@ import numpy as np
 from hplaw import rows
 from hplaw.answer.intervals import samples
 from hplaw.answer.one_law import Answer, answer_alone
-from hplaw.answer.quantiles import quantiles, spread
+from hplaw.answer.quantiles import quantiles, spreads_of
 from hplaw.decide.decision import Bounds
 from hplaw.errors import QueryError
 from hplaw.evaluation.inputs import inputs, read_given
@@ -69,7 +69,9 @@ def mixed_answer(
             if isinstance(value, float) and share:
                 drawn.setdefault(name, []).append(_share(member, part, name, share))
     pools = {name: np.concatenate(found) for name, found in drawn.items() if all(name in part.values for part in parts)}
-    spreads = {name: levels for name, pool in pools.items() if (levels := spread(quantiles(pool))) is not None}
+    spreads = {
+        name: levels for name, pool in pools.items() if (levels := spreads_of(quantiles(pool)[None])[0]) is not None
+    }
     return Answer(
         law=law,
         status=silent.status if silent else "ok",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -58,7 +58,8 @@ def answer_alone(
     *,
     want: Sequence[str] | None = None,
     bounds: Bounds | None = None,
-    intervals: bool = True,
+    seen: Collection[str] | None = None,
+    plain: bool = False,
 ) -> Answer:
     """Return what a law says at `known`, choosing what it is free to choose.
 
@@ -67,7 +68,8 @@ def answer_alone(
     - `known`: values by quantity, read by `read_given` or checked otherwise.
     - `want`: quantities needed; all when left out.
     - `bounds`: limits of quantities to choose.
-    - `intervals`: false skips everything but the values.
+    - `seen`: quantities whose intervals are looked at; all when left out.
+    - `plain`: whether values alone are, at the closed form of a decision where it has one.
 
     **Raises:** `QueryError` for a missing input, a procedure, or a decision that cannot be made.
     """
@@ -80,7 +82,7 @@ def answer_alone(
     values: dict[str, Any] = {}
     decision = None
     if free:
-        chosen = closed_form(law, known) if not intervals and not bounds and len(free) == len(law.chosen) else None
+        chosen = closed_form(law, known) if plain and not bounds and len(free) == len(law.chosen) else None
         if chosen is None:
             decision = decide(law, known, bounds)
             chosen = decision.values
@@ -101,8 +103,10 @@ def answer_alone(
         failed |= dict.fromkeys((*free, *wanted), here.say or here.status)
     spreads: dict[str, Spread] = {}
     transfers: dict[str, Spread] = {}
-    if intervals and values and uncertain(law):
-        spreads, transfers, medians = intervals_of(here, known, {n: values[n] for n in wanted if n in values}, decision)
+    if not plain and values and uncertain(law):
+        spreads, transfers, medians = intervals_of(
+            here, known, {n: values[n] for n in wanted if n in values}, decision, seen=seen
+        )
         values.update(medians)
     return Answer(
         law=law,

@@ -47,18 +47,19 @@ def _places(size: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
     return below, np.minimum(below + 1, size - 1), np.subtract(place, below)
 
 
-def spread(levels: Array) -> Spread | None:
-    """Return the quantiles at the five levels, None where no row has any.
+def spreads_of(levels: Array) -> list[Spread | None]:
+    """Return quantiles at the five levels, None for a quantity of which no row has any.
 
     What no scenario moves, or moves out of all bounds, has none.
 
     **Arguments:**
 
-    - `levels`: `[level]`, or `[row, level]`.
+    - `levels`: `[quantity, level]`, or `[quantity, row, level]`.
     """
     told = np.isfinite(levels).all(axis=-1) & (levels[..., 0] < levels[..., -1])
-    if not told.any():
-        return None
     if not told.all():
         levels = np.where(told[..., None], levels, np.nan)
-    return Spread(*rows.unpack(levels))
+    some = told.any(axis=tuple(range(1, told.ndim)))
+    return [
+        Spread(*rows.unpack(one)) if any_row else None for one, any_row in zip(levels, np.atleast_1d(some), strict=True)
+    ]

@@ -62,7 +62,8 @@ class _Problem:
         """Return the decision between limits, logarithms."""
         task, ridges = self.task, self.ridges
         best = ridges.lowest(self._start(), limits)
-        edges = ridges.plateau(best, PLATEAU, limits)
+        weights = ridges.weights(best)
+        edges = ridges.plateau(best, weights, PLATEAU, limits)
         small: Any = True
         for part in (*best, *(side for edge in edges for side in edge)):
             small = small & (abs(part) <= _LARGEST)
@@ -71,10 +72,10 @@ class _Problem:
         samples, least = self._own(ridges, self.closed, best, limits)
         transfer: dict[str, Array] = {}
         if scenarios(task.law).transfer:
-            closed = best_logs(task.law, self.inputs, transfer=True) if self._simple(limits) else None
-            there = ridges if closed is not None else self._ridges(transfer=True)
+            closed = best_logs(task.law, self.inputs, transfer=True) if task.closed else None
+            there = ridges if closed is not None and limits is None else self._ridges(transfer=True)
             transfer, _ = self._own(there, closed, best, limits)
-        lost = ridges.astray(best) - least
+        lost = ridges.astray(best, weights) - least
         let = ridges.form.let
         return Decision(
             values=task.values(best),
@@ -84,10 +85,6 @@ class _Problem:
             regret=rows.larger(_expm1(lost), 0.0) if rows.shared(abs(lost) < 1) else None,
             lets={let: ridges.excess(best)} if let else {},
         )
-
-    def _simple(self, limits: Limits | None) -> bool:
-        """Return whether each scenario is lowest at the closed form: nothing is fixed, and no limit looked at."""
-        return self.task.closed and limits is None
 
     def _start(self) -> list[Any]:
         """Return where to begin: the mean of the scenarios' closed forms, or the middle of the domain."""
@@ -102,13 +99,13 @@ class _Problem:
     ) -> tuple[dict[str, Array], Any]:
         """Return where each scenario has its own best values, by quantity, and the mean of its lowest excess there."""
         task = self.task
-        if closed is not None and self._simple(limits):
-            shift = scenarios(task.law).discrepancy
-            stretch = rows.across(task.stretch)
-            logs = {name: closed[..., i, :] for i, name in enumerate(task.law.chosen)}
-            own = {n: np.exp(log + stretch * shift[n] if n in shift else log) for n, log in logs.items()}
-            return own, 0.0
-        x, excess = ridges.own(best, limits)
+        start = list(map(rows.across, best))
+        if closed is not None and task.closed:  # each scenario's own best, limits apart
+            shift, stretch = scenarios(task.law).discrepancy, rows.across(task.stretch)
+            start = [closed[..., i, :] + stretch * shift.get(name, 0.0) for i, name in enumerate(task.law.chosen)]
+            if limits is None:
+                return {name: np.exp(log) for name, log in zip(task.law.chosen, start, strict=True)}, 0.0
+        x, excess = ridges.own(start, limits)
         return {name: np.exp(part) for name, part in zip(task.free, x, strict=True)}, rows.plain(excess.mean(axis=-1))
 
 

@@ -9,8 +9,7 @@ import msgspec
 
 from hplaw import rows
 from hplaw.arrays import Array
-from hplaw.evaluation.inputs import bind
-from hplaw.evaluation.point import empty_environment
+from hplaw.evaluation.point import environment_at
 from hplaw.law.law import Law
 
 
@@ -47,10 +46,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
     def inputs(self) -> dict[str, Any]:
         """Return the law's inputs that are known or have a stand-in, free quantities left out."""
-        filled = dict.fromkeys(self.free, 1.0)
-        environment, program = empty_environment(self.law, self.known)
-        bind(self.law, {**self.known, **filled}, environment, program.backend)
-        return {name: environment[name] for name in self.law.inputs if name not in filled}
+        environment, _ = environment_at(self.law, self.known, free=self.free)
+        return {name: environment[name] for name in self.law.inputs if name not in self.free}
 
     def values(self, logs: list[Any]) -> dict[str, Any]:
         """Return the free quantities from their logarithms, no digit outside the bounds."""

@@ -49,19 +49,19 @@ class Flat(Exception):
 class _Moments(msgspec.Struct, frozen=True, eq=False):
     """Slopes and their products, so that weights times one table give a sum with its gradient and its curvature.
 
-    - `slopes`: a row for each free quantity, a column for each ridge and scenario.
+    - `slopes`: one array for each free quantity, a column for each ridge and scenario.
     - `table`: ones, slopes, and products of slopes with slopes, likewise.
     - `half`: half the variance of t, which an expectation adds to it.
     """
 
-    slopes: Float[Array, "quantity column"]
+    slopes: tuple[Float[Array, " column"], ...]
     table: Float[Array, "moment column"]
     half: Float[Array, " column"]
 
 
 @derived
 def _moments(form: Linex, free: tuple[int, ...]) -> _Moments:
-    slopes = form.slopes[list(free)]
+    slopes = tuple(form.slopes[i] for i in free)
     products = [a * b for a, b in it.product(slopes, slopes)]
     table = np.stack([np.ones_like(form.variance), *slopes, *products])
     return _Moments(slopes, table, form.variance / 2)
@@ -91,33 +91,26 @@ class Ridges:
         self.half = offset + moments.half
         self.base = rows.plain(np.vecdot(self.c, offset + 1))
         self.still = rows.unpack(np.vecdot(self.c[..., None, :], self.table[1 : 1 + self.size]))
-        _refuse(~((self.c.min(axis=-1) > 0) & (self.c.max(axis=-1) < np.inf)))
+        _refuse(rows.negate((rows.plain(self.c.min(axis=-1)) > 0) & (abs(self.base) < math.inf)))
 
-    def _weights(self, points: Sequence[Point]) -> Array:
-        """Return c E e^t of every ridge and scenario at some points: `[point, column]`, or `[row, point, column]`."""
-        x = np.array(points)
-        x = x if x.ndim == 2 else np.moveaxis(x, -1, 0)
-        e: Array = x[..., :1] * self.slopes[0]
-        for i in range(1, self.size):
-            e += x[..., i : i + 1] * self.slopes[i]
-        e += self.half[..., None, :]
+    def weights(self, x: Point) -> Array:
+        """Return c E e^t of every ridge and scenario at a point: `[column]`, or `[row, column]`."""
+        e: Array = rows.across(x[0]) * self.slopes[0]
+        for part, slope in zip(x[1:], self.slopes[1:], strict=True):
+            e += rows.across(part) * slope
+        e += self.half
         np.exp(e, out=e)
-        e *= self.c[..., None, :]
+        e *= self.c
         return e
 
-    def _sums(self, weights: Array) -> list[tuple[Any, list[Any], list[list[Any]]]]:
-        """Return the sum of weights at each point, its gradient and its curvature."""
-        sums = np.vecdot(weights[..., None, :], self.table)
-        found: list[tuple[Any, list[Any], list[list[Any]]]] = []
-        for place in range(sums.shape[-2]):
-            total, *moments = rows.unpack(sums[..., place, :])
-            products = moments[self.size :]
-            curvature = [products[i : i + self.size] for i in range(0, self.size**2, self.size)]
-            found.append((total, moments[: self.size], curvature))
-        return found
+    def _sums(self, weights: Array) -> tuple[Any, list[Any], list[list[Any]]]:
+        """Return the sum of weights, its gradient and its curvature."""
+        total, *moments = rows.unpack(np.vecdot(weights[..., None, :], self.table))
+        size = self.size
+        return total, moments[:size], [moments[i : i + size] for i in range(size, size + size * size, size)]
 
     def _slopes_at(self, x: Point) -> Slopes:
-        ((_, rises, curvature),) = self._sums(self._weights([x]))
+        _, rises, curvature = self._sums(self.weights(x))
         return list(map(sub, rises, self.still)), curvature
 
     def lowest(self, start: Point, limits: Limits | None = None) -> Point:
@@ -127,18 +120,21 @@ class Ridges:
         """
         return _descend(self._slopes_at, start, limits, refuse=_refuse)
 
-    def plateau(self, best: Point, cost: float, limits: Limits | None = None) -> list[tuple[Any, Any]]:
+    def plateau(self, best: Point, weights: Array, cost: float, limits: Limits | None = None) -> list[tuple[Any, Any]]:
         """Return for each free quantity the range whose expected excess is at most `cost` above that at `best`, the
         others chosen again, inside limits.
 
         An edge solves excess = limit with the other quantities at their best. The first guess is that of a single ridge
         with the curvature and the skew that all have together.
 
+        **Arguments:**
+
+        - `weights`: those at `best`.
+
         **Raises:** `Flat` where the ridges leave a direction flat.
         """
         cost *= self.scenarios
-        e = self._weights([best])
-        ((total, _, curvature),) = self._sums(e)
+        total, _, curvature = self._sums(weights)
         limit = total - self._level(best) + cost
         edges: list[Point] = []
         for i in range(self.size):
@@ -147,44 +143,55 @@ class Ridges:
             _refuse(rows.negate(along[i] > 0))
             way = [part / along[i] for part in along]
             slope = sum(rows.across(part) * self.slopes[j] for j, part in enumerate(way))
-            skew = rows.plain(np.vecdot(e[..., 0, :], slope * slope * slope)) * along[i]
+            skew = rows.plain(np.vecdot(weights, slope * slope * slope)) * along[i]
             reach = rows.root(2 * cost * along[i])
             for side in (-reach, reach):
                 far = _first_edge(side, skew)
                 edges.append([v + far * part for v, part in zip(best, way, strict=True)])
-        return self._edges(edges, limit, limits)
+        return self._edges(best, edges, limit, limits)
 
-    def _edges(self, edges: list[Point], limit: Any, limits: Limits | None) -> list[tuple[Any, Any]]:
-        """Return the ranges between edges, two for each quantity, after Newton steps from a first guess."""
+    def _edges(self, best: Point, edges: list[Point], limit: Any, limits: Limits | None) -> list[tuple[Any, Any]]:
+        """Return the ranges between edges, two for each quantity, after Newton steps from a first guess.
+
+        Where the best value presses against a limit, that is the edge.
+        """
         settled: Any = False
         near = EDGE if limits is None else EDGE / 50
         for _ in range(ROUNDS):
             longest: Any = 0.0
             moved: list[Point] = []
-            for place, (total, rises, curvature) in enumerate(self._sums(self._weights(edges))):
-                edge, i = edges[place], place // 2
+            for place, edge in enumerate(edges):
+                i = place // 2
+                total, rises, curvature = self._sums(self.weights(edge))
                 gradient = list(map(sub, rises, self.still))
                 if limits is not None:
                     _hold(edge, limits, gradient, curvature, but=i)
                 step = _to_edge(i, limit - (total - self._level(edge)), gradient, curvature)
+                if limits is not None:
+                    step = _unless_pressed(best[i], limits[i], place % 2, step)
                 longest = rows.larger(longest, abs(step[i]))
                 there = [v + rows.clamp(s, -1.0, 1.0) for v, s in zip(edge, step, strict=True)]
                 if limits is not None:
                     there = [v if j == i else rows.clamp(v, *limits[j]) for j, v in enumerate(there)]
-                moved.append([rows.pick(settled, v, m) for v, m in zip(edge, there, strict=True)])
+                moved.append(_unless(settled, edge, there))
             edges, settled = moved, settled | (longest < near)
             if rows.every(settled):
                 break
         at = [edge[place // 2] for place, edge in enumerate(edges)]
         if limits is not None:
-            at = [rows.clamp(value, *limits[place // 2]) for place, value in enumerate(at)]
+            for place, value in enumerate(at):
+                low, high = limits[i := place // 2]
+                at[place] = rows.clamp(value, *((best[i], high) if place % 2 else (low, best[i])))
         return list(zip(at[::2], at[1::2], strict=True))
 
     def own(self, start: Point, limits: Limits | None = None) -> tuple[Point, Array]:
-        """Return each scenario's own best free quantities, `[scenario]` or `[row, scenario]` each, and its excess there."""
+        """Return each scenario's own best free quantities, `[scenario]` or `[row, scenario]` each, and its excess there.
+
+        `start` meets arrays of that shape.
+        """
         shape = (*self.c.shape[:-1], -1, self.scenarios)
         base, c = self._scattered().reshape(shape), self.c.reshape(shape)
-        slopes = self.slopes.reshape(self.size, -1, self.scenarios)
+        slopes = [slope.reshape(-1, self.scenarios) for slope in self.slopes]
         place = np.zeros((*shape[:-2], self.scenarios))
 
         def t(x: Point) -> Array:
@@ -196,7 +203,7 @@ class Ridges:
             return gradient, [[(e * a * b).sum(axis=-2) for b in slopes] for a in slopes]
 
         wide = None if limits is None else [(rows.across(low), rows.across(high)) for low, high in limits]
-        x = _descend(slopes_at, [place + rows.across(value) for value in start], wide)
+        x = _descend(slopes_at, [place + value for value in start], wide)
         m = t(x)
         return x, np.sum(c * (np.exp(m) - 1 - m), axis=-2)
 
@@ -210,10 +217,10 @@ class Ridges:
         """Return the offsets of t with each scenario's effects of a new group and discrepancy."""
         return self.offset + (self.form.groups - self.stretch * self.form.strays)
 
-    def astray(self, x: Point) -> Any:
-        """Return the expected excess with discrepancy, over that of every scenario's best."""
+    def astray(self, x: Point, weights: Array) -> Any:
+        """Return the expected excess with discrepancy, over that of every scenario's best, from the weights at a point."""
         strays = self.form.stray_variance * (self.stretch * self.stretch / 2)
-        total = rows.plain(np.vecdot(self._weights([x])[..., 0, :], np.exp(strays)))
+        total = rows.plain(np.vecdot(weights, np.exp(strays)))
         return (total - self._level(x)) / self.scenarios
 
     def _level(self, at: Point) -> Any:
@@ -254,18 +261,23 @@ def _descend(
             _hold(x, limits, gradient, curvature)
         step = solve(curvature, gradient)
         sizes: list[Any] = [abs(part) for part in step]
-        refuse(rows.negate(sum(sizes) < math.inf))
         longest = rows.largest(sizes)
         shrink = REACH / rows.larger(longest, REACH)
         moved = [v - s * shrink for v, s in zip(x, step, strict=True)]
+        refuse(rows.negate(sum(sizes) < math.inf))
         if limits is not None:
             moved = [rows.clamp(v, *limit) for v, limit in zip(moved, limits, strict=True)]
             longest = rows.largest([abs(m - v) for m, v in zip(moved, x, strict=True)])
-        x = [rows.pick(settled, v, m) for v, m in zip(x, moved, strict=True)]
+        x = _unless(settled, x, moved)
         settled = settled | (longest < TOLERANCE)
         if rows.every(settled):
             break
     return x
+
+
+def _unless(settled: Any, x: Point, moved: Point) -> Point:
+    """Return where problems moved to, but for those that are settled."""
+    return moved if settled is False else [rows.pick(settled, v, m) for v, m in zip(x, moved, strict=True)]
 
 
 def _hold(x: Point, limits: Limits, gradient: list[Any], curvature: list[list[Any]], *, but: int | None = None) -> None:
@@ -279,6 +291,12 @@ def _hold(x: Point, limits: Limits, gradient: list[Any], curvature: list[list[An
             curvature[i][j] = rows.pick(stuck, float(i == j), curvature[i][j])
             if j != i:
                 curvature[j][i] = rows.pick(stuck, 0.0, curvature[j][i])
+
+
+def _unless_pressed(best: Any, limits: tuple[Any, Any], side: int, step: list[Any]) -> list[Any]:
+    """Return a step to an edge, none where the best value presses against the limit on that side, 0 low and 1 high."""
+    pressed = best >= limits[1] if side else best <= limits[0]
+    return [rows.pick(pressed, 0.0, part) for part in step]
 
 
 def _to_edge(i: int, lacking: Any, gradient: list[Any], curvature: list[list[Any]]) -> list[Any]:
@@ -325,7 +343,7 @@ def solve(matrix: Sequence[Sequence[Any]], right: Sequence[Any]) -> list[Any]:
 
 def _singular(scale: Any) -> None:
     """Refuse a number of zero; in arrays over scenarios it is left to give infinity."""
-    if not rows.is_column(scale) and not scale:
+    if not isinstance(scale, np.ndarray) and not scale:
         raise Flat
 
 

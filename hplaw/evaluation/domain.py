@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from hplaw import rows
+from hplaw.arrays import Array
 from hplaw.evaluation.inputs import Input, inputs, stand_in
-from hplaw.evaluation.point import empty_environment
+from hplaw.evaluation.point import environment_with
 from hplaw.expression.backends import Undefined
 from hplaw.law.derived import derived
 from hplaw.law.law import Law
@@ -61,7 +62,8 @@ class Domain(msgspec.Struct, frozen=True):
             value = get(name)
             if value is None:
                 continue
-            apart = _outside(value, low, high, log_low, log_high)
+            measure: Callable[..., Any] = _outside_by_row if rows.is_column(value) else _outside
+            apart = measure(value, low, high, log_low, log_high)
             if rows.is_column(apart) or apart:
                 efolds.append((name, apart))
                 total = total + apart
@@ -69,10 +71,10 @@ class Domain(msgspec.Struct, frozen=True):
 
     def _followed(self, known: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return what is known and what follows from it by the law's own stand-ins, as far as it does."""
-        environment, program = empty_environment(self.law, known)
-        for item in inputs(self.law):
-            if (value := known.get(item.known, item.default)) is not None:
-                environment[item.name] = value
+        values = {item.name: known.get(item.known, item.default) for item in inputs(self.law)}
+        environment, program = environment_with(
+            self.law, {name: value for name, value in values.items() if value is not None}
+        )
         found: dict[str, Any] = dict(known)
         for item in self.follows:
             if found.get(item.name) is None:
@@ -85,7 +87,7 @@ class Domain(msgspec.Struct, frozen=True):
         return found
 
 
-def _measure(value: float, low: float, high: float, log_low: float | None, log_high: float | None) -> float:
+def _outside(value: float, low: float, high: float, log_low: float | None, log_high: float | None) -> float:
     """Return the e-folds that a value is outside a range, or lengths of it where there are no logarithms."""
     if low <= value <= high:
         return 0.0
@@ -95,15 +97,13 @@ def _measure(value: float, low: float, high: float, log_low: float | None, log_h
     return abs(value - edge) / ((high - low) or abs(edge) or 1.0)
 
 
-_measure_rows = rows.by_row(_measure)
+_each_outside = rows.by_row(_outside)
 
 
-def _outside(value: Any, low: float, high: float, log_low: float | None, log_high: float | None) -> Any:
-    """Return the same for a number or a column, of which few are outside as a rule."""
+def _outside_by_row(value: Array, low: float, high: float, log_low: float | None, log_high: float | None) -> Any:
+    """Return the same for a column, of which few are outside as a rule."""
     inside = (low <= value) & (value <= high)
-    if rows.is_column(inside):
-        return 0.0 if inside.all() else _measure_rows(value, low, high, log_low, log_high)
-    return 0.0 if inside else _measure(value, low, high, log_low, log_high)
+    return 0.0 if inside.all() else _each_outside(value, low, high, log_low, log_high)
 
 
 def _log(edge: float) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -82,34 +82,55 @@ def stand_in(law: Law, name: str, backend: Backend) -> Function:
     return unroll(law.namespace, formula, backend, ())
 
 
-def bind(law: Law, known: Mapping[str, Any], environment: Environment, backend: Backend | None = None) -> None:
-    """Put a law's inputs into its environment, last those that follow from the others.
+def bind(law: Law, known: Mapping[str, Any], environment: Environment) -> None:
+    """Put a law's inputs into an environment of its own arithmetic.
 
     **Arguments:**
 
-    - `known`: numbers, with the backend of columns columns too.
-    - `backend`: the arithmetic of the environment; the law's own when left out.
+    - `known`: numbers and categories by quantity, or tuples over an index.
 
-    **Raises:** `QueryError` naming the input that is not known; `Undefined` where a stand-in has no value.
+    **Raises:** what `found_inputs` and `follow` raise.
     """
+    values, late = found_inputs(law, known)
+    environment.update(values)
+    follow(law, late, environment, law.arithmetic)
+
+
+def found_inputs(law: Law, known: Mapping[str, Any]) -> tuple[dict[str, Any], list[Input]]:
+    """Return the values of a law's inputs by name, and the inputs that follow from them.
+
+    **Raises:** `QueryError` naming the input that is not known.
+    """
+    values: dict[str, Any] = {}
     late: list[Input] = []
+    exact = law.exact
     for item in inputs(law):
         value = known.get(item.known)
         if value is not None:
-            environment[item.name] = _bound(law, item, value)
+            values[item.name] = (
+                value if type(value) is float and item.over == () and not exact else _own(law, item, value)
+            )
         elif item.default is not None:
-            environment[item.name] = (item.default,) * len(item.over) if item.over else item.default
+            values[item.name] = (item.default,) * len(item.over) if item.over else item.default
         elif item.follows:
             late.append(item)
         else:
             message = f"{law.id} needs {item.known}; give it"
             raise ConflictingQuery(message, field=item.known)
+    return values, late
+
+
+def follow(law: Law, late: Sequence[Input], environment: Environment, backend: Backend) -> None:
+    """Put the inputs that follow from the others into an environment that has these.
+
+    **Raises:** `Undefined` where a stand-in has no value.
+    """
     for item in late:
-        value = stand_in(law, item.name, backend or law.arithmetic)(environment)
+        value = stand_in(law, item.name, backend)(environment)
         environment[item.name] = (value,) * len(item.over) if item.over else value
 
 
-def _bound(law: Law, item: Input, value: Any) -> Any:
+def _own(law: Law, item: Input, value: Any) -> Any:
     """Return a known value in the law's own arithmetic.
 
     **Raises:** `QueryError` where one value is known and the law needs a table of them.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from hplaw import rows
 from hplaw.errors import QueryError
-from hplaw.evaluation.inputs import bind, inputs, own_number
+from hplaw.evaluation.inputs import follow, found_inputs, inputs, own_number
 from hplaw.expression.backends import Backend, Undefined, columns_backend
 from hplaw.law.derived import derived
 from hplaw.law.law import Law
@@ -26,6 +26,10 @@ from hplaw.posterior.scenarios import scenarios
 
 SILENT = ("undefined", "refused")
 """Statuses that give no number."""
+
+
+_NUMBERS = (float, Fraction)
+"""Types of single values that have a size."""
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -61,7 +65,7 @@ class Point(msgspec.Struct, frozen=True):
             message = self._where(f"the result, {_show(value)}, is not positive, as {name} must be")
             raise Undefined(message)
         for entry in value if is_tuple(value) else (value,):
-            if isinstance(entry, float | Fraction) and not abs(entry) <= sys.float_info.max:
+            if type(entry) in _NUMBERS and not abs(entry) <= sys.float_info.max:
                 message = self._where("the result is too large to write down")
                 raise Undefined(message)
         return value
@@ -149,9 +153,10 @@ def point(law: Law, known: Mapping[str, Any]) -> Point:
 
     **Raises:** `QueryError` naming the input that is not known; `RowsDiffer` where rows fall into different cases.
     """
-    environment, program = empty_environment(law, known)
+    values, late = found_inputs(law, known)
+    environment, program = environment_with(law, values)
     try:
-        bind(law, known, environment, program.backend)
+        follow(law, late, environment, program.backend)
         for case in program.cases:
             if program.backend.truth(case.holds(environment)):
                 return Point(law, case.status, case.say, environment, program)
@@ -161,13 +166,23 @@ def point(law: Law, known: Mapping[str, Any]) -> Point:
     return Point(law, "ok", None, environment, program)
 
 
-def empty_environment(law: Law, known: Mapping[str, Any]) -> tuple[Environment, Program]:
-    """Return an environment of a law without its inputs, and its program: for columns where an input is one."""
-    backend = law.arithmetic
-    if any(rows.is_column(known.get(item.known)) for item in inputs(law)):
-        backend = columns_backend()
-    program = _program(law, backend)
-    return Environment(program.constants, program.lets), program
+def environment_with(law: Law, values: Mapping[str, Any]) -> tuple[Environment, Program]:
+    """Return an environment of a law with some inputs by name, and its program: for columns where an input is one."""
+    program = _program(law, columns_backend() if np.ndarray in map(type, values.values()) else law.arithmetic)
+    return program.environment(values), program
+
+
+def environment_at(law: Law, known: Mapping[str, Any], *, free: Sequence[str] = ()) -> tuple[Environment, Program]:
+    """Return an environment of a law with all its inputs but those that are free, and its program.
+
+    **Raises:** `QueryError` naming the input that is not known; `Undefined` where a stand-in has no value.
+    """
+    values, late = found_inputs(law, {**known, **dict.fromkeys(free, 1.0)})
+    environment, program = environment_with(law, values)
+    follow(law, late, environment, program.backend)
+    for name in free:
+        del environment[name]
+    return environment, program
 
 
 def plain_point(law: Law, known: Mapping[str, Any]) -> Point | None:
@@ -190,11 +205,8 @@ def closed_form(law: Law, known: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return a decision's closed form at the law's best single values, or None where it has none or no value here."""
     if not law.optimum:
         return None
-    environment, program = empty_environment(law, known)
     try:
-        bind(law, {**known, **dict.fromkeys(law.chosen, 1.0)}, environment, program.backend)
-        for name in law.chosen:
-            del environment[name]
+        environment, program = environment_at(law, known, free=law.chosen)
         found: dict[str, Any] = {name: form(environment) for name, form in program.optimum.items()}
     except (Undefined, KeyError):
         return None

@@ -36,10 +36,10 @@ class Lines(msgspec.Struct, frozen=True, eq=False):
         >>> Lines(("tokens",), np.array([[1.0], [2.0]])).at({"tokens": math.e})
         array([3.])
         """
-        found, *slopes = self.table
-        for name, slope in zip(self.names, slopes, strict=True):
-            found = found + rows.across(rows.log(inputs[name])) * slope
-        return found
+        logs = [rows.log(inputs[name]) for name in self.names]
+        # one product for each row, as that of all rows together adds in another order
+        product = np.matmul(rows.beside([1.0, *logs])[..., None, :], self.table)
+        return product[..., 0, :]
 
 
 def lines(
@@ -109,5 +109,6 @@ def best_logs(law: Law, inputs: Mapping[str, Any], *, transfer: bool) -> Array:
 
 def on_scenarios(parts: Sequence[Any], inputs: Mapping[str, Any], size: int) -> Array:
     """Return parts that may be the same in all rows or scenarios as `[part, scenario]`, or `[row, part, scenario]`."""
-    shape = [len(value) for value in inputs.values() if rows.is_column(value)][:1]
-    return np.stack([np.broadcast_to(part, (*shape, size)) for part in parts], axis=-2)
+    count = rows.count(inputs.values())
+    shape = (size,) if count is None else (count, size)
+    return np.stack([np.broadcast_to(part, shape) for part in parts], axis=-2)

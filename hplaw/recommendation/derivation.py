@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools as ft
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 import numpy as np
@@ -22,6 +22,22 @@ from hplaw.law import Law
 from hplaw.recommendation.question import Question, signature, stacked
 from hplaw.recommendation.route import Candidate, Route, Slot, check_want, find_route, in_order
 from hplaw.rows import RowsDiffer
+
+
+T = TypeVar("T")
+
+
+class Replayed(Generic[T]):
+    """What an iterator yields, no sooner than it is asked for, and again when it is asked again."""
+
+    def __init__(self, source: Iterator[T]) -> None:
+        self._source, self._had = source, list[T]()
+
+    def __iter__(self) -> Iterator[T]:
+        yield from self._had
+        for item in self._source:
+            self._had.append(item)
+            yield item
 
 
 class Derivation:
@@ -47,6 +63,8 @@ class Derivation:
         self._needed = [slot.quantity for slot in route.slots]
         self._points: dict[Law, Point | None] = {}
         self._leaders: dict[str, Law] = {}
+        self._paths: dict[str, dict[Law, list[str]]] = {}
+        self._order: dict[str, Replayed[Candidate]] = {}
 
     def run(self) -> None:
         """Derive every quantity of the route.
@@ -74,9 +92,11 @@ class Derivation:
 
     def _ranked(self, slot: Slot) -> Iterator[Candidate]:
         """Yield a slot's laws, the one that leads first, then from best to last."""
-        lead = self._leaders.get(slot.quantity)
-        yield from (candidate for candidate in slot.candidates if candidate.law is lead)
-        yield from (c for c in in_order(slot, self.known, self.away) if c.law is not lead)
+        order = self._order.get(slot.quantity)
+        if order is None:
+            lead = self._leaders.get(slot.quantity)
+            order = self._order[slot.quantity] = Replayed(in_order(slot, self.known, self.away, lead=lead))
+        return iter(order)
 
     def _ready(self, candidate: Candidate) -> bool:
         return not candidate.needs or all(name in self.known for name in candidate.needs)
@@ -126,12 +146,7 @@ class Derivation:
         bounds = {name: limit for name, limit in self.question.bounds.items() if name in law.chosen}
         try:
             found = answer(
-                law,
-                self.known,
-                want=self._needed,
-                bounds=bounds,
-                catalogue=self.catalogue,
-                intervals=self._needs_intervals(law),
+                law, self.known, want=self._needed, bounds=bounds, catalogue=self.catalogue, seen=self.question.want
             )
         except QueryError as error:
             return str(error)
@@ -140,12 +155,6 @@ class Derivation:
             found = _after(first, found)
         self.answers[law] = found
         return found
-
-    def _needs_intervals(self, law: Law) -> bool:
-        """Return whether anything of a law's intervals is seen, or its values rest on them: a choice, or a fit."""
-        if law.chosen or law.arrays is not None:
-            return True
-        return any(name in self.question.want for name in self.catalogue.gives(law))
 
     def _overruled(self, law: Law, first: Answer) -> bool:
         """Return whether another law has given since what a law was free to choose."""
@@ -166,8 +175,10 @@ class Derivation:
 
     def path(self, name: str) -> Iterator[tuple[Law, list[str]]]:
         """Yield the laws that lead to a quantity, first steps first, each with what it gave on the way."""
-        steps: dict[Law, list[str]] = {}
-        self._collect(name, steps)
+        steps = self._paths.get(name)
+        if steps is None:
+            steps = self._paths[name] = {}
+            self._collect(name, steps)
         yield from steps.items()
 
     # a method, as a function inside that calls itself would be a cycle that keeps this answer's memory
@@ -188,8 +199,7 @@ class Derivation:
     def others(self, name: str) -> Iterator[tuple[Law, Any]]:
         """Yield what other laws would have said for a quantity, best first."""
         source, known = self.source[name], self.question.known
-        slot = next(slot for slot in self.route.slots if slot.quantity == name)
-        for candidate in self._ranked(slot):
+        for candidate in self._order[name]:
             law = candidate.law
             if law is source or not self._ready(candidate):
                 continue

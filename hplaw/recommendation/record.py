@@ -138,7 +138,7 @@ def _shown(law: Law, quantities: tuple[str, ...]) -> tuple[str, str, dict[str, A
 
 def plain(value: Any) -> Any:
     """Return a value as JSON has it: fractions as floats."""
-    return float(value) if isinstance(value, Fraction) else value
+    return float(value) if type(value) is Fraction else value
 
 
 def _alternative(law: Law, value: Any, away: Distance) -> Alternative:

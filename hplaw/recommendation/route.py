@@ -242,8 +242,15 @@ def check_want(catalogue: Catalogue, want: Sequence[str]) -> None:
             raise QueryError(message, field="want")
 
 
-def in_order(slot: Slot, known: Mapping[str, Any], away: dict[Law, Distance]) -> Iterator[Candidate]:
-    """Yield a slot's laws, best first, at what is known: numbers or columns; `away` collects their distances.
+def in_order(
+    slot: Slot, known: Mapping[str, Any], away: dict[Law, Distance], *, lead: Law | None = None
+) -> Iterator[Candidate]:
+    """Yield a slot's laws, best first, at what is known: numbers or columns.
+
+    **Arguments:**
+
+    - `away`: collects the distances of the laws.
+    - `lead`: the law to come before all others, where it is among them.
 
     **Raises:** `RowsDiffer` where rows have another order, as far as it is asked for.
     """
@@ -253,7 +260,11 @@ def in_order(slot: Slot, known: Mapping[str, Any], away: dict[Law, Distance]) ->
         where = away.get(law)
         if where is None:
             where = away[law] = candidate.domain.distance(known)
-        buckets.setdefault((candidate.preferred, candidate.status, len(where.differs)), []).append(candidate)
+        key = _FIRST if law is lead else (candidate.preferred, candidate.status, len(where.differs))
+        if key in buckets:
+            buckets[key].append(candidate)
+        else:
+            buckets[key] = [candidate]
     for key in sorted(buckets):
         bucket = buckets[key]
         if len(bucket) == 1:
@@ -261,3 +272,7 @@ def in_order(slot: Slot, known: Mapping[str, Any], away: dict[Law, Distance]) ->
             continue
         for place in rows.ascending([away[candidate.law].total for candidate in bucket]):
             yield bucket[rows.shared(place)]
+
+
+_FIRST = (-1, 0, 0)
+"""The rank of a law that comes before all others."""

@@ -8,7 +8,7 @@ import pytest
 from hplaw.answer.answer import answer
 from hplaw.answer.estimate import estimate_of
 from hplaw.answer.intervals import samples, stretch
-from hplaw.answer.quantiles import quantiles, spread
+from hplaw.answer.quantiles import quantiles, spreads_of
 from hplaw.forms.log_normal import NORMAL_QUANTILES, closed, directions
 from hplaw.law import Law
 from hplaw.messages.query import Query
@@ -191,8 +191,8 @@ def test_quantiles_are_those_of_numpy() -> None:
     for size in (2, 5, 256, 1001):
         x = rng.standard_normal((3, size))
         np.testing.assert_allclose(quantiles(x).T, np.quantile(x, [0.05, 0.25, 0.5, 0.75, 0.95], axis=-1))
-    assert spread(np.array([1.0, np.nan, 2.0])) is None
-    assert spread(np.array([1.0, np.inf, np.inf, np.inf])) is None
+    assert spreads_of(quantiles(np.array([[1.0, np.nan, 2.0]]))) == [None]
+    assert spreads_of(quantiles(np.array([[1.0, np.inf, np.inf, np.inf]]))) == [None]
 
 
 def test_a_factor_gives_back_its_matrix() -> None:

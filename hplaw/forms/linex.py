@@ -85,7 +85,7 @@ class Linex(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 def linex(law: Law, *, transfer: bool = False) -> Linex | None:
     """Return a law's ridges, or None where its objective has another form; with `transfer`, in another recipe."""
     decision = law.spec.decision
-    if decision is None or law.exact:
+    if decision is None or law.exact or any(effect.tail is not None for effect in law.spec.effects.values()):
         return None
     tree = law.outputs[decision.minimise][0].tree
     form = _Form(law)

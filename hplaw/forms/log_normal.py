@@ -72,6 +72,8 @@ def _columns(names: list[str], matrix: Array) -> list[dict[str, float]]:
 
 
 def _effect_columns(law: Law, effect: EffectSpec) -> list[dict[str, float]] | None:
+    if effect.tail is not None:
+        return None
     if effect.covariance is not None:
         return _columns(effect.of, factor(np.asarray(effect.covariance)))
     texts = [*effect.scale.values(), *([effect.correlation] if effect.correlation else [])]

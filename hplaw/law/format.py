@@ -70,7 +70,11 @@ class CovarianceSpec(Spec, frozen=True, kw_only=True):
 
 
 class EffectSpec(Spec, frozen=True, kw_only=True):
-    """What the members of a group share: zero-mean, correlated, drawn anew for a new group."""
+    """What the members of a group share: zero-mean, correlated, drawn anew for a new group.
+
+    `tail` is degrees of freedom: members are then drawn from a multivariate Student's t with these scales, so that a
+    strange member moves the others little.
+    """
 
     by: list[str]
     of: list[str]
@@ -78,6 +82,7 @@ class EffectSpec(Spec, frozen=True, kw_only=True):
     correlation: str | None = None
     covariance: list[list[float]] | None = None
     centred: bool = True
+    tail: int | None = None
     predict: Literal["integrate", "zero", "transfer"] = "integrate"
 
 
@@ -126,13 +131,19 @@ class FactorSpec(Spec, frozen=True, kw_only=True):
 
 
 class LikelihoodSpec(Spec, frozen=True, kw_only=True):
-    """One observed quantity: when a row speaks of it, and with what noise."""
+    """One observed quantity: when a row speaks of it, and with what noise.
+
+    `low` and `high` name quantities that bound what is observed. A row that gives a bound says that what was to be
+    observed lies within: above `low`, below `high`, between both; its value then says nothing more.
+    """
 
     observed: str
     likelihood: str
     scale: str = ""
     transform: Literal["log", "identity"] = "identity"
     when: str = ""
+    low: str = ""
+    high: str = ""
 
 
 class PseudoSpec(Spec, frozen=True, kw_only=True):

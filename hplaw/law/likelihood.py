@@ -40,6 +40,11 @@ class Likelihood(msgspec.Struct, frozen=True):
     freedom: float | None
     scale: Node | None
 
+    @property
+    def bounded(self) -> bool:
+        """Return whether the share of it between two bounds has a closed form."""
+        return self.family == "normal" or (self.freedom is not None and self.freedom % 2 == 0)
+
 
 def read_likelihood(namespace: Namespace, constants: Mapping[str, float], text: str, *, table: str) -> Likelihood:
     """Return the likelihood that a text says.

@@ -10,7 +10,7 @@ from hplaw.expression import Kind, Symbol, names_in, parse
 from hplaw.expression.backends import exact_number
 from hplaw.expression.functions import CONSTANTS, FUNCTIONS
 from hplaw.expression.tree import Binary, Call, Name, Node, Number, Unary, walk
-from hplaw.law.format import LawSpec
+from hplaw.law.format import LawSpec, LikelihoodSpec
 from hplaw.law.formulas import check_call, one_formula
 from hplaw.law.likelihood import read_likelihood
 from hplaw.law.priors import CORRELATIONS, PRIORS, is_call, wrong_prior
@@ -190,6 +190,10 @@ def _semidefinite(matrix: list[list[float]]) -> bool:
     return True
 
 
+MAX_TAIL = 100
+"""Degrees of freedom from which a Student's t is a normal for all that a law can tell."""
+
+
 def check_effects(spec: LawSpec, namespace: Namespace) -> None:
     """Refuse effects without scale or covariance, and a discrepancy of what the law does not give."""
     for group, effect in spec.effects.items():
@@ -208,6 +212,8 @@ def check_effects(spec: LawSpec, namespace: Namespace) -> None:
             fail(f"scale has one entry for each of {', '.join(effect.of)}")
         for name, text in effect.scale.items():
             _hyperparameter(spec, namespace, text, PRIORS, f"effects.{group}", f"scale.{name}")
+        if effect.tail is not None and not 0 < effect.tail <= MAX_TAIL:
+            fail(f"tail is degrees of freedom, 1 to {MAX_TAIL}, not {effect.tail}; leave it out for a normal effect")
         if effect.correlation is not None:
             _hyperparameter(spec, namespace, effect.correlation, CORRELATIONS, f"effects.{group}", "correlation")
             if len(effect.of) < 2:
@@ -268,11 +274,27 @@ def check_fit(spec: LawSpec, namespace: Namespace) -> None:
             one_formula(namespace, scale, table, "scale")
         if when:
             _row_condition(namespace, spec, when, table, "when")
+    for item in fit.likelihoods:
+        _check_bounds(spec, namespace, item)
     for factor in fit.factors:
         check_call(namespace, factor.density, PRIORS, "fit.factors", "density")
         one_formula(namespace, factor.of, "fit.factors", "of")
     if fit.keep:
         _row_condition(namespace, spec, fit.keep, "fit", "keep")
+
+
+def _check_bounds(spec: LawSpec, namespace: Namespace, item: LikelihoodSpec) -> None:
+    """Refuse bounds that are no quantities, and of noise whose share within them has no closed form."""
+    table = "fit.likelihoods"
+    for key, name in (("low", item.low), ("high", item.high)):
+        if name and (name not in namespace.quantities or namespace.quantities[name].categorical):
+            message = f"'{name}' is not a quantity with a number{nearest(name, namespace.quantities)}"
+            raise LawError(message, table=table, key=key)
+    if item.low or item.high:
+        noise = read_likelihood(namespace, spec.constants, item.likelihood, table=table)
+        if not noise.bounded:
+            message = f"{item.likelihood} has no bounds: they need normal(scale), or student_t(n, scale) with n even"
+            raise LawError(message, table=table, key="likelihood")
 
 
 GROUPINGS = ("min_by", "max_by", "mean_by", "count_by")

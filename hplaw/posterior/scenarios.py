@@ -85,6 +85,31 @@ def standard_normals(rows: int, size: int = DRAWS, stream: int = 0) -> Array:
     return z
 
 
+_TAIL_STREAM = 2
+"""Added to the stream of normals for those that stretch others, so that the two know nothing of each other."""
+
+
+@ft.lru_cache(maxsize=64)
+def stretches(freedom: int, member: int, size: int = DRAWS, stream: int = 0) -> Array:
+    """Return fixed factors `[scenario]` that make normals Student's t of so many degrees of freedom.
+
+    The root of freedom over a sum of that many squared normals. A pair of normals of opposite sign is stretched alike.
+
+    **Arguments:**
+
+    - `member`: which of several independent ones.
+
+    >>> found = stretches(4, 0)
+    >>> bool(0.9 < np.median(found) < 1.3), bool(found.max() > 2)
+    (True, True)
+    """
+    rows = slice(member * freedom, (member + 1) * freedom)
+    z = standard_normals((member + 1) * freedom, size, stream + _TAIL_STREAM)[rows]
+    found = np.sqrt(freedom / np.square(z).sum(axis=0))
+    found.setflags(write=False)
+    return found
+
+
 @derived
 def scenarios(law: Law) -> Scenarios:
     """Return the scenarios of a law, worked out once.
@@ -106,9 +131,13 @@ def scenarios(law: Law) -> Scenarios:
     z = standard_normals(used + needed, size, _stream(fitted=fitted))[used:]
     effects: dict[str, Array] = {}
     transfer: dict[str, Array] = {}
-    row = 0
+    row, tails = 0, 0
     for name, effect in groups.items():
         shifts = _effect(law, name, effect, everything, z[row : row + len(effect.of)])
+        if effect.tail is not None:
+            stretch = stretches(effect.tail, tails, size, _stream(fitted=fitted))
+            shifts = {of: shift * stretch for of, shift in shifts.items()}
+            tails += 1
         (transfer if effect.predict == "transfer" else effects).update(shifts)
         row += len(effect.of)
     strays = {}
@@ -260,7 +289,8 @@ def _effect(law: Law, group: str, effect: EffectSpec, values: Mapping[str, Any],
 def effect_covariance(law: Law) -> dict[tuple[str, str], Any]:
     """Return the covariance of the effects of a new group by pair of names, a number or one per scenario each.
 
-    Effects of different groups are independent; those that are not integrated are left out.
+    Effects of different groups are independent; those that are not integrated are left out. One with a tail has no
+    covariance that says all of it: the laws that are integrated in closed form have none.
     """
     found: dict[tuple[str, str], Any] = {}
     environment = numpy_environment(law, scenarios(law).parameters)

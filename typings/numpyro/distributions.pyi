@@ -55,6 +55,9 @@ class MultivariateNormal(Distribution):
         scale_tril: ArrayLike | None = None,
     ) -> None: ...
 
+class MultivariateStudentT(Distribution):
+    def __init__(self, df: ArrayLike, loc: ArrayLike = 0.0, scale_tril: ArrayLike | None = None) -> None: ...
+
 def TruncatedNormal(
     loc: ArrayLike = 0.0, scale: ArrayLike = 1.0, *, low: ArrayLike | None = None, high: ArrayLike | None = None
 ) -> Distribution: ...

@@ -114,12 +114,14 @@ def predictive_checks(fitted: Fitted) -> tuple[dict[str, float], list[str]]:
     found = density.predict(fitted.flat[places])
     several = len(found) > 1
     for number, (item, (mean, replicate)) in enumerate(zip(density.model.likelihoods, found, strict=True), 1):
-        if len(item.rows) < 5:
+        told = item.told
+        if told.sum() < 5:
             continue
-        ids: NDArray[np.int64] = np.zeros(len(item.rows), dtype=np.int64)
+        ids: NDArray[np.int64] = np.zeros(int(told.sum()), dtype=np.int64)
         if grouping is not None:
-            ids = grouping.ids[item.rows]
-        real, made = _statistics(item.observed - mean, ids), _statistics(replicate - mean, ids)
+            ids = grouping.ids[item.rows[told]]
+        observed, mean, replicate = item.observed[told], mean[:, told], replicate[:, told]
+        real, made = _statistics(observed - mean, ids), _statistics(replicate - mean, ids)
         ending = f"_{number}" if several else ""
         for name, a in real.items():
             other = made[name]
@@ -178,7 +180,7 @@ def _leave_out(fitted: Fitted, grouping: Effect, member: int, surface: Surface |
     errors: list[Array] = []
     hits: list[Array] = []
     for item, (mean, replicate) in zip(density.model.likelihoods, density.predict(draws), strict=True):
-        here = np.isin(item.rows, np.flatnonzero(inside))
+        here = np.isin(item.rows, np.flatnonzero(inside)) & item.told
         if not here.any():
             continue
         low, high = np.quantile(replicate[:, here], [0.05, 0.95], axis=0)

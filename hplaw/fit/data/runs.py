@@ -86,7 +86,7 @@ def read_runs(path: Path | str, *, law: Law, maps: Mapping[str, str] | None = No
 def words_of(law: Law) -> list[str]:
     """Return the quantities that a fit of the law may want of a row: inputs, what is observed, groups, domain."""
     quantities = law.namespace.quantities
-    names = [*law.inputs, *observed_by(law)]
+    names = [*law.inputs, *observed_by(law), *bounds_by(law)]
     names += [name for effect in law.spec.effects.values() for name in effect.by]
     names += law.spec.domain
     fit = law.spec.fit
@@ -106,12 +106,19 @@ def observed_by(law: Law) -> list[str]:
     return list(dict.fromkeys(name for name in named if name))
 
 
+def bounds_by(law: Law) -> list[str]:
+    """Return the quantities that bound what the likelihoods of a law observe."""
+    fit = law.spec.fit
+    named = [name for item in fit.likelihoods for name in (item.low, item.high)] if fit is not None else []
+    return list(dict.fromkeys(name for name in named if name))
+
+
 def _optional(law: Law) -> set[str]:
     """Return the words of which a table may know nothing."""
     stand_in = {item.name for item in inputs(law) if not item.required}
     groups = {name for effect in law.spec.effects.values() for name in effect.by}
     several = observed_by(law) if len(observed_by(law)) > 1 else []
-    return (stand_in | (groups - set(law.inputs)) | set(law.spec.domain) | set(several)) - {
+    return (stand_in | (groups - set(law.inputs)) | set(law.spec.domain) | set(several) | set(bounds_by(law))) - {
         name for name in law.inputs if name not in stand_in
     }
 
@@ -122,9 +129,8 @@ def _check_empty(frame: pl.DataFrame, law: Law, path: Path, optional: set[str]) 
     if not any(name in frame.columns for name in observed):
         message = f"{path}: no column {' or '.join(observed)}, which {law.id} is fitted to; name it by --map {observed[0]}=COLUMN"
         raise DataError(message)
-    run = frame.select(
-        pl.any_horizontal(pl.col(name).is_not_null() for name in observed if name in frame.columns)
-    ).to_series()
+    telling = [name for name in (*observed, *bounds_by(law)) if name in frame.columns]
+    run = frame.select(pl.any_horizontal(pl.col(name).is_not_null() for name in telling)).to_series()
     found = pl.Series([False] * len(frame))
     if chosen & set(frame.columns):
         found = frame.select(

@@ -119,13 +119,20 @@ class Effect:
         if self.centred:
             centre = self.centre(environment)
             site = f"{self.name}_place"
-            if self.width == 1:
+            if self.spec.tail is not None:
+                members = dist.MultivariateStudentT(self.spec.tail, centre, root)
+                placed = numpyro.sample(site, members.to_event(1))
+            elif self.width == 1:
                 placed = numpyro.sample(site, dist.Normal(centre, root[0, 0]).to_event(2))
             else:
                 members = dist.MultivariateNormal(centre, scale_tril=root)
                 placed = numpyro.sample(site, members.to_event(1))
             return numpyro.deterministic(self.name, placed - centre)
-        raw = numpyro.sample(f"{self.name}_raw", dist.Normal(0.0, 1.0).expand(shape).to_event(2))
+        if self.spec.tail is not None:
+            members = dist.MultivariateStudentT(self.spec.tail, zeros(shape), eye(self.width))
+            raw = numpyro.sample(f"{self.name}_raw", members.to_event(1))
+        else:
+            raw = numpyro.sample(f"{self.name}_raw", dist.Normal(0.0, 1.0).expand(shape).to_event(2))
         return numpyro.deterministic(self.name, raw @ root.T)
 
     def centre(self, environment: Environment) -> Array:

@@ -27,7 +27,8 @@ from hplaw.expression import Kind, Symbol, names_in
 from hplaw.expression.backends import jax_backend
 from hplaw.expression.compile import Function, compile_expression
 from hplaw.expression.tree import Call, Node
-from hplaw.fit.data.runs import condition
+from hplaw.fit.data.runs import bounds_by, condition
+from hplaw.fit.model.bounds import log_share
 from hplaw.fit.model.groups import Effect
 from hplaw.fit.model.priors import Prior, distribution, noise_of
 from hplaw.fit.model.pseudo_observations import Pseudo, pseudo_observations
@@ -51,7 +52,11 @@ class Block(msgspec.Struct, frozen=True):
 
 
 class Likelihood:
-    """One observed quantity: its rows in blocks, its formula, and its noise."""
+    """One observed quantity: its rows in blocks, its formula, and its noise.
+
+    - `within`: which rows tell bounds rather than a value.
+    - `told`: which have a value that a prediction can be held against: no bound, or one on each side.
+    """
 
     def __init__(self, model: Model, spec: LikelihoodSpec, rows: NDArray[np.bool_], *, table: str) -> None:
         law = model.law
@@ -59,10 +64,11 @@ class Likelihood:
         self.quantity = spec.observed
         self.blocks = list(model.blocks(rows))
         self.rows: Rows = np.concatenate([block.rows for block in self.blocks] or [np.zeros(0, dtype=np.int64)])
-        self.observed: NDArray[np.float64] = model.frame[spec.observed].to_numpy()[self.rows]
         self.log = spec.transform == "log"
-        if self.log:
-            self.observed = np.log(self.observed)
+        self.observed = self._column(model.frame, spec.observed)
+        self.low, self.high = self._column(model.frame, spec.low), self._column(model.frame, spec.high)
+        self.within = ~(np.isnan(self.low) & np.isnan(self.high))
+        self.told = ~np.isnan(self.observed) & (~(np.isnan(self.low) | np.isnan(self.high)) | ~self.within)
         self.mean: Function = (
             _logarithm(law, law.outputs[spec.observed][0].tree)
             if self.log
@@ -77,6 +83,23 @@ class Likelihood:
         if spec.scale:
             formula = law.namespace.formula(spec.scale, table=table, key="scale")
             self.scale = model.compile(formula.tree)
+
+    def _column(self, frame: pl.DataFrame, name: str) -> NDArray[np.float64]:
+        """Return a column at this likelihood's rows as the law observes it, NaN where a row does not tell."""
+        if name not in frame.columns:
+            return np.full(len(self.rows), np.nan)
+        found = frame[name].to_numpy().astype(np.float64)[self.rows]
+        return np.log(found) if self.log else found
+
+    def score(self, noise: dist.Distribution, here: slice) -> Array:
+        """Return the log density of some observations `[row]`, or the log of the share of the noise within their bounds."""
+        within = self.within[here]
+        if not within.any():
+            return noise.log_prob(asarray(self.observed[here]))
+        middle = np.where(within, 0.0, self.observed[here])
+        exact = zeros(len(within)) if within.all() else noise.log_prob(asarray(middle))
+        bounded = log_share(noise, self.noise.freedom, self.low[here], self.high[here])
+        return jnp.where(asarray(within), bounded, exact)
 
     def at(self, environment: Environment, size: int) -> tuple[Array, dist.Distribution]:
         """Return mean and distribution of one block."""
@@ -192,7 +215,7 @@ class Model:
             )
             yield Likelihood(self, spec, self._present(fit.observed), table="fit")
         for spec in fit.likelihoods:
-            rows = self._present(spec.observed)
+            rows = self._present(spec.observed) | self._present(spec.low) | self._present(spec.high)
             if spec.when:
                 rows &= condition(self.frame, self.law, spec.when, table="fit.likelihoods", key="when")
             if rows.any():
@@ -209,6 +232,7 @@ class Model:
         fit = self.law.spec.fit
         assert fit is not None
         observed |= {name for name in (fit.observed, *(item.observed for item in fit.likelihoods)) if name}
+        observed |= {*bounds_by(self.law)}
         rest = np.ones(len(self.frame), dtype=bool)
         for name in observed:
             rest &= ~self._present(name)
@@ -283,9 +307,9 @@ class Model:
             parts: list[Array] = []
             start = 0
             for block, noise in zip(item.blocks, noises, strict=True):
-                here = asarray(item.observed[start : start + len(block.rows)])
-                parts.append(noise.log_prob(here))
-                start += len(block.rows)
+                here = slice(start, start + len(block.rows))
+                parts.append(item.score(noise, here))
+                start = here.stop
             found.append(jnp.concatenate(parts) if parts else zeros(0))
         return found
 

@@ -7,6 +7,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpyro.distributions as dist
 from jax import Array
 from jax.typing import ArrayLike
 
@@ -74,3 +75,15 @@ def cholesky(matrix: Array) -> Array:
 def solve(matrix: Array, right: Array) -> Array:
     """Return x of matrix @ x = right."""
     return jnp.linalg.solve(matrix, right)  # pyright: ignore[reportUnknownVariableType]
+
+
+def log_normal_tail(t: Array) -> Array:
+    """Return the logarithm of the share of a standard normal below `t`."""
+    found: Any = jax.scipy.stats.norm.logcdf(t)
+    return found
+
+
+def location_and_scale(noise: dist.Distribution) -> tuple[Array, Array]:
+    """Return location and scale of a distribution that has them."""
+    found: Any = noise
+    return found.loc, found.scale

@@ -85,13 +85,15 @@ def fetch_data(
 def make_rows(
     name: Annotated[
         str,
-        Parameter(name="NAME", help="The law that the rows are for: training-time, training-energy or device-energy."),
+        Parameter(
+            name="NAME", help="The law that the rows are for: training-time, training-energy, device-energy or recipe."
+        ),
     ],
     file: Annotated[
         Path,
         Parameter(
             name="FILE",
-            help="The table, CSV with # comments or parquet: what trainings took, as developers report it; for device-energy trainings of one GPU, metered over batch and power limit. Columns that it lacks are named.",
+            help="The table, CSV with # comments or parquet: what trainings took, as developers report it; for device-energy trainings of one GPU, metered over batch and power limit; for recipe the folder of the sweeps. Columns and tables that it lacks are named.",
         ),
     ],
     /,

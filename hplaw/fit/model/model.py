@@ -23,7 +23,7 @@ from jax import Array
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.errors import FitError, LawError
 from hplaw.evaluation.inputs import inputs
-from hplaw.expression import Kind, Symbol, names_in
+from hplaw.expression import Kind, Symbol, names_in, parse
 from hplaw.expression.backends import jax_backend
 from hplaw.expression.compile import Function, compile_expression
 from hplaw.expression.tree import Call, Node
@@ -383,5 +383,10 @@ def _ordered(law: Law, priors: Mapping[str, Prior]) -> dict[str, Prior]:
 
 
 def _categories_used(law: Law) -> list[str]:
-    """Return the inputs that are categories."""
-    return [name for name in law.inputs if law.quantity(name).categorical]
+    """Return the inputs that are categories and that a formula speaks of: rows that differ in others go together."""
+    formulas = [*law.namespace.lets.values(), *(formula for formula, _ in law.outputs.values()), *law.optimum.values()]
+    spoken_of = {name for formula in formulas for name in names_in(formula.tree)}
+    fit = law.spec.fit
+    texts = [fit.scale, *(item.scale for item in fit.likelihoods)] if fit is not None else []
+    spoken_of |= {name for text in texts if text for name in names_in(parse(text))}
+    return [name for name in law.inputs if law.quantity(name).categorical and name in spoken_of]

@@ -176,7 +176,7 @@ def _marin(runs: pl.DataFrame) -> Sweep:
 
 def step_law_cells(runs: pl.DataFrame) -> list[Setting]:
     """Return the place of the least smoothed loss of each cell."""
-    from hplaw.fit.check.smooth import smooth
+    from hplaw.fit.data.smooth import smooth
 
     found: list[Setting] = []
     for _, cell in runs.group_by("cell_id", maintain_order=True):

@@ -15,9 +15,9 @@ from scipy.special import stdtrit
 
 from hplaw.fit.check.leave_out_ranges import leave_ranges_out, scores
 from hplaw.fit.check.scores import CHECKS, covers, likely
-from hplaw.fit.check.smooth import Surface, smooth
 from hplaw.fit.check.verdict import Verdict
 from hplaw.fit.data.runs import group_ids
+from hplaw.fit.data.smooth import Surface, smooth
 from hplaw.fit.infer.fitting import Fitted
 from hplaw.fit.infer.laplace import fit_normal
 from hplaw.fit.infer.nuts import Progress, silent

@@ -134,7 +134,7 @@ def _batch(cell: Cell, best: Best | None, tokens: float) -> Cell:
 
 def step_law(runs: pl.DataFrame) -> Iterator[Cell]:
     """Yield the place of the least smoothed loss of each cell; its grids are fine enough to make it a point."""
-    from hplaw.fit.check.smooth import smooth
+    from hplaw.fit.data.smooth import smooth
 
     for _, cell in runs.group_by("cell_id", maintain_order=True):
         x = np.log(cell.select("peak_lr", "batch_tokens").to_numpy().astype(np.float64))

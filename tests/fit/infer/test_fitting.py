@@ -10,8 +10,8 @@ from hplaw.answer.check import check_law
 from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.errors import DataError, FitError
 from hplaw.fit.check.judge import Left, estimate_discrepancy, judge
-from hplaw.fit.check.smooth import smooth
 from hplaw.fit.check.verdict import Verdict
+from hplaw.fit.data.smooth import smooth
 from hplaw.fit.infer.fitting import Diagnostics, Fitted, fit_law
 from hplaw.fit.output.law_folder import write_folder
 from hplaw.law import Law, read_law

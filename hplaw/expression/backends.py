@@ -32,6 +32,7 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Operators and functions by name, how a number is read from text, and whether only one branch is evaluated.
 
     - `truth`: what a condition is to whoever takes one branch alone.
+    - `choose`: picks by row among values by word, for arrays, where a category may be a column of words.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     number: Callable[[str], Any]
     lazy: bool
     truth: Callable[[Any], bool] = bool
+    choose: Callable[[Any, Mapping[str, Any]], Any] | None = None
 
 
 def _guard(function: Callable[..., Any], name: str) -> Callable[..., Any]:
@@ -294,6 +296,11 @@ def array_backend(xp: Any, *, erf: Callable[[Any], Any], name: str) -> Backend:
             x, xs = xp.log(xp.maximum(x, curve.x[0])), xp.log(xs)
         return xp.interp(x, xs, ys)
 
+    def choose(words: Any, entries: Mapping[str, Any]) -> Any:
+        values = xp.stack(xp.broadcast_arrays(*entries.values()), axis=-1)
+        chosen = xp.stack([xp.asarray(words == word) for word in entries], axis=-1)
+        return xp.where(chosen, values, 0.0).sum(axis=-1)
+
     def pick(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
         def folded(first: Any, *others: Any) -> Any:
             for other in others:
@@ -338,6 +345,7 @@ def array_backend(xp: Any, *, erf: Callable[[Any], Any], name: str) -> Backend:
         },
         number=float,
         lazy=False,
+        choose=choose,
     )
 
 

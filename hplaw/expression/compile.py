@@ -141,12 +141,20 @@ class _Compiler(msgspec.Struct, frozen=True):
         name, symbol = node.name, self.scope.symbols[node.name]
         parts = [self._name(key, at) for key in node.keys]
         keys = [part.function for part in parts]
+        entry: Callable[[str, Any, Sequence[str]], Any] = _looked_up
         if symbol.indices:
             places = [{category: i for i, category in enumerate(self.scope.indices[index])} for index in symbol.indices]
-            found = _indexed(name, symbol.indices, keys, places)
+            entry = ft.partial(_indexed, symbol.indices, places)
         else:
             assert symbol.kind is Kind.TABLE
-            found = _looked_up(name, keys)
+        choose = self.backend.choose
+
+        def found(e: Environment) -> Any:
+            value, words = e[name], [key(e) for key in keys]
+            if choose is None:
+                return entry(name, value, words)
+            return _by_row(ft.partial(entry, name, value), words, choose)
+
         return self._whole(found, parts) if name in self.settled else _Computed(found)
 
     def _call(self, node: Call, at: Mapping[str, int]) -> _Part:
@@ -228,32 +236,35 @@ def _picker(name: str, path: tuple[int, ...]) -> Function:
     return entry
 
 
-def _looked_up(name: str, keys: list[Function]) -> Function:
-    def look_up(e: Environment) -> Any:
-        entry = e[name]
-        for key in keys:
-            word = key(e)
-            if word not in entry:
-                message = f"the table {name} has no entry for {word}{_instead(str(word), tuple(entry))}"
-                raise Undefined(message)
-            entry = entry[word]
-        return entry
-
-    return look_up
+def _looked_up(name: str, value: Any, words: Sequence[str]) -> Any:
+    """Return the entry of a table at words."""
+    for word in words:
+        if word not in value:
+            message = f"the table {name} has no entry for {word}{_instead(str(word), tuple(value))}"
+            raise Undefined(message)
+        value = value[word]
+    return value
 
 
-def _indexed(name: str, indices: tuple[str, ...], keys: list[Function], places: list[dict[str, int]]) -> Function:
-    def pick(e: Environment) -> Any:
-        value = e[name]
-        for index, key, place in zip(indices, keys, places, strict=True):
-            word = key(e)
-            if word not in place:
-                message = f"{index}={word} is not known to this law{_instead(str(word), tuple(place))}"
-                raise Undefined(message)
-            value = value[place[word]]
-        return value
+def _indexed(
+    indices: tuple[str, ...], places: list[dict[str, int]], name: str, value: Any, words: Sequence[str]
+) -> Any:
+    """Return the entry of something indexed at words."""
+    for index, word, place in zip(indices, words, places, strict=True):
+        if word not in place:
+            message = f"{index}={word} is not known to this law{_instead(str(word), tuple(place))}"
+            raise Undefined(message)
+        value = value[place[word]]
+    return value
 
-    return pick
+
+def _by_row(find: Callable[[Sequence[str]], Any], words: Sequence[Any], choose: Callable[[Any, Any], Any]) -> Any:
+    """Return what is found at words of which some are columns: for each word of a column, chosen by row."""
+    for i, word in enumerate(words):
+        if not isinstance(word, str):
+            each = {one: [*words[:i], one, *words[i + 1 :]] for one in dict.fromkeys(word.tolist())}
+            return choose(word, {one: _by_row(find, keys, choose) for one, keys in each.items()})
+    return find(words)
 
 
 @ft.lru_cache(maxsize=1024)

@@ -453,3 +453,32 @@ def test_a_table_is_held_at_its_ends(jax: Backend) -> None:
         for x, y in ((-3.0, 1.0), (0.0, 1.0), (0.1, 1.0), (0.5, 1.0), (8.0, -2.0), (1e9, -2.0)):
             assert float(run({"x": x})) == pytest.approx(y, abs=1e-15)
         assert float(run({"x": math.sqrt(8)})) == pytest.approx(0.0, abs=1e-15)
+
+
+@pytest.mark.parametrize("name", ["numpy", "jax"])
+def test_a_column_of_words_picks_entries_by_row(jax: Backend, name: str) -> None:
+    scope = Scope(
+        {
+            "x": Symbol(Kind.INPUT),
+            "w": Symbol(Kind.PARAMETER, Type.NUMBER, ("k",)),
+            "t": Symbol(Kind.TABLE, Type.NUMBER),
+            "one": Symbol(Kind.INPUT, Type.CATEGORY),
+            "two": Symbol(Kind.INPUT, Type.CATEGORY),
+        },
+        {"k": ("a", "b", "c")},
+        frozenset(["a", "b", "c"]),
+    )
+    table = {"a": {"a": 1.0, "b": 2.0}, "c": {"a": 3.0, "b": 4.0}}
+    fixed = {"w": WEIGHTS, "t": table}
+    tree = parse("w[one] * x + t[one, two] + where(two == b, 10, 0)")
+    ones, twos = np.array(["c", "a", "c", "a"], dtype=object), np.array(["a", "b", "b", "b"], dtype=object)
+    run = compile_expression(tree, scope, jax if name == "jax" else numpy_backend())
+    found = run({**fixed, "x": np.arange(4.0), "one": ones, "two": twos})
+    single = compile_expression(tree, scope, FLOATS)
+    expected = [
+        single({**fixed, "x": float(i), "one": one, "two": two})
+        for i, (one, two) in enumerate(zip(ones, twos, strict=True))
+    ]
+    assert np.asarray(found).tolist() == expected
+    with pytest.raises(Undefined, match="k=d is not known to this law"):
+        run({**fixed, "x": 0.0, "one": np.array(["a", "d"], dtype=object), "two": "a"})

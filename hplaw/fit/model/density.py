@@ -156,12 +156,9 @@ class Density:
         return jit(jax.vmap(self._predict_one))
 
     def _predict_one(self, z: jax.Array, key: jax.Array) -> list[tuple[jax.Array, jax.Array]]:
-        found: list[tuple[jax.Array, jax.Array]] = []
-        for mean, noises in self.model.predictions(self.values_one(z)):
-            keys = jr.split(key, max(len(noises), 1))
-            parts = [noise.sample(k) for noise, k in zip(noises, keys, strict=False)]
-            found.append((mean, jnp.concatenate(parts) if parts else mean))
-        return found
+        found = self.model.predictions(self.values_one(z))
+        keys = jr.split(key, max(len(found), 1))
+        return [(mean, noise.sample(k)) for (mean, noise), k in zip(found, keys, strict=False)]
 
     def best(self, draws: Array, rows: NDArray[np.int64]) -> tuple[Array, Array]:
         """Return the logarithms of the law's optimum `[draw, row, quantity]`: with the rows' own effects, and with none."""
@@ -176,21 +173,15 @@ class Density:
         model = self.model
         values = self.values_one(z)
         none = {n: zeros(np.shape(v)) if n in model.effects else v for n, v in values.items()}
-        found: list[jax.Array] = []
-        for names in (values, none):
-            parts: list[jax.Array] = []
-            places: list[NDArray[np.int64]] = []
-            for block in model.blocks(np.ones(self.rows, dtype=bool)):
-                environment = model.environment(names, block)
-                optimum = [
-                    jnp.broadcast_to(model.compile(model.law.optimum[name].tree)(environment), (len(block.rows),))
-                    for name in model.law.chosen
-                ]
-                parts.append(jnp.log(jnp.stack(optimum, axis=-1)))
-                places.append(block.rows)
-            order = np.argsort(np.concatenate(places))
-            found.append(jnp.concatenate(parts)[order])
-        return found[0], found[1]
+        block = model.block(np.ones(self.rows, dtype=bool))
+        formulas = [model.compile(model.law.optimum[name].tree) for name in model.law.chosen]
+
+        def optimum(names: dict[str, Any]) -> jax.Array:
+            environment = model.environment(names, block)
+            columns = [jnp.broadcast_to(formula(environment), (self.rows,)) for formula in formulas]
+            return jnp.log(jnp.stack(columns, axis=-1))
+
+        return optimum(values), optimum(none)
 
     def constrain(self, draws: Array) -> dict[str, Array]:
         """Return draws `[draw, number]` as arrays by name, first axis draws; those of parameters, effects and inputs."""

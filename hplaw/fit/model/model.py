@@ -1,7 +1,6 @@
 """A law and a table of runs as a numpyro model: everything it needs stands in the law file.
 
-The formulas are those that the law is served with, compiled for JAX. Rows with equal categories are evaluated
-together, as a category picks entries of tables.
+The formulas are those that the law is served with, compiled for JAX and evaluated at all rows of a likelihood at once.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ from jax import Array
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.errors import FitError, LawError
 from hplaw.evaluation.inputs import inputs
-from hplaw.expression import Kind, Symbol, names_in, parse
+from hplaw.expression import Kind, Symbol, names_in
 from hplaw.expression.backends import jax_backend
 from hplaw.expression.compile import Function, compile_expression
 from hplaw.expression.tree import Call, Node
-from hplaw.fit.data.runs import bounds_by, condition
+from hplaw.fit.data.runs import bounds_by, condition, observed_by
 from hplaw.fit.model.bounds import log_share
 from hplaw.fit.model.groups import Effect
 from hplaw.fit.model.priors import Prior, distribution, noise_of
@@ -44,15 +43,15 @@ Rows = NDArray[np.int64]
 
 
 class Block(msgspec.Struct, frozen=True):
-    """Rows with the same categories: their places, categories by name, and numbers by name."""
+    """Rows evaluated together: their places, categories by name as columns of words, and numbers by name."""
 
     rows: Rows
-    categories: Mapping[str, str]
+    categories: Mapping[str, str | NDArray[np.object_]]
     numbers: Mapping[str, Array]
 
 
 class Likelihood:
-    """One observed quantity: its rows in blocks, its formula, and its noise.
+    """One observed quantity: its rows, its formula, and its noise.
 
     - `within`: which rows tell bounds rather than a value.
     - `told`: which have a value that a prediction can be held against: no bound, or one on each side.
@@ -62,8 +61,8 @@ class Likelihood:
         law = model.law
         self.spec = spec
         self.quantity = spec.observed
-        self.blocks = list(model.blocks(rows))
-        self.rows: Rows = np.concatenate([block.rows for block in self.blocks] or [np.zeros(0, dtype=np.int64)])
+        self.block = model.block(rows)
+        self.rows = self.block.rows
         self.log = spec.transform == "log"
         self.observed = self._column(model.frame, spec.observed)
         self.low, self.high = self._column(model.frame, spec.low), self._column(model.frame, spec.high)
@@ -91,19 +90,18 @@ class Likelihood:
         found = frame[name].to_numpy().astype(np.float64)[self.rows]
         return np.log(found) if self.log else found
 
-    def score(self, noise: dist.Distribution, here: slice) -> Array:
-        """Return the log density of some observations `[row]`, or the log of the share of the noise within their bounds."""
-        within = self.within[here]
-        if not within.any():
-            return noise.log_prob(asarray(self.observed[here]))
-        middle = np.where(within, 0.0, self.observed[here])
-        exact = zeros(len(within)) if within.all() else noise.log_prob(asarray(middle))
-        bounded = log_share(noise, self.noise.freedom, self.low[here], self.high[here])
-        return jnp.where(asarray(within), bounded, exact)
+    def score(self, noise: dist.Distribution) -> Array:
+        """Return the log density of the observations `[row]`, or the log of the share of the noise within their bounds."""
+        if not self.within.any():
+            return noise.log_prob(asarray(self.observed))
+        middle = np.where(self.within, 0.0, self.observed)
+        exact = zeros(len(middle)) if self.within.all() else noise.log_prob(asarray(middle))
+        bounded = log_share(noise, self.noise.freedom, self.low, self.high)
+        return jnp.where(asarray(self.within), bounded, exact)
 
-    def at(self, environment: Environment, size: int) -> tuple[Array, dist.Distribution]:
-        """Return mean and distribution of one block."""
-        mean = jnp.broadcast_to(self.mean(environment), (size,))
+    def at(self, environment: Environment) -> tuple[Array, dist.Distribution]:
+        """Return mean and distribution of the rows."""
+        mean = jnp.broadcast_to(self.mean(environment), self.rows.shape)
         if self.scale is not None:
             environment[SCALE] = self.scale(environment)
         return mean, noise_of(self.noise, mean, None if self.width is None else self.width(environment))
@@ -162,36 +160,28 @@ class Model:
             )
             for item in fit.factors
         ]
-        self._words = _categories_used(law)
         self.latents = self._find_latents()
         self.likelihoods = list(self._find_likelihoods())
         self.found = self._find_best_settings()
         self.pseudo: list[Pseudo] = pseudo_observations(law, frame, catalogue)
-        if not any(len(item.rows) for item in self.likelihoods) and not self.found and not self.pseudo:
-            message = f"no row tells of {', '.join(item.quantity for item in self.likelihoods)}; {law.id} has nothing to be fitted to"
+        if not self.likelihoods and not self.found and not self.pseudo:
+            message = f"no row tells of {', '.join(observed_by(law))}; {law.id} has nothing to be fitted to"
             raise FitError(message)
 
     def compile(self, tree: Node) -> Function:
         """Return a formula of the law as a function of an environment over JAX."""
         return compile_expression(tree, self.law.namespace.scope, self.backend)
 
-    def blocks(self, rows: NDArray[np.bool_]) -> Iterator[Block]:
-        """Yield the rows chosen, those with equal categories together."""
-        places = np.flatnonzero(rows)
-        names = [name for name in self._words if name in self.frame.columns]
-        numbers = {
-            name: self.frame[name].to_numpy()
-            for name in self.law.inputs
-            if name in self.frame.columns and not self.law.quantity(name).categorical
-        }
-        words = self.frame.select(names).rows() if names else [()] * len(self.frame)
-        for combination in dict.fromkeys(words[i] for i in places):
-            here = np.array([i for i in places if words[i] == combination], dtype=np.int64)
-            yield Block(
-                rows=here,
-                categories=dict(zip(names, combination, strict=True)),
-                numbers={name: asarray(column[here]) for name, column in numbers.items()},
-            )
+    def block(self, rows: NDArray[np.bool_]) -> Block:
+        """Return the rows chosen."""
+        here = self.frame.filter(pl.Series(rows))
+        known = {name: here[name] for name in self.law.inputs if name in here.columns}
+        categorical = {name for name in known if self.law.quantity(name).categorical}
+        return Block(
+            rows=np.flatnonzero(rows),
+            categories={name: _words(known[name]) for name in known if name in categorical},
+            numbers={name: asarray(known[name].to_numpy()) for name in known if name not in categorical},
+        )
 
     def _find_latents(self) -> dict[str, tuple[Prior, Rows]]:
         """Return the inputs with a prior that some rows do not know, and those rows."""
@@ -213,7 +203,8 @@ class Model:
             spec = LikelihoodSpec(
                 observed=fit.observed, likelihood=fit.likelihood, scale=fit.scale, transform=fit.transform
             )
-            yield Likelihood(self, spec, self._present(fit.observed), table="fit")
+            if self._present(fit.observed).any():
+                yield Likelihood(self, spec, self._present(fit.observed), table="fit")
         for spec in fit.likelihoods:
             rows = self._present(spec.observed) | self._present(spec.low) | self._present(spec.high)
             if spec.when:
@@ -226,7 +217,7 @@ class Model:
             return np.zeros(len(self.frame), dtype=bool)
         return self.frame[name].is_not_null().to_numpy().copy()
 
-    def _find_best_settings(self) -> list[tuple[list[str], list[Block], NDArray[np.float64]]]:
+    def _find_best_settings(self) -> list[tuple[list[str], Block, NDArray[np.float64]]]:
         """Return best settings that somebody found: which chosen quantities, the rows, and a factor of their covariance."""
         observed = {item.quantity for item in self.likelihoods}
         fit = self.law.spec.fit
@@ -244,7 +235,7 @@ class Model:
             raise FitError(message)
         names = [name for name in self.law.chosen if name in discrepancy.of]
         present = {name: self._present(name) for name in names}
-        found: list[tuple[list[str], list[Block], NDArray[np.float64]]] = []
+        found: list[tuple[list[str], Block, NDArray[np.float64]]] = []
         for pattern in dict.fromkeys(tuple(bool(present[n][i]) for n in names) for i in np.flatnonzero(rest)):
             rows = rest.copy()
             for name, told in zip(names, pattern, strict=True):
@@ -252,7 +243,7 @@ class Model:
             told = [name for name, is_told in zip(names, pattern, strict=True) if is_told]
             places = [discrepancy.of.index(name) for name in told]
             covariance = np.asarray(discrepancy.covariance)[np.ix_(places, places)]
-            found.append((told, list(self.blocks(rows)), factor(covariance) + 0.0))
+            found.append((told, self.block(rows), factor(covariance) + 0.0))
         return found
 
     # Drawing and scoring
@@ -272,7 +263,7 @@ class Model:
         return {**values, **members}
 
     def environment(self, values: Mapping[str, Any], block: Block) -> Environment:
-        """Return the law's names at one block's rows."""
+        """Return the law's names at some rows."""
         environment = self.program.environment(
             {n: v for n, v in values.items() if n not in self.effects and n not in self.latents}
         )
@@ -291,27 +282,13 @@ class Model:
                 environment.update(dict.fromkeys(effect.spec.of, 0.0))
         return environment
 
-    def predictions(self, values: Mapping[str, Any]) -> list[tuple[Array, list[dist.Distribution]]]:
-        """Return mean `[row]` and the blocks' distributions, for each likelihood."""
-        found: list[tuple[Array, list[dist.Distribution]]] = []
-        for item in self.likelihoods:
-            parts = [item.at(self.environment(values, block), len(block.rows)) for block in item.blocks]
-            means = [mean for mean, _ in parts]
-            found.append((jnp.concatenate(means) if means else zeros(0), [noise for _, noise in parts]))
-        return found
+    def predictions(self, values: Mapping[str, Any]) -> list[tuple[Array, dist.Distribution]]:
+        """Return mean `[row]` and distribution of the observations, for each likelihood."""
+        return [item.at(self.environment(values, item.block)) for item in self.likelihoods]
 
     def log_likelihood(self, values: Mapping[str, Any]) -> list[Array]:
         """Return the log density of every observation `[row]`, for each likelihood."""
-        found: list[Array] = []
-        for item, (_, noises) in zip(self.likelihoods, self.predictions(values), strict=True):
-            parts: list[Array] = []
-            start = 0
-            for block, noise in zip(item.blocks, noises, strict=True):
-                here = slice(start, start + len(block.rows))
-                parts.append(item.score(noise, here))
-                start = here.stop
-            found.append(jnp.concatenate(parts) if parts else zeros(0))
-        return found
+        return [item.score(noise) for item, (_, noise) in zip(self.likelihoods, self.predictions(values), strict=True)]
 
     def __call__(self, weights: Array) -> None:
         """Draw everything and score the runs, each with its weight `[row]`: zero leaves a run out."""
@@ -324,19 +301,18 @@ class Model:
             numpyro.factor(f"factor_{i}", prior.log_density(of(plain), plain))
         for i, (item, scores) in enumerate(zip(self.likelihoods, self.log_likelihood(values), strict=True)):
             numpyro.factor(f"runs_{i}", (weights[item.rows] * scores).sum())
-        for i, (names, blocks, root) in enumerate(self.found):
-            for j, block in enumerate(blocks):
-                environment = self.environment(values, block)
-                strays = jnp.stack(
-                    [
-                        jnp.log(asarray(self.frame[name].to_numpy()[block.rows]))
-                        - _logarithm(self.law, self.law.optimum[name].tree)(environment)
-                        for name in names
-                    ],
-                    axis=-1,
-                )
-                noise = dist.MultivariateNormal(zeros(len(names)), covariance_matrix=asarray(root @ root.T))
-                numpyro.factor(f"best_{i}_{j}", (weights[block.rows] * noise.log_prob(strays)).sum())
+        for i, (names, block, root) in enumerate(self.found):
+            environment = self.environment(values, block)
+            strays = jnp.stack(
+                [
+                    jnp.log(asarray(self.frame[name].to_numpy()[block.rows]))
+                    - _logarithm(self.law, self.law.optimum[name].tree)(environment)
+                    for name in names
+                ],
+                axis=-1,
+            )
+            noise = dist.MultivariateNormal(zeros(len(names)), covariance_matrix=asarray(root @ root.T))
+            numpyro.factor(f"best_{i}", (weights[block.rows] * noise.log_prob(strays)).sum())
         for i, item in enumerate(self.pseudo):
             numpyro.factor(f"pseudo_{i}", self._pseudo(item, plain))
 
@@ -382,11 +358,7 @@ def _ordered(law: Law, priors: Mapping[str, Prior]) -> dict[str, Prior]:
     return found
 
 
-def _categories_used(law: Law) -> list[str]:
-    """Return the inputs that are categories and that a formula speaks of: rows that differ in others go together."""
-    formulas = [*law.namespace.lets.values(), *(formula for formula, _ in law.outputs.values()), *law.optimum.values()]
-    spoken_of = {name for formula in formulas for name in names_in(formula.tree)}
-    fit = law.spec.fit
-    texts = [fit.scale, *(item.scale for item in fit.likelihoods)] if fit is not None else []
-    spoken_of |= {name for text in texts if text for name in names_in(parse(text))}
-    return [name for name in law.inputs if law.quantity(name).categorical and name in spoken_of]
+def _words(column: pl.Series) -> str | NDArray[np.object_]:
+    """Return a column of categories: one word where all rows have the same, which picks entries when it is compiled."""
+    words = column.unique().to_list()
+    return words[0] if len(words) == 1 else np.asarray(column.to_list(), dtype=object)

@@ -73,10 +73,11 @@ class EffectSpec(Spec, frozen=True, kw_only=True):
     """What the members of a group share: zero-mean, correlated, drawn anew for a new group.
 
     `tail` is degrees of freedom: members are then drawn from a multivariate Student's t with these scales, so that a
-    strange member moves the others little.
+    strange member moves the others little. `when` says in a fit of which rows members are made.
     """
 
     by: list[str]
+    when: str = ""
     of: list[str]
     scale: dict[str, str] = {}
     correlation: str | None = None

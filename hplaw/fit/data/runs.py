@@ -91,7 +91,7 @@ def words_of(law: Law) -> list[str]:
     names += law.spec.domain
     fit = law.spec.fit
     if fit is not None:
-        texts = [fit.keep, *(item.when for item in fit.likelihoods)]
+        texts = [fit.keep, *(item.when for item in (*fit.likelihoods, *law.spec.effects.values()))]
         names += [word for text in texts for word in re.findall(r"[A-Za-z_]\w*", text)]
     return list(dict.fromkeys(name for name in names if name in quantities))
 

@@ -72,7 +72,7 @@ def _groups(fitted: Fitted) -> tuple[NDArray[np.int64], list[Group]]:
         size = len(fitted.kept)
         return np.arange(size), [Group(known={"run": float(i + 1)}, runs=1) for i in range(size)]
     effect = max(active, key=lambda each: each.size)
-    counts = np.bincount(effect.ids, minlength=effect.size)
+    counts = np.bincount(effect.ids[effect.ids >= 0], minlength=effect.size)
     rows = effect.members.select(effect.columns).to_dicts()
     return effect.ids, [Group(known=row, runs=int(count)) for row, count in zip(rows, counts, strict=True)]
 

@@ -15,7 +15,7 @@ from jax.typing import ArrayLike
 
 from hplaw.expression.backends import Backend
 from hplaw.expression.compile import Function, compile_expression
-from hplaw.fit.data.runs import group_columns, group_ids
+from hplaw.fit.data.runs import condition, group_columns, group_ids
 from hplaw.fit.model.centring import centre_of
 from hplaw.fit.model.priors import Prior
 from hplaw.fit.model.typed_jax import asarray, cholesky, eye, zeros
@@ -49,7 +49,7 @@ class Hyper(msgspec.Struct, frozen=True):
 class Effect:
     """One effect whose members the rows tell apart.
 
-    - `ids`: each row's member; `members` one row per member with the columns that tell it.
+    - `ids`: each row's member, -1 where it has none; `members` one row per member with the columns that tell it.
     - `centred`: whether members are drawn around their centre, which suits members that many rows tell of, or as
       standard normals times their scale, which suits those that few do. The density is the same.
     """
@@ -59,9 +59,12 @@ class Effect:
         self.spec: EffectSpec = law.spec.effects[name]
         self.centred: bool = centred and self.spec.centred and self.spec.covariance is None
         self.columns = group_columns(law, name, frame)
-        self.ids: NDArray[np.int64]
-        self.members: pl.DataFrame
-        self.ids, self.members = group_ids(frame, self.columns)
+        here = np.ones(len(frame), dtype=bool)
+        if self.spec.when:
+            here = condition(frame, law, self.spec.when, table="effects", key=name)
+        ids, self.members = group_ids(frame.filter(pl.Series(here)), self.columns)
+        self.ids: NDArray[np.int64] = np.full(len(frame), -1, dtype=np.int64)
+        self.ids[here] = ids
         self.size = max(len(self.members), 1)
         self.width = len(self.spec.of)
         self.scales = [
@@ -146,11 +149,11 @@ class Effect:
 
     def rows(self, members: Array, where: NDArray[np.int64]) -> dict[str, Array]:
         """Return the effect's names at some rows."""
-        ids = self.ids[where]
+        ids = self.ids[where][:, None]
         if self.size <= _ONE_HOT:
-            found = asarray(np.eye(self.size)[ids]) @ members
+            found = asarray((ids == np.arange(self.size)).astype(np.float64)) @ members
         else:
-            found = members[ids]
+            found = jnp.where(asarray(ids < 0), 0.0, members[ids[:, 0]])
         return {name: found[:, i] for i, name in enumerate(self.spec.of)}
 
 

@@ -108,7 +108,7 @@ def test_a_run_within_bounds_scores_the_share_of_the_noise() -> None:
         model = Model(law, frame)
         [likelihood] = model.likelihoods
         mean = np.log(2.05)
-        found = np.asarray(likelihood.score(dist.StudentT(4, jax.numpy.full(6, mean), 0.03), slice(0, 6)))
+        found = np.asarray(likelihood.score(dist.StudentT(4, jax.numpy.full(6, mean), 0.03)))
     noise = stats.t(4, mean, 0.03)
     expected = [
         noise.logpdf(np.log(2.0)),

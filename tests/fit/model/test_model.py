@@ -263,3 +263,27 @@ def test_a_law_that_says_nothing_of_fitting_or_of_the_rows_is_refused(toy: Law) 
     without = parse_law((text[: text.index("[fit]")] + text[text.index("[domain]") :]).encode())
     with pytest.raises(FitError, match="has no \\[fit\\]"):
         Model(without, simulate())
+
+
+@pytest.mark.parametrize("cells", [4, 80])
+def test_an_effect_has_members_only_where_it_says(toy: Law, cells: int) -> None:
+    law = changed(toy, ('by = ["n_params"]', 'by = ["n_params"]\nwhen = "tokens > 2e10"'))
+    frame = simulate(cells=cells, runs=8)
+    here = (frame["tokens"] > 2e10).to_numpy()
+    with double_precision():
+        model = Model(law, frame)
+        effect = model.effects["cell"]
+        members = np.arange(1.0, effect.size + 1)[:, None]
+        found = np.asarray(effect.rows(members, np.arange(len(frame)))["shift"])
+    assert 0 < here.sum() < len(frame)
+    assert set(effect.members["n_params"]) == set(frame.filter(here)["n_params"])
+    assert (found[~here] == 0).all()
+    assert np.isclose(
+        effect.members["n_params"].to_numpy()[found[here].astype(int) - 1], frame["n_params"].to_numpy()[here]
+    ).all()
+
+
+def test_a_condition_of_an_effect_is_checked(toy: Law) -> None:
+    law = changed(toy, ('by = ["n_params"]', 'by = ["n_params"]\nwhen = "n_params * 2"'))
+    with pytest.raises(LawError, match="a condition is needed here"):
+        Model(law, simulate(cells=3, runs=2))

@@ -31,6 +31,7 @@ BENCHMARKS = (
     "few_runs",
     "energy",
     "device_energy",
+    "recipes",
 )
 """Modules of this package, in the order in which they run."""
 

@@ -36,7 +36,7 @@ LARGE = 2e8
 """Parameters above which a size is an optimizer's largest here."""
 ASKER = "asker"
 """A recipe that no table has."""
-CHAINS, WARMUP, DRAWS = 2, 100, 200
+CHAINS, WARMUP, DRAWS = 1, 75, 150
 """Of each refit: a joint mode would make the scatter of cells too small."""
 
 

@@ -32,7 +32,7 @@ class SourceSpec(Spec, frozen=True, kw_only=True):
 class InputSpec(Spec, frozen=True, kw_only=True):
     """An input with more to say than its name.
 
-    `role = "target"` makes the law usable only when the user gives that target; `missing` is what stands in when the
+    `role = "target"` makes the law usable only when the user gives that target; `missing` is the default when the
     input is not known (a number, a category, a prior, or an expression over other inputs); `over` makes it a table.
     """
 
@@ -70,7 +70,7 @@ class CovarianceSpec(Spec, frozen=True, kw_only=True):
 
 
 class EffectSpec(Spec, frozen=True, kw_only=True):
-    """What the members of a group share: zero-mean, correlated, drawn anew for a new group."""
+    """What the members of a group share: zero-mean, correlated, drawn again for a new group."""
 
     by: list[str]
     of: list[str]
@@ -82,7 +82,7 @@ class EffectSpec(Spec, frozen=True, kw_only=True):
 
 
 class DiscrepancySpec(Spec, frozen=True, kw_only=True):
-    """How far the truth strays from the law: a covariance of logarithms, growing outside the domain."""
+    """How far the truth deviates from the law: a covariance of logarithms, growing outside the domain."""
 
     of: list[str]
     covariance: list[list[float]]
@@ -111,7 +111,7 @@ class CaseSpec(Spec, frozen=True, kw_only=True):
 
 
 class DecisionSpec(Spec, frozen=True, kw_only=True):
-    """What a law recommends: the quantities chosen so that one is least, and the optimum in closed form if there is one."""
+    """What a law recommends: the quantities chosen so that one is minimal, and the optimum in closed form if there is one."""
 
     minimise: str
     choose: list[str]
@@ -126,7 +126,7 @@ class FactorSpec(Spec, frozen=True, kw_only=True):
 
 
 class LikelihoodSpec(Spec, frozen=True, kw_only=True):
-    """One observed quantity: when a row speaks of it, and with what noise."""
+    """One observed quantity: when a row has it, and with what noise."""
 
     observed: str
     likelihood: str

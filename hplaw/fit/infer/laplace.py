@@ -2,7 +2,7 @@
 
 A joint mode over effects and the scales they are drawn with is of no use: the scales shrink to nothing. So scales are
 held while the rest is at its mode, and then moved to where the normal distribution of the rest makes them likeliest
-(expectation and maximisation, by a few draws).
+(expectation and maximization, by a few draws).
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ Array = NDArray[np.float64]
 STARTS = 8
 """Starts of the search for the mode."""
 _LEAST_CURVATURE = 0.05
-"""Least curvature that is believed, in units of the prior: where the posterior is much wider than its prior, it is not."""
+"""Minimum curvature that is trusted, in units of the prior: where the posterior is much wider than its prior, it is not."""
 _REACH = 0.5
-"""How far from the centre of the priors the other starts lie, as a share of a prior draw's distance."""
+"""How far from the center of the priors the other starts lie, as a share of a prior draw's distance."""
 _ROUNDS = 4
-"""Rounds of expectation and maximisation."""
+"""Rounds of expectation and maximization."""
 _MISSING = 2.0
 """Factor on the variance of scales given the effects, as these are known only through runs."""
 _EXPECT = 32
@@ -55,8 +55,8 @@ def fit_normal(
 
     **Arguments:**
 
-    - `weights`: of each run; zero leaves it out.
-    - `start`: where to begin; the centre of the priors and places around it when left out.
+    - `weights`: of each run; zero drops it.
+    - `start`: where to begin; the center of the priors and places around it by default.
 
     **Raises:** `FitError` where no start leads to a mode.
     """
@@ -91,7 +91,7 @@ def _starts(density: Density, seed: int) -> list[Array]:
 
 
 def _descend(density: Density, weights: Array, start: Array, free: NDArray[np.bool_]) -> tuple[float, Array]:
-    """Return the least potential over the free numbers, and where."""
+    """Return the minimum potential over the free numbers, and where."""
 
     def objective(x: Array) -> tuple[float, Array]:
         z = start.copy()

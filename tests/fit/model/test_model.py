@@ -132,7 +132,7 @@ def test_effects_are_centred_on_the_terms_that_tell_members_apart(toy: Law) -> N
     columns = ["n_params", "n_active_params", "tokens"]
     assert len(centre_of(law, "cell_lr", columns)) == 4  # recipe_p0 is held at zero
     assert len(centre_of(law, "level", columns)) == 1
-    assert len(centre_of(law, "level", ["n_params"])) == 0  # the base speaks of tokens too
+    assert len(centre_of(law, "level", ["n_params"])) == 0  # the base uses tokens too
     assert len(centre_of(toy, "shift", ["n_params"])) == 2
 
 

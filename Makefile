@@ -37,7 +37,7 @@ lint: $(VENV)/.stamp-all ## Check style, types, and who imports whom
 	$(bin)/lint-imports
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(bin)/pyright --pythonpath $(bin)/python
 
-format: $(VENV)/.stamp-all ## Mend what can be mended by a program
+format: $(VENV)/.stamp-all ## Fix what a program can fix
 	$(bin)/ruff check --fix .
 	$(bin)/ruff format .
 

@@ -26,7 +26,7 @@ def run() -> list[dict[str, Any]]:
     folder = os.environ.get("HPLAW_DATA", "")
     file = Path(folder) / "chinchilla_runs.csv"
     if not folder or not file.is_file():
-        return [row("left out: HPLAW_DATA names no folder with chinchilla_runs.csv", 0.0, "")]
+        return [row("omitted: HPLAW_DATA names no folder with chinchilla_runs.csv", 0.0, "")]
     runs = pl.read_csv(file, comment_prefix="#").filter(pl.col("loss") < 3.446995)
     frame = runs.rename({"n_params": "n_params_with_embedding"})
     law = load_catalogue().get("besiroglu-2024")

@@ -1,4 +1,4 @@
-"""How well energy per sample is foretold from three probes: the largest batch, and GPU types that the law never saw."""
+"""How well energy per sample is predicted from three probes: the largest batch, and GPU types that the law never saw."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The least that a service on the same stack can do: read a question, answer a fixed number of bytes.
+"""The minimum that a service on the same stack can do: read a question, answer a fixed number of bytes.
 
 `python -m benchmarks.echo 1000 5000` answers 1000 bytes at /1000 and 5000 at /5000.
 """

@@ -1,4 +1,4 @@
-"""How well time and energy of published trainings are foretold, each family left out of the fit, beside simpler predictors.
+"""How well time and energy of published trainings are predicted, each family held out of the fit, beside simpler predictors.
 
 Rows are others' reports and lie where HPLAW_DATA says; without them there is nothing to measure. Errors are factors,
 median and 90th percentile. Energies are scored where they were measured, as most others are hours times a board's power.
@@ -24,7 +24,7 @@ NAIVE_SHARE = 0.4
 PLAIN = ("n_params", "n_active_params", "tokens", "precision", "hardware", "energy_scope", "pue")
 """What everybody knows of a run before it begins."""
 MORE = ("seq_len", "hours_basis", "devices")
-"""What its developers know besides, and what is counted."""
+"""What its developers also know, and what is counted."""
 
 
 def run() -> list[dict[str, Any]]:
@@ -122,7 +122,7 @@ def report(
         error = np.abs(truth - np.log([item[word] for item in found]))
         lines += _factors(f"{what}, {label}", error, limits)
         inside = float(np.mean([item[f"{word}_inside"] for item in found]))
-        lines.append(row(f"{what}, {label}: share in 90 percent intervals", inside, "1", least=0.85))
+        lines.append(row(f"{what}, {label}: share in 90% intervals", inside, "1", least=0.85))
     lines += _factors(f"{what}, 0.4 of the peak", np.abs(truth - naive))
     return lines + _factors(f"{what}, one constant fitted", np.abs(truth - naive - shift))
 

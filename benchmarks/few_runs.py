@@ -1,6 +1,6 @@
-"""How well a few runs of one's own foretell larger cells, the recipe's team left out of the prior, beside rivals.
+"""How well a few runs of your own predict larger cells, the recipe's team held out of the prior, beside rivals.
 
-Three best settings: what they say of cells of 10 to 30 times their compute, in sweeps by others and in recipes drawn from
+Three tuned optima: what they say of cells of 10 to 30 times their compute, in sweeps by others and in recipes drawn from
 published laws. Twelve single runs of Step Law's small dense cells, with rate and batch warped by a hidden power law: the
 regret on the largest cells. The bowl's shape is that of `pretrain-surface`, which was fitted to these runs unwarped.
 """
@@ -21,7 +21,7 @@ from benchmarks.rows import data_file, row
 
 
 MOST_RATE, MOST_BATCH, LEAST_COVERAGE, MOST_REGRET = 1.25, 1.3, 0.8, 0.18
-"""What is asked for: median factors of rate and batch, the share inside 90 percent, and the mean regret in percent."""
+"""What is asked for: median factors of rate and batch, the share inside 90%, and the mean regret in percent."""
 
 RUNS = 12
 DRAWN = 200
@@ -72,14 +72,14 @@ def three_cells(found: Sequence[Any], catalogue: Any) -> list[dict[str, Any]]:
             most = (MOST_RATE, MOST_BATCH)[i]
             rows += [
                 row(f"{what}, median factor", told.factors()[i], "1", most=most),
-                row(f"{what}, share inside 90 percent", told.coverage()[i], "1", least=LEAST_COVERAGE),
+                row(f"{what}, share inside 90%", told.coverage()[i], "1", least=LEAST_COVERAGE),
                 *(row(f"{what}, median factor of {rival}", s.factors()[i], "1") for rival, s in scores.items()),
             ]
     return rows
 
 
 def recipes_of(prior: Any) -> list[dict[str, Any]]:
-    """Return how often recipes drawn from a prior, with the scatter of real cells, are foretold as well as is asked for.
+    """Return how often recipes drawn from a prior, with the scatter of real cells, are predicted as well as is asked for.
 
     Nothing could be known of them but the prior and three cells, so that this is what scatter and recipes leave to reach.
     """
@@ -101,13 +101,13 @@ def recipes_of(prior: Any) -> list[dict[str, Any]]:
         what = f"share of {DRAWN} recipes drawn from the prior: {quantity}"
         told += [
             row(f"{what}, median factor at most {most:g}", within, "1"),
-            row(f"{what}, inside 90 percent at least {LEAST_COVERAGE:g}", covered, "1"),
+            row(f"{what}, inside 90% at least {LEAST_COVERAGE:g}", covered, "1"),
         ]
     return told
 
 
 def cross(cell: Any, random: np.random.Generator) -> Any:
-    """Return the six runs of a cell's grid that lie nearest to a cross around a guess that strays from its best run."""
+    """Return the six runs of a cell's grid that lie nearest to a cross around a guess that deviates from its best run."""
     from hplaw_experiments.recipes.propose import CROSS
 
     x = np.log(cell.select("peak_lr", "batch_tokens").to_numpy())

@@ -89,7 +89,7 @@ def pack(width: int) -> list[Trial]:
 
 
 def forget() -> None:
-    """Forget all compiled programs, so that the next run compiles anew; keep the data in memory."""
+    """Forget all compiled programs, so that the next run compiles again; keep the data in memory."""
     jax.clear_caches()
     step.forget()
     step.data_of(pack(WIDTHS[0])[0])

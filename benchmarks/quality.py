@@ -1,4 +1,4 @@
-"""How good fitted surfaces recommend: scored on cells left out of the fit, beside Step Law's constants.
+"""How good fitted surfaces recommend: scored on cells held out of the fit, beside Step Law's constants.
 
 Regret is the excess loss at the recommended setting on a thin-plate spline through the cell's own runs. The runs are
 others' measurements and lie where HPLAW_DATA says; without them there is nothing to measure.
@@ -20,14 +20,14 @@ from benchmarks.rows import data_file, row
 
 FILE = "steplaw_runs.csv"
 LARGEST = 4
-"""Dense cells of most compute, that are left out of the fit and scored."""
+"""Dense cells of most compute, that are held out of the fit and scored."""
 SUBSETS = {60: (0.06, 0.08), 30: (0.10, math.inf)}
 """Runs of a random subset, and what the mean and the worst mean of its draws may be."""
 DRAWS = 4
 WARPS = ((1.7, 0.15, -0.1, 0.6, -0.1, 0.15), (0.5, -0.2, 0.1, 2.0, 0.1, -0.2))
 """Hidden changes of the data: rate and batch each times c n^a d^b, n and d relative to 4e8 and 3e10."""
 NOISY = 16
-"""How often cells are measured anew, to tell what the noise of their runs does to a score."""
+"""How often cells are measured again, to tell what the noise of their runs does to a score."""
 _CAP, _STEPS = 0.25, (math.log(2) / 2, 0.75 * math.log(2))
 
 FAMILIES = {"dense": ("pretrain-surface", {}), "moe": ("pretrain-surface-moe", {"n_active_params": "n_active"})}
@@ -35,7 +35,7 @@ FAMILIES = {"dense": ("pretrain-surface", {}), "moe": ("pretrain-surface-moe", {
 
 
 class Cell(NamedTuple):
-    """One cell's runs: logarithms of rate and batch, and of the loss; with its spline, least value and place."""
+    """One cell's runs: logarithms of rate and batch, and of the loss; with its spline, minimum value and place."""
 
     known: dict[str, float]
     x: Any
@@ -105,7 +105,7 @@ def warped(frame: Any, warp: Sequence[float]) -> Any:
 
 
 def recommend(law: Any, frame: Any, cells: Sequence[Cell], *, judge: bool = False, method: Any = "map") -> list[Any]:
-    """Return what the law says for the cells after a fit to the runs: a quick one, or as `hplaw fit` samples."""
+    """Return what the law gives for the cells after a fit to the runs: a quick one, or as `hplaw fit` samples."""
     from hplaw.answer.answer import answer
     from hplaw.fit.check.judge import judge as judged
     from hplaw.fit.check.verdict import Verdict
@@ -129,9 +129,9 @@ def regrets(answers: Sequence[Any], cells: Sequence[Cell]) -> list[float]:
 
 
 def scored_by_noise(cells: Sequence[Cell], scale: float) -> tuple[float, float]:
-    """Return the mean regret of the cells' own best settings once their runs are measured anew, and its standard deviation.
+    """Return the mean regret of the cells' own tuned optima once their runs are measured again, and its standard deviation.
 
-    Their splines stand for the truth, and runs stray by `scale` times a Student t of 4 degrees, as the laws have it:
+    Their splines represent the truth, and runs stray by `scale` times a Student t of 4 degrees, as the laws have it:
     nobody scores less but by luck.
     """
     rng = np.random.default_rng(0)
@@ -157,7 +157,7 @@ def step_law(cells: Sequence[Cell]) -> list[float]:
 
 
 def one_by_one(law: Any, frame: Any) -> tuple[list[float], list[float]]:
-    """Return the regret in percent of each cell left out in turn, the law's and Step Law's, on the cell's own spline."""
+    """Return the regret in percent of each cell held out in turn, the law's and Step Law's, on the cell's own spline."""
     from hplaw.fit.check.judge import judge
     from hplaw.fit.infer.fitting import fit_law
 
@@ -178,7 +178,7 @@ def one_by_one(law: Any, frame: Any) -> tuple[list[float], list[float]]:
 
 
 def paired(ours: Sequence[float], theirs: Sequence[float], *, size: int = 10_000) -> tuple[float, float, float]:
-    """Return the mean difference and its 90 percent interval by a bootstrap over cells."""
+    """Return the mean difference and its 90% interval by a bootstrap over cells."""
     difference = np.subtract(ours, theirs)
     draws = np.random.default_rng(0).integers(len(difference), size=(size, len(difference)))
     low, high = np.quantile(difference[draws].mean(axis=1), [0.05, 0.95])
@@ -186,7 +186,7 @@ def paired(ours: Sequence[float], theirs: Sequence[float], *, size: int = 10_000
 
 
 def run(law: Any = None, note: Callable[[str], None] = lambda text: None) -> list[dict[str, Any]]:
-    """Measure; see `benchmarks.__main__`. A law of dense models may be given in place of the one on the shelf."""
+    """Measure; see `benchmarks.__main__`. A law of dense models may be given in place of the one among the shipped laws."""
     path = data_file(FILE)
     os.environ.setdefault("XLA_FLAGS", "--xla_llvm_disable_expensive_passes=true")
     from hplaw.catalogue.catalogue import load_catalogue
@@ -198,7 +198,7 @@ def run(law: Any = None, note: Callable[[str], None] = lambda text: None) -> lis
         runs = read_runs(path, law=one, maps={"loss": "smooth_loss", **columns}, where=f"family = '{family}'")
         ours, theirs = one_by_one(one, runs)
         note(f"{family} one by one, ours {np.round(ours, 3)} step law {np.round(theirs, 3)}")
-        rows += _beside(ours, theirs, f"each {family} cell left out in turn")
+        rows += _beside(ours, theirs, f"each {family} cell held out in turn")
         if family == "dense":
             rows += _dense(one, runs, note)
     return rows
@@ -212,8 +212,8 @@ def _beside(ours: Sequence[float], theirs: Sequence[float], where: str) -> list[
         row("largest regret there", max(ours)),
         row("mean regret of Step Law there", float(np.mean(theirs))),
         row("difference to Step Law there, mean", mean, most=0.0),
-        row("the same, 5 percent of a bootstrap over cells", low),
-        row("the same, 95 percent", high),
+        row("the same, 5% of a bootstrap over cells", low),
+        row("the same, 95%", high),
     ]
 
 
@@ -223,7 +223,7 @@ def _dense(law: Any, frame: Any, note: Callable[[str], None]) -> list[dict[str, 
     found = recommend(law, rest, cells, judge=True)
     ours = regrets(found, cells)
     note(f"ours {np.round(ours, 3)} step law {np.round(theirs, 3)}")
-    rows = _beside(ours, theirs, f"the {LARGEST} largest dense cells left out at once")
+    rows = _beside(ours, theirs, f"the {LARGEST} largest dense cells held out at once")
     noise, spread = scored_by_noise(cells, math.exp(law.spec.parameters["ls0"].value))
     rows.append(row("mean regret there by the runs' noise alone", noise))
     rows.append(row("standard deviation of the same", spread))
@@ -241,7 +241,7 @@ def _intervals(found: Sequence[Any], cells: Sequence[Cell], ours: Sequence[float
             for a, c in zip(found, cells, strict=True)
         ]
         width = max(math.sqrt(a.spreads[name].high / a.spreads[name].low) for a in found)
-        rows.append(row(f"share of measured {name} inside 90 percent", float(np.mean(inside)), "1"))
+        rows.append(row(f"share of measured {name} inside 90%", float(np.mean(inside)), "1"))
         rows.append(row(f"widest interval of {name}, factor each way", width, "1", most=2.0))
     errors = [
         100 * abs(a.values["loss"] / math.exp(c.z.min() + c.least + math.log1p(r / 100)) - 1)

@@ -90,7 +90,7 @@ def post(url: str, body: bytes) -> bytes:
 
 
 def questions(count: int, *, want: Sequence[str] = (), seed: int) -> list[bytes]:
-    """Return questions about models of 100 million to 100 thousand million parameters, all different."""
+    """Return questions about models of 100 million to 100 billion parameters, all different."""
     draw = random.Random(seed)
     asked = [
         {"n_params": 10 ** draw.uniform(8, 11), "tokens": 10 ** draw.uniform(10, 13), "want": want}

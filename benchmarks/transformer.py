@@ -2,7 +2,7 @@
 
 The rate is that of products `[tokens of a step, width] x [width, width]` in the same number format: what a step could
 do if it were nothing but products. Rate and training are timed in turns, as others may use the machine too, and the
-fastest of each counts. FLOP are those of the model (6 n_params and attention a token), compilation is left out.
+fastest of each counts. FLOP are those of the model (6 n_params and attention a token), compilation is omitted.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""hplaw: which learning rate, batch size, loss and energy, and how sure.
+"""hplaw: learning rate, batch size, loss and energy of a training run, with uncertainty, from scaling laws.
 
 Importing this loads next to nothing; each name is loaded when it is first used.
 """
@@ -22,37 +22,21 @@ if TYPE_CHECKING:
     from hplaw.theory.tuning import expected_best, optimism
 
 
-_HOME = {
-    "AsyncClient": "hplaw.client",
-    "Catalogue": "hplaw.catalogue.catalogue",
-    "Client": "hplaw.client",
-    "ClientError": "hplaw.errors",
-    "DataError": "hplaw.errors",
-    "HplawError": "hplaw.errors",
-    "Law": "hplaw.law",
-    "LawError": "hplaw.errors",
-    "LawNotFound": "hplaw.errors",
-    "LocalClient": "hplaw.client",
-    "Query": "hplaw.messages.query",
-    "QueryError": "hplaw.errors",
-    "Recommendation": "hplaw.messages.recommendation",
-    "classify": "hplaw.functions",
-    "device_energy": "hplaw.functions",
-    "evaluate": "hplaw.functions",
-    "expected_best": "hplaw.theory.tuning",
-    "linear_cka": "hplaw.theory.connectivity",
-    "load_catalogue": "hplaw.catalogue.catalogue",
-    "local": "hplaw.functions",
-    "mode_connectivity": "hplaw.theory.connectivity",
-    "optax_schedule": "hplaw.theory.schedules",
-    "optimism": "hplaw.theory.tuning",
-    "parametrize": "hplaw.functions",
-    "read_law": "hplaw.law",
-    "recommend": "hplaw.functions",
-    "schedule": "hplaw.functions",
-    "surge_form": "hplaw.theory.surge",
-    "surge_rate": "hplaw.theory.surge",
-    "transfer": "hplaw.functions",
+_NAMES_BY_MODULE = {
+    "hplaw.catalogue.catalogue": ("Catalogue", "load_catalogue"),
+    "hplaw.client": ("AsyncClient", "Client", "LocalClient"),
+    "hplaw.errors": ("ClientError", "DataError", "HplawError", "LawError", "LawNotFound", "QueryError"),
+    "hplaw.functions": (
+        *("classify", "device_energy", "evaluate", "local"),
+        *("parametrize", "recommend", "schedule", "transfer"),
+    ),
+    "hplaw.law": ("Law", "read_law"),
+    "hplaw.messages.query": ("Query",),
+    "hplaw.messages.recommendation": ("Recommendation",),
+    "hplaw.theory.connectivity": ("linear_cka", "mode_connectivity"),
+    "hplaw.theory.schedules": ("optax_schedule",),
+    "hplaw.theory.surge": ("surge_form", "surge_rate"),
+    "hplaw.theory.tuning": ("expected_best", "optimism"),
 }
 
 __all__ = [
@@ -90,7 +74,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    home = _HOME.get(name)
+    home = next((module for module, names in _NAMES_BY_MODULE.items() if name in names), None)
     if home is None:
         message = f"module 'hplaw' has no attribute '{name}'"
         raise AttributeError(message)

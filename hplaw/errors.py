@@ -18,15 +18,58 @@ A message says what was given, what is allowed and what to do, in one sentence.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal, NoReturn
+
+
+Caller = Literal["python", "command", "http"]
+"""Who reads an error: a program in Python, a person at the command line, a caller over HTTP."""
+
+LISTS: dict[str, dict[Caller, str]] = {
+    "quantities": {
+        "python": "hplaw.local().quantities() lists them",
+        "command": "`hplaw quantities` lists them",
+        "http": "GET /v1/quantities lists them",
+    },
+    "countries": {
+        "python": "hplaw.local().quantities() lists them",
+        "command": "`hplaw quantities country` lists them",
+        "http": "GET /v1/quantities lists them",
+    },
+    "hardware": {
+        "python": "hplaw.local().hardware() lists them",
+        "command": "`hplaw hardware` lists them",
+        "http": "GET /v1/hardware lists them",
+    },
+    "laws": {
+        "python": "hplaw.local().laws() lists them",
+        "command": "`hplaw laws list` lists them",
+        "http": "GET /v1/laws lists them",
+    },
+}
+"""Where each caller finds all names of a kind."""
 
 
 class HplawError(Exception):
-    """The root of all errors of hplaw; its text is one sentence for a person."""
+    """The root of all errors of hplaw; its text is one sentence for people.
+
+    `lists` names what the sentence sends the reader to, one of `LISTS`, or is empty.
+    """
+
+    lists: str = ""
 
     @property
     def text(self) -> str:
         """Return the sentence, without the quotes that a `LookupError` would add."""
-        return str(self.args[0]) if self.args else type(self).__name__
+        return self.told("python")
+
+    def told(self, by: Caller) -> str:
+        """Return the sentence in the words of the one who asked.
+
+        >>> LawNotFound("no law is called 'x'", lists="laws").told("http")
+        "no law is called 'x'; GET /v1/laws lists them"
+        """
+        text = str(self.args[0]) if self.args else type(self).__name__
+        return f"{text}; {LISTS[self.lists][by]}" if self.lists else text
 
     def __str__(self) -> str:
         return self.text
@@ -48,16 +91,29 @@ class LawError(HplawError, ValueError):
         return LawError(self.problem, file=self.file or file, table=self.table or table, key=self.key or key)
 
 
+def refuse(problem: str, *, table: str = "", key: str = "") -> NoReturn:
+    """Refuse a law file.
+
+    **Raises:** `LawError` with the problem and where it is.
+    """
+    raise LawError(problem, table=table, key=key)
+
+
 class LawNotFound(HplawError, LookupError):
     """No law of that name; the text offers the nearest name."""
+
+    def __init__(self, text: str, *, lists: str = "") -> None:
+        super().__init__(text)
+        self.lists = lists
 
 
 class QueryError(HplawError, ValueError):
     """A question that cannot be asked; `field` names the part at fault."""
 
-    def __init__(self, text: str, *, field: str = "") -> None:
+    def __init__(self, text: str, *, field: str = "", lists: str = "") -> None:
         super().__init__(text)
         self.field = field
+        self.lists = lists
 
 
 class MalformedQuery(QueryError):
@@ -65,7 +121,7 @@ class MalformedQuery(QueryError):
 
 
 class ConflictingQuery(QueryError):
-    """Values that are each allowed but contradict one another, or the law asked."""
+    """Values that are each allowed but contradict one another or the law."""
 
 
 class DataError(HplawError, ValueError):
@@ -92,13 +148,40 @@ class ClientError(HplawError, ConnectionError):
         self.status = status
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
-    """Return the words that offer the nearest of `names`, or nothing: `", did you mean 'tokens'?"`.
+def without_list(text: str, by: Caller) -> tuple[str, str]:
+    """Return a sentence as `HplawError.told` made it without the list it ends in, and which list that is.
 
-    >>> nearest("token", ["tokens", "loss"])
+    >>> without_list("no law is called 'x'; GET /v1/laws lists them", "http")
+    ("no law is called 'x'", 'laws')
+    """
+    for lists, words in LISTS.items():
+        head, hint, rest = text.rpartition(f"; {words[by]}")
+        if hint and not rest:
+            return head, lists
+    return text, ""
+
+
+def nearest(name: str, names: Iterable[str], *, close: float = 0.6) -> str:
+    """Return the words that offer the nearest of `names`, or nothing; case does not matter.
+
+    **Arguments:**
+
+    - `close`: the share of letters that two names must have in common, from 0 to 1.
+
+    >>> nearest("Token", ["tokens", "loss"])
     "; did you mean 'tokens'?"
     """
     import difflib  # loaded when something went wrong, not before
 
-    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
-    return f"; did you mean '{close[0]}'?" if close else ""
+    folded = {word.casefold(): word for word in names}
+    found = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=close)
+    return f"; did you mean '{folded[found[0]]}'?" if found else ""
+
+
+def install(extra: str) -> str:
+    """Return the words that say how an extra is installed: from a clone, since hplaw is in no package registry.
+
+    >>> install("fit")
+    'in your clone of hplaw, run `make install` or `pip install -e ".[fit]"`'
+    """
+    return f'in your clone of hplaw, run `make install` or `pip install -e ".[{extra}]"`'

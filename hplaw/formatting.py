@@ -12,6 +12,7 @@ MULTIPLES = {
     "byte": (("PB", 1e15), ("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("B", 1.0)),
     "kWh": (("MWh", 1e3), ("kWh", 1.0)),
     "kg": (("t", 1e3), ("kg", 1.0)),
+    "J": (("TJ", 1e12), ("GJ", 1e9), ("MJ", 1e6), ("kJ", 1e3), ("J", 1.0)),
     "s": (("d", 86400.0), ("h", 3600.0), ("s", 1.0)),
 }
 """Units that people write in multiples, each with its own name, largest first."""
@@ -24,6 +25,9 @@ LARGEST_PLAIN = 1e4
 
 LARGEST_SUFFIXED = 1e15
 """Numbers from here on are written with an exponent."""
+
+LARGEST_FACTOR = 1_000_000
+"""Factors above are not distinguished."""
 
 DIGITS = {"nat/token": 4}
 """Significant digits by unit; a loss differs from the next one in the fourth."""
@@ -52,8 +56,8 @@ def number(value: float, *, digits: int = 3, exponent: bool = False) -> str:
     return f"{mantissa}e{int(power)}" if int(power) else mantissa
 
 
-def numbers(values: Sequence[float], *, unit: str = "1") -> list[str]:
-    """Return numbers of one quantity written alike, without the unit.
+def numbers(values: Sequence[float], *, unit: str = "1", digits: int | None = None) -> list[str]:
+    """Return numbers of one quantity written alike, without the unit; a loss to four digits unless `digits` says less.
 
     >>> numbers([0.0016, 0.0009, 0.0028]), numbers([950.0, 4.48e6], unit="kWh")
     (['1.6e-3', '9e-4', '2.8e-3'], ['950 kWh', '4,480 MWh'])
@@ -62,11 +66,12 @@ def numbers(values: Sequence[float], *, unit: str = "1") -> list[str]:
         return [_multiple(value, unit) for value in values]
     sizes = [abs(value) for value in values if value]
     small = any(size < SMALLEST_PLAIN for size in sizes) and all(size < 1 for size in sizes)
-    return [number(value, digits=DIGITS.get(unit, 3), exponent=small) for value in values]
+    digits = DIGITS.get(unit, 3) if digits is None else digits
+    return [number(value, digits=digits, exponent=small) for value in values]
 
 
 def with_unit(value: float | str, unit: str, *, short: bool = False) -> str:
-    """Return a value with its unit, or the name of a category; `short` leaves out what the name says.
+    """Return a value with its unit, or the name of a category; `short` omits what the name says.
 
     >>> with_unit(1.4e12, "token"), with_unit(5.9e22, "FLOP"), with_unit("adamw", "")
     ('1.4T tokens', '5.9e22 FLOP', 'adamw')
@@ -84,6 +89,18 @@ def add_unit(text: str, unit: str) -> str:
     ('1.4T tokens', '7B')
     """
     return f"{text} {UNITS.get(unit, unit)}".rstrip()
+
+
+def times(factor: float) -> str:
+    """Return a factor to two significant digits.
+
+    >>> times(12.97), times(3199.0), times(1e9)
+    ('13x', '3,200x', 'over 1,000,000x')
+    """
+    if factor > LARGEST_FACTOR:
+        return f"over {LARGEST_FACTOR:,}x"
+    rounded = float(f"{factor:.2g}")
+    return f"{rounded:,.0f}x" if rounded >= 10 else f"{rounded:g}x"
 
 
 def plural(count: int, noun: str) -> str:
@@ -107,6 +124,5 @@ def _multiple(value: float, unit: str) -> str:
         if abs(value) >= size:
             name, scale = letters, size
             break
-    if abs(value) >= 1000 * scale:
-        return f"{value / scale:,.0f} {name}" if abs(value) < 1e7 * scale else f"{value / scale:.3g} {name}"
-    return f"{value / scale:.3g} {name}"
+    rounded = float(f"{value / scale:.3g}")
+    return f"{rounded:,.0f} {name}" if 1000 <= abs(rounded) < 1e7 else f"{rounded:.3g} {name}"

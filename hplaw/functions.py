@@ -5,16 +5,17 @@ from __future__ import annotations
 import functools as ft
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from hplaw.catalogue.catalogue import Catalogue, load_catalogue
 from hplaw.client import LocalClient
-from hplaw.messages.device import DeviceEnergy
-from hplaw.messages.parametrization import AbcReply, LayerTable
+from hplaw.client.calls import query_body, to_json
+from hplaw.messages.decode import decode
+from hplaw.messages.device import DeviceEnergy, DeviceEnergyRequest
+from hplaw.messages.parametrization import AbcReply, AbcRequest, LayerTable, ParametrizeRequest
 from hplaw.messages.query import Query
 from hplaw.messages.recommendation import Evaluation, Recommendation
-from hplaw.messages.schedule import ScheduleCurve
-from hplaw.messages.transfer import Transfer
+from hplaw.messages.schedule import ScheduleCurve, ScheduleRequest
+from hplaw.messages.transfer import Transfer, TransferRequest
 
 
 @ft.lru_cache(maxsize=8)
@@ -22,7 +23,7 @@ def _catalogue(folders: tuple[str, ...]) -> Catalogue:
     return load_catalogue(folders)
 
 
-def recommend(query: Query | None = None, /, *, folders: Iterable[str | Path] = (), **fields: Any) -> Recommendation:
+def recommend(query: Query | None = None, /, *, folders: Iterable[str | Path] = (), **fields: object) -> Recommendation:
     """Return what to set and what to expect for a run.
 
     **Arguments:**
@@ -35,15 +36,13 @@ def recommend(query: Query | None = None, /, *, folders: Iterable[str | Path] = 
     >>> round(recommend(n_params=1e9, tokens=1e11, laws=["step-law-2025"]).answers["peak_lr"].value, 6)
     0.001632
     """
-    from hplaw.client.calls import query_body
-    from hplaw.messages.decode import decode
     from hplaw.recommendation.record import recommend as answer
 
     return answer(decode(query_body(query, fields), Query), _catalogue(tuple(map(str, folders))))
 
 
-def evaluate(address: str, given: Mapping[str, Any], *, folders: Iterable[str | Path] = ()) -> Evaluation:
-    """Return what one law says at one point.
+def evaluate(address: str, given: Mapping[str, object], *, folders: Iterable[str | Path] = ()) -> Evaluation:
+    """Return what one law gives at one point.
 
     **Arguments:**
 
@@ -61,7 +60,7 @@ def evaluate(address: str, given: Mapping[str, Any], *, folders: Iterable[str | 
     return answer(catalogue.get(address), given, catalogue)
 
 
-def parametrize(**fields: Any) -> LayerTable:
+def parametrize(**fields: object) -> LayerTable:
     """Return what init, multiplier, rate, weight decay and epsilon become in a wider or deeper model.
 
     **Arguments:** the fields of a `ParametrizeRequest`: `scheme`, `optimizer`, `width` and `base_width`, `depth` and
@@ -72,16 +71,13 @@ def parametrize(**fields: Any) -> LayerTable:
     >>> parametrize(scheme="mup", optimizer="adam", width=2048, base_width=256, peak_lr=1e-3).layers[2].peak_lr
     0.000125
     """
-    from hplaw.client.calls import to_json
-    from hplaw.messages.decode import decode
-    from hplaw.messages.parametrization import ParametrizeRequest
     from hplaw.parametrization.layer_table import parametrize as work_out
 
     return work_out(decode(to_json(fields), ParametrizeRequest))
 
 
-def classify(**fields: Any) -> AbcReply:
-    """Return what an infinitely wide network does under an abc-parametrisation, in exact fractions.
+def classify(**fields: object) -> AbcReply:
+    """Return what an infinitely wide network does under an abc-parametrization, in exact fractions.
 
     **Arguments:** the fields of an `AbcRequest`: `a`, `b`, `c` by role, `optimizer`, `hidden_layers`.
 
@@ -91,15 +87,12 @@ def classify(**fields: Any) -> AbcReply:
     >>> classify(a=a, b=b).regime
     'kernel'
     """
-    from hplaw.client.calls import to_json
-    from hplaw.messages.decode import decode
-    from hplaw.messages.parametrization import AbcRequest
     from hplaw.parametrization.abc_regime import classify as work_out
 
     return work_out(decode(to_json(fields), AbcRequest))
 
 
-def schedule(schedule: str, /, *, folders: Iterable[str | Path] = (), **fields: Any) -> ScheduleCurve:
+def schedule(schedule: str, /, *, folders: Iterable[str | Path] = (), **fields: object) -> ScheduleCurve:
     """Return a schedule's curve and the area under it.
 
     **Arguments:** a schedule's name or a law's id, and the fields of a `ScheduleRequest`: `total_steps`, `peak_lr`,
@@ -110,17 +103,14 @@ def schedule(schedule: str, /, *, folders: Iterable[str | Path] = (), **fields: 
     >>> schedule("cosine", total_steps=1000, given={"warmup_steps": 100}).area
     500.0
     """
-    from hplaw.client.calls import to_json
-    from hplaw.messages.decode import decode
-    from hplaw.messages.schedule import ScheduleRequest
     from hplaw.theory.schedules import schedule_curve
 
     asked = decode(to_json({"schedule": schedule, **fields}), ScheduleRequest)
     return schedule_curve(asked, _catalogue(tuple(map(str, folders))))
 
 
-def transfer(*, folders: Iterable[str | Path] = (), **fields: Any) -> Transfer:
-    """Return what each rule makes of a learning rate at another batch, where rules agree, and what decides.
+def transfer(*, folders: Iterable[str | Path] = (), **fields: object) -> Transfer:
+    """Return what each rule gives for a learning rate at another batch, where rules agree, and what decides.
 
     **Arguments:** the fields of a `TransferRequest`: `peak_lr`, `batch_tokens`, `to_batch_tokens`, `optimizer`, `given`.
 
@@ -130,16 +120,13 @@ def transfer(*, folders: Iterable[str | Path] = (), **fields: Any) -> Transfer:
     >>> [round(agreement.low, 6) for agreement in found.agreements]
     [0.0006]
     """
-    from hplaw.client.calls import to_json
-    from hplaw.messages.decode import decode
-    from hplaw.messages.transfer import TransferRequest
     from hplaw.theory.batch_transfer import transfer as work_out
 
     return work_out(decode(to_json(fields), TransferRequest), _catalogue(tuple(map(str, folders))))
 
 
-def device_energy(*, folders: Iterable[str | Path] = (), **fields: Any) -> DeviceEnergy:
-    """Return which batch and power limit of a GPU take least energy a sample, and what joules cost in seconds.
+def device_energy(*, folders: Iterable[str | Path] = (), **fields: object) -> DeviceEnergy:
+    """Return which batch and power limit of a GPU take minimum energy a sample, and what joules cost in seconds.
 
     **Arguments:** the fields of a `DeviceEnergyRequest`: `probes`, `batch_samples`, `batches`, `limits`.
 
@@ -152,10 +139,7 @@ def device_energy(*, folders: Iterable[str | Path] = (), **fields: Any) -> Devic
     >>> found.batch_samples, found.power_limit_w, round(found.saving, 2)
     (256.0, 190.0, 0.17)
     """
-    from hplaw.client.calls import to_json
     from hplaw.energy.device import device_energy as work_out
-    from hplaw.messages.decode import decode
-    from hplaw.messages.device import DeviceEnergyRequest
 
     return work_out(decode(to_json(fields), DeviceEnergyRequest), _catalogue(tuple(map(str, folders))))
 

@@ -2,7 +2,7 @@
 
 Every operation here gives a row of a column what it gives a float, to the last bit: logarithms and exponentials of
 columns are those of `math`, row by row. So no answer depends on how many questions were asked together. Where rows
-differ in what all of them must share, such as which law answers, `RowsDiffer` parts them, and they go on in smaller groups.
+differ in what all of them must share, such as which law answers, `RowsDiffer` parts them, and they continue in smaller groups.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from hplaw.arrays import Array
 Number: TypeAlias = float | Array
 """A float, or a column `[row]`."""
 
-Truth: TypeAlias = bool | NDArray[np.bool_]
-"""A truth, or a column of them."""
+Truth: TypeAlias = bool | np.bool_ | NDArray[np.bool_]
+"""A truth, as Python or numpy makes it of two floats, or a column of them."""
 
 
 class RowsDiffer(Exception):
@@ -44,7 +44,7 @@ def count(values: Iterable[object]) -> int | None:
     return next((len(value) for value in values if is_column(value)), None)
 
 
-def shared(value: Any) -> Any:
+def shared(value: object) -> Any:
     """Return what all rows have in common, as Python has it.
 
     **Raises:** `RowsDiffer` where they differ.
@@ -61,7 +61,7 @@ def shared(value: Any) -> Any:
 
 
 def part(marked: Truth) -> None:
-    """Part the rows that are marked from the others, each to go on alone.
+    """Part the rows that are marked from the others, each to continue alone.
 
     **Raises:** `RowsDiffer` where any is.
     """
@@ -91,7 +91,7 @@ def by_row(function: Callable[..., float], guarded: Callable[..., float] | None 
     """
     alone = guarded or function
 
-    def rows(*x: Any) -> Any:
+    def rows(*x: object) -> Any:
         if np.ndarray not in map(type, x):
             return alone(*x)
         size = next(len(value) for value in x if is_column(value))
@@ -123,38 +123,38 @@ exp = by_row(math.exp)
 _where: Callable[..., Any] = np.where
 
 
-def pick(mask: Any, yes: Any, no: Any) -> Any:
+def pick(mask: Truth, yes: Number, no: Number) -> Number:
     """Return one of two values, row by row."""
     if isinstance(mask, np.ndarray):
         return _where(mask, yes, no)
     return yes if mask else no
 
 
-def smaller(a: Any, b: Any) -> Any:
+def smaller(a: Number, b: Number) -> Number:
     """Return the smaller of two, as Python's `min` does."""
     smaller = b < a
     return _where(smaller, b, a) if isinstance(smaller, np.ndarray) else (b if smaller else a)
 
 
-def larger(a: Any, b: Any) -> Any:
+def larger(a: Number, b: Number) -> Number:
     """Return the larger of two, as Python's `max` does."""
     larger = b > a
     return _where(larger, b, a) if isinstance(larger, np.ndarray) else (b if larger else a)
 
 
-def clamp(x: Any, low: Any, high: Any) -> Any:
+def clamp(x: Number, low: Number, high: Number) -> Number:
     """Return `x`, no lower than `low` and no higher than `high`."""
     if type(x) is type(low) is type(high) is float:
         return low if low > x else high if high < x else x
     return smaller(larger(x, low), high)
 
 
-def largest(values: Sequence[Any]) -> Any:
+def largest(values: Sequence[Number]) -> Number:
     """Return the largest of some, row by row."""
     return ft.reduce(larger, values)
 
 
-def ascending(values: Sequence[Any]) -> list[Any]:
+def ascending(values: Sequence[Number]) -> list[Any]:
     """Return the places of values from the smallest to the largest, ties in order; each a number or a column of them.
 
     >>> ascending([2.0, 1.0, 2.0])
@@ -165,7 +165,7 @@ def ascending(values: Sequence[Any]) -> list[Any]:
     return sorted(range(len(values)), key=values.__getitem__)
 
 
-def across(value: Any) -> Any:
+def across(value: object) -> Any:
     """Return a column as `[row, 1]`, to meet what has an entry for each scenario; a float stays."""
     return value[:, None] if is_column(value) else value
 
@@ -177,12 +177,12 @@ def beside(values: Sequence[Any]) -> Array:
     return np.array(values)
 
 
-def plain(value: Any) -> Any:
+def plain(value: Number) -> Number:
     """Return a number that numpy made as a float; a column stays."""
     return value if is_column(value) and value.ndim else float(value)
 
 
-def negate(mask: Truth) -> Any:
+def negate(mask: Truth) -> Truth:
     """Return whether a truth does not hold."""
     return ~mask if is_column(mask) else not mask
 
@@ -197,8 +197,8 @@ def some(mask: Truth) -> bool:
     return bool(mask.any()) if is_column(mask) else bool(mask)
 
 
-def unpack(array: Array) -> list[Any]:
-    """Return what stands along the last axis: floats of `[entry]`, columns of `[row, entry]`."""
+def unpack(array: Array) -> list[Number]:
+    """Return what is along the last axis: floats of `[entry]`, columns of `[row, entry]`."""
     return array.tolist() if array.ndim == 1 else list(np.ascontiguousarray(array.T))
 
 
@@ -210,14 +210,14 @@ def take(value: Any, rows: Any) -> Any:
     return found if is_column(found) else found.item()
 
 
-def listed(value: Any, size: int) -> list[Any]:
+def listed(value: object, size: int) -> list[Any]:
     """Return a value for each row, None for NaN."""
     if not is_column(value):
         return [None if value != value else value] * size
     return [None if x != x else x for x in value.tolist()]
 
 
-def stack(values: Sequence[Any]) -> Any:
+def stack(values: Sequence[object]) -> Any:
     """Return the numbers of rows as a column; one alone, and what is no number, which all share, stay as they are."""
     return np.array(values) if len(values) > 1 and isinstance(values[0], float) else values[0]
 

@@ -17,7 +17,7 @@ Kind = TypeVar("Kind")
 
 
 def read_toml(text: bytes) -> dict[str, Any]:
-    """Return what the bytes of a TOML file hold, as they stand.
+    """Return what the bytes of a TOML file hold, as they are.
 
     **Raises:** `ValueError` for what is no TOML in UTF-8, `RecursionError` for what nests too deep.
 

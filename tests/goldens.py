@@ -45,7 +45,7 @@ def simulated_edge(spike: float, noise: float) -> list[float]:
 
 
 def simulated_noise(size: int = 2000, draws: int = 500) -> list[float]:
-    """Return the noise scale of made-up gradients whose square is 5.2013 and whose noise has variance one, by the law."""
+    """Return the noise scale of synthetic gradients whose square is 5.2013 and whose noise has variance one, by the law."""
     rng = np.random.default_rng(0)
     mean = np.full(size, np.sqrt(5.201348605046686 / size))
     square = [
@@ -340,4 +340,4 @@ GOLDENS: dict[str, Callable[[], Any]] = {
         "tuning-tasks-by-dimension", "tasks_order", pseudo_dimension=10, score_error=0.1
     ),
 }
-"""How each golden value is worked out, by its name."""
+"""How each golden value is computed, by its name."""

@@ -16,7 +16,7 @@ from hplaw.law import Law, parse_law, read_law
 
 FIXTURES = Path(__file__).parent / "law" / "fixtures"
 _SHIPPED = {"abc-classification": files("hplaw_laws") / "theory" / "abc-classification.toml"}
-"""Fixtures that stand on the shelf as they are."""
+"""Fixtures that are shipped as they are."""
 _FILES = {file.stem: file for file in FIXTURES.glob("*.toml")} | {
     name: Path(str(file)) for name, file in _SHIPPED.items()
 }
@@ -91,14 +91,14 @@ def write_arrays(path: Path, **arrays: Any) -> Path:
 
 
 def is_one_sentence(error: HplawError | str) -> bool:
-    """Return whether a message is a line for a person: no traceback, no type of Python's, not too long."""
+    """Return whether a message is a line for people: no traceback, no type of Python's, not too long."""
     text = str(error)
     leaks: Iterable[str] = ("Traceback", "<class", "object at 0x", "NoneType", "msgspec", "Error(")
     return 0 < len(text) < 700 and "\n" not in text and not any(leak in text for leak in leaks)
 
 
 def refused(text: str) -> LawError:
-    """Return the error with which a law file is refused, one sentence for a person."""
+    """Return the error with which a law file is refused, one sentence for people."""
     with pytest.raises(LawError) as caught:
         parse_law(text.encode())
     assert is_one_sentence(caught.value)

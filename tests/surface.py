@@ -1,4 +1,4 @@
-"""The dense surface worked out again, from the fixture's numbers and the formulas of its notes, without hplaw."""
+"""The dense surface computed again, from the fixture's numbers and the formulas of its notes, without hplaw."""
 
 import math
 from typing import Any, NamedTuple
@@ -77,7 +77,7 @@ class Cell(NamedTuple):
         return loads @ _RECIPE @ loads.T
 
     def bowl(self, x: Any, y: Any, centre: Array | None = None) -> Array:
-        """Return ln(loss / least loss) at logarithms of rate and batch."""
+        """Return ln(loss / lowest loss) at logarithms of rate and batch."""
         ox, oy = self.optimum if centre is None else centre
         u, v = np.asarray(x - ox)[..., None], np.asarray(y - oy)[..., None]
         t = SLOPES[0] * u + SLOPES[1] * v
@@ -92,7 +92,7 @@ class Cell(NamedTuple):
 
 
 def least(function: Any, low: float, high: float) -> float:
-    """Return where a function of one number is least, by scans ever denser."""
+    """Return where a function of one number is minimal, by scans ever denser."""
     for _ in range(8):
         x = np.linspace(low, high, 201)
         i = int(np.argmin(function(x)))

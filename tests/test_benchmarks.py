@@ -69,7 +69,7 @@ def test_a_benchmark_that_cannot_be_run_stops_no_other(
 
 
 def test_noise_of_runs_alone_gives_a_regret() -> None:
-    """A best setting that is known costs nothing where runs have no noise, and the more the more noise they have."""
+    """A tuned optimum that is known costs nothing where runs have no noise, and the more the more noise they have."""
     axes = np.linspace(-9, -4, 11), np.linspace(11, 15, 9)
     x = np.array([(a, b) for a in axes[0] for b in axes[1]])
     z = 0.9 + 0.012 * ((x[:, 0] + 6.3) ** 2 + (x[:, 1] - 13.2) ** 2)

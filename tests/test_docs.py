@@ -1,5 +1,6 @@
-"""The documents keep their word: laws in them load and pass, commands and Python in the README print what it shows."""
+"""The documents are true: laws in them load and pass, commands and Python in README and docs print what is shown."""
 
+import ast
 import doctest
 import os
 import re
@@ -26,6 +27,9 @@ from tests.conftest import Service
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 LAW_FORMAT = ROOT / "docs" / "law-format.md"
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+LINKED = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+README_LINES = 200
 
 SERVICE = "http://127.0.0.1:8000"
 """The address that documents give for a service."""
@@ -104,7 +108,7 @@ def test_the_format_names_every_key() -> None:
     assert not missing
 
 
-# The README
+# README and pages
 
 
 @pytest.fixture
@@ -179,14 +183,19 @@ TRAINS, FETCHES = "$ hplaw sweep run", "$ hplaw data fetch"
 """What blocks hold that train, and that download: they have tests of their own."""
 
 
-def in_readme(*, having: str = "", lacking: tuple[str, ...] = ()) -> list[Any]:
-    found = blocks(README, "console")
-    return named([b for b in found if having in b.text and not any(w in b.text for w in lacking)])
+def in_pages(*, having: str = "", lacking: tuple[str, ...] = ()) -> list[Any]:
+    """Return the console blocks of all pages, each with the page and the line where it begins."""
+    return [
+        pytest.param(block.text, id=f"{page.name} line {block.line}")
+        for page in PAGES
+        for block in blocks(page, "console")
+        if having in block.text and not any(word in block.text for word in lacking)
+    ]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("text", in_readme(having=TRAINS))
-def test_sweeps_in_the_readme_print_what_it_shows(text: str, shell: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", in_pages(having=TRAINS))
+def test_sweeps_in_the_pages_print_what_is_shown(text: str, shell: Any, tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(TINY, encoding="utf-8")
     for command, want in commands(text):
         got = shell(command)
@@ -194,8 +203,8 @@ def test_sweeps_in_the_readme_print_what_it_shows(text: str, shell: Any, tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("text", in_readme(having=FETCHES))
-def test_fits_in_the_readme_print_what_it_shows(text: str, shell: Any, tmp_path: Path, data: Path) -> None:
+@pytest.mark.parametrize("text", in_pages(having=FETCHES))
+def test_fits_in_the_pages_print_what_is_shown(text: str, shell: Any, tmp_path: Path, data: Path) -> None:
     """The runs are those of HPLAW_DATA, in place of a download; `data fetch` itself is not run."""
     lines = (data / "chinchilla_runs.csv").read_text(encoding="utf-8")
     lines = lines.replace("n_params,tokens,", "n_params_with_embedding,tokens,", 1)
@@ -206,14 +215,14 @@ def test_fits_in_the_readme_print_what_it_shows(text: str, shell: Any, tmp_path:
             assert shown(want, got), f"$ {command}{got}"
 
 
-def test_readme_trains_and_fits() -> None:
+def test_pages_train_and_fit() -> None:
     """The blocks with tests of their own are found."""
-    assert in_readme(having=TRAINS)
-    assert in_readme(having=FETCHES)
+    assert in_pages(having=TRAINS)
+    assert in_pages(having=FETCHES)
 
 
-@pytest.mark.parametrize("text", in_readme(lacking=("$ make", TRAINS, FETCHES)))
-def test_commands_in_the_readme_print_what_it_shows(text: str, shell: Any) -> None:
+@pytest.mark.parametrize("text", in_pages(lacking=(TRAINS, FETCHES)))
+def test_commands_in_the_pages_print_what_is_shown(text: str, shell: Any) -> None:
     if "$ curl" in text and shutil.which("curl") is None:
         pytest.skip("curl is not installed")
     for command, want in commands(text):
@@ -221,31 +230,93 @@ def test_commands_in_the_readme_print_what_it_shows(text: str, shell: Any) -> No
         assert shown(want, got), f"$ {command}{got}"
 
 
-def test_python_in_the_readme_prints_what_it_shows(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def in_sentences(page: Path) -> set[str]:
+    """Return the options in a page's inline code, as `--params` or `hplaw energy --price`."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    return {word for code in re.findall(r"`([^`]+)`", text) for word in re.findall(r"(?<![\w-])--[a-z][a-z-]*", code)}
+
+
+def declared(file: Path) -> set[str]:
+    """Return the options that a module can take: names of parameters and fields, and those written out."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        match node:
+            case ast.arg(arg=name) | ast.AnnAssign(target=ast.Name(id=name)):
+                found.add("--" + name.replace("_", "-"))
+            case ast.Constant(value=str(text)):
+                found.update(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))
+            case _:
+                pass
+    return found
+
+
+def test_options_in_sentences_are_options_of_a_command() -> None:
+    """An option that is renamed is renamed in the pages, too; --small is one of a shell script."""
+    sources = [*(ROOT / "hplaw" / "cli").rglob("*.py"), ROOT / "benchmarks" / "__main__.py"]
+    names = set().union(*map(declared, sources)) | {"--small"}
+    assert not {word: page.name for page in PAGES for word in in_sentences(page) if word not in names}
+
+
+def targets(file: Path) -> set[str]:
+    return set(re.findall(r"\bmake ([a-z][a-z-]+)(?= |`|$)", "\n".join(code_of(file)), flags=re.MULTILINE))
+
+
+def code_of(file: Path) -> list[str]:
+    """Return inline code and code blocks of a page."""
+    text = file.read_text(encoding="utf-8")
+    fenced = re.findall(r"^```[^\n]*\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    return [*fenced, *re.findall(r"`([^`\n]+)`", text), *re.findall(r"^ {4}(make .*)$", text, flags=re.MULTILINE)]
+
+
+def test_targets_of_make_exist() -> None:
+    rules = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
+    assert targets(README) >= {"install", "serve", "test"}
+    assert not {name: file.name for file in LINKED for name in targets(file) if name not in rules}
+
+
+def test_extras_of_the_install_lines_exist() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    named_extras = set(re.findall(r'"\.\[(\w+)\]"', README.read_text(encoding="utf-8")))
+    assert named_extras
+    assert named_extras <= set(declared)
+
+
+def test_the_readme_is_short_and_links_every_page() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert len(text.splitlines()) < README_LINES
+    assert not [page.name for page in PAGES[1:] if f"(docs/{page.name})" not in text]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name)
+def test_python_in_the_pages_prints_what_is_shown(
+    page: Path, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("no_proxy", "*")
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     globs: dict[str, Any] = {}
-    found = blocks(README, "python")
-    assert found
-    for block in found:
+    for block in blocks(page, "python"):
         text = block.text.replace(SERVICE, service.url)
-        test = doctest.DocTestParser().get_doctest(text, globs, README.name, None, block.line)
+        test = doctest.DocTestParser().get_doctest(text, globs, page.name, None, block.line)
         report: list[str] = []
         runner.run(test, out=report.append, clear_globs=False)
         globs.update(test.globs)
         assert not runner.failures, "".join(report)
 
 
-@pytest.mark.parametrize("script", ["shelf.py", "limits.py", "rooms.py"])
+def test_python_is_shown() -> None:
+    assert blocks(README, "python")
+
+
+@pytest.mark.parametrize("script", ["law_table.py", "limits.py", "rooms.py"])
 def test_what_tools_write_is_up_to_date(script: str) -> None:
-    """The README's table of laws, the tables of a power limit, and the picture of the rooms."""
+    """The tables of laws, the tables of a power limit, and the picture of the rooms."""
     done = subprocess.run(
         [sys.executable, str(ROOT / "tools" / script), "--check"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("file", [README, LAW_FORMAT, ROOT / "docs" / "architecture.md", ROOT / "CONTRIBUTING.md"])
+@pytest.mark.parametrize("file", LINKED, ids=lambda file: file.name)
 def test_links_between_documents_lead_somewhere(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     links = re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", text) + re.findall(r'src="([^":]+)"', text)

@@ -1,4 +1,4 @@
-"""Every golden value of the theory that is kept is worked out by a law or a function, to the digits given."""
+"""Every golden value of the theory that is kept is computed by a law or a function, to the digits given."""
 
 import json
 import math

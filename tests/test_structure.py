@@ -158,7 +158,7 @@ def test_the_service_loads_nothing_heavy() -> None:
     assert not loaded & (HEAVY | CHECKERS)
 
 
-# What stands in the files
+# The files
 
 
 def tracked_files() -> list[Path]:

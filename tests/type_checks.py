@@ -18,10 +18,8 @@ import beartype
 import jaxtyping
 
 
-PACKAGES = tuple(
-    f"hplaw.{room}" for room in ("arrays", "expression", "messages", "parametrization", "runs", "toml", "vocabulary")
-)
-"""The rooms whose annotations say what really comes and goes; the others follow room by room."""
+PACKAGES = ("hplaw", "hplaw_api", "hplaw_experiments")
+"""What is checked: everything that is ours but the tests."""
 
 check: Any = beartype.beartype(
     conf=beartype.BeartypeConf(
@@ -43,7 +41,7 @@ check: Any = beartype.beartype(
 def install() -> None:
     """Check what is imported from now on.
 
-    Shapes are told apart where HPLAW_CHECK_SHAPES is set as `hplaw.arrays` is loaded. That is done here, so that programs
+    Shapes are distinguished where HPLAW_CHECK_SHAPES is set as `hplaw.arrays` is loaded. That is done here, so that programs
     which tests start do not find the variable, and run as a user's would.
     """
     jaxtyping.install_import_hook(PACKAGES, f"{__name__}.check")

@@ -1,6 +1,6 @@
 """Write what a power limit does to energy and time, as `device-energy` has it, into the tables of `training-energy`.
 
-python tools/limits.py            # write it, after `device-energy` was fitted anew
+python tools/limits.py            # write it, after `device-energy` was fitted again
 python tools/limits.py --check    # say whether it is up to date
 """
 
@@ -20,7 +20,7 @@ from hplaw.law.write import write_law
 
 
 LOWEST = 0.4
-"""The least limit, over the power without one, of which `device-energy` says something."""
+"""The minimum limit, over the power without one, of which `device-energy` says something."""
 DIGITS = 4
 POWER_W = 100.0
 """What the GPU draws without a limit, which the ratios do not depend on."""

@@ -35,10 +35,10 @@ STEPS = 240
 """Points of a line."""
 
 LOWEST_LABEL = 4.5e-5
-"""The learning rate below which no line is labelled, so that a label stays clear of the axis."""
+"""The learning rate below which no line is labeled, so that a label stays clear of the axis."""
 
 APART = 0.105
-"""The least distance of two labels at the edge, in powers of ten of the learning rate."""
+"""The minimum distance of two labels at the edge, in powers of ten of the learning rate."""
 
 FITTED = "pretrain-surface"
 """The law that was fitted here; its band is drawn."""
@@ -68,7 +68,7 @@ def sizes() -> Iterator[float]:
 
 
 def line(catalogue: Catalogue, law: str) -> list[dict[str, Any]]:
-    """Return what a law says along the picture: rate, 90 percent interval, and whether that is inside its domain."""
+    """Return what a law gives along the picture: rate, 90% interval, and whether that is inside its domain."""
     rows: list[dict[str, Any]] = []
     for size in sizes():
         query = Query(n_params=size, tokens=RATIO * size, want=["peak_lr"], laws=[law])
@@ -163,8 +163,8 @@ def chart(catalogue: Catalogue) -> alt.LayerChart:
     )
     title = alt.TitleParams(
         "Peak learning rate by published rules, and by the law fitted here",
-        subtitle=f"{RATIO:.0f} training tokens per parameter. Solid: inside the range a rule was seen in. "
-        "Faint: outside. Band: where the fitted law's best rate lies nine times in ten.",
+        subtitle=f"{RATIO:.0f} training tokens per parameter. Solid: inside the range a rule was fitted on. "
+        "Faint: outside. Band: 90% interval of the fitted law.",
         anchor="start",
         color=INK,
         subtitleColor=INK,

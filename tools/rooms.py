@@ -42,7 +42,7 @@ HOLDS = {
     "expression": "text, checked tree, program, LaTeX, derivative",
     "vocabulary": "quantities, hardware, shapes of models",
     "formatting": "numbers as people read them",
-    "narrowing": "types told apart",
+    "narrowing": "types distinguished",
     "rows": "numbers that are floats or columns",
     "toml": "TOML as typed records",
     "arrays": "array types and names of dimensions",

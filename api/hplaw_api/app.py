@@ -13,11 +13,13 @@ from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 
 from hplaw_api.context import Context
+from hplaw_api.heap import give_back
 from hplaw_api.law_store import LawStore
 from hplaw_api.metrics import Metrics
-from hplaw_api.middleware import AccessMiddleware
-from hplaw_api.problems import on_exception
-from hplaw_api.routes import docs, energy, health, laws, recommendations, theory
+from hplaw_api.middleware import AccessMiddleware, AddressMiddleware, ClockMiddleware
+from hplaw_api.problems import PROBLEMS
+from hplaw_api.requests import RecordRequest
+from hplaw_api.routes import docs
 from hplaw_api.settings import Settings
 
 
@@ -27,8 +29,8 @@ _LEAST_COMPRESSED = 1000
 _KNOWN_PATHS = 64
 """Paths of which the router remembers where they lead: all that are fixed, and some with names in them.
 
-Litestar remembers 1,024, which callers of ever other names fill over hours: each is a small thing that stays where a batch
-was, and keeps a megabyte from being given back.
+Litestar remembers 1,024. Callers with ever new names fill them over hours: small objects that stay where a batch was keep
+its memory from being given back.
 """
 
 
@@ -44,52 +46,31 @@ def create_app(settings: Settings | None = None) -> Litestar:
 
     @contextlib.asynccontextmanager
     async def watching(_: Litestar) -> AsyncGenerator[None]:
-        watch = asyncio.create_task(law_store.watch(settings.reload_s))
+        tasks = [asyncio.create_task(law_store.watch(settings.reload_s)), asyncio.create_task(give_back())]
         try:
             yield
         finally:
-            watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watch
+            for task in tasks:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
 
     app = Litestar(
-        route_handlers=[
-            recommendations.methods,
-            recommendations.ask,
-            recommendations.ask_by_address,
-            recommendations.ask_many,
-            laws.list_all,
-            laws.show,
-            laws.cite,
-            laws.value,
-            laws.quantities,
-            theory.parametrize,
-            theory.classify,
-            theory.schedule,
-            theory.transfer,
-            energy.energy,
-            energy.hardware,
-            energy.frontier,
-            energy.device_energy,
-            laws.theory,
-            health.live,
-            health.ready,
-            health.metrics,
-            docs.entrance,
-            docs.page,
-            docs.schema,
-        ],
+        route_handlers=[*docs.DESCRIBED, docs.router, docs.entrance],
+        request_class=RecordRequest,
+        plugins=[PROBLEMS],
+        middleware=[ClockMiddleware(metrics), *([AccessMiddleware(context.access)] if context.access.guarded else [])],
+        before_send=[metrics.count],
         state=State({"context": context}),
         lifespan=[watching],
-        exception_handlers={Exception: on_exception},
         compression_config=CompressionConfig(backend="gzip", minimum_size=_LEAST_COMPRESSED),
         cors_config=CORSConfig(allow_origins=list(settings.cors_origins)) if settings.cors_origins else None,
-        openapi_config=None,  # the description is made from the records, see openapi.py
+        openapi_config=None,  # the description follows the laws of the moment, see openapi/description.py
         logging_config=None,
         debug=False,
         pdb_on_exception=False,
     )
     router = app.asgi_router
     router.handle_routing = ft.lru_cache(_KNOWN_PATHS)(router.handle_routing.__wrapped__)
-    app.asgi_handler = AccessMiddleware(app.asgi_handler, settings=settings, metrics=metrics)
+    app.asgi_handler = AddressMiddleware(app.asgi_handler)
     return app

@@ -5,27 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Generator
-from typing import Any, TypeAlias, final
+from typing import TypeVar, final
 
-from litestar import Request
-from litestar.exceptions import ClientException, InternalServerException, ServiceUnavailableException
+from litestar.exceptions import ServiceUnavailableException
 
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw_api.law_store import LawStore
 from hplaw_api.metrics import Metrics
+from hplaw_api.middleware import Access
+from hplaw_api.requests import AnyRequest
 from hplaw_api.settings import Settings
 
 
-AnyRequest: TypeAlias = Request[Any, Any, Any]
+_Asked = TypeVar("_Asked")
 
 _PLACES = 32
-"""Batches that may be in the house at once, each with its body; more are told to come back."""
+"""Batches that may be in flight at once, each with its body; further ones get HTTP 503."""
 
 _WORKERS = 2
 """Batches worked on at once, in threads; the others wait."""
-
-_BODY_S = 30.0
-"""Seconds that a request's body may take to arrive."""
 
 
 @final
@@ -33,6 +31,7 @@ class Context:
     """What one application's handlers work with."""
 
     def __init__(self, *, law_store: LawStore, settings: Settings, metrics: Metrics) -> None:
+        self.access = Access(settings)
         self.law_store = law_store
         self.metrics = metrics
         self.settings = settings
@@ -59,38 +58,13 @@ class Context:
         finally:
             self._taken -= 1
 
-    async def in_thread(self, work: Callable[[bytes], bytes], body: bytes) -> bytes:
-        """Return `work(body)`, done beside the event loop so that others are answered meanwhile."""
+    async def in_thread(self, work: Callable[[_Asked, Catalogue], bytes], asked: _Asked) -> bytes:
+        """Return what `work` gives for a question and the laws of the moment, done beside the event loop."""
+        catalogue = self.law_store.now.catalogue
         async with self._workers:
-            return await asyncio.to_thread(work, body)
-
-
-async def worked_beside(request: AnyRequest, work: Callable[[bytes, Catalogue], bytes]) -> bytes:
-    """Return what `work` makes of a request's body and the laws of the moment, beside the event loop."""
-    context = context_of(request)
-    catalogue = context.law_store.now.catalogue
-    with context.place():
-        body = await read_body(request)
-        return await context.in_thread(lambda body: work(body, catalogue), body)
+            return await asyncio.to_thread(work, asked, catalogue)
 
 
 def context_of(request: AnyRequest) -> Context:
     """Return the context of the application that a request came to."""
     return request.app.state["context"]
-
-
-async def read_body(request: AnyRequest) -> bytes:
-    """Return the whole body, no longer than the route allows.
-
-    **Raises:** `ClientException` when it does not arrive whole, or not in time.
-    """
-    try:
-        async with asyncio.timeout(_BODY_S):
-            return await request.body()
-    except InternalServerException:
-        # Litestar's word for a caller who left; nobody hears the answer, and it is no failure of ours
-        detail = "the caller left before the body was whole"
-        raise ClientException(detail=detail) from None
-    except TimeoutError:
-        detail = f"the body did not arrive within {_BODY_S:g} s"
-        raise ClientException(detail=detail, status_code=408) from None

@@ -19,8 +19,8 @@ from hplaw.messages.law import Health
 
 _log = logging.getLogger("hplaw_api")
 
-_KEPT_BYTES = 64_000_000
-"""Bytes that the kept replies and their questions may take together."""
+_KEPT_BYTES = 4_000_000
+"""Bytes that the kept replies and their questions may take together: hundreds of whole answers, little beside the laws."""
 
 _LONGEST_KEPT = 65_536
 """A question or reply longer than this, in bytes, is not kept."""
@@ -28,7 +28,7 @@ _LONGEST_KEPT = 65_536
 
 @final
 class Replies:
-    """The replies given last, by question: the least recently used goes first when there are too many."""
+    """The replies given last, by question: the oldest-used goes first when there are too many."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -57,11 +57,18 @@ class Replies:
 class Serving:
     """One state of the laws, never changed, with the replies made from it."""
 
-    __slots__ = ("catalogue", "replies")
+    __slots__ = ("_description", "catalogue", "replies")
 
     def __init__(self, catalogue: Catalogue, *, kept_replies: int) -> None:
         self.catalogue = catalogue
         self.replies = Replies(kept_replies)
+        self._description: bytes | None = None
+
+    def description(self, make: Callable[[Catalogue], bytes]) -> bytes:
+        """Return the interface's description, made once: there is one, and it is longer than replies that are kept."""
+        if self._description is None:
+            self._description = make(self.catalogue)
+        return self._description
 
     def reply(self, key: bytes, make: Callable[[Catalogue], bytes]) -> bytes:
         """Return the bytes kept for `key`, made from the catalogue where there are none."""
@@ -120,7 +127,7 @@ class LawStore:
         return False
 
     async def watch(self, pause_s: float) -> None:
-        """Look at the files every `pause_s` seconds, beside the event loop, until cancelled."""
+        """Look at the files every `pause_s` seconds, beside the event loop, until canceled."""
         while True:
             await asyncio.sleep(pause_s)
             try:

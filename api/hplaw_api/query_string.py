@@ -7,10 +7,12 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from hplaw.errors import MalformedQuery, nearest
+from hplaw.errors import MalformedQuery
 from hplaw.messages.decode import decode
 from hplaw.messages.query import Query
 from hplaw.messages.query_text import COUNTRY, DAYS, NAMES, NUMBERS, read_query_fields
+from hplaw.vocabulary.names import OTHER_NAMES, folded, meant_quantity
+from hplaw.vocabulary.quantities import vocabulary
 
 
 LISTS = ("want", "laws", "given", "bound")
@@ -87,7 +89,11 @@ def read_query(query_string: bytes) -> Query:
 
 def _check_known(name: str, names: tuple[str, ...]) -> None:
     if name not in names:
-        known = f"known are {', '.join(names)}{nearest(name, names)}" if names else "this path takes none"
+        quantity = OTHER_NAMES.get(folded(name), folded(name))
+        if "given" in names and quantity not in names and quantity in vocabulary():
+            known = f"a quantity that is no parameter is given by given={quantity}=VALUE"
+        else:
+            known = f"known are {', '.join(names)}{meant_quantity(name, names)}" if names else "this path takes none"
         message = f"{name}: unknown parameter; {known}"
         raise MalformedQuery(message, field=name)
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, TypeVar, final
 
-from hplaw.messages.problem import MEDIA_TYPE, Problem
-from hplaw.messages.record import encode
+from litestar import Response
 
 
 if TYPE_CHECKING:
     from litestar import Request
-    from litestar.types import Receive, Scope, Send
+    from litestar.types import ASGIApp, Receive, Scope, Send
 
 
 JSON = b"application/json"
@@ -20,29 +19,28 @@ BIBTEX = b"application/x-bibtex"
 
 Headers = Iterable[tuple[bytes, bytes]]
 
+Record = TypeVar("Record")
+"""What the bytes of a reply are the JSON of; the description reads it from the handlers' annotations."""
+
 
 @final
-class Reply:
-    """A whole HTTP response as an ASGI application; leaner than a response that is still to be rendered."""
-
-    __slots__ = ("_body", "_start")
+class Reply(Response[Record]):
+    """A whole HTTP response; leaner than one that is still to be rendered."""
 
     def __init__(self, body: bytes, *, kind: bytes | None = JSON, status: int = 200, headers: Headers = ()) -> None:
         told = list(headers)
         if kind is not None:
             told += [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
         self._start = {"type": "http.response.start", "status": status, "headers": told}
-        self._body = {"type": "http.response.body", "body": body}
+        self._whole = {"type": "http.response.body", "body": body}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def to_asgi_response(self, *_: object, **__: object) -> ASGIApp:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Return the application that sends the reply, whatever else a response may be given."""
+        return self._send
+
+    async def _send(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send(self._start)  # pyright: ignore[reportArgumentType]
-        await send(self._body)  # pyright: ignore[reportArgumentType]
-
-
-def problem_reply(problem: Problem, *, headers: Headers = ()) -> Reply:
-    """Return the reply that carries a problem; none of them is to be kept."""
-    kept = ((b"cache-control", b"no-store"), *headers)
-    return Reply(encode(problem), kind=MEDIA_TYPE.encode(), status=problem.status, headers=kept)
+        await send(self._whole)  # pyright: ignore[reportArgumentType]
 
 
 def kept_reply(
@@ -53,7 +51,7 @@ def kept_reply(
     lasting: bool = False,
     private: bool = False,
     headers: Headers = (),
-) -> Reply:
+) -> Reply[Any]:
     """Return `body` with an entity tag, or 304 where the caller has it already.
 
     **Arguments:**

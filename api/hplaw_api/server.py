@@ -13,6 +13,7 @@ from hplaw.errors import HplawError
 from hplaw.messages.query import Query
 from hplaw.recommendation.record import recommend
 from hplaw_api.app import create_app
+from hplaw_api.heap import use_one_heap
 from hplaw_api.settings import Settings
 
 
@@ -31,6 +32,7 @@ def serve(settings: Settings) -> None:
         _log.warning(
             "listening on %s without a key: everybody who reaches it may ask; set HPLAW_API_KEY", settings.host
         )
+    use_one_heap()
     app = create_app(settings)
     _warm_up(app.state["context"].law_store.now.catalogue)
     listen(app, host=settings.host, port=settings.port)

@@ -1,4 +1,4 @@
-"""What the service can be told: where to listen, which laws, who may ask and how often."""
+"""Settings of the service: where to listen, which laws, who may ask and how often."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What a sweep is, what one trial of it is, and what came of a trial: plain values, apart from who runs them.
 
 A `Trial` has one value for each field, under the vocabulary's word where there is one. Its key is a hash of
-the fields that matter, so that the same trial is never run twice, in whichever sweep it stands.
+the fields that matter, so that the same trial is never run twice, in whichever sweep it is.
 A classifier's example counts as one token: `tokens` are examples seen, `batch_tokens` examples in a step.
 """
 

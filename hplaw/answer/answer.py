@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from hplaw import rows
-from hplaw.answer.mixture import mixed_answer, read_mixed
+from hplaw.answer.mixture import mixed_answer, read_known
 from hplaw.answer.one_law import Answer, answer_alone, joined, uncertain
 from hplaw.decide.decision import Bounds
-from hplaw.evaluation.inputs import read_given
 from hplaw.evaluation.point import SILENT
 from hplaw.expression.backends import Undefined
 from hplaw.law.law import Law
@@ -24,15 +23,15 @@ CHUNK = 64
 
 def answer(
     law: Law,
-    known: Mapping[str, Any],
+    known: Mapping[str, object],
     *,
     want: Sequence[str] | None = None,
     bounds: Bounds | None = None,
-    catalogue: Any = None,
+    catalogue: object = None,
     seen: Collection[str] | None = None,
     plain: bool = False,
 ) -> Answer:
-    """Return what a law says at `known`, choosing what it is free to choose; see `answer_alone`.
+    """Return what a law gives at `known`, choosing what it is free to choose; see `answer_alone`.
 
     **Arguments:**
 
@@ -61,16 +60,13 @@ def answer(
 
 
 def plain_outputs(
-    law: Law, given: Mapping[str, Any], catalogue: Any = None, *, want: Sequence[str] = ()
+    law: Law, given: Mapping[str, object], catalogue: object = None, *, want: Sequence[str] = ()
 ) -> tuple[str, dict[str, Any]]:
     """Return a law's status and its plain values at `given`, tables by category; what an example is checked against.
 
     **Raises:** `QueryError` for inputs that do not fit the law; `Undefined` where a wanted output has no value.
     """
-    if law.spec.mixture is not None:
-        known = read_mixed(law, given, catalogue)
-    else:
-        known = read_given(law, given)
+    known = read_known(law, given, catalogue)
     found = answer(law, known, want=list(want) or None, catalogue=catalogue, plain=not (law.arrays or law.spec.mixture))
     for name in want:
         if name in found.failed and found.status not in SILENT:

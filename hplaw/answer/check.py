@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from fractions import Fraction
-from typing import Any
 
 from hplaw.errors import HplawError
 from hplaw.expression.backends import exact_number
@@ -13,7 +12,7 @@ from hplaw.law.law import Law
 from hplaw.narrowing import is_table
 
 
-def check_law(law: Law, catalogue: Any = None) -> list[str]:
+def check_law(law: Law, catalogue: object = None) -> list[str]:
     """Return what is wrong with a law's examples, one sentence each, nothing when all hold.
 
     **Arguments:**
@@ -31,7 +30,7 @@ def check_law(law: Law, catalogue: Any = None) -> list[str]:
     return problems
 
 
-def _check(law: Law, example: ExampleSpec, catalogue: Any) -> list[str]:
+def _check(law: Law, example: ExampleSpec, catalogue: object) -> list[str]:
     from hplaw.answer.answer import plain_outputs
 
     if law.spec.kind == "procedure":
@@ -55,11 +54,11 @@ def _check(law: Law, example: ExampleSpec, catalogue: Any) -> list[str]:
     return problems
 
 
-def _show(value: Any) -> str:
+def _show(value: object) -> str:
     return repr(value) if isinstance(value, float) else str(value)
 
 
-def _equal(have: Any, want: Any, rtol: float, *, exact: bool) -> bool:
+def _equal(have: object, want: object, rtol: float, *, exact: bool) -> bool:
     if isinstance(have, str) or isinstance(want, bool) or not isinstance(have, float | Fraction):
         return isinstance(have, str) and have == want
     if exact and isinstance(want, str | int | float):

@@ -53,10 +53,10 @@ def _reason(answer: Answer, name: str) -> str | None:
         return UNMOVED if uncertain(answer.law) else NO_COVARIANCE
     missing: list[str] = []
     if name not in answer.transfers:
-        missing.append("the law says nothing of other recipes")
+        missing.append("the law does not cover other recipes")
     if name not in answer.plateaus and name in answer.law.gives and name != _minimised(answer):
         missing.append(
-            "it predicts no loss around its optimum" if not answer.law.chosen else "a plateau belongs to what is chosen"
+            "it predicts no loss around its optimum" if not answer.law.chosen else "it is not chosen by the law"
         )
     return "; ".join(missing) or None
 

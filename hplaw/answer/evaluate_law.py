@@ -7,16 +7,15 @@ from typing import Any
 
 from hplaw.answer.answer import answer, by_category
 from hplaw.answer.estimate import estimate_of
-from hplaw.catalogue.listing import known_quantities
-from hplaw.errors import QueryError, nearest
+from hplaw.answer.mixture import read_known
+from hplaw.catalogue.listing import find_quantity, known_quantities
 from hplaw.evaluation.domain import distance
-from hplaw.evaluation.inputs import read_given
 from hplaw.law import Law
 from hplaw.messages.recommendation import Estimate, Evaluation
 
 
 def evaluate(law: Law, given: Mapping[str, Any], catalogue: Any = None) -> Evaluation:
-    """Return what one law says at one point, as a record.
+    """Return what one law gives at one point, as a record.
 
     **Arguments:**
 
@@ -28,15 +27,8 @@ def evaluate(law: Law, given: Mapping[str, Any], catalogue: Any = None) -> Evalu
     if catalogue is not None:
         words |= known_quantities(catalogue)
     for name in given:
-        if name not in words:
-            message = f"'{name[:80]}' is not a quantity{nearest(name[:80], words)}; 'hplaw quantities' lists them"
-            raise QueryError(message, field=name)
-    if law.spec.mixture is not None:
-        from hplaw.answer.mixture import read_mixed
-
-        known = read_mixed(law, given, catalogue)
-    else:
-        known = read_given(law, given)
+        find_quantity(words, name, field=name)
+    known = read_known(law, given, catalogue)
     found = answer(law, known, catalogue=catalogue)
     away = distance(law, {**known, **found.values})
     outputs: dict[str, Estimate] = {}

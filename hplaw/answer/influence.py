@@ -56,7 +56,7 @@ class Decider(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_influence(law: Law) -> Influence | None:
-    """Return what stands beside a law, None where nothing does.
+    """Return what is beside a law, None where nothing does.
 
     **Raises:** `DataError` where it belongs to another fit or cannot be read.
     """
@@ -66,15 +66,15 @@ def read_influence(law: Law) -> Influence | None:
     try:
         found = msgspec.json.decode(file.read_bytes(), type=Influence)
     except (OSError, msgspec.MsgspecError) as error:
-        message = f"{file} cannot be read ({error}); write it anew with `hplaw influence`"
+        message = f"{file} cannot be read ({error}); write it again with `hplaw influence`"
         raise DataError(message) from None
     if found.law != law.address:
-        message = f"{file} is of {found.law}, and the law is {law.address}; write it anew with `hplaw influence`"
+        message = f"{file} is of {found.law}, and the law is {law.address}; write it again with `hplaw influence`"
         raise DataError(message)
     return found
 
 
-def deciders(law: Law, known: Mapping[str, Any], influence: Influence) -> dict[str, list[Decider]]:
+def deciders(law: Law, known: Mapping[str, object], influence: Influence) -> dict[str, list[Decider]]:
     """Return what decides each quantity that a law chooses, or each output where it chooses nothing, most first.
 
     **Arguments:**
@@ -94,7 +94,7 @@ def deciders(law: Law, known: Mapping[str, Any], influence: Influence) -> dict[s
     return found
 
 
-def _answers(law: Law, known: Mapping[str, Any], influence: Influence, weight: float) -> list[dict[str, float]]:
+def _answers(law: Law, known: Mapping[str, object], influence: Influence, weight: float) -> list[dict[str, float]]:
     """Return the law's answers with each group, then each prior, counting more by `weight`."""
     base = standing(law)
     found: list[dict[str, float]] = []

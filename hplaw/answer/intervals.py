@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools as ft
 import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -23,8 +22,9 @@ from hplaw.forms.log_normal import NORMAL_QUANTILES, closed, log_deviation
 from hplaw.forms.power_law import power_law
 from hplaw.law.derived import derived
 from hplaw.law.law import Law
-from hplaw.law.program import Environment, unroll
-from hplaw.law.scope import Formula
+from hplaw.law.likelihood import Likelihood, read_likelihood
+from hplaw.law.priors import centre
+from hplaw.law.program import Environment
 from hplaw.law.settled import spoken
 from hplaw.posterior.discrepancy import stray_variance, stretch
 from hplaw.posterior.priors import prior_arguments
@@ -33,13 +33,13 @@ from hplaw.posterior.scenarios import input_normals, scenarios
 
 _NORMAL: list[float] = NORMAL_QUANTILES.tolist()
 WIDEST = 100.0
-"""Standard deviation of a logarithm from which on an interval says nothing that can be written down."""
+"""Standard deviation of a logarithm from which on an interval is too wide to be written down."""
 
 
 def intervals_of(
     here: Point,
-    known: Mapping[str, Any],
-    wanted: Mapping[str, Any],
+    known: Mapping[str, object],
+    wanted: Mapping[str, object],
     decision: Decision | None,
     *,
     seen: Collection[str] | None = None,
@@ -51,7 +51,7 @@ def intervals_of(
     - `here`: the law at the point `known`, values by quantity, chosen ones included: numbers or columns.
     - `wanted`: the outputs to look at, with their values.
     - `decision`: what was chosen, with its scatter.
-    - `seen`: quantities whose intervals are looked at; all when left out.
+    - `seen`: quantities whose intervals are looked at; all by default.
     """
     law = here.law
     drawn = scenarios(law)
@@ -75,7 +75,7 @@ def intervals_of(
     following = [name for name in numbers if name in followers(law)]
     numbers = [name for name in numbers if name not in following]
     decided = law.spec.decision.minimise if law.spec.decision else None
-    others = [name for name in numbers if name != decided]  # losses of other recipes say nothing
+    others = [name for name in numbers if name != decided]  # losses of other recipes are not comparable
     values = {name: here.environment[name] for name in law.inputs}
     drawn_in = drawn_inputs(law, known)
     if numbers:
@@ -109,9 +109,9 @@ def _median(law: Law, name: str, median: Any, value: Any) -> Any:
 
 @derived
 def followers(law: Law) -> frozenset[str]:
-    """Return the outputs that follow what a law chooses, as a warm-up counted in steps does; not what it minimises.
+    """Return the outputs that follow what a law chooses, as a warm-up counted in steps does; not what it minimizes.
 
-    Their value is the one that goes with the values chosen, and they are unsure as far as the best values are.
+    Their value is the one that goes with the values chosen, and they are uncertain as far as the best values are.
     """
     decision, chosen = law.spec.decision, {*law.chosen}
     if decision is None:
@@ -126,7 +126,7 @@ def followers(law: Law) -> frozenset[str]:
 def _closed_spreads(
     here: Point,
     known: Mapping[str, Any],
-    wider: Any,
+    wider: rows.Number,
     wanted: Mapping[str, Any],
     spreads: dict[str, Spread],
     transfers: dict[str, Spread],
@@ -157,7 +157,7 @@ def _closed_spreads(
 def _collect(
     spreads: dict[str, Spread], transfers: dict[str, Spread], inner: Mapping[str, Array], outer: Mapping[str, Array]
 ) -> None:
-    """Add the quantiles of samples by name, worked out together."""
+    """Add the quantiles of samples by name, computed together."""
     samples = [*inner.values(), *outer.values()]
     if not samples:
         return
@@ -183,10 +183,10 @@ class Run:
     def __init__(
         self,
         law: Law,
-        values: Mapping[str, Any],
+        values: Mapping[str, object],
         drawn_in: Mapping[str, Array] | None = None,
         *,
-        stretch: Any,
+        stretch: rows.Number,
         transfer: bool = False,
         lets: Mapping[str, Array] | None = None,
         chosen: Mapping[str, Array] | None = None,
@@ -218,7 +218,7 @@ class Run:
             return np.broadcast_to(value, self.shape)
         return np.asarray(value) + np.zeros(1)
 
-    def noise(self, name: str) -> Any:
+    def noise(self, name: str) -> float | Array:
         """Return the factor that the noise of one run puts on an output; 1 where the law states none."""
         fit = self.law.spec.fit
         if fit is None or fit.observed != name or fit.transform != "log" or not fit.scale:
@@ -227,7 +227,9 @@ class Run:
         return _noise(self.law, self.environment) if settled is None else settled
 
 
-def samples(law: Law, known: Mapping[str, Any], wanted: Sequence[str], *, transfer: bool = False) -> dict[str, Array]:
+def samples(
+    law: Law, known: Mapping[str, object], wanted: Sequence[str], *, transfer: bool = False
+) -> dict[str, Array]:
     """Return outputs scenario by scenario, inputs that are not known drawn from their priors."""
     environment = point(law, known).environment
     values = {name: environment[name] for name in law.inputs}
@@ -239,32 +241,27 @@ def samples(law: Law, known: Mapping[str, Any], wanted: Sequence[str], *, transf
 @derived
 def _settled_noise(law: Law) -> Array | None:
     """Return the factor that noise puts on an output, or None where it changes with the inputs."""
-    if not spoken(law.namespace, _noise_scale(law).tree).isdisjoint(law.inputs):
+    assert law.spec.fit is not None
+    scale = law.namespace.formula(law.spec.fit.scale, table="fit", key="scale")
+    if not spoken(law.namespace, scale.tree).isdisjoint(law.inputs):
         return None
     return _noise(law, folded(law, transfer=False).environment({}))
 
 
 def _noise(law: Law, environment: Environment) -> Array:
     """Return the factor that noise puts on an output in an environment of scenarios."""
-    assert law.spec.fit is not None
     with np.errstate(all="ignore"):
-        scale = _noise_function(law)(environment)
-        return np.exp(scale * _standard_noise(law.spec.fit.likelihood, scenarios(law).size))
+        return np.exp(_noise_scale(law)(environment) * _standard_noise(law))
 
 
 @derived
-def _noise_scale(law: Law) -> Formula:
-    """Return the formula of the scale of a run's noise."""
+def _noise_scale(law: Law) -> Function:
+    """Return the function of the scale of a run's noise."""
     assert law.spec.fit is not None
-    return law.namespace.formula(law.spec.fit.scale, table="fit", key="scale")
+    return law.function(law.spec.fit.scale, numpy_backend(), table="fit", key="scale")
 
 
-@derived
-def _noise_function(law: Law) -> Function:
-    return unroll(law.namespace, _noise_scale(law), numpy_backend(), ())
-
-
-def drawn_inputs(law: Law, known: Mapping[str, Any]) -> dict[str, Array]:
+def drawn_inputs(law: Law, known: Mapping[str, object]) -> dict[str, Array]:
     """Return draws of the inputs that are not known and have a prior."""
     names = [item for item in inputs(law) if item.prior and known.get(item.known) is None]
     if not names:
@@ -293,19 +290,20 @@ def _draw(word: str, x: list[float], z: Array) -> Array:
             share = np.asarray(np.frompyfunc(lambda v: 0.5 * math.erfc(-v / math.sqrt(2)), 1, 1)(z), dtype=np.float64)
             return x[0] + (x[1] - x[0]) * share
         case _:
-            from hplaw.law.priors import centre
-
             return np.full_like(z, centre(word, *x))
 
 
-@ft.lru_cache(maxsize=64)
-def _standard_noise(likelihood: str, size: int) -> Array:
-    """Return fixed draws of a likelihood's noise at unit scale, in pairs of opposite sign."""
+@derived
+def _standard_noise(law: Law) -> Array:
+    """Return fixed draws of the noise of a law's runs at unit scale, in pairs of opposite sign."""
+    assert law.spec.fit is not None
+    likelihood = read_likelihood(law.namespace, law.spec.constants, law.spec.fit.likelihood, table="fit")
+    size = scenarios(law).size
     rng = np.random.default_rng(4)
-    half = (size + 1) // 2
-    if likelihood.startswith("student_t"):
-        freedom = float(likelihood[likelihood.index("(") + 1 : likelihood.index(",")])
-        z = rng.standard_t(freedom, half)
-    else:
-        z = rng.standard_normal(half)
+    z = draw_noise(likelihood, rng, ((size + 1) // 2,))
     return rng.permutation(np.concatenate([z, -z])[:size])
+
+
+def draw_noise(likelihood: Likelihood, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Return draws of a likelihood's noise at unit scale, of its logarithm for a lognormal one."""
+    return rng.standard_normal(shape) if likelihood.freedom is None else rng.standard_t(likelihood.freedom, shape)

@@ -24,18 +24,20 @@ def members_of(law: Law, catalogue: Any) -> list[Law]:
 
     **Raises:** `QueryError` where no catalogue is at hand to find them in.
     """
-    assert law.spec.mixture is not None
     if catalogue is None:
+        assert law.spec.mixture is not None
         message = f"{law.id} is a mixture; its members {', '.join(law.spec.mixture.members)} must be at hand"
         raise QueryError(message, field="law")
-    return [catalogue.get(address) for address in law.spec.mixture.members]
+    return catalogue.members(law)
 
 
-def read_mixed(law: Law, given: Mapping[str, Any], catalogue: Any) -> dict[str, Any]:
-    """Return `given` as the inputs of a mixture's members.
+def read_known(law: Law, given: Mapping[str, object], catalogue: object) -> dict[str, Any]:
+    """Return `given` as the inputs of a law, or of a mixture's members.
 
     **Raises:** `QueryError` naming the field at fault.
     """
+    if law.spec.mixture is None:
+        return read_given(law, given)
     found: dict[str, Any] = {}
     taken: set[str] = set()
     for member in members_of(law, catalogue):
@@ -50,7 +52,7 @@ def read_mixed(law: Law, given: Mapping[str, Any], catalogue: Any) -> dict[str, 
 
 
 def mixed_answer(
-    law: Law, known: Mapping[str, Any], *, want: Sequence[str] | None, bounds: Bounds | None, catalogue: Any
+    law: Law, known: Mapping[str, object], *, want: Sequence[str] | None, bounds: Bounds | None, catalogue: object
 ) -> Answer:
     """Return a mixture's answer: the median and quantiles of its members' draws in proportion to their weights.
 

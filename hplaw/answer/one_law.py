@@ -25,19 +25,19 @@ from hplaw.law.law import Law
 
 NO_COVARIANCE = "the source states no covariance, so there is a value and no interval"
 """Why a published law's interval is null."""
-UNMOVED = "nothing that the law is unsure of moves it, or moves it within bounds, so there is no interval"
+UNMOVED = "constant in this law, or fixed by bounds, so there is no interval"
 """Why an interval is null where the law states uncertainty."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a law says at a point.
+    """What a law gives at a point.
 
-    - `status`, `say`: whether it speaks here, and the words of the case that applies.
+    - `status`, `say`: whether it applies here, and the words of the case that applies.
     - `values`: numbers, categories, or tuples over an index, by quantity; `failed` why one of them has no value.
     - `spreads`, `transfers`, `plateaus`: intervals by quantity, where there are any.
-    - `at`: the inputs the law was asked with.
+    - `at`: the inputs the law was evaluated with.
 
-    Numbers may be columns, a row for each question; all else is shared by the rows. NaN in a column stands for none.
+    Numbers may be columns, a row for each question; all else is shared by the rows. NaN in a column means none.
     """
 
     law: Law
@@ -54,21 +54,21 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 def answer_alone(
     law: Law,
-    known: Mapping[str, Any],
+    known: Mapping[str, object],
     *,
     want: Sequence[str] | None = None,
     bounds: Bounds | None = None,
     seen: Collection[str] | None = None,
     plain: bool = False,
 ) -> Answer:
-    """Return what a law says at `known`, choosing what it is free to choose.
+    """Return what a law gives at `known`, choosing what it is free to choose.
 
     **Arguments:**
 
     - `known`: values by quantity, read by `read_given` or checked otherwise.
-    - `want`: quantities needed; all when left out.
+    - `want`: quantities needed; all by default.
     - `bounds`: limits of quantities to choose.
-    - `seen`: quantities whose intervals are looked at; all when left out.
+    - `seen`: quantities whose intervals are looked at; all by default.
     - `plain`: whether values alone are, at the closed form of a decision where it has one.
 
     **Raises:** `QueryError` for a missing input, a procedure, or a decision that cannot be made.
@@ -176,7 +176,7 @@ def _joined_spreads(found: Sequence[Mapping[str, Spread]], parts: Sequence[Answe
 
 @derived
 def _columnar(law: Law) -> bool:
-    """Return whether a law is worked out over columns: formulas in floats, nothing over an index."""
+    """Return whether a law is computed over columns: formulas in floats, nothing over an index."""
     plain = law.spec.kind == "formula" and not law.exact
     return (
         plain

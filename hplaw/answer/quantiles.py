@@ -17,7 +17,7 @@ _LEVELS = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
 
 
 class Spread(msgspec.Struct, frozen=True):
-    """Quantiles of one quantity: 5, 25, 50, 75 and 95 percent, numbers or columns; NaN in rows that have none."""
+    """Quantiles of one quantity: 5, 25, 50, 75 and 95%, numbers or columns; NaN in rows that have none."""
 
     low: Any
     low50: Any
@@ -27,7 +27,7 @@ class Spread(msgspec.Struct, frozen=True):
 
 
 def quantiles(samples: Array) -> Array:
-    """Return the 5, 25, 50, 75 and 95 percent quantiles along the last axis, linear between samples.
+    """Return the 5, 25, 50, 75 and 95% quantiles along the last axis, linear between samples.
 
     >>> quantiles(np.arange(101.0))
     array([ 5., 25., 50., 75., 95.])

@@ -1,6 +1,6 @@
 """Finding laws: folders in order of precedence, the first law of an id shadowing the others.
 
-Given folders come first, then those of the variable HPLAW_LAWS, then the user's own, then the shelves that are shipped.
+Given folders come first, then those of the variable HPLAW_LAWS, then the user's own, then the shipped laws.
 """
 
 from __future__ import annotations
@@ -68,9 +68,9 @@ class Catalogue:
             message = (
                 f"no law has the address '{address[:120]}'; there is {', '.join(law.address for law in candidates)}"
             )
-        else:
-            message = f"no law is called '{name[:80]}'{nearest(name[:80], self._by_id)}; 'hplaw laws list' shows all"
-        raise LawNotFound(message)
+            raise LawNotFound(message)
+        message = f"no law is called '{name[:80]}'{nearest(name[:80], self._by_id)}"
+        raise LawNotFound(message, lists="laws")
 
     def shelf(self, law: Law) -> str:
         """Return the name of the folder in which a visible law was found."""
@@ -92,10 +92,13 @@ class Catalogue:
 
     def gives(self, law: Law) -> tuple[str, ...]:
         """Return the quantities that a law gives; those of a mixture are its members'."""
-        if law.spec.mixture is None:
-            return law.gives
-        members = [self.get(address).gives for address in law.spec.mixture.members]
-        return tuple(name for name in members[0] if all(name in other for other in members))
+        first, *others = (member.gives for member in self.members(law))
+        return tuple(name for name in first if all(name in other for other in others))
+
+    def members(self, law: Law) -> list[Law]:
+        """Return the laws that a mixture is made of; another law is its only member."""
+        mixture = law.spec.mixture
+        return [law] if mixture is None else [self.get(address) for address in mixture.members]
 
 
 def load_catalogue(
@@ -110,7 +113,7 @@ def load_catalogue(
     **Arguments:**
 
     - `folders`: searched first.
-    - `environ`: the environment; the process's own when left out.
+    - `environ`: the environment; the process's own by default.
     - `hasty`: formulas and draws of shipped laws are read when they are asked for, not checked before.
     - `before`: laws of it whose files are as they were are taken over, with all that was derived from them.
 
@@ -178,8 +181,7 @@ def _without_orphans(catalogue: Catalogue, found: list[tuple[Law, str]]) -> Cata
         if law.spec.mixture is None:
             continue
         try:
-            members = [catalogue.get(address) for address in law.spec.mixture.members]
-            if any(member.spec.kind in ("mixture", "procedure") for member in members):
+            if any(member.spec.kind in ("mixture", "procedure") for member in catalogue.members(law)):
                 message = "a mixture is made of formulas and grids"
                 raise LawError(message)
         except (LawNotFound, LawError) as error:
@@ -192,10 +194,8 @@ def _without_orphans(catalogue: Catalogue, found: list[tuple[Law, str]]) -> Cata
 
 
 def search_path(folders: Sequence[Path | str], *, environ: Mapping[str, str]) -> Iterable[tuple[Path, str]]:
-    """Yield folder and shelf name of every place that is searched, in order."""
-    for folder in folders:
-        yield Path(folder), Path(folder).name
-    for folder in filter(None, environ.get("HPLAW_LAWS", "").split(os.pathsep)):
+    """Yield folder and name of every place that is searched, in order."""
+    for folder in (*folders, *filter(None, environ.get("HPLAW_LAWS", "").split(os.pathsep))):
         yield Path(folder), Path(folder).name
     yield user_folder(environ), "user"
     for shelf in SHELVES:
@@ -211,7 +211,7 @@ def user_folder(environ: Mapping[str, str]) -> Path:
 def law_files(folder: Path) -> list[Path]:
     """Return the law files of a folder in order: `*.toml` in it, and `law.toml` one level down.
 
-    Names that begin with a dot are left out: a law that is being written, or was when its writer was killed.
+    Names that begin with a dot are omitted: a law that is being written, or was when its writer was killed.
     """
     try:
         return sorted([*folder.glob("[!.]*.toml"), *folder.glob("[!.]*/law.toml")])

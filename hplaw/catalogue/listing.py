@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from hplaw.errors import QueryError, nearest
+from hplaw.evaluation.inputs import categories_of
 from hplaw.law.derived import derived
 from hplaw.messages.law import Health, LawRecord, LawSummary
+from hplaw.vocabulary.hardware_names import OWN
+from hplaw.vocabulary.names import by_fold, meant_quantity, spelled
 from hplaw.vocabulary.quantities import Quantity, vocabulary
 
 
@@ -33,29 +36,77 @@ def known_quantities(catalogue: Catalogue) -> Mapping[str, Quantity]:
     return known
 
 
+@derived
+def categories(catalogue: Catalogue, name: str) -> Mapping[str, str]:
+    """Return the names that a category may take here, each by its `folded` spellings: the vocabulary's and the laws'."""
+    words = known_quantities(catalogue)[name].categories
+    return by_fold((*words, *(w for law in catalogue.laws if name in law.inputs for w in categories_of(law, name))))
+
+
+@derived
+def full_quantities(catalogue: Catalogue) -> Mapping[str, Quantity]:
+    """Return the quantities known here, accelerators and countries with all names that they may take."""
+    return {
+        name: msgspec.structs.replace(word, categories=tuple(dict.fromkeys(categories(catalogue, name).values())))
+        if word.closed
+        else word
+        for name, word in known_quantities(catalogue).items()
+    }
+
+
+def read_category(catalogue: Catalogue, name: str, value: Any, *, field: str) -> Any:
+    """Return the value of a category as it is spelled here; case does not matter.
+
+    **Raises:** `QueryError` for an accelerator or a country that no law knows, with the nearest name.
+
+    >>> from hplaw.catalogue.catalogue import load_catalogue
+    >>> read_category(load_catalogue(), "country", "us", field="country")
+    'US'
+    """
+    if not isinstance(value, str):
+        return value
+    words = categories(catalogue, name)
+    found = spelled(name, value, words)
+    if known_quantities(catalogue)[name].closed and words and found not in words:
+        own = f"an accelerator of your own is described by {', '.join(OWN)}"
+        form = own if name == "hardware" else "give two letters, such as US"
+        message = f"{name}='{value[:80]}' is not known{nearest(found[:80], words.values())}; {form}"
+        raise QueryError(message, field=field, lists="hardware" if name == "hardware" else "countries")
+    return found
+
+
+def find_quantity(words: Mapping[str, Quantity], name: str, *, field: str, told: str = "") -> Quantity:
+    """Return a quantity by name.
+
+    **Raises:** `QueryError` at `field`, with the quantity that may be meant, where there is none; `told` comes before it.
+
+    >>> find_quantity(vocabulary(), "tokens", field="want").unit
+    'token'
+    """
+    if name not in words:
+        short = name[:80]
+        message = f"{told}'{short}' is not a quantity{meant_quantity(short, words)}"
+        raise QueryError(message, field=field, lists="quantities")
+    return words[name]
+
+
 def law_summary(catalogue: Catalogue, law: Law) -> LawSummary:
-    """Return the line of a law in a list, with the folder it was found in and the law it hides."""
+    """Return the line of a law in a list: the folder it was found in, the law it hides, and of a mixture what its members
+    take and give."""
     if law not in catalogue.laws:
         return law.summary()
-    found = law.summary(shelf=catalogue.shelf(law), shadows=catalogue.shadows(law))
-    return _of_members(catalogue, law, found)
+    return msgspec.structs.replace(
+        law.summary(),
+        shelf=catalogue.shelf(law),
+        shadows=catalogue.shadows(law),
+        inputs=list(dict.fromkeys(name for member in catalogue.members(law) for name in member.inputs)),
+        outputs=list(catalogue.gives(law)),
+    )
 
 
 def law_record(catalogue: Catalogue, law: Law) -> LawRecord:
-    """Return a law whole, with the folder it was found in and the law it hides."""
-    if law not in catalogue.laws:
-        return law.record()
-    found = law.record(shelf=catalogue.shelf(law), shadows=catalogue.shadows(law))
-    return msgspec.structs.replace(found, summary=_of_members(catalogue, law, found.summary))
-
-
-def _of_members(catalogue: Catalogue, law: Law, line: LawSummary) -> LawSummary:
-    """Return the line of a law, a mixture's with what its members take and give."""
-    if law.spec.mixture is None:
-        return line
-    members = [catalogue.get(address) for address in law.spec.mixture.members]
-    inputs = list(dict.fromkeys(name for member in members for name in member.inputs))
-    return msgspec.structs.replace(line, inputs=inputs, outputs=list(catalogue.gives(law)))
+    """Return a law whole, with its line in a list."""
+    return msgspec.structs.replace(law.record(), summary=law_summary(catalogue, law))
 
 
 def list_laws(catalogue: Catalogue, *, quantity: str | None = None, status: str | None = None) -> list[LawSummary]:
@@ -64,10 +115,7 @@ def list_laws(catalogue: Catalogue, *, quantity: str | None = None, status: str 
     **Raises:** `QueryError` for a quantity or a status that does not exist.
     """
     if quantity is not None:
-        names = known_quantities(catalogue)
-        if quantity not in names:
-            message = f"quantity={quantity} is not known{nearest(quantity, names)}; `hplaw quantities` lists all"
-            raise QueryError(message, field="quantity")
+        find_quantity(known_quantities(catalogue), quantity, field="quantity", told="quantity: ")
     if status is not None and status not in STATUSES:
         message = f"status={status} is not known; give {', '.join(STATUSES)}"
         raise QueryError(message, field="status")

@@ -1,4 +1,4 @@
-"""Single laws of theory that the library itself works with, read without the rest of the shelf."""
+"""Single laws of theory that the library itself works with, read without the other laws."""
 
 from __future__ import annotations
 

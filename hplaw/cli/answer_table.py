@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from hplaw.catalogue.listing import known_quantities
 from hplaw.cli.tables import Table
@@ -11,7 +13,8 @@ from hplaw.errors import QueryError
 from hplaw.messages.query import MAX_QUERIES, Query
 from hplaw.messages.recommendation import BriefEstimate, BriefRecommendation
 from hplaw.recommendation.question import FIELDS
-from hplaw.vocabulary.quantities import check_value, vocabulary
+from hplaw.vocabulary.names import meant_quantity
+from hplaw.vocabulary.quantities import vocabulary
 from hplaw.vocabulary.reading import parse_value
 
 
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 
 PARTS = ("", "_low", "_high", "_transfer_low", "_transfer_high", "_law")
 """What follows a quantity's name in the columns that answer it."""
+
+_CLOSE = 0.75
+"""How like a quantity's name a column's must be to be taken for it, where columns may have any name."""
 
 
 def answer_table(table: Table, query: Query, catalogue: Catalogue) -> tuple[Table, int]:
@@ -34,6 +40,7 @@ def answer_table(table: Table, query: Query, catalogue: Catalogue) -> tuple[Tabl
     """
     _check(query, catalogue)
     names = _inputs(table, catalogue)
+    decimal_comma = table.separator == ";"
     if query.want and set(query.want) <= set(names):
         message = f"the table gives {', '.join(query.want)} already; want a quantity that is no column of it"
         raise QueryError(message, field="want")
@@ -46,10 +53,12 @@ def answer_table(table: Table, query: Query, catalogue: Catalogue) -> tuple[Tabl
             continue
         row = {name: column[place] for name, column in zip(names, cells, strict=True)}
         try:
+            if decimal_comma:
+                _refuse_commas(row)
             questions.append(_question(row, query))
             places.append(place)
         except QueryError as error:
-            errors[place] = error.text
+            errors[place] = error.told("command")
     answers: list[BriefRecommendation | None] = [None] * table.rows
     for place, answer in zip(places, _ask(questions, catalogue), strict=True):
         answers[place] = answer
@@ -59,12 +68,40 @@ def answer_table(table: Table, query: Query, catalogue: Catalogue) -> tuple[Tabl
     wanted = _wanted(query.want, answers, names)
     columns = dict(table.columns)
     for name in (*(f"{name}{part}" for name in wanted for part in PARTS), "warnings", "error"):
-        columns.pop(name, None)  # an answer of an earlier run makes room, and stands at the end
+        columns.pop(name, None)  # an answer of an earlier run makes room, and is at the end
     for name in wanted:
         columns |= _columns(name, answers)
     columns["warnings"] = [";".join(answer.warnings) or None if answer else None for answer in answers]
     columns["error"] = [errors.get(place) for place in range(table.rows)]
-    return Table(columns=columns, rows=table.rows, comments=table.comments), len(errors)
+    return msgspec.structs.replace(table, columns=columns), len(errors)
+
+
+def strange_columns(table: Table, catalogue: Catalogue) -> list[str]:
+    """Return a sentence for each column that looks like a quantity and is none, with the one that may be meant.
+
+    >>> from hplaw.catalogue.catalogue import load_catalogue
+    >>> strange_columns(Table(columns={"params": [], "tokens": [], "note": []}, rows=0), load_catalogue())
+    ["the column params is no quantity and not read; did you mean 'n_params'?"]
+    """
+    words = known_quantities(catalogue)
+    answers = {f"{word}{part}" for word in words for part in PARTS} | {"warnings", "error"}
+    told: list[str] = []
+    for name in table.columns:
+        meant = "" if name in answers else meant_quantity(name, words, close=_CLOSE)
+        if meant and not any(f"'{other}'" in meant for other in table.columns):
+            told.append(f"the column {name[:80]} is no quantity and not read{meant}")
+    return told
+
+
+def _refuse_commas(row: Mapping[str, Any]) -> None:
+    """Refuse numbers with commas in a table parted by semicolons, where a comma may be a decimal one."""
+    words = vocabulary()
+    for name, cell in row.items():
+        if isinstance(cell, str) and "," in cell and not (name in words and words[name].categorical):
+            message = (
+                f"{name}={cell.strip()!r:.40} has a comma; between semicolons write a point, as in 0.001, or no comma"
+            )
+            raise QueryError(message, field=name)
 
 
 def _check(query: Query, catalogue: Catalogue) -> None:
@@ -113,9 +150,6 @@ def _value(name: str, cell: Any) -> float | str:
         value = str(cell) if quantity is not None and quantity.categorical else float(cell)
     else:
         value = cell
-    wrong = check_value(quantity, value) if quantity is not None else None
-    if wrong:
-        raise QueryError(wrong, field=name)
     return value
 
 
@@ -123,7 +157,7 @@ def _ask(questions: Sequence[Query], catalogue: Catalogue) -> Iterable[BriefReco
     from hplaw.recommendation.many import recommend_many
 
     for start in range(0, len(questions), MAX_QUERIES):
-        yield from recommend_many(questions[start : start + MAX_QUERIES], catalogue)
+        yield from recommend_many(questions[start : start + MAX_QUERIES], catalogue, by="command")
 
 
 def _failure(answer: BriefRecommendation) -> str | None:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from hplaw.cli.exit_status import FAILED, MISUSED, OK, STOPPED
 from hplaw.cli.query_options import Asked, answer, plain_question
 from hplaw.errors import HplawError, QueryError, nearest
+from hplaw.vocabulary.names import OTHER_NAMES, folded
+from hplaw.vocabulary.quantities import vocabulary
 
 
 if TYPE_CHECKING:
@@ -24,110 +26,155 @@ DEBUG = "HPLAW_TRACEBACK"
 """The environment variable that, when set, shows where a defect of hplaw lies."""
 
 
-COMMANDS = (
-    ("recommend", "recommend:recommend", "Answer what to train with, and what to expect.", "--params 7B --tokens 1.4T"),
-    (
-        "evaluate",
-        "evaluate:evaluate",
-        "Compute what one law says at one point.",
-        "step-law-2025 --set n_params=1e9 tokens=1e11",
+GROUPS = {
+    "Ask": (
+        (
+            "recommend",
+            "recommend:recommend",
+            "Recommend hyperparameters and predict the loss.",
+            "--params 7B --tokens 1.4T",
+        ),
+        (
+            "evaluate",
+            "evaluate:evaluate",
+            "Evaluate one law at one point.",
+            "step-law-2025 --set n_params=1e9 tokens=1e11",
+        ),
+        (
+            "energy",
+            "energy:energy",
+            "Estimate hours, energy and carbon of a run.",
+            "--params 70B --tokens 15T --hardware h100-sxm --country US",
+        ),
+        (
+            "frontier",
+            "energy:frontier",
+            "Find the best model for a budget of energy, hours or money.",
+            "--budget 10MWh --hardware h100-sxm",
+        ),
+        (
+            "device",
+            "device:device",
+            "Find the batch size and power limit of minimum energy for a GPU.",
+            "--probes probes.csv",
+        ),
+        ("hardware", "energy:hardware", "List accelerators.", "h100-sxm"),
     ),
-    (
-        "energy",
-        "energy:energy",
-        "Say what a run takes in hours, energy and carbon.",
-        "--params 70B --tokens 15T --hardware h100-sxm --country US",
+    "Explain": (
+        ("explain", "influence:explain", "Show which runs decide a recommendation.", "--params 7B --tokens 1.4T"),
+        ("theory", "theory:theory", "Show the rules for a quantity and where they conflict.", "peak_lr"),
+        (
+            "transfer",
+            "transfer:transfer",
+            "Transfer hyperparameters to another batch size by every rule.",
+            "--lr 3e-4 --batch 256 --to-batch 2048 --optimizer adamw",
+        ),
+        (
+            "parametrize",
+            "parametrize:parametrize",
+            "Compute the settings of layers in a wider or deeper model.",
+            "--scheme mup --base-width 256 --width 4096",
+        ),
+        (
+            "classify",
+            "parametrize:classify",
+            "Classify exponents in width: kernel or feature learning.",
+            "--a=-1/2,0,1/2 --b 1/2,1/2,1/2 --c 0",
+        ),
+        (
+            "schedule",
+            "schedule:schedule",
+            "Show a schedule of the learning rate and its area.",
+            "cosine --steps 10k --lr 3e-4 --plot cosine.svg",
+        ),
+        ("quantities", "quantities:quantities", "List the vocabulary, or explain one quantity.", "n_params"),
     ),
-    (
-        "frontier",
-        "energy:frontier",
-        "Say what a budget of energy, hours or money buys.",
-        "--budget 10MWh --hardware h100-sxm",
+    "Laws": (
+        ("laws list", "laws:list_laws", "List the laws found.", "--quantity peak_lr"),
+        ("laws show", "laws:show", "Show one law: formulas, parameters, domain, source.", "step-law-2025"),
+        ("laws check", "laws:check", "Check law files: format, formulas, examples.", "my-law.toml"),
+        ("laws cite", "laws:cite", "Print the BibTeX entry of a law's source.", "step-law-2025"),
+        ("laws diff", "diff_laws:diff", "Compare two laws.", "step-law-2025@1 my-law.toml"),
+        ("laws new", "new_law:new", "Write a law file to start from.", "my-law --to my-law.toml"),
     ),
-    ("device", "device:device", "Say which batch and power limit of a GPU take least energy.", "--probes probes.csv"),
-    ("hardware", "energy:hardware", "List accelerators.", "h100-sxm"),
-    ("laws list", "laws:list_laws", "List the laws found.", "--quantity peak_lr"),
-    ("laws show", "laws:show", "Show one law: formulas, parameters, domain, source.", "step-law-2025"),
-    ("laws check", "laws:check", "Check law files: format, formulas, examples.", "my-law.toml"),
-    ("laws cite", "laws:cite", "Print the BibTeX entry of a law's source.", "step-law-2025"),
-    ("laws diff", "diff_laws:diff", "Say what differs between two laws.", "step-law-2025@1 my-law.toml"),
-    ("laws new", "new_law:new", "Write a law file to start from.", "my-law --to my-law.toml"),
-    ("data list", "data:list_data", "List the public runs that shipped laws were fitted to.", ""),
-    ("data fetch", "data:fetch_data", "Download a set of public runs as a table to fit to.", "chinchilla --to runs"),
-    (
-        "data rows",
-        "data:make_rows",
-        "Make a table of trainings into the rows of a law of time or energy.",
-        "training-time trainings.csv --to rows.csv",
+    "Measure": (
+        ("calibrate", "calibrate:calibrate", "Fit a law to your own recipe.", "--preset quick --to my-laws"),
+        ("sweep plan", "sweep:plan", "Estimate the cost of a sweep.", "sweep.toml"),
+        ("sweep run", "sweep:run", "Train the trials of a sweep.", "sweep.toml --to runs"),
+        ("sweep resume", "sweep:resume", "Continue an interrupted sweep.", "runs"),
+        ("sweep status", "sweep:status", "Show the progress of sweeps.", "runs"),
+        ("sweep export", "sweep:export", "Write a sweep's runs as a table.", "sweep.toml --runs runs --to runs.csv"),
+        ("runs list", "runs:list_runs", "List what a folder of runs holds.", "runs"),
+        ("runs query", "runs:query", "Query a folder of runs in SQL.", 'runs "diverged = false"'),
+        (
+            "runs import",
+            "runs:import_",
+            "Import runs from elsewhere into a folder.",
+            "wandb.csv --map loss=val_loss --to runs",
+        ),
+        ("runs compact", "runs:compact", "Compact a folder's runs into one file.", "runs"),
+        ("runs verify", "runs:verify", "Verify every stored row.", "runs"),
+        (
+            "coordinate-check",
+            "coordinate:coordinate_check",
+            "Check that activations keep their size at every width.",
+            "--model mlp --parametrization mup",
+        ),
+        (
+            "spectrum",
+            "spectrum:spectrum",
+            "Measure the curvature of batches and the largest stable rate.",
+            "--width 64 --batches 4 16 64 256",
+        ),
+        (
+            "intrinsic-dimension",
+            "intrinsic:intrinsic_dimension",
+            "Measure how many random directions a task needs.",
+            "--width 32",
+        ),
+        (
+            "study precision-energy",
+            "study:precision_energy",
+            "Analyze the effect of number formats on energy.",
+            "runs --to report",
+        ),
     ),
-    ("quantities", "quantities:quantities", "List the vocabulary, or explain one quantity.", "n_params"),
-    (
-        "transfer",
-        "transfer:transfer",
-        "Take hyperparameters from one batch size to another by every rule.",
-        "--lr 3e-4 --batch 256 --to-batch 2048 --optimizer adamw",
+    "Fit": (
+        ("fit", "fit:fit", "Fit a law to runs.", "pretrain-surface --data runs.csv --to my-law"),
+        ("influence", "influence:influence", "Compute which runs decide a fitted law.", "my-law --data runs.csv"),
+        ("data list", "data:list_data", "List the public runs that shipped laws were fitted to.", ""),
+        (
+            "data fetch",
+            "data:fetch_data",
+            "Download a set of public runs as a table to fit to.",
+            "chinchilla --to runs",
+        ),
+        (
+            "data rows",
+            "data:make_rows",
+            "Make a table of trainings into the rows of a law of time or energy.",
+            "training-time trainings.csv --to rows.csv",
+        ),
     ),
-    ("theory", "theory:theory", "Say what rules say of a quantity, and where they differ.", "peak_lr"),
-    (
-        "parametrize",
-        "parametrize:parametrize",
-        "Say what layers become in a wider or deeper model.",
-        "--scheme mup --base-width 256 --width 4096",
+    "Run": (
+        ("serve", "serve:serve", "Serve the HTTP API.", "--port 8000"),
+        ("doctor", "doctor:doctor", "Show what is installed, found and missing.", ""),
     ),
-    (
-        "classify",
-        "parametrize:classify",
-        "Say what exponents in width do: kernel or feature learning.",
-        "--a=-1/2,0,1/2 --b 1/2,1/2,1/2 --c 0",
-    ),
-    (
-        "schedule",
-        "schedule:schedule",
-        "Show a schedule of the learning rate and its area.",
-        "cosine --steps 10k --lr 3e-4 --plot cosine.svg",
-    ),
-    (
-        "coordinate-check",
-        "coordinate:coordinate_check",
-        "Check that activations keep their size at every width.",
-        "--model mlp --parametrization mup",
-    ),
-    (
-        "spectrum",
-        "spectrum:spectrum",
-        "Measure the curvature of batches and the largest stable rate.",
-        "--width 64 --batches 4 16 64 256",
-    ),
-    (
-        "intrinsic-dimension",
-        "intrinsic:intrinsic_dimension",
-        "Measure how many random directions a task needs.",
-        "--width 32",
-    ),
-    ("doctor", "doctor:doctor", "Say what is installed, found and missing.", ""),
-    ("fit", "fit:fit", "Fit a law to runs.", "pretrain-surface --data runs.csv --to my-law"),
-    ("influence", "influence:influence", "Work out which runs decide a fitted law.", "my-law --data runs.csv"),
-    ("explain", "influence:explain", "Say which runs decide a recommendation.", "--params 7B --tokens 1.4T"),
-    ("sweep plan", "sweep:plan", "Say what a sweep would cost.", "sweep.toml"),
-    ("sweep run", "sweep:run", "Train what a sweep asks for.", "sweep.toml --to runs"),
-    ("sweep resume", "sweep:resume", "Go on with a sweep that was cut off.", "runs"),
-    ("sweep status", "sweep:status", "Say how far sweeps are.", "runs"),
-    ("sweep export", "sweep:export", "Write a sweep's runs as a table.", "sweep.toml --runs runs --to runs.csv"),
-    ("calibrate", "calibrate:calibrate", "Measure a law of your own on this machine.", "--preset quick --to my-laws"),
-    ("runs list", "runs:list_runs", "List what a folder of runs holds.", "runs"),
-    ("runs query", "runs:query", "Ask a folder of runs in SQL.", 'runs "diverged = false"'),
-    (
-        "runs import",
-        "runs:import_",
-        "Put runs of other makers into a folder.",
-        "wandb.csv --map loss=val_loss --to runs",
-    ),
-    ("runs compact", "runs:compact", "Put a folder's runs into one file.", "runs"),
-    ("runs verify", "runs:verify", "Look at every stored row.", "runs"),
-    ("study precision-energy", "study:precision_energy", "Study what number formats do to energy.", "runs --to report"),
-    ("serve", "serve:serve", "Answer over HTTP.", "--port 8000"),
-)
-"""The subcommands: words, the function that does it, what it does, and an example."""
+}
+"""The subcommands in the order of `hplaw --help`, by what they are for: words, the function that does it, what it does,
+and an example."""
+
+COMMANDS = tuple(command for commands in GROUPS.values() for command in commands)
+"""The same in one row."""
+
+PARENTS = {
+    "laws": "List, show, check, cite, compare and write laws.",
+    "sweep": "Plan, run and resume sweeps of training runs.",
+    "runs": "List, query, import and verify stored runs.",
+    "study": "Study stored runs.",
+    "data": "List and fetch the public runs behind shipped laws, make tables into rows.",
+}
+"""What the first words of subcommands of two words represent."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -135,7 +182,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     **Arguments:**
 
-    - `argv`: the words behind `hplaw`; those of the process when left out.
+    - `argv`: the words behind `hplaw`; those of the process by default.
     """
     try:
         return _run(list(sys.argv[1:] if argv is None else argv), ends=argv is None)
@@ -149,32 +196,31 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def create_app() -> App:
     """Return the parser of the command line; no subcommand is imported yet."""
-    from cyclopts import App
+    from cyclopts import App, Group
 
     app = App(
         name="hplaw",
-        help="Which learning rate and batch size, what loss, and how sure: scaling laws with sources.",
+        help="Learning rate, batch size and loss of pre-training, with uncertainty: scaling laws with sources.",
         version=_version,
         result_action="return_value",
     )
-    laws = App(name="laws", help="List, show, check, cite, compare and write laws.", sort_key=2)
-    data = App(
-        name="data", help="List and fetch the public runs behind shipped laws, make tables into rows.", sort_key=7
-    )
-    app.command(laws)
-    app.command(data)
-    sweep = App(name="sweep", help="Plan, run and resume sweeps of training runs.", sort_key=13)
-    runs = App(name="runs", help="List, query, import and verify stored runs.", sort_key=18)
-    app.command(sweep)
-    app.command(runs)
-    study = App(name="study", help="Study stored runs.", sort_key=24)
-    app.command(study)
-    groups = {"laws": laws, "data": data, "sweep": sweep, "runs": runs, "study": study}
-    for place, (words, path, help, example) in enumerate(COMMANDS):
-        *parents, name = words.split()
-        parent = groups[parents[0]] if parents else app
-        help = f"{help}\n\nExample: hplaw {words} {example}".rstrip()
-        parent.command(f"hplaw.cli.{path}", name=name, help=help, sort_key=place)
+    completion = "Install completion of commands and options for your shell."
+    app.command("hplaw.cli.completion:install_completion", name="--install-completion", help=completion)
+    parents: dict[str, App] = {}
+    for rank, (title, commands) in enumerate(GROUPS.items()):
+        group = Group(title, sort_key=rank)
+        for place, (words, path, help, example) in enumerate(commands):
+            first, *rest = words.split()
+            parent = app
+            if rest:
+                if first not in parents:
+                    parents[first] = App(name=first, help=PARENTS[first], group=group, sort_key=place)
+                    app.command(parents[first])
+                parent = parents[first]
+            help = f"{help}\n\nExample: hplaw {words} {example}".rstrip()
+            within = None if rest else group
+            name = rest[0] if rest else first
+            parent.command(f"hplaw.cli.{path}", name=name, help=help, group=within, sort_key=place)
     return app
 
 
@@ -190,9 +236,9 @@ def _run(words: list[str], *, ends: bool) -> int:
         sys.stdout.flush()
         return status
     except QueryError as error:
-        return _refuse(error.text, MISUSED)
+        return _refuse(error.told("command"), MISUSED)
     except HplawError as error:
-        return _refuse(error.text, FAILED)
+        return _refuse(error.told("command"), FAILED)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -265,10 +311,10 @@ def _usage(error: CycloptsError) -> str:
     if isinstance(error, UnknownOptionError):
         word = error.token.keyword or error.token.value
         known = [name for argument in error.argument_collection for name in argument.names]
-        return f"{word} is no option of {chain}{nearest(word, known)}; {see}"
+        return f"{word} is no option of {chain}{_meant_option(word, known)}; {see}"
     if isinstance(error, UnusedCliTokensError):
         word = (error.unused_tokens or [""])[0]
-        return f"'{word}' stands where {chain} expects nothing; give options by their names, {see}"
+        return f"'{word}' is unexpected after {chain}; give options by their names, {see}"
     if isinstance(error, RepeatArgumentError):
         return f"{error.token.keyword} is given twice; give it once"
     if isinstance(error, MissingArgumentError) and error.argument is not None:
@@ -276,6 +322,18 @@ def _usage(error: CycloptsError) -> str:
         return f"{name} needs a value; {see}" if name.startswith("-") else f"{name} is missing; {see}"
     text = str(error).strip().rstrip(".")
     return f"{text[:1].lower()}{text[1:]}; {see}"
+
+
+def _meant_option(word: str, known: Sequence[str]) -> str:
+    """Return what to write in place of an option that is none: another, or a quantity behind --given."""
+    name = folded(word.lstrip("-"))
+    name = OTHER_NAMES.get(name, name)
+    flag = f"--{name.removeprefix('n_').replace('_', '-')}"
+    if flag in known:
+        return f"; did you mean '{flag}'?"
+    if "--given" in known and name in vocabulary():
+        return f"; write --given {name}=VALUE"
+    return nearest(word, known)
 
 
 def _version() -> str:

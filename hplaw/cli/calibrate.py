@@ -51,7 +51,7 @@ def calibrate(
     ] = None,
     method: Annotated[
         Literal["nuts", "map"] | None,
-        Parameter(help="nuts samples the posterior, map draws around its mode; nuts when left out, with --runs map."),
+        Parameter(help="nuts samples the posterior, map draws around its mode; nuts by default, map with --runs."),
     ] = None,
     accept: Annotated[
         bool, Parameter(negative=(), help="Serve the law although a check failed; recorded in it.")
@@ -59,7 +59,7 @@ def calibrate(
     runs: Annotated[
         Path | None,
         Parameter(
-            help="A table of a few best settings of your own (n_params, tokens, peak_lr, batch_tokens), or of runs with their loss: nothing is trained then."
+            help="A table of a few tuned optima of your own (n_params, tokens, peak_lr, batch_tokens), or of runs with their loss: nothing is trained then."
         ),
     ] = None,
     map_: Annotated[
@@ -86,7 +86,7 @@ def calibrate(
     workers: Workers = 1,
     address: Address = None,
 ) -> int:
-    """Train a sweep on this machine, fit a law to it, and say what changed; cut off, it goes on where it was."""
+    """Train a sweep on this machine, fit a law to it, and say what changed; if interrupted, it continues where it was."""
     maps = parse_pairs(map_, "--map")
     if next_ is not None:
         return next_runs(next_, parse_pairs(target, "--target"), runs, maps, to, json=json)
@@ -111,7 +111,7 @@ def calibrate(
         launcher = launcher_of(launch, workers, address)
         progress = Progress(sweep.name)
         print(
-            f"{sweep.name}: training into {store.folder}; cut off, the same command goes on",
+            f"{sweep.name}: training into {store.folder}; if interrupted, the same command continues",
             file=sys.stderr,
             flush=True,
         )
@@ -143,6 +143,7 @@ def calibrate(
 
 
 def _say(law: Law, to: Path, seconds: float) -> int:
+    from hplaw.fit.check.scores import read_scores
     from hplaw_experiments.sweep.calibrate import changes
 
     evidence = law.spec.evidence
@@ -153,9 +154,8 @@ def _say(law: Law, to: Path, seconds: float) -> int:
         page.text(
             f"R-hat {evidence.r_hat:.3f}, effective sample size {evidence.ess:.0f}, {plural(evidence.divergences or 0, 'divergence')}"
         )
-    held_out = [f"{name} {value:.3g}" for name, value in evidence.held_out.items()]
-    if held_out:
-        page.text("cells left out: " + ", ".join(held_out))
+    for score in read_scores(evidence.held_out, [fit.observed] if (fit := law.spec.fit) else []):
+        page.line(score.line)
     for problem in evidence.failed:
         print(f"hplaw: failed a check: {problem}", file=sys.stderr)
     served = not evidence.failed or bool(evidence.accepted_with)

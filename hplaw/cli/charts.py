@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hplaw.errors import QueryError
+from hplaw.errors import QueryError, install
 
 
 def save_chart(chart: Mapping[str, Any], path: Path) -> None:
@@ -25,7 +25,7 @@ def altair_for(path: Path) -> Any:
     try:
         import altair as alt
     except ImportError as error:
-        message = f"--plot needs {error.name}; install it with `pip install 'hplaw[fit]'`"
+        message = f"--plot needs {error.name}; {install('fit')}"
         raise QueryError(message) from None
     if path.suffix not in (".svg", ".png", ".html", ".json"):
         message = f"--plot {path}: give a name that ends in .svg, .png, .html or .json"

@@ -1,4 +1,4 @@
-"""`hplaw coordinate-check`: whether a parametrisation keeps activations the same at every width, with a plot."""
+"""`hplaw coordinate-check`: whether a parametrization keeps activations the same at every width, with a plot."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Widths = Annotated[
         name="--widths",
         negative=(),
         consume_multiple=True,
-        help="Two widths or more; a range that suits the family when left out.",
+        help="Two widths or more; a range that suits the family by default.",
     ),
 ]
 
@@ -45,7 +45,7 @@ def coordinate_check(
     plot: Annotated[Path | None, Parameter(help="Write the plot here: .html, .svg, .png or .json.")] = None,
     json: Json = False,
 ) -> int:
-    """Say whether a parametrisation keeps activations the same at every width; the exit status is 1 where it does not."""
+    """Check whether a parametrization keeps activations the same at every width; the exit status is 1 where it does not."""
     with needing("a coordinate check", error=QueryError):
         from hplaw_experiments.diagnostics.coordinate_check import coordinate_chart, coordinate_check as check
         from hplaw_experiments.trial import Trial

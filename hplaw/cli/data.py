@@ -24,7 +24,7 @@ UNKNOWN = "not known before it is fetched, which prints it"
 def list_data(
     *, json: Annotated[bool, Parameter(name="--json", negative=(), show_default=False, help="Print JSON.")] = False
 ) -> int:
-    """List the sets of runs: what was measured, where it lies, under what licence."""
+    """List the sets of runs: what was measured, where it lies, under what license."""
     sets: Any = _library().DATA_SETS
     if json:
         import msgspec
@@ -98,7 +98,7 @@ def make_rows(
     ],
     /,
     *,
-    to: Annotated[Path, Parameter(help="The file of the rows, .csv; written anew if it is there.")],
+    to: Annotated[Path, Parameter(help="The file of the rows, .csv; overwritten if it exists.")],
     laws: LawFolders = None,
 ) -> int:
     """Make a table of published or metered trainings into the rows that a law of time or energy is fitted to."""

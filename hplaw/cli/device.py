@@ -1,4 +1,4 @@
-"""`hplaw device`: which batch and power limit take least energy on one GPU, and what joules cost in seconds."""
+"""`hplaw device`: which batch and power limit take minimum energy on one GPU, and what joules cost in seconds."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from hplaw.cli.charts import save_chart
+from hplaw.cli.details import law_name
 from hplaw.cli.exit_status import OK
 from hplaw.cli.options import Json, LawFolders, one, several
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue
-from hplaw.cli.render import law_name
 from hplaw.cli.tables import read_table
 from hplaw.errors import QueryError
 from hplaw.formatting import number
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 COLUMNS = Probe.__struct_fields__
-"""What is told of a probe."""
+"""What a probe measured."""
 ROWS = 13
 """Points of the front that the page shows; JSON has all."""
 
@@ -42,19 +42,19 @@ def device(
     ] = None,
     probes: Annotated[Path | None, Parameter(help="A table of the probes instead, with these four columns.")] = None,
     batch: Annotated[
-        str | None, one("The batch to compare with, under the greatest limit; the large probe's when left out.")
+        str | None, one("The batch to compare with, under the maximum limit; the large probe's by default.")
     ] = None,
     batches: Annotated[
-        list[str] | None, several("Batches to choose among; doublings between the probes' when left out.")
+        list[str] | None, several("Batches to choose among; doublings between the probes' by default.")
     ] = None,
     limits: Annotated[
-        list[str] | None, several("Power limits in watts to choose among; those between the probes' when left out.")
+        list[str] | None, several("Power limits in watts to choose among; those between the probes' by default.")
     ] = None,
     plot: Annotated[Path | None, Parameter(help="Write the plot here: .svg, .png, .html or .json.")] = None,
     laws: LawFolders = None,
     json: Json = False,
 ) -> int:
-    """Say which batch and power limit take least energy a sample, which least time, and what lies between."""
+    """Find the batch size and power limit of minimum energy per sample, of minimum time, and the trade-off between them."""
     from hplaw.client.calls import to_json
     from hplaw.energy.device import chart, device_energy
     from hplaw.messages.decode import decode
@@ -105,8 +105,8 @@ def _probes(words: Sequence[str] | None, path: Path | None) -> list[dict[str, fl
 
 def _page(found: DeviceEnergy, plot: Path | None) -> str:
     page = Page()
-    page.heading("Least energy, least time")
-    named = (("default", found.default), ("least energy", found.least_energy), ("fastest", found.fastest))
+    page.heading("Minimum energy, minimum time")
+    named = (("default", found.default), ("minimum energy", found.least_energy), ("fastest", found.fastest))
     page.table(
         [(word, *_row(item)) for word, item in named],
         head=("", "batch", "limit", "J/sample", "s/sample", "saves, 90% interval", "takes longer"),

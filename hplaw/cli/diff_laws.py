@@ -27,7 +27,7 @@ def diff(
     *,
     laws: LawFolders = None,
 ) -> int:
-    """Say what differs between two laws: parameters, formulas, domain, examples and the rest."""
+    """Compare two laws: parameters, formulas, domain, examples and the rest."""
     catalogue = open_catalogue(laws)
     old, new = find_law(before, catalogue), find_law(after, catalogue)
     page = Page()

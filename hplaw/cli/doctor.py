@@ -16,6 +16,7 @@ from hplaw.cli.exit_status import OK
 from hplaw.cli.options import Json, LawFolders
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue
+from hplaw.errors import install
 from hplaw.formatting import plural
 from hplaw.messages.record import Record, encode
 
@@ -30,7 +31,7 @@ PURPOSES = {
     "fit": "to fit laws, and to read and write parquet tables",
     "sweep": "to train sweeps",
 }
-"""What the extras of hplaw are for; the empty name stands for what every installation has."""
+"""What the extras of hplaw are for; the empty name means what every installation has."""
 
 NVIDIA_SMI_TIMEOUT_S = 10
 """Seconds to wait for the driver's answer."""
@@ -67,7 +68,7 @@ class Report(Record, frozen=True):
 
 
 def doctor(*, laws: LawFolders = None, json: Json = False) -> int:
-    """Say what is installed, which device and which laws are found, and what is missing for what."""
+    """Show what is installed, which device and which laws are found, and what is missing for what."""
     report = examine(open_catalogue(laws))
     if json:
         write_json(encode(report))
@@ -126,7 +127,7 @@ def _extras(requirements: Sequence[str]) -> list[Extra]:
             name=name or "core",
             purpose=PURPOSES[name],
             packages=dict(sorted(found.items())),
-            install=f'pip install "hplaw[{name}]"' if name and None in found.values() else None,
+            install=install(name) if name and None in found.values() else None,
         )
         for name, found in packages.items()
         if found
@@ -155,7 +156,7 @@ def _page(report: Report) -> str:
         if present:
             page.text(", ".join(present))
         if missing:
-            page.text(f"missing {', '.join(missing)}: {extra.install}")
+            page.text(f"missing {', '.join(missing)}: {extra.install} in the clone of hplaw, or `make install` there")
     page.heading("Laws")
     page.table([(str(count), shelf) for shelf, count in report.laws.items()])
     for problem in report.problems:

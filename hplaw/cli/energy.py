@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from hplaw.cli.charts import save_chart
+from hplaw.cli.details import add_sources, law_name
 from hplaw.cli.exit_status import OK
-from hplaw.cli.options import Json, LawFolders, one, several
+from hplaw.cli.options import All, Explain, Json, LawFolders, one, several
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue, read_object
-from hplaw.cli.render import law_name, source
+from hplaw.cli.render import ADDERS, add_estimates, add_warnings, question, warning_texts, without_value
+from hplaw.cli.sections import Sections
 from hplaw.errors import QueryError
-from hplaw.formatting import add_unit, number, numbers, with_unit
+from hplaw.formatting import number, numbers, with_unit
 from hplaw.messages.energy import EnergyRequest, FrontierRequest
 from hplaw.messages.recommendation import Estimate
 from hplaw.messages.record import encode
@@ -23,7 +25,8 @@ from hplaw.vocabulary.reading import parse_pairs, parse_value, read_number
 
 
 if TYPE_CHECKING:
-    from hplaw.messages.energy import EnergyReply, Frontier
+    from hplaw.messages.energy import EnergyCase, EnergyReply, Frontier, FrontierPoint
+    from hplaw.messages.law import Citation
 
 
 BUDGETS = {
@@ -38,6 +41,22 @@ BUDGETS = {
 
 SHOWN = ("accelerator_hours", "duration_s", "power_w", "energy_kwh", "site_energy_kwh", "carbon_kg")
 
+COMPARED = ("accelerator_hours", "energy_kwh", "carbon_kg")
+"""What is compared on the first screen where there are several accelerators or precisions."""
+
+SECTIONS = Sections(
+    ("alternatives", "elasticities", "intervals", "derivation", "sources"), explained=("derivation", "sources")
+)
+"""What is behind the first screen of `hplaw energy`."""
+
+BEHIND = Sections(("sizes", "sources"), explained=("sources",))
+"""What is behind that of `hplaw frontier`."""
+
+COLUMNS = ("n_params", "tokens", "loss", "90% interval", "accelerator h", "energy")
+
+FEW = 7
+"""Sizes of the first screen; --show sizes has all."""
+
 
 def energy(
     *,
@@ -46,7 +65,7 @@ def energy(
     active_params: Annotated[str | None, one("Parameters that one token uses.")] = None,
     hardware: Annotated[list[str] | None, several("Accelerators to compare, by name.")] = None,
     precision: Annotated[
-        list[str] | None, several("Number formats to compare; the usual one of the accelerator when left out.")
+        list[str] | None, several("Number formats to compare; the usual one of the accelerator by default.")
     ] = None,
     devices: Annotated[str | None, one("Number of accelerators.")] = None,
     country: Annotated[str | None, one("Whose electricity is used, two letters: US.")] = None,
@@ -58,13 +77,17 @@ def energy(
         ),
     ] = None,
     laws: LawFolders = None,
+    explain: Explain = False,
+    show: Annotated[list[str] | None, several(SECTIONS.help)] = None,
+    all: All = False,
     json: Json = False,
 ) -> int:
-    """Say what a run takes in hours, time, energy and carbon; accelerators and precisions side by side."""
+    """Estimate hours, duration, energy and carbon of a run, for several accelerators and precisions."""
     from hplaw.client.calls import to_json
     from hplaw.energy.training import energy as work_out
     from hplaw.messages.decode import decode
 
+    shown = SECTIONS.choose(explain=explain, show=show, all=all)
     sizes = {
         "n_params": ("--params", params),
         "tokens": ("--tokens", tokens),
@@ -84,38 +107,64 @@ def energy(
     if json:
         write_json(encode(found))
     else:
-        write(_page(found))
+        write(_page(found, fields, shown))
     return OK
 
 
-def _page(found: EnergyReply) -> str:
+def _page(found: EnergyReply, asked: Mapping[str, Any], shown: Sequence[str]) -> str:
     page = Page()
-    for case in found.cases:
-        page.heading(f"{case.hardware or 'the accelerator given'}, {case.precision}")
-        if case.reason:
-            page.text(case.reason)
+    page.text(f"For {question(asked)}", indent=0)
+    answered = [case for case in found.cases if not case.reason]
+    told = {_case_name(case): _told(case) for case in answered}
+    if len(found.cases) == 1:
+        add_estimates(page, told[_case_name(answered[0])], {"Expect": list(told[_case_name(answered[0])])})
+    else:
+        _compare(page, told)
+    add_warnings(page, _warnings(found.cases))
+    for name in shown:
+        if name == "sources":
+            add_sources(page, found.citations)
             continue
-        told = [(name, case.answers[name]) for name in SHOWN if name in case.answers]
-        rows = [_row(name, estimate) for name, estimate in told if estimate.value is not None]
-        page.table(rows, head=("", "value", "90% interval", "law"))
-        for warning in case.warnings:
-            page.text(f"{warning.code}: {warning.text}")
-    page.heading("Sources")
-    for citation in found.citations:
-        page.text(source(citation))
+        for case, estimates in told.items():
+            if len(told) > 1:
+                page.heading(case)
+            ADDERS[name](page, estimates)
+    SECTIONS.say_more(page, shown)
     return str(page)
 
 
-def _row(name: str, estimate: Estimate) -> tuple[str, str, str, str]:
-    value, low, high = estimate.value, estimate.low, estimate.high
-    if low is None or high is None or isinstance(value, str) or value is None:
-        return name, with_unit(value or "-", estimate.unit), "-", law_name(estimate.law)
-    text, *ends = numbers([value, low, high], unit=estimate.unit)
-    return name, add_unit(text, estimate.unit), " to ".join(ends), law_name(estimate.law)
+def _case_name(case: EnergyCase) -> str:
+    return f"{case.hardware or 'the accelerator given'}, {case.precision}"
+
+
+def _told(case: EnergyCase) -> dict[str, Estimate]:
+    return {name: case.answers[name] for name in SHOWN if name in case.answers and case.answers[name].value is not None}
+
+
+def _compare(page: Page, cases: Mapping[str, Mapping[str, Estimate]]) -> None:
+    """Add a table for each kind of answer, with a row for each accelerator and precision."""
+    for name in SHOWN:
+        estimates = {case: answers[name] for case, answers in cases.items() if name in answers}
+        if name in COMPARED and estimates:
+            add_estimates(page, estimates, {name: list(estimates)}, laws=False)
+
+
+def _warnings(cases: Sequence[EnergyCase]) -> Iterator[str]:
+    """Yield what to know before using the answers, with the case where it does not hold for all."""
+    said: dict[str, list[str]] = {}
+    for case in cases:
+        for text in [case.reason] if case.reason else [*warning_texts(case.warnings), *without_value(_lacking(case))]:
+            said.setdefault(text, []).append(_case_name(case))
+    for text, names in said.items():
+        yield text if len(names) == len(cases) else f"{'; '.join(names)}: {text}"
+
+
+def _lacking(case: EnergyCase) -> dict[str, Estimate]:
+    return {name: case.answers[name] for name in SHOWN if name in case.answers and case.answers[name].value is None}
 
 
 def hardware(
-    name: Annotated[str | None, Parameter(name="NAME", help="One accelerator; all when left out.")] = None,
+    name: Annotated[str | None, Parameter(name="NAME", help="One accelerator; all by default.")] = None,
     /,
     *,
     laws: LawFolders = None,
@@ -156,7 +205,7 @@ def frontier(
         str, one("What may be spent: 10MWh, 50000h of accelerators, 30d of --devices, or 1e6$ at --price an hour.")
     ],
     hardware: Annotated[str, one("Accelerator, by name.")] = "h100-sxm",
-    precision: Annotated[str | None, one("Number format; the usual one of the accelerator when left out.")] = None,
+    precision: Annotated[str | None, one("Number format; the usual one of the accelerator by default.")] = None,
     devices: Annotated[str | None, one("Number of accelerators.")] = None,
     price: Annotated[str | None, one("What one accelerator costs in an hour.")] = None,
     given: Annotated[list[str] | None, several("Any other quantity: seq_len=8192.")] = None,
@@ -164,13 +213,17 @@ def frontier(
     law: Annotated[str, one("The law of the loss.")] = "pretrain-loss",
     plot: Annotated[Path | None, Parameter(help="Write the plot here: .svg, .png, .html or .json.")] = None,
     laws: LawFolders = None,
+    explain: Explain = False,
+    show: Annotated[list[str] | None, several(BEHIND.help)] = None,
+    all: All = False,
     json: Json = False,
 ) -> int:
-    """Say which size and how many tokens reach the least loss within a budget of energy, hours, money or time."""
+    """Find the size and the tokens of lowest loss within a budget of energy, hours, money or time."""
     from hplaw.client.calls import to_json
     from hplaw.energy.frontier import frontier as work_out
     from hplaw.messages.decode import decode
 
+    shown = BEHIND.choose(explain=explain, show=show, all=all)
     kind, amount = read_budget(budget)
     fields: dict[str, Any] = {
         "hardware": hardware,
@@ -185,16 +238,24 @@ def frontier(
         fields["precision"] = precision
     if price is not None:
         fields["price_per_hour"] = read_number("--price", price)
-    found = work_out(decode(to_json(fields), FrontierRequest), open_catalogue(laws))
+    if kind == "cost" and price is None:
+        message = "a budget in $ needs --price, what one accelerator costs in an hour"
+        raise QueryError(message, field="price_per_hour")
+    if kind == "duration_s" and devices is None:
+        message = "a budget in days needs --devices, how many accelerators run for it"
+        raise QueryError(message, field="devices")
+    catalogue = open_catalogue(laws)
+    found = work_out(decode(to_json(fields), FrontierRequest), catalogue)
+    title = f"{budget} of {hardware}{(precision and f', {precision}') or ''}"
     if plot is not None:
         from hplaw.energy.frontier import chart
 
-        title = f"{budget} of {hardware}{(precision and f', {precision}') or ''}"
         save_chart(chart(found, title), plot)
     if json:
         write_json(encode(found))
     else:
-        write(_frontier_page(found, f"{budget} of {hardware}{(precision and f', {precision}') or ''}", plot))
+        citations = [catalogue.get(law).citation() for law in found.laws]
+        write(_frontier_page(found, title, shown, citations, plot))
     return OK
 
 
@@ -213,34 +274,40 @@ def read_budget(text: str) -> tuple[str, float]:
     raise QueryError(message, field="budget")
 
 
-def _frontier_page(found: Frontier, title: str, plot: Path | None) -> str:
+def _frontier_page(
+    found: Frontier, title: str, shown: Sequence[str], citations: Sequence[Citation], plot: Path | None
+) -> str:
     page = Page()
-    best, near = found.best, numbers(found.near)
-    page.heading(title)
-    page.text(
-        f"least loss {number(best.loss, digits=4)} nat/token at {number(best.n_params)} parameters and {number(best.tokens)} tokens, {number(best.accelerator_hours)} accelerator-hours; {' to '.join(near)} parameters come within 0.5 percent"
-    )
-    page.line()
-    rows = [_point(point) for point in _thinned(found.points)]
-    page.table(rows, head=("n_params", "tokens", "loss", "90% interval", "hours", "energy"))
-    page.line()
-    page.text(f"by {', '.join(law_name(law) for law in found.laws)}")
-    for warning in found.warnings:
-        page.text(f"{warning.code}: {warning.text}")
+    best = found.best
+    page.text(f"For a budget of {title}", indent=0)
+    page.heading("Lowest loss")
+    page.table([_point(best)], head=COLUMNS)
+    page.text(f"{' to '.join(numbers(found.near))} parameters come within 0.5% of that loss.")
+    if "sizes" not in shown:
+        page.heading("Other sizes")
+        page.table([_point(point) for point in _thinned(found.points)], head=COLUMNS)
+    page.text(f"By {', '.join(law_name(law) for law in found.laws)}.")
     if plot is not None:
-        page.text(f"plot: {plot}")
+        page.text(f"Plot: {plot}")
+    add_warnings(page, warning_texts(found.warnings))
+    if "sizes" in shown:
+        page.heading("All sizes")
+        page.table([_point(point) for point in found.points], head=COLUMNS)
+    if "sources" in shown:
+        add_sources(page, citations)
+    BEHIND.say_more(page, shown)
     return str(page)
 
 
-def _thinned(points: Sequence[Any]) -> list[Any]:
-    """Return at most 13 points, evenly."""
-    step = max(1, -(-len(points) // 13))
-    return list(points[::step])
+def _thinned(points: Sequence[FrontierPoint]) -> list[FrontierPoint]:
+    """Return a few of the points, evenly, with the first and the last."""
+    few = min(FEW, len(points))
+    return [points[round(place * (len(points) - 1) / (few - 1))] for place in range(few)]
 
 
-def _point(point: Any) -> tuple[str, ...]:
-    ends = [point.loss_low, point.loss_high]
-    wide = " to ".join(numbers(ends, unit="nat/token")) if None not in ends else "-"
+def _point(point: FrontierPoint) -> tuple[str, ...]:
+    low, high = point.loss_low, point.loss_high
+    wide = "-" if low is None or high is None else " to ".join(numbers([low, high], unit="nat/token"))
     energy = "-" if point.energy_kwh is None else with_unit(point.energy_kwh, "kWh")
     return (
         number(point.n_params),

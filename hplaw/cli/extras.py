@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from hplaw.errors import DataError, HplawError
+from hplaw.errors import DataError, HplawError, install
 
 
 _OWN = ("hplaw", "hplaw_experiments")
@@ -22,5 +22,5 @@ def needing(what: str, extra: str = "sweep", *, error: type[HplawError] = DataEr
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] in _OWN:
             raise
-        message = f'{what} needs {missing.name}; pip install "hplaw[{extra}]"'
+        message = f"{what} needs {missing.name}; {install(extra)}"
         raise error(message) from None

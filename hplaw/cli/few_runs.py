@@ -30,7 +30,7 @@ COLUMNS = ("block", "n_params", "tokens", "peak_lr", "batch_tokens", "compute_fl
 
 
 def few(runs: Path, maps: Mapping[str, str], to: Path, method: str | None) -> int:
-    """Write the law that a few best settings, or runs with their loss, of the user's own lead to."""
+    """Write the law that a few tuned optima, or runs with their loss, of the user's own lead to."""
     with needing("a calibration"):
         from hplaw_experiments.recipes.from_table import write_own
 
@@ -102,9 +102,7 @@ def next_runs(
         for p in found
     ]
     page.table(rows, head=COLUMNS)
-    page.heading(
-        f"The best setting at n_params={number(goal[0])} and tokens={number(goal[1])}, within a factor nine times in ten"
-    )
+    page.heading(f"The optimum at n_params={number(goal[0])} and tokens={number(goal[1])}, 90% interval as a factor")
     last = {p.block: p for p in found}
     steps = [("now", *before)] + [(f"after block {b}", p.rate_factor, p.batch_factor) for b, p in last.items()]
     page.table(

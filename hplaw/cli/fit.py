@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,9 +15,10 @@ from hplaw.cli.exit_status import FAILED, OK
 from hplaw.cli.extras import needing
 from hplaw.cli.laws import find_law
 from hplaw.cli.options import LawFolders
+from hplaw.cli.page import Page, write
 from hplaw.cli.reading import open_catalogue
 from hplaw.errors import DataError, FitError, QueryError
-from hplaw.formatting import plural
+from hplaw.formatting import number, plural
 from hplaw.vocabulary.reading import parse_pairs
 
 
@@ -29,11 +30,12 @@ if TYPE_CHECKING:
 MAX_SEED = 2**32 - 1
 """The largest seed, which all generators behind a fit take."""
 
+UNMOVED = 1e-12
+"""Relative standard error up to which a parameter did not move between bootstraps."""
+
 
 def fit(
-    law: Annotated[
-        str, Parameter(name="LAW", help="A law with [fit], by its id or file; a fitted one is fitted anew.")
-    ],
+    law: Annotated[str, Parameter(name="LAW", help="A law with [fit], by its id or file; a fitted one is refitted.")],
     /,
     *,
     data: Annotated[
@@ -58,10 +60,12 @@ def fit(
     ] = "nuts",
     chains: Annotated[int, Parameter(help="Chains of the sampler.")] = 4,
     draws: Annotated[int, Parameter(help="Draws of each chain.")] = 750,
-    warmup: Annotated[int | None, Parameter(help="Iterations before the draws; chosen when left out.")] = None,
+    warmup: Annotated[
+        int | None, Parameter(help="Iterations before the draws; chosen automatically by default.")
+    ] = None,
     objective: Annotated[
         Literal["huber", "l1"],
-        Parameter(help="What huber makes least: Huber's function of 0.001, or absolute residuals."),
+        Parameter(help="What huber minimizes: Huber's function of 0.001, or absolute residuals."),
     ] = "huber",
     bootstrap: Annotated[int, Parameter(help="Refits on resampled runs, for huber.")] = 4000,
     seed: Annotated[int, Parameter(help="The seed of everything random.")] = 0,
@@ -195,7 +199,7 @@ def _posterior(
         )
     observed = [item.quantity for item in fitted.density.model.likelihoods]
     for score in read_scores(evidence.held_out, observed):
-        print(f"  {score.words}: {score.value}" + (f", {score.verdict}" if score.verdict else ""))
+        print(f"  {score.line}")
     for problem in evidence.failed:
         print(f"hplaw: failed a check: {problem}", file=sys.stderr)
     if evidence.failed and not accept:
@@ -218,8 +222,6 @@ def _huber(
     bootstrap: int,
     seed: int,
 ) -> int:
-    import numpy as np
-
     from hplaw.fit.data.runs import keep_runs, read_runs
     from hplaw.fit.infer.huber import fit_huber
     from hplaw.fit.output.huber_folder import write_robust
@@ -230,17 +232,31 @@ def _huber(
     runs = read_runs(data, law=law, maps=maps, where=where)
     fitted = fit_huber(law, keep_runs(runs, law), objective=objective, bootstrap=bootstrap, seed=seed)
     written = write_robust(to, law, runs, fitted, data=data.name, sha256=sha256_of(data), seed=seed)
-    print(f"wrote {to}: {written.address}, {fitted.runs} of {len(runs)} runs, {sum(fitted.seconds):.0f} s")
-    print(f"  {fitted.words}; {fitted.agreeing:.0%} of the starts found the best")
-    print("  constants, by their names in the formulas of law.toml:")
-    errors = fitted.errors
-    constants: dict[str, Any] = {**fitted.best, **fitted.derived}
-    for name, value in constants.items():
-        numbers: list[float] = np.ravel(value).tolist()
-        error = f", standard error {float(errors[name]):.4g}" if name in errors and len(numbers) == 1 else ""
-        print(f"  {name} {', '.join(f'{number:.6g}' for number in numbers)}{error}")
+    page = Page()
+    page.line(f"wrote {to}: {written.address}, {fitted.runs} of {len(runs)} runs, {sum(fitted.seconds):.0f} s")
+    page.text(f"{fitted.words}; {fitted.agreeing:.0%} of the starts found the best")
+    for title, found in (("Constants", fitted.derived), ("Parameters, by their names in law.toml", fitted.best)):
+        rows = list(_constants(found, fitted.errors))
+        if rows:
+            page.heading(title)
+            page.table(rows, head=("", "value", "standard error"))
+    page.line()
+    write(str(page))
     print(f"next: hplaw recommend --laws {to} ...")
     return OK
+
+
+def _constants(found: Mapping[str, Any], errors: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Yield the constants of a robust fit, those omitted that no bootstrap moved: the objective does not have them."""
+    import numpy as np
+
+    for name, value in found.items():
+        values: list[float] = np.ravel(value).tolist()
+        error = float(np.max(errors[name])) if name in errors else None
+        if error is not None and error <= UNMOVED * max(map(abs, values)):
+            continue
+        shown = "-" if error is None or len(values) > 1 else number(error, digits=2)
+        yield name, ", ".join(number(item, digits=4) for item in values), shown
 
 
 def _derived(law: str, data: Path, to: Path, laws: list[Path] | None) -> int:
@@ -256,14 +272,14 @@ def _derived(law: str, data: Path, to: Path, laws: list[Path] | None) -> int:
 
 
 def _say_stand_ins(law: Law, data: Path, maps: dict[str, str]) -> None:
-    """Say where one count of parameters stands for another, as the table has no other."""
+    """Warn where one count of parameters is used as another, as the table has no other."""
     from hplaw.fit.data.runs import STAND_INS
     from hplaw.runs.table import read_table
 
     have = {*read_table(data).columns, *maps}
     for name, other in STAND_INS[1:]:
         if name in law.inputs and name not in have and other in have:
-            print(f"hplaw: {other} of {data.name} stands for {name}; --map {name}=... says otherwise", file=sys.stderr)
+            print(f"hplaw: {other} of {data.name} is used as {name}; --map {name}=... says otherwise", file=sys.stderr)
 
 
 def _progress() -> tuple[Callable[[float, str], None], Callable[[], None]]:

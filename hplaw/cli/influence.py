@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from hplaw.cli.details import law_name
 from hplaw.cli.exit_status import OK
 from hplaw.cli.extras import needing
 from hplaw.cli.options import Json, LawFolders
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue
-from hplaw.cli.render import law_name
 from hplaw.errors import DataError, FitError, LawError, QueryError
 from hplaw.formatting import number, plural
 from hplaw.messages.record import encode
@@ -35,7 +35,7 @@ def influence(
     where: Annotated[str, Parameter(help="Only rows for which this holds, as for the fit.")] = "",
     laws: LawFolders = None,
 ) -> int:
-    """Work out how a fitted law moves with each group of its runs, and write that into its folder."""
+    """Compute how a fitted law moves with each group of its runs, and write that into its folder."""
     import msgspec
 
     from hplaw.answer.influence import FILE
@@ -58,7 +58,7 @@ def influence(
         message = f"--data {data}: there is no such file; give a table of runs"
         raise DataError(message)
     if law.spec.evidence.data_sha256 and sha256_of(data) != law.spec.evidence.data_sha256:
-        message = f"{data} is not the table that {law.id} was fitted to; give {law.spec.evidence.data}, or fit it anew"
+        message = f"{data} is not the table that {law.id} was fitted to; give {law.spec.evidence.data}, or fit it again"
         raise DataError(message)
     runs = read_runs(data, law=law, maps=maps, where=where)
     fitted = fit_law(law, runs, method="map", catalogue=open_catalogue(laws))
@@ -81,12 +81,12 @@ def explain(
         list[str] | None,
         Parameter(name="--given", negative=(), help="quantity=value, what else is known; may be repeated."),
     ] = None,
-    want: Annotated[str, Parameter(help="The answer whose law is asked.")] = "peak_lr",
-    law: Annotated[str | None, Parameter(help="The law to ask; the one that answers when left out.")] = None,
+    want: Annotated[str, Parameter(help="The answer whose law is evaluated.")] = "peak_lr",
+    law: Annotated[str | None, Parameter(help="The law to ask; the one that answers by default.")] = None,
     laws: LawFolders = None,
     json: Json = False,
 ) -> int:
-    """Say which runs and priors decide a recommendation: how far it moves when each counts more."""
+    """Show which runs and priors decide a recommendation: how far it moves when each counts more."""
     from hplaw.answer.influence import deciders, read_influence
     from hplaw.messages.decode import decode
     from hplaw.messages.query import Query

@@ -31,7 +31,7 @@ def intrinsic_dimension(
     share: Annotated[float, Parameter(help="Share of the full accuracy that counts as solved.")] = 0.9,
     json: Json = False,
 ) -> int:
-    """Measure the least random subspace in which a model of handwritten digits trains nearly as well as in all of it.
+    """Measure the minimum random subspace in which a model of handwritten digits trains nearly as well as in all of it.
 
     The exit status is 1 where no dimension tried does.
     """

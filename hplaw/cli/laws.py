@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from cyclopts import Parameter
 
+from hplaw.cli.details import UNVERIFIED, source
 from hplaw.cli.exit_status import FAILED, OK
 from hplaw.cli.options import Json, LawFolders
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue
-from hplaw.cli.render import source
 from hplaw.errors import DataError, LawError, QueryError
 from hplaw.formatting import number, plural
 from hplaw.messages.law import LawRecord, LawSummary
@@ -65,9 +65,11 @@ def show(
     json: Json = False,
 ) -> int:
     """Show one law: formulas, parameters, domain, examples, source and notes."""
+    from hplaw.catalogue.listing import law_record
+
     catalogue = open_catalogue(laws)
     found = find_law(law, catalogue)
-    record = found.record(shelf=catalogue.shelf(found), shadows=catalogue.shadows(found))
+    record = law_record(catalogue, found)
     if json:
         write_json(encode(record))
     else:
@@ -133,7 +135,7 @@ def _by_status(summaries: Sequence[LawSummary]) -> Iterator[tuple[str, list[LawS
 
 def _remarks(line: LawSummary) -> Iterator[str]:
     if line.checked == "recalled":
-        yield "constants recalled, not read in the source"
+        yield UNVERIFIED
     if line.shadows:
         yield f"from {line.shelf or 'a file'}, hides {line.shadows}"
 

@@ -51,12 +51,12 @@ data = "tokens / 1e11"
 [outputs]                     # + - * / **, comparisons, where(), log(), exp(), min(), max() and some more
 peak_lr = "c * size ** a * data ** b"
 
-[domain]                      # what the law was seen on; outside of it the answer carries a warning
+[domain]                      # what the law was fitted on; outside of it the answer carries a warning
 n_params = [1e8, 1e10]
 tokens = [1e10, 1e12]
 optimizer = ["adamw"]
 
-[[examples]]                  # at least one, worked out by hand or taken from the source
+[[examples]]                  # at least one, computed by hand or taken from the source
 given = {{ n_params = 4e9, tokens = 1.6e12 }}
 expect = {{ peak_lr = 1e-3 }}
 rtol = 1e-9
@@ -69,7 +69,7 @@ def new(
     law: Annotated[str, Parameter(name="ID", help="The id of the new law.")] = "my-law",
     /,
     *,
-    to: Annotated[Path | None, Parameter(help="The file to write; standard output when left out.")] = None,
+    to: Annotated[Path | None, Parameter(help="The file to write; standard output by default.")] = None,
 ) -> int:
     """Write a law file to start from; it passes `hplaw laws check` as it is."""
     if not KEBAB.fullmatch(law):

@@ -21,6 +21,12 @@ Json = Annotated[
     bool, Parameter(name="--json", negative=(), show_default=False, help="Print JSON, as the service answers it.")
 ]
 
+Explain = Annotated[
+    bool, Parameter(name="--explain", negative=(), show_default=False, help="Add how the answer follows, and sources.")
+]
+
+All = Annotated[bool, Parameter(name="--all", negative=(), show_default=False, help="Add all sections.")]
+
 
 def one(help: str, name: str | None = None) -> Any:
     """Return an option with one value; a leading hyphen belongs to it, so that -3 is refused as a number and not as an option."""

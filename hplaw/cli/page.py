@@ -50,9 +50,9 @@ class Page:
         """Add a line as it is."""
         self.lines.append(text.rstrip())
 
-    def text(self, text: str, *, indent: int = 2, hang: int = 2) -> None:
-        """Add text wrapped to the page; its further lines are set in by `hang` more."""
-        self.lines += wrap(text, self.columns, indent=indent, hang=hang)
+    def text(self, text: str, *, indent: int = 2, hang: int = 2, most: int | None = None) -> None:
+        """Add text wrapped to the page; further lines are set in by `hang` more, and those above `most` cut off."""
+        self.lines += wrap(text, self.columns, indent=indent, hang=hang, most=most)
 
     def table(
         self,
@@ -65,12 +65,17 @@ class Page:
         """Add aligned columns, aligned with those `like` them; the last wraps, or moves below."""
         self.lines += table(rows, self.columns, head=head, like=like, indent=indent)
 
+    def fits(self, rows: Iterable[Sequence[str]], *, indent: int = 2) -> bool:
+        """Return whether rows of cells stand side by side on the page."""
+        widths = _widths([tuple(row) for row in rows])
+        return indent + sum(widths) + GAP * (len(widths) - 1) <= self.columns
+
     def __str__(self) -> str:
         return "".join(f"{line}\n" for line in self.lines)
 
 
-def wrap(text: str, columns: int, *, indent: int = 0, hang: int = 2) -> list[str]:
-    """Return `text` in lines of at most `columns`; long words, such as addresses, stay whole.
+def wrap(text: str, columns: int, *, indent: int = 0, hang: int = 2, most: int | None = None) -> list[str]:
+    """Return `text` in at most `most` lines of at most `columns`; long words, such as addresses, stay whole.
 
     >>> wrap("a long line", 8, indent=1, hang=1)
     [' a long', '  line']
@@ -82,6 +87,8 @@ def wrap(text: str, columns: int, *, indent: int = 0, hang: int = 2) -> list[str
         subsequent_indent=" " * (indent + hang),
         break_long_words=False,
         break_on_hyphens=False,
+        max_lines=most,
+        placeholder=" ...",
     )
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
+from hplaw.cli.details import law_name, source
 from hplaw.cli.exit_status import OK
 from hplaw.cli.options import Json, one, several
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import read_object
-from hplaw.cli.render import law_name, source
 from hplaw.errors import QueryError
 from hplaw.formatting import number
 from hplaw.messages.parametrization import AbcRequest, LayerRow, LayerTable, ParametrizeRequest
@@ -50,7 +50,7 @@ def parametrize(
     base_config: Annotated[Path | None, one("The config.json of the model that was tuned.")] = None,
     json: Json = False,
 ) -> int:
-    """Say what init, multiplier, rate, weight decay and epsilon become in a wider or deeper model."""
+    """Compute init, multiplier, rate, weight decay and epsilon of layers in a wider or deeper model."""
     fields: dict[str, Any] = {"scheme": scheme, "optimizer": optimizer, "decay": decay}
     numbers = {
         "width": width,
@@ -106,7 +106,7 @@ def _page(table: LayerTable) -> str:
         head=("", *(_HEADS.get(c, c) for c in shown)),
     )
     page.line()
-    page.text("x: times what the base model has. A layer puts out mult times w x.")
+    page.text("x: times what the base model has. A layer outputs mult times w x.")
     if len(shown) < len(_COLUMNS):
         page.text(f"As in the base model: {', '.join(_HEADS.get(c, c) for c in _COLUMNS if c not in shown)}.")
     for name, embedding in tied.items():
@@ -138,7 +138,7 @@ def classify(
     ],
     b: Annotated[list[str], several("Exponents of the initial deviations n^-b.")],
     c: Annotated[
-        list[str] | None, several("Exponents of the rates n^-c; one for all roles, or three; 0 when left out.")
+        list[str] | None, several("Exponents of the rates n^-c; one for all roles, or three; 0 by default.")
     ] = None,
     optimizer: Annotated[str, one("sgd or adam.")] = "sgd",
     hidden_layers: Annotated[str, one("Weight matrices from hidden to hidden layer.")] = "1",
@@ -147,7 +147,7 @@ def classify(
     ] = "1",
     json: Json = False,
 ) -> int:
-    """Say what an infinitely wide network does: unstable, trivial, kernel or feature learning, in exact fractions."""
+    """Classify an infinitely wide network: unstable, trivial, kernel or feature learning, in exact fractions."""
     exponents: dict[str, Any] = {"a": _roles("a", a), "b": _roles("b", b)}
     same = len(c or [""]) == 1 and not any(mark in "".join(c or []) for mark in ",=")
     exponents["c"] = (c or ["0"])[0] if same else _roles("c", c or [])

@@ -20,8 +20,8 @@ class Progress:
 
     **Arguments:**
 
-    - `name`: what stands before each line.
-    - `out`: where lines go; standard error when left out.
+    - `name`: text before each line.
+    - `out`: where lines go; standard error by default.
     - `clock`: seconds, of any origin.
     """
 
@@ -53,13 +53,13 @@ class Progress:
         print(before + line, end=after, file=self._out, flush=True)
 
     def end(self) -> None:
-        """Leave the line as it stands."""
+        """Leave the line as it is."""
         if self._over and self._said is not None:
             print(file=self._out, flush=True)
 
 
 def duration(seconds: float) -> str:
-    """Return a time as a person says it.
+    """Return a time for display.
 
     >>> duration(95), duration(600), duration(9000)
     ('95 s', '10 min', '2.5 h')

@@ -6,14 +6,16 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from hplaw.catalogue.listing import full_quantities
 from hplaw.cli.exit_status import OK
 from hplaw.cli.options import Json, LawFolders
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue
-from hplaw.errors import QueryError, nearest
+from hplaw.errors import QueryError
 from hplaw.formatting import number, plural
 from hplaw.messages.law import quantity_records
 from hplaw.messages.record import encode
+from hplaw.vocabulary.names import meant_quantity
 from hplaw.vocabulary.quantities import Quantity, vocabulary
 
 
@@ -38,9 +40,10 @@ def quantities(
         write(str(page))
         return OK
     if name not in words:
-        message = f"{name} is no quantity{nearest(name, words)}; `hplaw quantities` lists all"
-        raise QueryError(message, field=name)
-    found = quantity_records([words[name]])[0]
+        message = f"{name} is no quantity{meant_quantity(name, words)}"
+        raise QueryError(message, field=name, lists="quantities")
+    catalogue = open_catalogue(laws)
+    found = quantity_records([full_quantities(catalogue)[name]])[0]
     if json:
         write_json(encode(found))
         return OK
@@ -52,7 +55,6 @@ def quantities(
         rows.append(("allowed", _allowed(words[name])))
     if found.categories:
         rows.append(("one of", ", ".join(found.categories)))
-    catalogue = open_catalogue(laws)
     for title, users in (
         ("given by", [law for law in catalogue.laws if name in law.gives]),
         ("taken by", [law for law in catalogue.laws if name in law.inputs]),

@@ -59,10 +59,16 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     source: str | None = None
     target: str | None = None
     json: bool = False
+    explain: bool = False
+    show: Sequence[str] = ()
+    all: bool = False
 
 
 SHORT = {_flag(option): option for option in (*OPTIONS.values(), "model")}
 """The options that the short cut reads, each with one value."""
+
+FLAGS = {_flag(option): option for option in ("json", "explain", "all")}
+"""The options that it reads without a value."""
 
 
 def plain_question(words: Sequence[str]) -> Asked | None:
@@ -77,10 +83,10 @@ def plain_question(words: Sequence[str]) -> Asked | None:
     rest = iter(words[1:])
     for word in rest:
         option, equals, value = word.partition("=")
-        name = "json" if word == "--json" else SHORT.get(option)
+        name = FLAGS.get(word) or SHORT.get(option)
         if name is None or name in found:
             return None
-        if name != "json":
+        if word not in FLAGS:
             value = value if equals else next(rest, "")
             if not value or value.startswith("-"):
                 return None
@@ -92,13 +98,16 @@ def answer(asked: Asked) -> int:
     """Answer a question on standard output, or a table of them, and return the exit status."""
     query = query_of(asked)
     if asked.source is None and asked.target is None:
-        return _answer_one(query, open_catalogue(asked.laws), json=asked.json)
+        return _answer_one(query, open_catalogue(asked.laws), asked)
     if asked.source is None:
         message = "--to needs --from FILE, the table of questions"
         raise QueryError(message, field="from")
     if asked.json:
         message = "--json and --from exclude each other; --to FILE.jsonl writes JSON lines"
         raise QueryError(message, field="json")
+    if asked.explain or asked.show or asked.all:
+        message = "--explain, --show and --all are for one question; a table has its answers in columns"
+        raise QueryError(message, field="show")
     return _answer_table(Path(asked.source), Path(asked.target or "-"), query, asked.laws)
 
 
@@ -123,29 +132,34 @@ def query_of(asked: Asked) -> Query:
     return Query(**fields, want=split_names(asked.want), laws=split_names(asked.law))
 
 
-def _answer_one(query: Query, catalogue: Catalogue, *, json: bool) -> int:
+def _answer_one(query: Query, catalogue: Catalogue, asked: Asked) -> int:
     from hplaw.cli.page import write, write_json
+    from hplaw.cli.render import SECTIONS, render
     from hplaw.recommendation.record import recommend
 
+    shown = SECTIONS.choose(explain=asked.explain, show=asked.show, all=asked.all)
     found = recommend(query, catalogue)
-    if json:
+    if asked.json:
         write_json(encode(found))
     else:
-        from hplaw.cli.render import render
+        from hplaw.cli.example import example
 
-        write(render(found))
+        write(render(found, shown=shown, example=example(query, found, catalogue)))
     return OK if any(e.value is not None for e in found.answers.values()) else FAILED
 
 
 def _answer_table(source: Path, target: Path, query: Query, laws: Sequence[Path]) -> int:
-    from hplaw.cli.answer_table import answer_table
+    from hplaw.cli.answer_table import answer_table, strange_columns
     from hplaw.cli.tables import STANDARD, read_table, refuse_same_file, write_table
     from hplaw.formatting import plural
 
     refuse_same_file(source, target)
     table = read_table(source)
-    answered, failed = answer_table(table, query, open_catalogue(laws))
+    catalogue = open_catalogue(laws)
+    answered, failed = answer_table(table, query, catalogue)
     write_table(answered, target)
+    for told in strange_columns(table, catalogue):
+        print(f"hplaw: {told}", file=sys.stderr)
     rows = plural(answered.rows, "row")
     if failed:
         where = "" if target == STANDARD else f" of {target}"

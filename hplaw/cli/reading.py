@@ -25,7 +25,7 @@ def open_catalogue(folders: Sequence[Path] | None) -> Catalogue:
 
     catalogue = load_catalogue(tuple(folders or ()), hasty=True)
     for problem in catalogue.problems:
-        print(f"hplaw: left out a law: {problem.text}", file=sys.stderr)
+        print(f"hplaw: skipped a law: {problem.text}", file=sys.stderr)
     return catalogue
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from hplaw.cli.options import Json, LawFolders, one, several
+from hplaw.cli.options import All, Explain, Json, LawFolders, one, several
 from hplaw.cli.query_options import Asked, answer
+from hplaw.cli.render import SECTIONS
 
 
 def recommend(
@@ -15,7 +16,7 @@ def recommend(
     active_params: Annotated[str | None, one("Parameters without embedding that one token uses.")] = None,
     batch_tokens: Annotated[str | None, one("Tokens in one step, if that is settled: 4M.")] = None,
     target_loss: Annotated[str | None, one("Loss to reach, in nat/token.")] = None,
-    optimizer: Annotated[str | None, one("Update rule; adamw when left out.")] = None,
+    optimizer: Annotated[str | None, one("Update rule; adamw by default.")] = None,
     precision: Annotated[str | None, one("Number format of the matrix products: bf16.")] = None,
     hardware: Annotated[str | None, one("Accelerator, by name.")] = None,
     devices: Annotated[str | None, one("Number of accelerators.")] = None,
@@ -29,7 +30,7 @@ def recommend(
     bound: Annotated[
         list[str] | None, several("Limits for a quantity to choose: batch_tokens=1M..4M; either side may be empty.")
     ] = None,
-    want: Annotated[list[str] | None, several("Quantities to answer; the usual ones when left out.")] = None,
+    want: Annotated[list[str] | None, several("Quantities to answer; the usual ones by default.")] = None,
     law: Annotated[list[str] | None, several("Laws to prefer, by id.")] = None,
     laws: LawFolders = None,
     from_: Annotated[
@@ -37,9 +38,12 @@ def recommend(
         one("A table of questions, one a row: CSV, parquet or JSON lines; - reads CSV from standard input.", "--from"),
     ] = None,
     to: Annotated[str | None, one("Where the answered table goes; - writes CSV to standard output.")] = None,
+    explain: Explain = False,
+    show: Annotated[list[str] | None, several(SECTIONS.help)] = None,
+    all: All = False,
     json: Json = False,
 ) -> int:
-    """Answer what to train with, and what to expect: first what to set, then why, then how sure.
+    """Recommend hyperparameters and predict the loss: first what to set, then what to expect, then warnings.
 
     Numbers take the suffixes k, M, B and T.
     """
@@ -65,5 +69,8 @@ def recommend(
             source=from_,
             target=to,
             json=json,
+            explain=explain,
+            show=show or (),
+            all=all,
         )
     )

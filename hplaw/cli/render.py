@@ -1,17 +1,17 @@
-"""A recommendation as a page for people: what to set, what to expect, why, and how sure."""
+"""A recommendation as a page for people: one screen, and the sections that were asked for behind it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from msgspec import structs
-
+from hplaw.cli import details
+from hplaw.cli.details import law_name, law_only
 from hplaw.cli.page import Page
-from hplaw.formatting import add_unit, number, numbers, plural, with_unit
-from hplaw.messages.law import Citation
-from hplaw.messages.recommendation import Alternative, Estimate, Recommendation, Step
-from hplaw.vocabulary.quantities import vocabulary
+from hplaw.cli.sections import Sections
+from hplaw.formatting import add_unit, number, numbers
+from hplaw.messages.recommendation import AnswerWarning, Estimate, Recommendation
+from hplaw.narrowing import is_list
 
 
 SETTINGS = (
@@ -36,35 +36,144 @@ SETTINGS = (
     "precision",
     "n_active_params",
 )
-"""The quantities that somebody sets, in the order in which they are shown; all others are to be expected."""
+"""The quantities that a user sets, in the order in which they are shown; all others are to be expected."""
 
-MOST_ALTERNATIVES = 5
-"""Other laws shown for one quantity, the nearest to their domain first."""
+SECTIONS = Sections(
+    ("alternatives", "elasticities", "intervals", "derivation", "sources"), explained=("derivation", "sources")
+)
+"""What is behind the first screen."""
 
-MOST_AUTHORS = 3
-"""Authors named in a source; of more, the first."""
+LINES = 2
+"""Lines that a warning may take; the rest of a longer one is in the JSON."""
+
+DIGITS = 3
+"""Significant digits of the first screen."""
+
+HEAD = ("", "value", "90% interval", "law")
 
 
-def render(answer: Recommendation, columns: int | None = None, *, bold: bool | None = None) -> str:
-    """Return the page of a recommendation, set in `columns` (those of the terminal when left out)."""
+def render(
+    answer: Recommendation,
+    columns: int | None = None,
+    *,
+    bold: bool | None = None,
+    shown: Sequence[str] = (),
+    example: str | None = None,
+) -> str:
+    """Return the page of a recommendation, set in `columns` (those of the terminal by default).
+
+    **Arguments:**
+
+    - `shown`: the sections to add to the first screen.
+    - `example`: a line on what the run would take on an accelerator that nobody named.
+    """
     page = Page(columns, bold=bold)
     page.text(f"For {question(answer.query)}", indent=0)
+    ordered = _in_order(answer)
+    told = {name: estimate for name, estimate in ordered.items() if estimate.value is not None}
+    settings = [name for name in told if name in SETTINGS]
+    expected = [name for name in told if name not in SETTINGS]
+    add_estimates(page, told, {"Set": settings, "Expect": expected})
+    if answer.predicted_regret is not None:
+        page.text(f"Expected loss is {number(100 * answer.predicted_regret, digits=2)}% above the optimum.")
+    if example is not None:
+        page.line()
+        page.text(f"Example: {example}", indent=0)
+    add_warnings(page, [*without_value(ordered), *warning_texts(answer.warnings)])
+    for name in shown:
+        if name == "sources":
+            details.add_sources(page, answer.citations)
+            page.line(f"  id of this answer: {answer.id}")
+        else:
+            ADDERS[name](page, ordered)
+    SECTIONS.say_more(page, shown)
+    return str(page)
+
+
+def _in_order(answer: Recommendation) -> dict[str, Estimate]:
+    """Return the answers, what is to set first; the same energy in joule only where it was asked for."""
     rank = {name: place for place, name in enumerate(SETTINGS)}
-    settings = sorted((name for name in answer.answers if name in rank), key=rank.__getitem__)
-    expected = [name for name in answer.answers if name not in rank]
-    ordered = {name: answer.answers[name] for name in (*settings, *expected)}
-    rows = {name: _row(name, estimate) for name, estimate in ordered.items()}
-    head = ("", "value", "90% interval", "law")
-    for title, names in (("Set", settings), ("Expect", expected)):
+    names = sorted(answer.answers, key=lambda name: rank.get(name, len(rank)))
+    twice = "energy_kwh" in answer.answers and "energy_j" not in answer.query.get("want", ())
+    return {name: answer.answers[name] for name in names if not (twice and name == "energy_j")}
+
+
+def add_estimates(
+    page: Page, answers: Mapping[str, Estimate], groups: Mapping[str, Sequence[str]], *, laws: bool = True
+) -> None:
+    """Add tables of estimates, each with its heading, all aligned.
+
+    `laws` puts the law in the last column, or below a page too narrow for that.
+    """
+    rows = {name: _row(name, estimate, marked=law_only(name, answers)) for name, estimate in answers.items()}
+    head: Sequence[str] = HEAD
+    beside = laws and page.fits([head, *rows.values()])
+    shown = rows if beside else {name: row[:-1] for name, row in rows.items()}
+    head = head if beside else head[:-1]
+    for title, names in groups.items():
         if names:
             page.heading(title)
-            page.table([rows[name] for name in names], head=head, like=rows.values())
-    _why(page, ordered)
-    _how_sure(page, ordered, answer)
-    _sources(page, answer.citations)
-    page.line()
-    page.line(f"id {answer.id}")
-    return str(page)
+            page.table([shown[name] for name in names], head=head, like=shown.values())
+            head = ()
+    if rows and laws and not beside:
+        page.text(f"By {', '.join(dict.fromkeys(row[-1] for row in rows.values()))}.")
+    if any(estimate.transfer_low is not None for estimate in answers.values()):
+        marked = "; * for the law's recipe only" if any(law_only(name, answers) for name in answers) else ""
+        page.text(f"Intervals are for a recipe of your own{marked}.")
+
+
+def _row(name: str, estimate: Estimate, *, marked: bool) -> tuple[str, str, str, str]:
+    """Return a quantity, its value, the interval that concerns the user, and the law."""
+    value, law = estimate.value, law_name(estimate.law)
+    own = estimate.transfer_low is not None
+    low, high = (estimate.transfer_low, estimate.transfer_high) if own else (estimate.low, estimate.high)
+    if value is None or isinstance(value, str):
+        return name, value or "-", "-", law
+    ends = [] if low is None or high is None else [low, high]
+    text, *sides = numbers([value, *ends], unit=estimate.unit, digits=DIGITS)
+    wide = f"{' to '.join(sides)}{' *' if marked else ''}" if sides else "-"
+    return name, add_unit(text, estimate.unit), wide, law
+
+
+def add_warnings(page: Page, texts: Iterable[str]) -> None:
+    """Add what to know before using the answer, each once and in brief."""
+    found = list(dict.fromkeys(texts))
+    if found:
+        page.heading("Warnings")
+    for text in found:
+        page.text(text, most=LINES)
+
+
+def warning_texts(warnings: Iterable[AnswerWarning]) -> Iterator[str]:
+    """Yield the words of warnings; a law that was passed over for several quantities is named once."""
+    passed: set[str | None] = set()
+    for warning in warnings:
+        if warning.code == "passed-over":
+            if warning.law in passed:
+                continue
+            passed.add(warning.law)
+        yield warning.text
+
+
+def without_value(answers: Mapping[str, Estimate]) -> list[str]:
+    """Return a sentence for each reason why quantities have no value."""
+    found: dict[str, list[str]] = {}
+    for name, estimate in answers.items():
+        if estimate.value is None:
+            found.setdefault(estimate.reason or "no law gives it", []).append(name)
+    return [
+        reason if reason.startswith(f"{names[0]} needs") else f"no {', '.join(names)}: {reason}"
+        for reason, names in found.items()
+    ]
+
+
+ADDERS: Mapping[str, Callable[[Page, Mapping[str, Estimate]], None]] = {
+    "alternatives": details.add_alternatives,
+    "elasticities": details.add_elasticities,
+    "intervals": details.add_intervals,
+    "derivation": details.add_derivation,
+}
+"""What adds a section that estimates fill."""
 
 
 def question(query: Mapping[str, Any]) -> str:
@@ -91,163 +200,7 @@ def question(query: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def law_name(address: str | None) -> str:
-    """Return a law's address for people: id and version, without the digest.
-
-    >>> law_name("step-law-2025@1+3fa9c2d41b7e")
-    'step-law-2025@1'
-    """
-    return (address or "-").partition("+")[0]
-
-
 def _plain(value: object) -> str:
+    if is_list(value):
+        return ", ".join(_plain(item) for item in value)
     return number(value) if isinstance(value, int | float) else str(value)
-
-
-def _row(name: str, estimate: Estimate) -> tuple[str, str, str, str]:
-    value, low, high = estimate.value, estimate.low, estimate.high
-    law = law_name(estimate.law)
-    if value is None or isinstance(value, str):
-        return name, value or "-", "-", law
-    if low is None or high is None:
-        return name, with_unit(value, estimate.unit), "-", law
-    text, *ends = numbers([value, low, high], unit=estimate.unit)
-    return name, add_unit(text, estimate.unit), " to ".join(ends), law
-
-
-def _why(page: Page, answers: Mapping[str, Estimate]) -> None:
-    steps = merged_steps(step for estimate in answers.values() for step in estimate.derivation)
-    if steps:
-        page.heading("Why")
-    for step in steps:
-        page.text(f"{law_name(step.law)}: {step.formula}")
-        page.text(f"with {_values(step.inputs)}, gives {_values(step.outputs)}", indent=4)
-    rows = [row for name, estimate in answers.items() for row in _alternatives(name, estimate)]
-    if rows:
-        page.line()
-        page.text("What other laws say, and how far that is from what they were seen on")
-        page.table(rows, indent=4)
-    elastic = [
-        (name, ", ".join(f"{key} {value:+.3g}" for key, value in slopes.items()))
-        for name, estimate in answers.items()
-        if (slopes := {key: value for key, value in estimate.elasticities.items() if value})
-    ]
-    if elastic:
-        page.line()
-        page.line("  Percent of change for one percent more of")
-        page.table(elastic, indent=4)
-
-
-def merged_steps(steps: Iterable[Step]) -> list[Step]:
-    """Return the steps of several derivations, those of one law at one point as one, in order."""
-    found: dict[str, Step] = {}
-    for step in steps:
-        key = f"{step.law} {sorted(step.inputs.items())}"
-        before = found.get(key)
-        if before is None:
-            found[key] = step
-            continue
-        formulas = dict.fromkeys((*before.formula.split("; "), *step.formula.split("; ")))
-        outputs = {**before.outputs, **step.outputs}
-        found[key] = structs.replace(before, formula="; ".join(formulas), outputs=outputs)
-    return list(found.values())
-
-
-def _values(values: Mapping[str, Any]) -> str:
-    units = vocabulary()
-    texts = (
-        f"{name} = {with_unit(value, units[name].unit if name in units else '1', short=True)}"
-        for name, value in values.items()
-        if value is not None
-    )
-    return ", ".join(texts) or "nothing"
-
-
-def _alternatives(name: str, estimate: Estimate) -> Iterator[tuple[str, str, str]]:
-    values = (estimate.value, *(other.value for other in estimate.alternatives))
-    plain = [value for value in values if isinstance(value, int | float)]
-    written = dict(zip(plain, numbers(plain, unit=estimate.unit), strict=True))
-    for place, other in enumerate(estimate.alternatives[:MOST_ALTERNATIVES]):
-        value = other.value
-        text = value if isinstance(value, str) else add_unit(written[value], estimate.unit)
-        yield "" if place else name, text, f"{law_name(other.law)}, {_distance(other)}"
-    more = len(estimate.alternatives) - MOST_ALTERNATIVES
-    if more > 0:
-        yield "", "", f"and {plural(more, 'other')}, shown by --json"
-
-
-def _distance(other: Alternative) -> str:
-    parts = [f"{other.outside_efolds:.2g} e-folds"] if other.outside_efolds > 0 else []
-    return ", ".join([*parts, *(f"another {name}" for name in other.outside)]) or "inside"
-
-
-def _how_sure(page: Page, answers: Mapping[str, Estimate], answer: Recommendation) -> None:
-    page.heading("How sure")
-    transferred = False
-    for name, estimate in answers.items():
-        sentences = _sentences(name, estimate)
-        transferred = transferred or estimate.transfer_low is not None
-        if sentences:
-            page.text(f"{name}: {'; '.join(sentences)}.")
-    if transferred:
-        page.text("A handful of runs of your own recipe narrows the range for another recipe.")
-    for reason, names in _reasons(answers).items():
-        page.text(f"{', '.join(names)}: {reason.rstrip('.')}.")
-    if answer.predicted_regret is not None:
-        percent = number(100 * answer.predicted_regret, digits=2)
-        page.text(f"This setting is expected to cost {percent} percent of loss over the best one.")
-    elif answer.predicted_regret_reason:
-        page.text(f"Cost over the best setting: {answer.predicted_regret_reason.rstrip('.')}.")
-    if answer.warnings:
-        page.line()
-        lines = dict.fromkeys(f"{warning.code}: {warning.text}" for warning in answer.warnings)
-        page.line(f"  {plural(len(lines), 'warning')}")
-        for line in lines:
-            page.text(line, indent=4)
-
-
-def _sentences(name: str, estimate: Estimate) -> list[str]:
-    if not isinstance(estimate.value, int | float):
-        return []
-    what = "the best value" if name in SETTINGS else "it"
-    pairs = (
-        (estimate.low, estimate.high, f"{what} lies in {{}} nine times in ten"),
-        (estimate.low50, estimate.high50, "in {} one time in two"),
-        (estimate.transfer_low, estimate.transfer_high, "under another recipe in {}"),
-        (estimate.plateau_low, estimate.plateau_high, "{} costs at most 0.1 percent of loss"),
-    )
-    return [
-        words.format(" to ".join(numbers([low, high], unit=estimate.unit)))
-        for low, high, words in pairs
-        if low is not None and high is not None
-    ]
-
-
-def _reasons(answers: Mapping[str, Estimate]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for name, estimate in answers.items():
-        if estimate.reason:
-            found.setdefault(estimate.reason, []).append(name)
-    return found
-
-
-def _sources(page: Page, citations: Iterable[Citation]) -> None:
-    cited = list(citations)
-    if cited:
-        page.heading("Sources")
-    for citation in cited:
-        page.text(source(citation))
-
-
-def source(citation: Citation) -> str:
-    """Return a citation in one line: law, authors, year, title, where to find it, how far it was checked."""
-    year = f" ({citation.year})" if citation.year else ""
-    names = citation.authors.split(", ")
-    authors = f"{names[0]} et al." if len(names) > MOST_AUTHORS else citation.authors
-    who = f"{authors}{year}: " if authors else ""
-    link = f"arXiv:{citation.arxiv}" if citation.arxiv else ""
-    link = link or (f"doi:{citation.doi}" if citation.doi else "")
-    checked = f"constants from {citation.checked} source" if citation.checked else ""
-    checked = {"recalled": "constants recalled", "derived": "constants derived"}.get(citation.checked, checked)
-    rest = ", ".join(part for part in (link, citation.where, checked) if part)
-    return f"{law_name(citation.law)}: {who}{citation.title.rstrip('.')}. {rest}".strip()

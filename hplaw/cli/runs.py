@@ -48,7 +48,7 @@ def query(
     *,
     to: Annotated[Path | None, Parameter(help="A table to write: .csv, .jsonl or .parquet.")] = None,
 ) -> int:
-    """Ask a folder of runs in SQL."""
+    """Query a folder of runs in SQL."""
     with needing("a table of runs"):
         from hplaw.runs import export, known, query
 
@@ -78,12 +78,12 @@ def import_(
     where: Annotated[str, Parameter(help="Only rows for which this holds, in SQL.")] = "",
     name: Annotated[str, Parameter(help="What the runs are listed as.")] = "",
 ) -> int:
-    """Put runs of other makers into a folder of runs; a second time adds nothing."""
+    """Import runs from elsewhere into a folder of runs; a second time adds nothing."""
     with needing("a table of runs"):
         from hplaw.runs import Store, import_runs
 
         found = import_runs(file, Store(to), maps=parse_pairs(map_, "--map"), where=where, sweep=name)
-    left = f"; left out {plural(found.unfinished, 'run')} that had not ended" if found.unfinished else ""
+    left = f"; omitted {plural(found.unfinished, 'run')} that had not ended" if found.unfinished else ""
     print(f"added {found.added} of {plural(found.rows, 'run')} to {to}{left}")
     print(f"  quantities: {', '.join(found.quantities)}")
     return OK
@@ -102,7 +102,7 @@ def compact(folder: Folder = RUNS, /) -> int:
 
 
 def verify(folder: Folder = RUNS, /) -> int:
-    """Look at every row of a folder of runs, and name what is torn, foreign or not allowed."""
+    """Verify every row of a folder of runs, and name what is torn, foreign or not allowed."""
     with needing("a table of runs"):
         from hplaw.runs import verify
 
@@ -130,7 +130,7 @@ def _store(folder: Path) -> Store:
 def _read(folder: Path) -> Runs:
     runs = _store(folder).read()
     for problem in runs.problems:
-        print(f"hplaw: left out {problem}", file=sys.stderr)
+        print(f"hplaw: omitted {problem}", file=sys.stderr)
     return runs
 
 

@@ -9,12 +9,12 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from hplaw.cli.charts import altair_for
+from hplaw.cli.details import source
 from hplaw.cli.exit_status import OK
 from hplaw.cli.extras import needing
 from hplaw.cli.options import Json, LawFolders, one, several
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue
-from hplaw.cli.render import source
 from hplaw.errors import DataError, QueryError
 from hplaw.formatting import number
 from hplaw.messages.record import encode
@@ -32,12 +32,12 @@ def schedule(
         str | None,
         Parameter(
             name="NAME",
-            help="constant, cosine, linear, wsd, inverse-sqrt, uba, cosine-power, or a law by its id; all when left out; fedhyper with --products, autolrs with --losses.",
+            help="constant, cosine, linear, wsd, inverse-sqrt, uba, cosine-power, or a law by its id; all by default; fedhyper with --products, autolrs with --losses.",
         ),
     ] = None,
     /,
     *,
-    steps: Annotated[str, one("Steps of the run; for autolrs the step whose loss is foretold.")] = "1000",
+    steps: Annotated[str, one("Steps of the run; for autolrs the step whose loss is predicted.")] = "1000",
     lr: Annotated[str, one("The peak learning rate; for fedhyper the rate before any feedback.")] = "1",
     set_: Annotated[
         list[str] | None, several("What the schedule takes: warmup_steps=100 final_lr=1e-5 uba_phi=0.5.", "--set")
@@ -165,7 +165,7 @@ def _fedhyper(products: Sequence[str] | None, peak: float, rate: str, *, json: b
 
 def _forecast(losses: Path | None, *, at: float, json: bool) -> int:
     if losses is None:
-        message = "autolrs needs --losses FILE, one loss in each line, and --steps, the step whose loss is foretold"
+        message = "autolrs needs --losses FILE, one loss in each line, and --steps, the step whose loss is predicted"
         raise QueryError(message, field="losses")
     with needing("a forecast", "fit,sweep", error=QueryError):
         from hplaw_experiments.training.forecast import FEWEST, exponential_forecast
@@ -178,7 +178,7 @@ def _forecast(losses: Path | None, *, at: float, json: bool) -> int:
         write_json(encode({"step": at, "forecast_loss": found, "seen": len(seen)}))
         return OK
     page = Page()
-    page.line(f"loss {number(found, digits=4)} foretold for step {number(at)}, from {len(seen)} losses")
+    page.line(f"loss {number(found, digits=4)} predicted for step {number(at)}, from {len(seen)} losses")
     page.line("  by the fit of autolrs-forecast@1: an exponential, which levels off too soon")
     write(str(page))
     return OK

@@ -28,7 +28,7 @@ def spectrum(
         Parameter(
             negative=(),
             consume_multiple=True,
-            help="Examples or sequences in a batch, three sizes or more; 4 to 512 when left out.",
+            help="Examples or sequences in a batch, three sizes or more; 4 to 512 by default.",
         ),
     ] = None,
     starts: Annotated[int, Parameter(help="Initial weights that are averaged over.")] = 6,

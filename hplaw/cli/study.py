@@ -28,7 +28,7 @@ def precision_energy(
     baseline: Annotated[str, one("The format that others are compared with.")] = "fp32",
     bound: Annotated[str, one("Percent within which formats count as equal.")] = "5",
 ) -> int:
-    """Study what number formats do to energy: ANOVA, tests by cell, equivalence, a pooled contrast, and the next study's size."""
+    """Analyze the effect of number formats on energy: ANOVA, tests by cell, equivalence, a pooled contrast, and the next study's size."""
     import math
 
     within = read_number("--bound", bound)

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 
 Spec = Annotated[Path, Parameter(name="SPEC", help="The sweep, as a TOML file.")]
-Folder = Annotated[Path, Parameter(name="--to", help="The folder of runs; runs/ when left out.")]
+Folder = Annotated[Path, Parameter(name="--to", help="The folder of runs; runs/ by default.")]
 Launch = Annotated[
     Literal["here", "local", "ray"], Parameter(help="In this process, in workers of this machine, or on a Ray cluster.")
 ]
 Workers = Annotated[int, Parameter(help="Workers of this machine: one a GPU, or a share of the cores each.")]
-Address = Annotated[str | None, Parameter(help="Of the Ray cluster; one of this machine alone when left out.")]
+Address = Annotated[str | None, Parameter(help="Of the Ray cluster; one of this machine alone by default.")]
 Pack = Annotated[int | None, Parameter(help="Most trials of one pack.")]
 
 RUNS = Path("runs")
@@ -45,7 +45,7 @@ def plan(
     probe: Annotated[bool, Parameter(negative="--no-probe", help="Measure the device for a second or two.")] = True,
     pack: Pack = None,
 ) -> int:
-    """Say how many trials a sweep has, their compute, and what they would cost here, before anything runs."""
+    """Count the trials of a sweep, their compute, and estimate their cost here, before anything runs."""
     with needing("a sweep"):
         from hplaw.runs import Store
         from hplaw_experiments.sweep.plan import cost_of, make_packs, read_spec, space_of
@@ -114,7 +114,7 @@ def run(
     address: Address = None,
     pack: Pack = None,
 ) -> int:
-    """Train what a sweep asks for and is not stored yet; run twice, it does nothing the second time."""
+    """Train the trials of a sweep that are not stored yet; run twice, it does nothing the second time."""
     with needing("a sweep"):
         from hplaw.runs import Store
         from hplaw_experiments.sweep.plan import read_spec
@@ -131,13 +131,13 @@ def resume(
     address: Address = None,
     pack: Pack = None,
 ) -> int:
-    """Go on with the sweeps of a folder of runs, wherever they were cut off."""
+    """Continue the interrupted sweeps of a folder of runs."""
     with needing("a sweep"):
         return _run(_saved(folder), _store(folder), launch, workers, address, pack)
 
 
 def status(folder: Annotated[Path, Parameter(name="DIR", help="The folder of runs.")] = RUNS, /) -> int:
-    """Say how far the sweeps of a folder of runs are."""
+    """Show how far the sweeps of a folder of runs are."""
     with needing("a sweep"):
         from hplaw_experiments.sweep.run import standing
 
@@ -146,7 +146,7 @@ def status(folder: Annotated[Path, Parameter(name="DIR", help="The folder of run
     for name, standing_ in found:
         page.line(_words(name, standing_))
     for problem in found[0][1].problems:
-        page.line(f"left out {problem}")
+        page.line(f"omitted {problem}")
     write(str(page))
     return OK
 
@@ -158,7 +158,7 @@ def export(
     runs: Annotated[Path, Parameter(help="The folder of runs.")] = RUNS,
     to: Annotated[Path, Parameter(help="The table: .csv, .jsonl or .parquet.")],
 ) -> int:
-    """Write the runs that a sweep asks for as one table."""
+    """Write the runs of a sweep as one table."""
     with needing("a sweep"):
         import polars as pl
 
@@ -226,7 +226,7 @@ def _run(
             found = run_sweep(spec, store, launcher=launcher, width=_width(spec, pack), report=told_by(progress))
             progress.end()
             for problem in found.problems:
-                print(f"hplaw: left out {problem}", file=sys.stderr)
+                print(f"hplaw: omitted {problem}", file=sys.stderr)
             print(_words(spec.name, found))
             complete &= found.complete
     finally:

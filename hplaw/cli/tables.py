@@ -1,4 +1,4 @@
-"""Tables in and out: CSV with # comments, JSON lines, and parquet where polars is installed.
+"""Tables in and out: CSV with # comments (commas, semicolons or tabs), JSON lines, and parquet where polars is installed.
 
 A CSV cell stays the text it was, so that what nobody asked about comes out as it went in.
 """
@@ -16,15 +16,24 @@ from typing import Any
 
 import msgspec
 
-from hplaw.errors import DataError, QueryError
+from hplaw.errors import DataError, QueryError, install
+from hplaw.vocabulary.reading import separator_of
 
 
 STANDARD = Path("-")
-"""The path that stands for standard input and standard output, in CSV."""
+"""The path that represents standard input and standard output, in CSV."""
 
 CSV, LINES, PARQUET = "CSV", "JSON lines", "parquet"
 
-FORMATS = {".csv": CSV, ".txt": CSV, ".jsonl": LINES, ".ndjson": LINES, ".parquet": PARQUET, ".pq": PARQUET}
+FORMATS = {
+    ".csv": CSV,
+    ".tsv": CSV,
+    ".txt": CSV,
+    ".jsonl": LINES,
+    ".ndjson": LINES,
+    ".parquet": PARQUET,
+    ".pq": PARQUET,
+}
 """The format of a table by the ending of its name."""
 
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -43,12 +52,14 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     - `rows`: the number of rows.
     - `comments`: the lines above the header that begin with #.
     - `problems`: what is wrong with the form of a row, by its place.
+    - `separator`: what is between cells where the table is CSV.
     """
 
     columns: dict[str, list[Any]]
     rows: int
     comments: tuple[str, ...] = ()
     problems: dict[int, str] = {}
+    separator: str = ","
 
 
 def read_table(path: Path | str) -> Table:
@@ -127,8 +138,11 @@ def _read_csv(body: bytes, path: Path) -> Table:
     comments: list[str] = []
     lines = io.StringIO(text, newline="")
     previous = csv.field_size_limit(LARGEST_CELL)
+    separator = ","
     try:
-        rows = list(csv.reader(_without_comments(lines, comments)))
+        kept = list(_without_comments(lines, comments))
+        separator = separator_of(next((line for line in kept if line.strip()), ""))
+        rows = list(csv.reader(kept, delimiter=separator))
     except csv.Error as error:
         message = f"{path}: {error}"
         raise DataError(message) from None
@@ -148,7 +162,7 @@ def _read_csv(body: bytes, path: Path) -> Table:
             row = [*row, *[""] * (len(names) - len(row))]
         for name, cell in zip(names, row, strict=False):
             columns[name].append(cell if cell.strip() else None)
-    return Table(columns=columns, rows=len(rows) - 1, comments=tuple(comments), problems=problems)
+    return Table(columns=columns, rows=len(rows) - 1, comments=tuple(comments), problems=problems, separator=separator)
 
 
 def _without_comments(lines: Iterable[str], comments: list[str]) -> Iterator[str]:
@@ -174,9 +188,10 @@ def _refuse_repeated(names: Sequence[str], path: Path) -> None:
 def _csv_text(table: Table) -> Iterator[str]:
     yield "".join(f"{comment}\n" for comment in table.comments)
     buffer = io.StringIO()
-    plain = csv.writer(buffer, lineterminator="\n")
+    between = table.separator
+    plain = csv.writer(buffer, lineterminator="\n", delimiter=between)
     # a # that opens a line, or that other readers take for a comment, hides behind quotes
-    quoted = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    quoted = csv.writer(buffer, lineterminator="\n", delimiter=between, quoting=csv.QUOTE_ALL)
     for row in (list(table.columns), *zip(*table.columns.values(), strict=True)):
         cells = [_csv_cell(cell) for cell in row]
         hides = any("#" in cell for cell in cells)
@@ -242,7 +257,7 @@ def _polars(path: Path) -> Any:
     try:
         import polars as pl
     except ImportError:
-        message = f'{path}: a parquet table needs polars; pip install "hplaw[fit]", or use CSV'
+        message = f"{path}: a parquet table needs polars; {install('fit')}, or use CSV"
         raise DataError(message) from None
     return pl
 

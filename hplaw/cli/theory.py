@@ -1,4 +1,4 @@
-"""`hplaw theory`: what rules say of a quantity, where they differ, and the card of each work."""
+"""`hplaw theory`: what rules give for a quantity, where they differ, and the card of each work."""
 
 from __future__ import annotations
 
@@ -7,24 +7,34 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from hplaw.cli.details import UNVERIFIED, law_name
 from hplaw.cli.exit_status import OK
-from hplaw.cli.options import Json, LawFolders
+from hplaw.cli.options import All, Explain, Json, LawFolders, several
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue
-from hplaw.cli.render import law_name
+from hplaw.cli.sections import Sections
 from hplaw.errors import QueryError
 from hplaw.formatting import number, plural
 from hplaw.messages.record import encode
-from hplaw.messages.theory import Dependence, Rule, Theory, Work
+from hplaw.messages.theory import Comparison, Dependence, Rule, Theory, Work
 
 
-SHOWN = 12
-"""Rules of other quantities that a page shows; --json has all."""
+SHOWN = 9
+"""Rules on the first screen, those of measured laws first."""
+
+MOST_INPUTS = 3
+"""Inputs of a rule on the first screen."""
+
+MOST_VERDICTS = 8
+"""Inputs on the first screen by which rules are compared, those in conflict first."""
+
+SECTIONS = Sections(("rules", "comparisons", "related", "affects", "works"), explained=("rules", "comparisons"))
+"""What is behind the first screen."""
 
 
 def theory(
     quantity: Annotated[
-        str | None, Parameter(name="QUANTITY", help="A quantity; all that rules speak of when left out.")
+        str | None, Parameter(name="QUANTITY", help="A quantity; all that rules cover by default.")
     ] = None,
     /,
     *,
@@ -33,16 +43,20 @@ def theory(
         Parameter(
             negative=(),
             show_default=False,
-            help="A line for each work of the literature, or for those that speak of QUANTITY.",
+            help="A line for each work of the literature, or for those that cover QUANTITY.",
         ),
     ] = False,
     work: Annotated[str | None, Parameter(help="The card of one work, by its id.")] = None,
     laws: LawFolders = None,
+    explain: Explain = False,
+    show: Annotated[list[str] | None, several(SECTIONS.help)] = None,
+    all: All = False,
     json: Json = False,
 ) -> int:
-    """Say what every rule says of a quantity: direction and exponent, assumptions, agreement and conflict."""
+    """Show every rule for a quantity: exponents, agreement and conflict; --show adds assumptions."""
     from hplaw.theory.rules import theory as look_up, theory_lines
 
+    shown = SECTIONS.choose(explain=explain, show=show, all=all)
     if work is not None:
         return _show_work(work, quantity, works=works, json=json)
     if works:
@@ -53,7 +67,7 @@ def theory(
         if json:
             write_json(encode(found))
         else:
-            write(_page(found))
+            write(_page(found, shown))
         return OK
     lines = theory_lines(catalogue)
     if json:
@@ -65,7 +79,7 @@ def theory(
         head=("quantity", "given by", "taken by", "meaning"),
     )
     page.line()
-    page.line(f"{plural(len(lines), 'quantity')}; `hplaw theory QUANTITY` says what rules say of one")
+    page.line(f"{plural(len(lines), 'quantity')}; `hplaw theory QUANTITY` says what rules give for one")
     write(str(page))
     return OK
 
@@ -100,7 +114,7 @@ def _show_works(quantity: str | None, *, json: bool) -> int:
 
     cards = works() if quantity is None else speaking_of(quantity)
     if not cards:
-        message = f"no work speaks of {str(quantity)[:80]}; `hplaw theory --works` lists all, with what they are about"
+        message = f"no work covers {str(quantity)[:80]}; `hplaw theory --works` lists all, with what they are about"
         raise QueryError(message, field="quantity")
     if json:
         write_json(encode(cards))
@@ -118,33 +132,94 @@ def _computed(card: Work) -> str:
     return ", ".join((*card.laws, *card.commands)) or "no rule to compute"
 
 
-def _page(found: Theory) -> str:
+def _page(found: Theory, shown: Sequence[str]) -> str:
     page = Page()
-    page.heading(found.quantity)
-    page.text(found.meaning)
-    _rules(page, found.rules)
-    _comparisons(page, found)
-    for title, rules in (("Rules of its kin", found.kin), ("What it moves", found.affects)):
-        if rules:
-            page.heading(title)
-        for rule in rules[:SHOWN]:
-            page.text(f"{law_name(rule.law)}: {rule.gives} {_moves(rule.by)}")
-    more = max(0, len(found.kin) - SHOWN) + max(0, len(found.affects) - SHOWN)
-    if more:
-        page.line(f"  and {plural(more, 'other')}, shown by --json")
-    if found.works:
-        page.heading("Works that speak of it")
-        page.text(", ".join(card.id for card in found.works), hang=0)
+    page.text(f"{found.quantity}: {found.meaning}", indent=0)
     if not (found.rules or found.kin or found.affects or found.works):
-        page.text("no rule speaks of it")
+        page.text("no rule covers it")
+        return str(page)
+    _brief(page, found.rules)
+    if found.comparisons:
+        page.heading("Agreement")
+        first = sorted(found.comparisons, key=lambda comparison: comparison.agree)[:MOST_VERDICTS]
+        page.table([_verdict(comparison) for comparison in first])
+    for name in shown:
+        _add_section(page, name, found)
+    SECTIONS.say_more(page, shown)
     return str(page)
+
+
+def _brief(page: Page, rules: Sequence[Rule]) -> None:
+    """Add a line for each of the first rules: its exponents."""
+    if not rules:
+        return
+    page.heading(f"Exponents by {plural(len(rules), 'rule')}")
+    page.table([(law_name(rule.law), rule.status, _exponents(rule.by, MOST_INPUTS)) for rule in rules[:SHOWN]])
+    if len(rules) > SHOWN:
+        page.text(f"and {plural(len(rules) - SHOWN, 'other')}: --show rules")
+    if any(not move.everywhere for rule in rules[:SHOWN] for move in rule.by if move.direction != "flat"):
+        page.text("~: no power law; its slope at the examples of the law")
+
+
+def _exponents(by: Iterable[Dependence], most: int | None = None) -> str:
+    """Return how an output depends on its inputs, or with the first of them, in brief."""
+    parts = [f"{_input(move)} {_slope(move)}" for move in by if move.direction != "flat"]
+    return ", ".join(parts if most is None or len(parts) <= most else [*parts[:most], "..."]) or "constant"
+
+
+def _input(move: Dependence) -> str:
+    return f"{move.quantity} ({move.entry})" if move.entry else move.quantity
+
+
+def _slope(move: Dependence) -> str:
+    """Return an exponent of a power law, or a slope, or the range of those.
+
+    >>> _slope(Dependence(quantity="tokens", low=0.3, high=0.307, direction="rises", everywhere=False))
+    '~+0.3..+0.31'
+    """
+    ends = dict.fromkeys(f"{end:+.2g}" if end else "0" for end in (move.low, move.high))
+    return f"{'' if move.everywhere else '~'}{'..'.join(ends)}"
+
+
+def _verdict(comparison: Comparison) -> tuple[str, str]:
+    sides = {
+        "rises": comparison.rises,
+        "falls": comparison.falls,
+        "stays": comparison.flat,
+        "either": comparison.either,
+    }
+    counts = ", ".join(f"{word} in {len(laws)}" for word, laws in sides.items() if laws)
+    return comparison.by, f"{'agree' if comparison.agree else 'conflict'}: {counts}"
+
+
+def _add_section(page: Page, name: str, found: Theory) -> None:
+    match name:
+        case "rules":
+            _rules(page, found.rules)
+        case "comparisons":
+            _comparisons(page, found)
+        case "related":
+            _others(page, "Rules for related quantities", found.kin)
+        case "affects":
+            _others(page, "Quantities that depend on it", found.affects)
+        case _:
+            page.heading("Works")
+            page.text(", ".join(card.id for card in found.works) or "none", hang=0)
+
+
+def _others(page: Page, title: str, rules: Sequence[Rule]) -> None:
+    page.heading(title)
+    page.table([(law_name(rule.law), f"{rule.gives}: {_exponents(rule.by)}") for rule in rules])
+    if not rules:
+        page.text("none")
 
 
 def _rules(page: Page, rules: Sequence[Rule]) -> None:
     if rules:
-        page.heading("Rules that give it")
+        page.heading("Rules")
     for rule in rules:
-        page.text(f"{law_name(rule.law)} ({rule.status}, {rule.checked}): {_moves(rule.by)}")
+        checked = UNVERIFIED if rule.checked == "recalled" else rule.checked
+        page.text(f"{law_name(rule.law)} ({rule.status}, {checked}): {_moves(rule.by)}")
         for line in _assumptions(rule):
             page.text(line, indent=4)
 
@@ -165,7 +240,7 @@ def _range(values: Sequence[Any]) -> str:
 
 
 def _moves(by: Iterable[Dependence]) -> str:
-    """Return how an output goes with its inputs, those that do not move it left out."""
+    """Return how an output depends on its inputs, those that do not move it omitted."""
     by = list(by)
     parts = [
         f"{move.direction} with {move.quantity}{f' for {move.entry}' if move.entry else ''}, {exponent(move)}"
@@ -190,7 +265,7 @@ def exponent(move: Dependence) -> str:
 
 def _comparisons(page: Page, found: Theory) -> None:
     if found.comparisons:
-        page.heading("Agreement and conflict")
+        page.heading("Comparisons")
     for comparison in found.comparisons:
         sides = [
             f"{word}: {', '.join(law_name(law) for law in laws)}"

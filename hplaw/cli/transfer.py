@@ -1,15 +1,18 @@
-"""`hplaw transfer`: what rules make of hyperparameters tuned at one batch, at another."""
+"""`hplaw transfer`: what rules give for hyperparameters tuned at one batch, at another."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from hplaw.cli.exit_status import FAILED, OK
-from hplaw.cli.options import Json, LawFolders
+from hplaw.cli.options import All, Explain, Json, LawFolders, several
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue
+from hplaw.cli.render import add_warnings
+from hplaw.cli.sections import Sections
 from hplaw.formatting import number, with_unit
 from hplaw.messages.record import encode
 from hplaw.messages.transfer import Transfer, TransferRequest, TransferRule
@@ -21,6 +24,9 @@ Text = str | None
 SHORT = {"peak_lr": "lr", "adam_epsilon": "epsilon", "weight_decay": "decay"}
 """Quantities by the words of the options."""
 
+SECTIONS = Sections(("assumptions", "inputs", "excluded"), explained=("assumptions",))
+"""What is behind the first screen."""
+
 
 def transfer(
     *,
@@ -28,9 +34,9 @@ def transfer(
     batch: Annotated[str, Parameter(help="Tokens, sequences or examples in a step, as you count them.")],
     to_batch: Annotated[str, Parameter(help="The batch to go to, in the same unit.")],
     optimizer: Annotated[str, Parameter(help="sgd, momentum, adam, adamw, ...")] = "adamw",
-    beta1: Annotated[Text, Parameter(help="Of Adam at --batch; 0.9 when left out.")] = None,
-    beta2: Annotated[Text, Parameter(help="Of Adam at --batch; 0.999 when left out.")] = None,
-    epsilon: Annotated[Text, Parameter(help="Of Adam at --batch; 1e-8 when left out.")] = None,
+    beta1: Annotated[Text, Parameter(help="Of Adam at --batch; 0.9 by default.")] = None,
+    beta2: Annotated[Text, Parameter(help="Of Adam at --batch; 0.999 by default.")] = None,
+    epsilon: Annotated[Text, Parameter(help="Of Adam at --batch; 1e-8 by default.")] = None,
     weight_decay: Annotated[Text, Parameter(help="At --batch; the one that goes with each rate is then given.")] = None,
     noise_scale: Annotated[Text, Parameter(help="The gradient noise scale, in the unit of --batch.")] = None,
     given: Annotated[
@@ -42,11 +48,15 @@ def transfer(
         ),
     ] = None,
     laws: LawFolders = None,
+    explain: Explain = False,
+    show: Annotated[list[str] | None, several(SECTIONS.help)] = None,
+    all: All = False,
     json: Json = False,
 ) -> int:
-    """Say what each rule makes of hyperparameters at another batch, where rules agree, and what decides."""
+    """Show what each rule gives for hyperparameters at another batch size; --show adds assumptions."""
     from hplaw.theory.batch_transfer import transfer as work_out
 
+    shown = SECTIONS.choose(explain=explain, show=show, all=all)
     known = {name: read_number(f"--given {name}", text) for name, text in parse_pairs(given, "--given").items()}
     for option, name, text in (
         ("--beta1", "base_beta1", beta1),
@@ -68,38 +78,54 @@ def transfer(
     if json:
         write_json(encode(found))
     else:
-        write(_page(found))
+        write(_page(found, shown))
     return OK if found.agreements else FAILED
 
 
-def _page(found: Transfer) -> str:
+def _page(found: Transfer, shown: Sequence[str]) -> str:
     query = found.query
     page = Page()
-    page.line(
-        f"From a batch of {number(query.batch_tokens)} to {number(query.to_batch_tokens)}, {number(found.ratio)} times, "
-        f"with {query.optimizer} and a rate of {number(query.peak_lr)}"
+    page.text(
+        f"For batch {number(query.batch_tokens)} to {number(query.to_batch_tokens)} ({number(found.ratio)}x), "
+        f"optimizer {query.optimizer}, peak_lr {number(query.peak_lr)}",
+        indent=0,
     )
-    said = [rule for rule in found.rules if rule.values]
-    if said:
-        page.heading("What rules say")
-        page.table([_row(rule) for rule in said], head=("rule", "rate", "goes as", "and"))
-    page.heading("What decides")
-    for sentence in found.decides:
-        page.text(sentence)
-    silent = [rule for rule in found.rules if not rule.values and not rule.lacks]
-    told = [rule for rule in (*said, *silent) if rule.say]
-    if told:
-        page.heading("Where rules do not hold")
-        for rule in told:
-            page.text(f"{rule.law.partition('@')[0]}: {rule.say}")
+    rules = [rule for rule in found.rules if rule.values]
+    if rules:
+        page.heading("Set, by each rule")
+        page.table([_row(rule) for rule in rules], head=("rule", "rate", "goes as", "and"))
+    page.text(found.decides[0])
+    add_warnings(page, [f"{_name(rule)}: {rule.say}" for rule in rules if rule.say])
+    for name in shown:
+        _add_section(page, name, found)
+    SECTIONS.say_more(page, shown)
     return str(page)
+
+
+def _add_section(page: Page, name: str, found: Transfer) -> None:
+    match name:
+        case "assumptions":
+            page.heading("Assumptions")
+            lines = [f"{_name(rule)}: {rule.assumes}" for rule in found.rules if rule.values and rule.assumes]
+        case "inputs":
+            page.heading("Rules that need more inputs")
+            lines = [f"{_name(rule)}: give {', '.join(rule.lacks)}" for rule in found.rules if rule.lacks]
+        case _:
+            page.heading("Rules that do not apply")
+            lines = [f"{_name(rule)}: {rule.say}" for rule in found.rules if not rule.values and not rule.lacks]
+    for line in lines or ["none"]:
+        page.text(line)
+
+
+def _name(rule: TransferRule) -> str:
+    return rule.law.partition("@")[0]
 
 
 def _row(rule: TransferRule) -> tuple[str, str, str, str]:
     others = {**rule.values, **rule.follows}
     rate = others.pop("peak_lr", None)
     return (
-        rule.law.partition("@")[0],
+        _name(rule),
         "-" if rate is None else number(rate),
         "-" if rule.exponent is None else f"batch^{rule.exponent:.3g}",
         ", ".join(f"{SHORT.get(name, name)} {with_unit(value, '1')}" for name, value in others.items()) or "-",

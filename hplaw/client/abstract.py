@@ -49,15 +49,15 @@ class AbstractClient(abc.ABC):
 
     @abc.abstractmethod
     def evaluate(self, address: str, given: Mapping[str, float | str | Mapping[str, float | str]]) -> Evaluation:
-        """Return what one law says for the inputs `given`."""
+        """Return what one law gives for the inputs `given`."""
 
     @abc.abstractmethod
     def quantities(self) -> list[QuantityRecord]:
-        """Return the vocabulary that questions and laws speak."""
+        """Return the vocabulary of questions and laws."""
 
     @abc.abstractmethod
     def theory(self, quantity: str) -> Theory:
-        """Return what every rule says of a quantity: direction, exponent, assumptions, agreement and conflict.
+        """Return what every rule gives for a quantity: direction, exponent, assumptions, agreement and conflict.
 
         **Raises:** `QueryError` for a quantity that does not exist.
         """
@@ -76,7 +76,7 @@ class AbstractClient(abc.ABC):
 
     @abc.abstractmethod
     def device_energy(self, **fields: Any) -> DeviceEnergy:
-        """Return the batch and power limit of least energy of one GPU: the fields of a `DeviceEnergyRequest` by name."""
+        """Return the batch and power limit of minimum energy of one GPU: the fields of a `DeviceEnergyRequest` by name."""
 
     @abc.abstractmethod
     def parametrize(self, **fields: Any) -> LayerTable:
@@ -92,7 +92,7 @@ class AbstractClient(abc.ABC):
 
     @abc.abstractmethod
     def transfer(self, **fields: Any) -> Transfer:
-        """Return what each rule makes of a rate at another batch: the fields of a `TransferRequest` by name."""
+        """Return what each rule gives for a rate at another batch: the fields of a `TransferRequest` by name."""
 
     @abc.abstractmethod
     def ready(self) -> Health:

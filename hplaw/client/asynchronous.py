@@ -30,7 +30,7 @@ class AsyncClient:
     - `api_key`: the key that the service asks for, if it does.
     - `timeout`: seconds to wait for a connection, and between parts of an answer.
     - `retries`: how often to ask again after a lost connection or HTTP 429, 502, 503 or 504, with growing pauses.
-    - `sleep`: how to pause, `asyncio.sleep` when left out; tests give their own.
+    - `sleep`: how to pause, `asyncio.sleep` by default; tests give their own.
     """
 
     def __init__(
@@ -60,7 +60,8 @@ class AsyncClient:
 
     async def recommend_batch(self, queries: Sequence[Query | Mapping[str, Any]]) -> list[BriefRecommendation]:
         """Return a brief recommendation for each query, in order, in as many requests as it takes."""
-        return calls.batch_results([await self._send(call) for call in calls.batch_calls(queries)])
+        asked = calls.batch(queries)
+        return asked.results([await self._send(call) for call in asked.calls()])
 
     async def laws(self, *, quantity: str | None = None, status: str | None = None) -> list[LawSummary]:
         """Return the laws known to the service, or those that give `quantity` or have `status`."""
@@ -75,15 +76,15 @@ class AsyncClient:
         return await self._send(calls.bibtex_call(address))
 
     async def evaluate(self, address: str, given: Mapping[str, float | str | Mapping[str, float | str]]) -> Evaluation:
-        """Return what one law says for the inputs `given`."""
+        """Return what one law gives for the inputs `given`."""
         return await self._send(calls.evaluate_call(address, given))
 
     async def quantities(self) -> list[QuantityRecord]:
-        """Return the vocabulary that questions and laws speak."""
+        """Return the vocabulary of questions and laws."""
         return await self._send(calls.quantities_call())
 
     async def theory(self, quantity: str) -> Theory:
-        """Return what every rule says of a quantity: direction, exponent, assumptions, agreement and conflict."""
+        """Return what every rule gives for a quantity: direction, exponent, assumptions, agreement and conflict."""
         return await self._send(calls.theory_call(quantity))
 
     async def energy(self, **fields: Any) -> EnergyReply:
@@ -99,7 +100,7 @@ class AsyncClient:
         return await self._send(calls.frontier_call(fields))
 
     async def device_energy(self, **fields: Any) -> DeviceEnergy:
-        """Return the batch and power limit of least energy of one GPU: the fields of a `DeviceEnergyRequest` by name."""
+        """Return the batch and power limit of minimum energy of one GPU: the fields of a `DeviceEnergyRequest` by name."""
         return await self._send(calls.device_energy_call(fields))
 
     async def parametrize(self, **fields: Any) -> LayerTable:
@@ -115,7 +116,7 @@ class AsyncClient:
         return await self._send(calls.schedule_call(schedule, fields))
 
     async def transfer(self, **fields: Any) -> Transfer:
-        """Return what each rule makes of a rate at another batch: the fields of a `TransferRequest` by name."""
+        """Return what each rule gives for a rate at another batch: the fields of a `TransferRequest` by name."""
         return await self._send(calls.transfer_call(fields))
 
     async def ready(self) -> Health:

@@ -37,7 +37,7 @@ _NAME = frozenset(string.ascii_letters + string.digits + "_")
 """Characters of a quantity's name."""
 
 _LONGEST_WAIT_S = 30.0
-"""A service that asks to wait for longer, in seconds, is believed and not asked again."""
+"""A service that asks to wait for longer, in seconds, is given up."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,17 +71,50 @@ def recommend_call(query: Query | None, fields: Mapping[str, Any]) -> Call:
     return Call(method="POST", path="/v1/recommendations", kind=Recommendation, body=body)
 
 
-def batch_calls(queries: Sequence[Query | Mapping[str, Any]]) -> list[Call]:
-    """Return the calls that together ask all `queries`, none larger than the service takes."""
-    return [
-        Call(method="POST", path="/v1/recommendations/batch", kind=BatchReply, body=body)
-        for body in batch_bodies(queries)
-    ]
+class Batch(msgspec.Struct, frozen=True):
+    """Many questions on their way: those that can be sent, and by place what is wrong with the others."""
+
+    rows: list[bytes]
+    wrong: dict[int, QueryError]
+
+    def calls(self) -> list[Call]:
+        """Return the calls that together ask all questions, none larger than the service takes."""
+        return [
+            Call(method="POST", path="/v1/recommendations/batch", kind=BatchReply, body=body) for body in self.bodies()
+        ]
+
+    def bodies(self) -> Iterator[bytes]:
+        """Yield the JSON of batch requests that hold all rows in order, each within the service's limits."""
+        rows: list[bytes] = []
+        size = 0
+        for row in self.rows:
+            if rows and (len(rows) == MAX_QUERIES or size + len(row) > _MAX_BODY):
+                yield b'{"queries":[' + b",".join(rows) + b"]}"
+                rows, size = [], 0
+            rows.append(row)
+            size += len(row) + 1
+        if rows:
+            yield b'{"queries":[' + b",".join(rows) + b"]}"
+
+    def results(self, replies: Sequence[BatchReply]) -> list[BriefRecommendation]:
+        """Return the rows of all replies in the order of the questions."""
+        answered = (row for reply in replies for row in reply.results)
+        return [
+            BriefRecommendation(answers={}, error=error.text) if (error := self.wrong.get(place)) else next(answered)
+            for place in range(len(self.rows) + len(self.wrong))
+        ]
 
 
-def batch_results(replies: Sequence[BatchReply]) -> list[BriefRecommendation]:
-    """Return the rows of several replies as one list."""
-    return [row for reply in replies for row in reply.results]
+def batch(queries: Sequence[object]) -> Batch:
+    """Return questions ready to be sent; one that JSON cannot write stops no other."""
+    rows: list[bytes] = []
+    wrong: dict[int, QueryError] = {}
+    for place, query in enumerate(queries):
+        try:
+            rows.append(to_json(query))
+        except QueryError as error:
+            wrong[place] = error
+    return Batch(rows, wrong)
 
 
 def laws_call(quantity: str | None, status: str | None) -> Call:
@@ -113,7 +146,7 @@ def quantities_call() -> Call:
 
 
 def theory_call(quantity: str) -> Call:
-    """Return the call that asks what rules say of a quantity.
+    """Return the call that asks what rules give for a quantity.
 
     **Raises:** `QueryError` for what cannot be the name of one.
     """
@@ -139,17 +172,17 @@ def frontier_call(fields: Mapping[str, Any]) -> Call:
 
 
 def device_energy_call(fields: Mapping[str, Any]) -> Call:
-    """Return the call that asks which batch and power limit of one GPU take least energy."""
+    """Return the call that asks which batch and power limit of one GPU take minimum energy."""
     return Call(method="POST", path="/v1/device-energy", kind=DeviceEnergy, body=to_json(fields))
 
 
 def parametrize_call(fields: Mapping[str, Any]) -> Call:
-    """Return the call that asks for the table of a parametrisation."""
+    """Return the call that asks for the table of a parametrization."""
     return Call(method="POST", path="/v1/parametrize", kind=LayerTable, body=to_json(fields))
 
 
 def classify_call(fields: Mapping[str, Any]) -> Call:
-    """Return the call that asks for the regime of an abc-parametrisation."""
+    """Return the call that asks for the regime of an abc-parametrization."""
     return Call(method="POST", path="/v1/classify", kind=AbcReply, body=to_json(fields))
 
 
@@ -181,28 +214,13 @@ def query_body(query: Query | None, fields: Mapping[str, Any]) -> bytes:
     return to_json(fields if query is None else query)
 
 
-def batch_bodies(queries: Sequence[Query | Mapping[str, Any]]) -> Iterator[bytes]:
-    """Yield the JSON of batch requests that hold all queries in order, each within the service's limits."""
-    rows: list[bytes] = []
-    size = 0
-    for index, query in enumerate(queries):
-        row = to_json(query, path=f"queries[{index}]")
-        if rows and (len(rows) == MAX_QUERIES or size + len(row) > _MAX_BODY):
-            yield b'{"queries":[' + b",".join(rows) + b"]}"
-            rows, size = [], 0
-        rows.append(row)
-        size += len(row) + 1
-    if rows:
-        yield b'{"queries":[' + b",".join(rows) + b"]}"
-
-
-def to_json(value: object, *, path: str = "") -> bytes:
+def to_json(value: object) -> bytes:
     """Return the JSON of a record or of plain values; JSON would turn what is not finite into null, so it is refused.
 
     **Raises:** `QueryError` naming the field that is not finite or is no plain value.
     """
     plain = msgspec.to_builtins(value, enc_hook=_plain)
-    _refuse_infinite(plain, path)
+    _refuse_infinite(plain, "")
     return msgspec.json.encode(plain)
 
 
@@ -248,7 +266,7 @@ def read_reply(call: Call, reply: Reply) -> Any:
 
 
 def pause(call: Call, reply: Reply, *, attempt: int, retries: int, chance: float) -> float | None:
-    """Return the seconds to wait before asking again, or None when the reply stands.
+    """Return the seconds to wait before asking again, or None when the reply is final.
 
     min(8, 0.25 2^attempt) (1 + chance) / 2: exponential, half of it at random so that clients do not march in step.
 
@@ -257,7 +275,7 @@ def pause(call: Call, reply: Reply, *, attempt: int, retries: int, chance: float
     - `attempt`: how often it was tried again already, from zero, of `retries` times allowed.
     - `chance`: a number in [0, 1), drawn for this pause.
 
-    The reply's `Retry-After` is honoured when it counts seconds and is not too long.
+    The reply's `Retry-After` is honored when it counts seconds and is not too long.
 
     >>> pause(ready_call(), Reply(status=429), attempt=1, retries=3, chance=0.0)
     0.25

@@ -83,7 +83,8 @@ class Client(AbstractClient):
 
     def recommend_batch(self, queries: Sequence[Query | Mapping[str, Any]]) -> list[BriefRecommendation]:
         """Return a brief recommendation for each query, in order, in as many requests as it takes."""
-        return calls.batch_results([self._send(call) for call in calls.batch_calls(queries)])
+        asked = calls.batch(queries)
+        return asked.results([self._send(call) for call in asked.calls()])
 
     def laws(self, *, quantity: str | None = None, status: str | None = None) -> list[LawSummary]:
         """Return the laws known to the service, or those that give `quantity` or have `status`."""
@@ -98,15 +99,15 @@ class Client(AbstractClient):
         return self._send(calls.bibtex_call(address))
 
     def evaluate(self, address: str, given: Mapping[str, float | str | Mapping[str, float | str]]) -> Evaluation:
-        """Return what one law says for the inputs `given`."""
+        """Return what one law gives for the inputs `given`."""
         return self._send(calls.evaluate_call(address, given))
 
     def quantities(self) -> list[QuantityRecord]:
-        """Return the vocabulary that questions and laws speak."""
+        """Return the vocabulary of questions and laws."""
         return self._send(calls.quantities_call())
 
     def theory(self, quantity: str) -> Theory:
-        """Return what every rule says of a quantity: direction, exponent, assumptions, agreement and conflict."""
+        """Return what every rule gives for a quantity: direction, exponent, assumptions, agreement and conflict."""
         return self._send(calls.theory_call(quantity))
 
     def energy(self, **fields: Any) -> EnergyReply:
@@ -122,7 +123,7 @@ class Client(AbstractClient):
         return self._send(calls.frontier_call(fields))
 
     def device_energy(self, **fields: Any) -> DeviceEnergy:
-        """Return the batch and power limit of least energy of one GPU: the fields of a `DeviceEnergyRequest` by name."""
+        """Return the batch and power limit of minimum energy of one GPU: the fields of a `DeviceEnergyRequest` by name."""
         return self._send(calls.device_energy_call(fields))
 
     def parametrize(self, **fields: Any) -> LayerTable:
@@ -138,7 +139,7 @@ class Client(AbstractClient):
         return self._send(calls.schedule_call(schedule, fields))
 
     def transfer(self, **fields: Any) -> Transfer:
-        """Return what each rule makes of a rate at another batch: the fields of a `TransferRequest` by name."""
+        """Return what each rule gives for a rate at another batch: the fields of a `TransferRequest` by name."""
         return self._send(calls.transfer_call(fields))
 
     def ready(self) -> Health:

@@ -6,16 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
-from hplaw.catalogue.listing import health, known_quantities, law_record, list_laws
+from hplaw.catalogue.listing import full_quantities, health, law_record, list_laws
 from hplaw.client import calls
 from hplaw.client.abstract import AbstractClient
-from hplaw.messages.decode import decode
+from hplaw.messages.decode import decode, decode_queries
 from hplaw.messages.device import DeviceEnergy, DeviceEnergyRequest
 from hplaw.messages.energy import EnergyReply, EnergyRequest, Frontier, FrontierRequest, HardwareRecord
 from hplaw.messages.law import Health, LawRecord, LawSummary, QuantityRecord, quantity_records
 from hplaw.messages.parametrization import AbcReply, AbcRequest, LayerTable, ParametrizeRequest
-from hplaw.messages.query import BatchRequest, EvaluateRequest, Query
-from hplaw.messages.recommendation import BriefRecommendation, Evaluation, Recommendation
+from hplaw.messages.query import EvaluateRequest, Query
+from hplaw.messages.recommendation import BatchReply, BriefRecommendation, Evaluation, Recommendation
 from hplaw.messages.schedule import ScheduleCurve, ScheduleRequest
 from hplaw.messages.theory import Theory
 from hplaw.messages.transfer import Transfer, TransferRequest
@@ -25,7 +25,7 @@ from hplaw.messages.transfer import Transfer, TransferRequest
 class LocalClient(AbstractClient):
     """Questions to the laws that this process reads from its disk; loads numpy when it is made.
 
-    A question takes the same way through JSON as over HTTP, so that a mistake in it is told in the same words.
+    A question takes the same way through JSON as over HTTP, so that a mistake in it is reported in the same words.
 
     **Arguments:**
 
@@ -47,11 +47,10 @@ class LocalClient(AbstractClient):
         """Return a brief recommendation for each query, in order."""
         from hplaw.recommendation.many import recommend_many
 
-        return [
-            row
-            for body in calls.batch_bodies(queries)
-            for row in recommend_many(decode(body, BatchRequest).queries, self._catalogue)
-        ]
+        asked = calls.batch(queries)
+        return asked.results(
+            [BatchReply(results=recommend_many(decode_queries(body), self._catalogue)) for body in asked.bodies()]
+        )
 
     def laws(self, *, quantity: str | None = None, status: str | None = None) -> list[LawSummary]:
         """Return the laws found, or those that give `quantity` or have `status`."""
@@ -66,18 +65,18 @@ class LocalClient(AbstractClient):
         return self._catalogue.get(address).citation().bibtex
 
     def evaluate(self, address: str, given: Mapping[str, float | str | Mapping[str, float | str]]) -> Evaluation:
-        """Return what one law says for the inputs `given`."""
+        """Return what one law gives for the inputs `given`."""
         from hplaw.answer.evaluate_law import evaluate
 
         asked = decode(calls.to_json({"given": given}), EvaluateRequest)
         return evaluate(self._catalogue.get(address), asked.given, self._catalogue)
 
     def quantities(self) -> list[QuantityRecord]:
-        """Return the vocabulary that questions and laws speak."""
-        return quantity_records(known_quantities(self._catalogue).values())
+        """Return the vocabulary of questions and laws."""
+        return quantity_records(full_quantities(self._catalogue).values())
 
     def theory(self, quantity: str) -> Theory:
-        """Return what every rule says of a quantity: direction, exponent, assumptions, agreement and conflict."""
+        """Return what every rule gives for a quantity: direction, exponent, assumptions, agreement and conflict."""
         from hplaw.theory.rules import theory
 
         calls.theory_call(quantity)  # refuses here what it would refuse to send
@@ -102,7 +101,7 @@ class LocalClient(AbstractClient):
         return frontier(decode(calls.to_json(fields), FrontierRequest), self._catalogue)
 
     def device_energy(self, **fields: Any) -> DeviceEnergy:
-        """Return the batch and power limit of least energy of one GPU: the fields of a `DeviceEnergyRequest` by name."""
+        """Return the batch and power limit of minimum energy of one GPU: the fields of a `DeviceEnergyRequest` by name."""
         from hplaw.energy.device import device_energy
 
         return device_energy(decode(calls.to_json(fields), DeviceEnergyRequest), self._catalogue)
@@ -127,7 +126,7 @@ class LocalClient(AbstractClient):
         return schedule_curve(asked, self._catalogue)
 
     def transfer(self, **fields: Any) -> Transfer:
-        """Return what each rule makes of a rate at another batch: the fields of a `TransferRequest` by name."""
+        """Return what each rule gives for a rate at another batch: the fields of a `TransferRequest` by name."""
         from hplaw.theory.batch_transfer import transfer
 
         return transfer(decode(calls.to_json(fields), TransferRequest), self._catalogue)

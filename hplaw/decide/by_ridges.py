@@ -16,6 +16,7 @@ from hplaw.forms.linex import Linex, linex
 from hplaw.forms.log_linear import best_logs
 from hplaw.law.law import Law
 from hplaw.posterior.scenarios import scenarios
+from hplaw.rows import Number, Truth
 
 
 _LARGEST = 690.0
@@ -37,7 +38,7 @@ def by_ridges(task: Task) -> Decision:
     return problem.decision([(_log(low, -math.inf), _log(high, math.inf)) for low, high in task.limits])
 
 
-def _log(limit: Any, otherwise: float) -> Any:
+def _log(limit: Number | None, otherwise: float) -> Number:
     """Return the logarithm of a bound, which may be zero."""
     if limit is None:
         return otherwise
@@ -64,7 +65,7 @@ class _Problem:
         best = ridges.lowest(self._start(), limits)
         weights = ridges.weights(best)
         edges = ridges.plateau(best, weights, PLATEAU, limits)
-        small: Any = True
+        small: Truth = True
         for part in (*best, *(side for edge in edges for side in edge)):
             small = small & (abs(part) <= _LARGEST)
         if not rows.shared(small):
@@ -86,7 +87,7 @@ class _Problem:
             lets={let: ridges.excess(best)} if let else {},
         )
 
-    def _start(self) -> list[Any]:
+    def _start(self) -> list[Number]:
         """Return where to begin: the mean of the scenarios' closed forms, or the middle of the domain."""
         if self.closed is not None:
             middle = rows.unpack(self.closed.mean(axis=-1))
@@ -95,8 +96,8 @@ class _Problem:
         return [rows.plain(base + _middle(self.task.law, name)) for name in self.task.free]
 
     def _own(
-        self, ridges: Ridges, closed: Array | None, best: list[Any], limits: Limits | None
-    ) -> tuple[dict[str, Array], Any]:
+        self, ridges: Ridges, closed: Array | None, best: list[Number], limits: Limits | None
+    ) -> tuple[dict[str, Array], Number]:
         """Return where each scenario has its own best values, by quantity, and the mean of its lowest excess there."""
         task = self.task
         start = list(map(rows.across, best))
@@ -124,12 +125,12 @@ def _middle(law: Law, name: str) -> float:
     return (math.log(float(seen[0])) + math.log(float(seen[1]))) / 2 if seen else 0.0
 
 
-def _inside(task: Task, found: Decision) -> rows.Truth:
+def _inside(task: Task, found: Decision) -> Truth:
     """Return whether nothing of a decision lies outside the bounds, so that they bind nothing.
 
     The other quantities at an edge of a plateau lie on their own plateaus.
     """
-    inside: Any = True
+    inside: Truth = True
     for name, (low, high) in zip(task.free, task.limits, strict=True):
         parts = [found.values[name], *found.plateau[name]]
         for samples in (found.samples, found.transfer):

@@ -1,4 +1,4 @@
-"""Decisions of any law, one question at a time: the mean over scenarios is minimised by search."""
+"""Decisions of any law, one question at a time: the mean over scenarios is minimized by search."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _ASIDE = 3.0
 
 
 def by_search(task: Task) -> Decision:
-    """Return what a law recommends: its closed form where nothing bounds or scatters it, else the least of a search.
+    """Return what a law recommends: its closed form where nothing bounds or scatters it, else the minimum of a search.
 
-    **Raises:** `ConflictingQuery` where the law has no least point.
+    **Raises:** `ConflictingQuery` where the law has no minimum.
     """
     problem = _Problem(task)
     best = _least(problem)
@@ -70,7 +70,7 @@ class _Problem:
         return numpy_environment(self.law, values)
 
     def objective(self, x: Array, **how: bool) -> Array:
-        """Return what is minimised at `x[point, quantity, problem]`, one column per problem or scenario."""
+        """Return what is minimized at `x[point, quantity, problem]`, one column per problem or scenario."""
         assert self.law.spec.decision is not None
         name = self.law.spec.decision.minimise
         with np.errstate(all="ignore"):
@@ -105,7 +105,7 @@ def _log(limit: float) -> float:
 
 
 def _least(problem: _Problem) -> Array:
-    """Return the logarithms `[quantity, 1]` at which the expected objective is least."""
+    """Return the logarithms `[quantity, 1]` at which the expected objective is minimal."""
     start = problem.start()
     if problem.closed and not problem.bounded and not problem.drawn.uncertain:
         return start
@@ -136,7 +136,7 @@ def _without_best(problem: _Problem, x: Array, start: Array) -> str | None:
 
 
 def _scatter(problem: _Problem, best: Array, *, transfer: bool) -> tuple[dict[str, Array], Array]:
-    """Return where each scenario has its own best values, by quantity, and its least objective there."""
+    """Return where each scenario has its own best values, by quantity, and its minimum objective there."""
     size = problem.drawn.size
     if problem.closed:
         with np.errstate(all="ignore"):
@@ -159,11 +159,11 @@ def _scatter(problem: _Problem, best: Array, *, transfer: bool) -> tuple[dict[st
 
 
 def _plateau(problem: _Problem, best: Array, i: int) -> tuple[float, float]:
-    """Return the range of one free quantity that costs at most `PLATEAU`, the others chosen anew."""
+    """Return the range of one free quantity that costs at most `PLATEAU`, the others chosen again."""
     rest = [j for j in range(len(problem.free)) if j != i]
 
     def profile(x: Array) -> Array:
-        """Return the least expected objective with quantity `i` at each of `x`."""
+        """Return the minimum expected objective with quantity `i` at each of `x`."""
         where = np.repeat(best, len(x), axis=1)
         where[i] = x
         if not rest:

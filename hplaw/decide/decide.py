@@ -21,7 +21,7 @@ from hplaw.posterior.discrepancy import stretch
 from hplaw.posterior.scenarios import scenarios
 
 
-def decide(law: Law, known: Mapping[str, Any], bounds: Bounds | None = None) -> Decision:
+def decide(law: Law, known: Mapping[str, object], bounds: Bounds | None = None) -> Decision:
     """Return what a law with a `[decision]` recommends for the quantities that `known` leaves free.
 
     **Arguments:**
@@ -29,7 +29,7 @@ def decide(law: Law, known: Mapping[str, Any], bounds: Bounds | None = None) -> 
     - `known`: values by quantity, numbers or columns; a chosen quantity among them is fixed.
     - `bounds`: lowest and highest value allowed for a free quantity, either None.
 
-    **Raises:** `QueryError` where nothing is free, the bounds leave nothing to choose, or the law has no least point;
+    **Raises:** `QueryError` where nothing is free, the bounds leave nothing to choose, or the law has no minimum;
     `RowsDiffer` where rows must be decided apart.
     """
     free = [name for name in law.chosen if known.get(name) is None]

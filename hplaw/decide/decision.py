@@ -11,12 +11,13 @@ from hplaw import rows
 from hplaw.arrays import Array
 from hplaw.evaluation.point import environment_at
 from hplaw.law.law import Law
+from hplaw.rows import Number
 
 
 PLATEAU = 1e-3
 """Share of expected loss that a value on the plateau may cost."""
 
-Bounds = Mapping[str, tuple[Any, Any]]
+Bounds = Mapping[str, tuple[Number | None, Number | None]]
 """Lowest and highest value allowed, either None: numbers or columns."""
 
 
@@ -32,7 +33,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     known: Mapping[str, Any]
     free: list[str]
     limits: list[tuple[Any, Any]]
-    stretch: Any
+    stretch: Number
 
     @property
     def bounded(self) -> bool:
@@ -45,13 +46,13 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.law.optimum) and len(self.free) == len(self.law.chosen)
 
     def inputs(self) -> dict[str, Any]:
-        """Return the law's inputs that are known or have a stand-in, free quantities left out."""
+        """Return the law's inputs that are known or have a default, free quantities omitted."""
         environment, _ = environment_at(self.law, self.known, free=self.free)
         return {name: environment[name] for name in self.law.inputs if name not in self.free}
 
-    def values(self, logs: list[Any]) -> dict[str, Any]:
+    def values(self, logs: list[Number]) -> dict[str, Number]:
         """Return the free quantities from their logarithms, no digit outside the bounds."""
-        found: dict[str, Any] = {}
+        found: dict[str, Number] = {}
         for name, (low, high), log in zip(self.free, self.limits, logs, strict=True):
             value = rows.exp(log)
             value = value if low is None else rows.larger(value, low)
@@ -66,12 +67,12 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
       `transfer` the same for another recipe.
     - `plateau`: range by quantity that costs at most a thousandth of expected loss.
     - `lets`: names of the law known by the way, scenario by scenario, at the values chosen.
-    - `regret`: expected excess of what was minimised over each scenario's best, as a share; None where it has none.
+    - `regret`: expected excess of what was minimized over each scenario's best, as a share; None where it has none.
     """
 
-    values: dict[str, Any]
+    values: dict[str, Number]
     samples: dict[str, Array]
     transfer: dict[str, Array]
     plateau: dict[str, tuple[Any, Any]]
-    regret: Any
+    regret: Number | None
     lets: dict[str, Array] = {}

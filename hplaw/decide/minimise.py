@@ -1,7 +1,7 @@
-"""Many small minimisations at once: damped Newton steps in the logarithm of a few positive quantities, with bounds.
+"""Many small minimizations at once: damped Newton steps in the logarithm of a few positive quantities, with bounds.
 
 A decision has one to a few free quantities and must answer within a millisecond, for one objective or for one per
-scenario; general minimisers cost more to import than that and take one problem at a time.
+scenario; general minimizers cost more to import than that and take one problem at a time.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ROUNDS = 40
 
 
 class Minimum(msgspec.Struct, frozen=True):
-    """Where each problem is least: `x[quantity, problem]`, the value there, and whether the iteration settled."""
+    """Where each problem is minimal: `x[quantity, problem]`, the value there, and whether the iteration settled."""
 
     x: Array
     value: Array
@@ -36,7 +36,7 @@ class Minimum(msgspec.Struct, frozen=True):
 
 
 def minimise(objective: Objective, start: Array, low: Array, high: Array) -> Minimum:
-    """Return the least point of each problem, from a start near it.
+    """Return the minimum of each problem, from a start near it.
 
     **Arguments:**
 
@@ -74,7 +74,7 @@ def _minimise(objective: Objective, start: Array, low: Array, high: Array) -> Mi
 
 
 def _stencil(size: int) -> tuple[Array, list[tuple[int, int]]]:
-    """Return the offsets of centre, both sides of every axis, and four corners of every pair of axes."""
+    """Return the offsets of center, both sides of every axis, and four corners of every pair of axes."""
     pairs = list(it.combinations(range(size), 2))
     unit = np.eye(size) * _STEP
     rows = [np.zeros(size)]

@@ -1,6 +1,6 @@
 """Decisions on sums of linex ridges: expectation over effects in closed form, Newton steps over the draws together.
 
-What is minimised is the expected logarithm of the objective, its excess over each scenario's best: for the losses of
+What is minimized is the expected logarithm of the objective, its excess over each scenario's best: for the losses of
 good settings the same as expected loss to first order in an excess of parts in a thousand. Quantities are logarithms,
 floats for one question or columns for many; sums over ridges and scenarios come with gradient and curvature from one
 product of weights with a table.
@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import itertools as it
 import math
+import operator
 from collections.abc import Callable, Mapping, Sequence
-from operator import mul, sub
 from typing import Any
 
 import msgspec
@@ -21,16 +21,20 @@ from hplaw import rows
 from hplaw.arrays import Array, Float
 from hplaw.forms.linex import Linex
 from hplaw.law.derived import derived
+from hplaw.rows import Number, Truth
 
 
 Point = list[Any]
 """The free quantities, a number or a column each."""
 
-Limits = Sequence[tuple[Any, Any]]
+Limits = Sequence[tuple[Number, Number]]
 """Lowest and highest logarithm of each free quantity."""
 
-Slopes = tuple[list[Any], list[list[Any]]]
+Slopes = tuple[list[Number], list[list[Number]]]
 """Gradient and curvature."""
+
+_minus: Callable[..., Any] = operator.sub
+_times: Callable[..., Any] = operator.mul
 
 ROUNDS = 30
 """Newton steps at most."""
@@ -73,12 +77,14 @@ class Ridges:
     **Arguments:**
 
     - `form`: the law's ridges.
-    - `inputs`: the law's inputs, chosen quantities left out: numbers or columns.
+    - `inputs`: the law's inputs, chosen quantities omitted: numbers or columns.
     - `fixed`: logarithms of the chosen quantities that are given, by their place among the chosen, likewise.
     - `stretch`: by how much discrepancy is wider there, likewise.
     """
 
-    def __init__(self, form: Linex, inputs: Mapping[str, Any], fixed: Mapping[int, Any], *, stretch: Any = 0.0) -> None:
+    def __init__(
+        self, form: Linex, inputs: Mapping[str, object], fixed: Mapping[int, Number], *, stretch: Number = 0.0
+    ) -> None:
         self.form, self.stretch, self.scenarios = form, rows.across(stretch), form.size
         self.c, offset = form.at(inputs)
         for place, value in fixed.items():
@@ -103,7 +109,7 @@ class Ridges:
         e *= self.c
         return e
 
-    def _sums(self, weights: Array) -> tuple[Any, list[Any], list[list[Any]]]:
+    def _sums(self, weights: Array) -> tuple[Number, list[Number], list[list[Number]]]:
         """Return the sum of weights, its gradient and its curvature."""
         total, *moments = rows.unpack(np.vecdot(weights[..., None, :], self.table))
         size = self.size
@@ -111,7 +117,7 @@ class Ridges:
 
     def _slopes_at(self, x: Point) -> Slopes:
         _, rises, curvature = self._sums(self.weights(x))
-        return list(map(sub, rises, self.still)), curvature
+        return list(map(_minus, rises, self.still)), curvature
 
     def lowest(self, start: Point, limits: Limits | None = None) -> Point:
         """Return where the expected excess is lowest, inside limits.
@@ -120,7 +126,9 @@ class Ridges:
         """
         return _descend(self._slopes_at, start, limits, refuse=_refuse)
 
-    def plateau(self, best: Point, weights: Array, cost: float, limits: Limits | None = None) -> list[tuple[Any, Any]]:
+    def plateau(
+        self, best: Point, weights: Array, cost: float, limits: Limits | None = None
+    ) -> list[tuple[Number, Number]]:
         """Return for each free quantity the range whose expected excess is at most `cost` above that at `best`, the
         others chosen again, inside limits.
 
@@ -150,20 +158,22 @@ class Ridges:
                 edges.append([v + far * part for v, part in zip(best, way, strict=True)])
         return self._edges(best, edges, limit, limits)
 
-    def _edges(self, best: Point, edges: list[Point], limit: Any, limits: Limits | None) -> list[tuple[Any, Any]]:
+    def _edges(
+        self, best: Point, edges: list[Point], limit: Number, limits: Limits | None
+    ) -> list[tuple[Number, Number]]:
         """Return the ranges between edges, two for each quantity, after Newton steps from a first guess.
 
         Where the best value presses against a limit, that is the edge.
         """
-        settled: Any = False
+        settled: Truth = False
         near = EDGE if limits is None else EDGE / 50
         for _ in range(ROUNDS):
-            longest: Any = 0.0
+            longest: Number = 0.0
             moved: list[Point] = []
             for place, edge in enumerate(edges):
                 i = place // 2
                 total, rises, curvature = self._sums(self.weights(edge))
-                gradient = list(map(sub, rises, self.still))
+                gradient = list(map(_minus, rises, self.still))
                 if limits is not None:
                     _hold(edge, limits, gradient, curvature, but=i)
                 step = _to_edge(i, limit - (total - self._level(edge)), gradient, curvature)
@@ -217,18 +227,18 @@ class Ridges:
         """Return the offsets of t with each scenario's effects of a new group and discrepancy."""
         return self.offset + (self.form.groups - self.stretch * self.form.strays)
 
-    def astray(self, x: Point, weights: Array) -> Any:
+    def astray(self, x: Point, weights: Array) -> Number:
         """Return the expected excess with discrepancy, over that of every scenario's best, from the weights at a point."""
         strays = self.form.stray_variance * (self.stretch * self.stretch / 2)
         total = rows.plain(np.vecdot(weights, np.exp(strays)))
         return (total - self._level(x)) / self.scenarios
 
-    def _level(self, at: Point) -> Any:
+    def _level(self, at: Point) -> Number:
         """Return the sum of c (1 + E t)."""
-        return self.base + sum(map(mul, self.still, at))
+        return self.base + sum(map(_times, self.still, at))
 
 
-def _refuse(bad: Any) -> None:
+def _refuse(bad: Truth) -> None:
     """Part questions whose ridges have no lowest point from the others.
 
     **Raises:** `Flat` for one alone; `RowsDiffer`.
@@ -243,7 +253,7 @@ def _descend(
     start: Point,
     limits: Limits | None,
     *,
-    refuse: Callable[[Any], None] = lambda bad: None,
+    refuse: Callable[[Truth], None] = lambda bad: None,
 ) -> Point:
     """Return the lowest point of a convex sum by Newton steps, each problem left where it settles.
 
@@ -254,13 +264,13 @@ def _descend(
     - `refuse`: what is done where a step has no length.
     """
     x = start if limits is None else [rows.clamp(v, *limit) for v, limit in zip(start, limits, strict=True)]
-    settled: Any = False
+    settled: Truth = False
     for _ in range(ROUNDS):
         gradient, curvature = slopes_at(x)
         if limits is not None:
             _hold(x, limits, gradient, curvature)
         step = solve(curvature, gradient)
-        sizes: list[Any] = [abs(part) for part in step]
+        sizes: list[Number] = [abs(part) for part in step]
         longest = rows.largest(sizes)
         shrink = REACH / rows.larger(longest, REACH)
         moved = [v - s * shrink for v, s in zip(x, step, strict=True)]
@@ -275,12 +285,14 @@ def _descend(
     return x
 
 
-def _unless(settled: Any, x: Point, moved: Point) -> Point:
+def _unless(settled: Truth, x: Point, moved: Point) -> Point:
     """Return where problems moved to, but for those that are settled."""
     return moved if settled is False else [rows.pick(settled, v, m) for v, m in zip(x, moved, strict=True)]
 
 
-def _hold(x: Point, limits: Limits, gradient: list[Any], curvature: list[list[Any]], *, but: int | None = None) -> None:
+def _hold(
+    x: Point, limits: Limits, gradient: list[Number], curvature: list[list[Number]], *, but: int | None = None
+) -> None:
     """Keep the quantities that press against a limit where they are, all but one."""
     for i, (value, (low, high)) in enumerate(zip(x, limits, strict=True)):
         if i == but:
@@ -293,13 +305,13 @@ def _hold(x: Point, limits: Limits, gradient: list[Any], curvature: list[list[An
                 curvature[j][i] = rows.pick(stuck, 0.0, curvature[j][i])
 
 
-def _unless_pressed(best: Any, limits: tuple[Any, Any], side: int, step: list[Any]) -> list[Any]:
+def _unless_pressed(best: Number, limits: tuple[Number, Number], side: int, step: list[Number]) -> list[Number]:
     """Return a step to an edge, none where the best value presses against the limit on that side, 0 low and 1 high."""
     pressed = best >= limits[1] if side else best <= limits[0]
     return [rows.pick(pressed, 0.0, part) for part in step]
 
 
-def _to_edge(i: int, lacking: Any, gradient: list[Any], curvature: list[list[Any]]) -> list[Any]:
+def _to_edge(i: int, lacking: Number, gradient: list[Number], curvature: list[list[Number]]) -> list[Number]:
     """Return the step to where the excess is greater by `lacking` and its slope along all but quantity `i` is none.
 
     The bend of the excess along Newton's step is made up for by a second one.
@@ -307,12 +319,12 @@ def _to_edge(i: int, lacking: Any, gradient: list[Any], curvature: list[list[Any
     system, residual = curvature.copy(), [-value for value in gradient]
     system[i], residual[i] = gradient, lacking
     step = solve(system, residual)
-    bend = sum(sum(map(mul, line, step)) * s for line, s in zip(curvature, step, strict=True))
+    bend = sum(sum(map(_times, line, step)) * s for line, s in zip(curvature, step, strict=True))
     residual[i] = residual[i] - bend / 2
     return solve(system, residual)
 
 
-def _first_edge(reach: Any, skew: Any) -> Any:
+def _first_edge(reach: Number, skew: Number) -> Number:
     """Return z where a (e^(kz) - 1 - kz) / k^2 equals a `reach`^2 / 2, on the side of `reach`, by its first terms.
 
     `skew` is k, the third derivative over the second.
@@ -321,8 +333,8 @@ def _first_edge(reach: Any, skew: Any) -> Any:
     return reach * (1 - u / 6 + u * u / 36)
 
 
-def solve(matrix: Sequence[Sequence[Any]], right: Sequence[Any]) -> list[Any]:
-    """Return matrix^-1 right for one and two quantities without a factorisation; entries are numbers or columns.
+def solve(matrix: Sequence[Sequence[Number]], right: Sequence[Number]) -> list[Number]:
+    """Return matrix^-1 right for one and two quantities without a factorization; entries are numbers or columns.
 
     **Raises:** `Flat` for a number without an inverse; `RowsDiffer` for some of a column.
 
@@ -341,13 +353,13 @@ def solve(matrix: Sequence[Sequence[Any]], right: Sequence[Any]) -> list[Any]:
     return _solve_many(matrix, right)
 
 
-def _singular(scale: Any) -> None:
+def _singular(scale: Number) -> None:
     """Refuse a number of zero; in arrays over scenarios it is left to give infinity."""
     if not isinstance(scale, np.ndarray) and not scale:
         raise Flat
 
 
-def _solve_many(matrix: Sequence[Sequence[Any]], right: Sequence[Any]) -> list[Any]:
+def _solve_many(matrix: Sequence[Sequence[Number]], right: Sequence[Number]) -> list[Number]:
     whole = np.broadcast_arrays(*(np.asarray(entry, dtype=np.float64) for line in matrix for entry in line), *right)
     size = len(right)
     a = np.stack(whole[: size * size], axis=-1).reshape(*whole[0].shape, size, size)

@@ -1,6 +1,6 @@
-"""Which batch and power limit take least energy on one GPU, and what joules cost in seconds, from probes of a training.
+"""Which batch and power limit take minimum energy on one GPU, and what joules cost in seconds, from probes of a training.
 
-The law `device-energy` says energy and time of a sample; here it is asked at every batch and limit to choose among, over
+The law `device-energy` says energy and time of a sample; here it is evaluated at every batch and limit to choose among, over
 its scenarios at once.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hplaw.answer.intervals import Run
+from hplaw.answer.intervals import Run, draw_noise
 from hplaw.answer.quantiles import quantiles
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.errors import ConflictingQuery, QueryError
@@ -21,8 +21,9 @@ from hplaw.evaluation.point import Point, point
 from hplaw.expression.backends import numpy_backend
 from hplaw.formatting import number
 from hplaw.law import Law
+from hplaw.law.derived import derived
 from hplaw.law.law import numpy_environment
-from hplaw.law.program import unroll
+from hplaw.law.likelihood import read_likelihood
 from hplaw.messages.device import DeviceEnergy, DeviceEnergyRequest, DevicePoint, Probe
 from hplaw.messages.recommendation import AnswerWarning
 from hplaw.posterior.scenarios import scenarios
@@ -36,17 +37,17 @@ STEPS_W = (1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 1000.0)
 MOST_LIMITS = 41
 """Limits that are looked at where none are named."""
 ENERGY, TIME = "energy_per_sample_j", "time_per_sample_s"
-PROBES = "give two probes under the greatest limit, with a small and a large batch, and one of the large batch under a low limit, about 0.4 of the greatest"
+PROBES = "give two probes under the maximum limit, with a small and a large batch, and one of the large batch under a low limit, about 0.4 of the maximum"
 
 
 def device_energy(request: DeviceEnergyRequest, catalogue: Catalogue) -> DeviceEnergy:
-    """Return the batch and limit of least energy, the fastest, and the points that nothing beats in both.
+    """Return the batch and limit of minimum energy, the fastest, and the points that nothing beats in both.
 
     Energy and time are medians over the law's scenarios. A saving is 1 - E / E_default in each scenario, in which what the
-    workload as a whole strays by drops out. The noise of a single setting, which the law was fitted with, stays in: once
+    workload as a whole deviates by drops out. The noise of a single setting, which the law was fitted with, stays in: once
     where the default is one of the probes, which was measured, and twice where it was not.
 
-    **Raises:** `QueryError` for probes that the law cannot be given, and where it says nothing of the default.
+    **Raises:** `QueryError` for probes that the law cannot be given, and where it does not cover the default.
     """
     law = catalogue.get(LAW)
     small, large, capped = _roles(request.probes)
@@ -56,11 +57,11 @@ def device_energy(request: DeviceEnergyRequest, catalogue: Catalogue) -> DeviceE
     batches = sorted({*(request.batches or _doublings(small, large)), default})
     above = [limit for limit in request.limits if limit > most]
     if above:
-        message = f"a limit of {above[0]:g} W is above {most:g} W, the greatest that was probed; give no more than that"
+        message = f"a limit of {above[0]:g} W is above {most:g} W, the maximum that was probed; give no more than that"
         raise ConflictingQuery(message, field="limits")
     limits = sorted({*(request.limits or _limits(capped.power_limit_w, most)), most}, reverse=True)
     rows = _Settings(law, known, default, most)
-    # of settings that are alike, as limits that bind nowhere are, the greatest limit comes first
+    # of settings that are alike, as limits that bind nowhere are, the maximum limit comes first
     found = [item for batch in batches for item in rows.of(batch, limits)]
     silent = {*request.limits} - {item.power_limit_w for item in found}
     by_energy = sorted(found, key=lambda p: (p.energy_per_sample_j, p.time_per_sample_s))
@@ -91,7 +92,7 @@ def _roles(probes: Sequence[Probe]) -> tuple[Probe, Probe, Probe]:
     free = sorted((p for p in probes if p.power_limit_w == most), key=lambda p: p.batch_samples)
     capped = [probe for probe in probes if probe.power_limit_w < most]
     if len(free) != 2 or len(capped) != 1:
-        message = f"there are {len(free)} probes under the greatest limit, {most:g} W, and {len(capped)} under lower ones; {PROBES}"
+        message = f"there are {len(free)} probes under the maximum limit, {most:g} W, and {len(capped)} under lower ones; {PROBES}"
         kind = ConflictingQuery if len(probes) == 3 else QueryError
         raise kind(message, field="probes")
     small, large = free
@@ -127,7 +128,7 @@ def _doublings(small: Probe, large: Probe) -> list[float]:
 
 
 def _limits(least: float, most: float) -> list[float]:
-    """Return limits at even steps, from the third probe's up to the greatest."""
+    """Return limits at even steps, from the third probe's up to the maximum."""
     step = next((w for w in STEPS_W if (most - least) / w < MOST_LIMITS - 1), STEPS_W[-1])
     return [least, *(step * i for i in range(math.ceil(least / step), math.floor(most / step) + 1))]
 
@@ -144,12 +145,12 @@ class _Settings:
         here = self.of(batch, [limit])
         if not here:
             say = self._point(batch, limit).say
-            message = f"{law.id} says nothing of batch_samples={batch:g} under {limit:g} W: {say}"
+            message = f"{law.id} does not cover batch_samples={batch:g} under {limit:g} W: {say}"
             raise ConflictingQuery(message, field="probes")
         self.default = here[0]
 
     def of(self, batch: float, limits: Sequence[float]) -> list[DevicePoint]:
-        """Return a batch under those limits of which the law says something."""
+        """Return a batch under those limits of which the law gives something."""
         usable = [limit for limit in limits if self._point(batch, limit).status == "ok"]
         if not usable:
             return []
@@ -190,25 +191,24 @@ class _Settings:
         return {name: run.output(name) for name in (ENERGY, TIME, "power_w")}
 
 
+@derived
 def _noise(law: Law, size: int, *, settings: int) -> dict[str, Array]:
     """Return the factor that the noise of one setting makes, or of two against each other, by output and scenario."""
     environment = numpy_environment(law, scenarios(law).parameters)
     rng = np.random.default_rng(5)
     found: dict[str, Array] = {}
-    told = law.spec.fit.likelihoods if law.spec.fit else ()
-    for item in (item for item in told if item.observed in (ENERGY, TIME)):
-        formula = law.namespace.formula(item.scale, table="fit", key="scale")
-        scale = unroll(law.namespace, formula, numpy_backend(), ())(environment)
-        freedom = float(item.likelihood.partition("(")[2].partition(",")[0])
-        noise = rng.standard_t(freedom, (settings, size)).sum(axis=0)
-        found[item.observed] = np.exp(scale * noise)
+    items = law.spec.fit.likelihoods if law.spec.fit else ()
+    for item in (item for item in items if item.observed in (ENERGY, TIME)):
+        scale = law.function(item.scale, numpy_backend(), table="fit", key="scale")(environment)
+        told = read_likelihood(law.namespace, law.spec.constants, item.likelihood, table="fit.likelihoods")
+        found[item.observed] = np.exp(scale * draw_noise(told, rng, (settings, size)).sum(axis=0))
     return found
 
 
 def _warnings(law: Law, large: Probe, capped: Probe, *, best: DevicePoint, silent: set[float]) -> list[AnswerWarning]:
     found: list[tuple[str, str]] = []
     if silent:
-        text = f"the law says nothing of {', '.join(f'{limit:g}' for limit in sorted(silent))} W, too low for it; such limits are left out"
+        text = f"the law does not cover {', '.join(f'{limit:g}' for limit in sorted(silent))} W, too low for it; such limits are omitted"
         found.append(("left-out", text))
     if best.batch_samples > large.batch_samples:
         text = f"a batch of {number(best.batch_samples)} is above the large probe's, {number(large.batch_samples)}; measure it before you rely on it"
@@ -220,10 +220,10 @@ def _warnings(law: Law, large: Probe, capped: Probe, *, best: DevicePoint, silen
 
 
 def chart(found: DeviceEnergy) -> dict[str, Any]:
-    """Return the front as a Vega-Lite plot: energy over time of a sample, the default and the least energy marked."""
+    """Return the front as a Vega-Lite plot: energy over time of a sample, the default and the minimum energy marked."""
     x = {"field": "s", "type": "quantitative", "scale": {"zero": False}, "title": "time of a sample, s"}
     y = {"field": "j", "type": "quantitative", "scale": {"zero": False}, "title": "energy of a sample, J"}
-    marked = [("default", found.default), ("least energy", found.least_energy)]
+    marked = [("default", found.default), ("minimum energy", found.least_energy)]
     named = [{**_place(item), "which": which} for which, item in marked]
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",

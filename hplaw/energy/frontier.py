@@ -1,4 +1,4 @@
-"""What a budget buys: sizes and tokens that use it up, and the one of least loss.
+"""What a budget buys: sizes and tokens that use it up, and the one of lowest loss.
 
 Hours and energy of a size are in proportion to its tokens, so that one answer for each size says what the budget buys.
 """
@@ -34,7 +34,7 @@ KINDS = ("energy_kwh", "accelerator_hours", "cost", "duration_s")
 def frontier(request: FrontierRequest, catalogue: Catalogue) -> Frontier:
     """Return the ways to spend a budget, and the best.
 
-    **Raises:** `QueryError` for no budget or several, and where time, energy or loss cannot be told.
+    **Raises:** `QueryError` for no budget or several, and where time, energy or loss cannot be computed.
     """
     kind, amount = _budget(request)
     table = catalogue.get("accelerators").spec.tables["peak"]
@@ -78,7 +78,7 @@ def _budget(request: FrontierRequest) -> tuple[str, float]:
 
 
 def _refuse(request: FrontierRequest, kind: str, catalogue: Catalogue) -> None:
-    """Refuse what laws cannot tell for any size, in their words."""
+    """Refuse what laws cannot give for any size, in their words."""
     found = recommend(_query(request, 1e9, TOKENS), catalogue).answers
     for name in ("loss", "energy_kwh" if kind == "energy_kwh" else "accelerator_hours"):
         if found[name].value is None:
@@ -158,11 +158,15 @@ def _points(
 def chart(found: Frontier, title: str) -> dict[str, Any]:
     """Return the frontier as a Vega-Lite plot: loss over size, the best marked."""
     rows = [{"n_params": p.n_params, "loss": p.loss, "low": p.loss_low, "high": p.loss_high} for p in found.points]
-    x = {"field": "n_params", "type": "quantitative", "scale": {"type": "log"}, "title": "parameters"}
+    # numbers as people write them, 10B and not 10,000,000,000; the axis is as wide as the curve, with room for its ends
+    axis = {"format": "~s", "labelExpr": "replace(datum.label, 'G', 'B')", "tickCount": 6, "labelOverlap": True}
+    scale = {"type": "log", "nice": False, "padding": 12}
+    x = {"field": "n_params", "type": "quantitative", "scale": scale, "axis": axis, "title": "parameters"}
     y = {"field": "loss", "type": "quantitative", "scale": {"zero": False}, "title": "loss, nat/token"}
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
         "title": title,
+        "padding": 10,
         "width": 480,
         "height": 280,
         "data": {"values": rows},

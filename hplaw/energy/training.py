@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from hplaw.catalogue.catalogue import Catalogue
-from hplaw.errors import QueryError, nearest
+from hplaw.catalogue.listing import read_category
+from hplaw.errors import QueryError
 from hplaw.messages.energy import EnergyCase, EnergyReply, EnergyRequest, HardwareRecord
 from hplaw.messages.law import Citation
 from hplaw.messages.query import Query
 from hplaw.messages.record import Scalar
 from hplaw.recommendation.record import recommend
-from hplaw.vocabulary.hardware_names import ALIASES, canonical
+from hplaw.vocabulary.hardware_names import ALIASES, OWN
 
 
 WANT = (
@@ -24,11 +25,8 @@ WANT = (
     "system_energy_kwh",
     "site_energy_kwh",
 )
-OWN = ("peak_flop_per_s", "memory_bytes_per_s", "accelerator_generation", "board_power_w")
-"""What describes an accelerator of one's own."""
 PRECISIONS = ("bf16", "fp16", "fp32")
 """What is taken where no precision is named: the first that the accelerator has."""
-CHECKED = ("looked up", "looked up in part", "from memory")
 _MARKS = ("_class_name", "_diffusers_version")
 """Keys of the configurations of diffusion models."""
 
@@ -36,7 +34,7 @@ _MARKS = ("_class_name", "_diffusers_version")
 def energy(request: EnergyRequest, catalogue: Catalogue) -> EnergyReply:
     """Return what a run takes on each accelerator in each precision.
 
-    **Raises:** `QueryError` where no case can be told, with the reason of the first; for an accelerator that is not
+    **Raises:** `QueryError` where no case can be computed, with the reason of the first; for an accelerator that is not
     known, and for a model that is no language model.
     """
     _refuse_others(request)
@@ -45,7 +43,8 @@ def energy(request: EnergyRequest, catalogue: Catalogue) -> EnergyReply:
     citations: dict[str, Citation] = {}
     names: list[str | None] = [known_hardware(name, catalogue) for name in request.hardware] or [None]
     for hardware in names:
-        for precision in request.precision or [first_precision(hardware, table)]:
+        for named in request.precision or [first_precision(hardware, table)]:
+            precision = str(read_category(catalogue, "precision", named, field="precision"))
             case, sources = _case(request, hardware, precision, catalogue)
             cases.append(case)
             citations |= {source.law: source for source in sources}
@@ -69,12 +68,7 @@ def known_hardware(name: str, catalogue: Catalogue) -> str:
 
     **Raises:** `QueryError` for one that is not known, with the nearest name.
     """
-    table: Mapping[str, Any] = catalogue.get("accelerators").spec.tables["peak"]
-    short = canonical(name)
-    if short not in table:
-        message = f"'{name}' is no accelerator that is known{nearest(short, table)}; 'hplaw hardware' lists them, and an own one is given by {', '.join(OWN)}"
-        raise QueryError(message, field="hardware")
-    return short
+    return str(read_category(catalogue, "hardware", name, field="hardware"))
 
 
 def first_precision(hardware: str | None, table: Mapping[str, Any]) -> str:
@@ -121,18 +115,17 @@ def hardware_records(catalogue: Catalogue) -> list[HardwareRecord]:
     """
     law, power = catalogue.get("accelerators"), catalogue.get("accelerator-power")
     tables: Mapping[str, Any] = law.spec.tables
-    generations = law.namespace.scope.indices["accelerator_generation"]
     watts: Mapping[str, Any] = power.spec.tables["board_power"]
     return [
         HardwareRecord(
             name=name,
             aliases=sorted(alias for alias, short in ALIASES.items() if short == name),
-            generation=generations[int(tables["generation"][name])],
+            generation=str(tables["generation"][name]),
             peak_flop_per_s={precision: float(value) for precision, value in peaks.items()},
             device_memory_bytes=float(tables["memory"][name]),
             memory_bytes_per_s=float(tables["bandwidth"][name]),
             board_power_w=float(watts[name]) if name in watts else None,
-            checked=CHECKED[int(tables["level"][name])],
+            checked=str(tables["level"][name]).replace("_", " "),
         )
         for name, peaks in tables["peak"].items()
     ]

@@ -1,4 +1,4 @@
-"""How far a point is from what a law was seen with: categories that differ, and e-folds outside its ranges."""
+"""How far a point is from what a law was fitted on: categories that differ, and e-folds outside its ranges."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ _Range = tuple[str, float, float, float | None, float | None]
 
 
 class Domain(msgspec.Struct, frozen=True):
-    """What a law was seen with, ready to be measured from; inputs over an index are left out.
+    """What a law was fitted on, ready to be measured from; inputs over an index are omitted.
 
-    - `ranges`: names with their least and greatest value, and the logarithms of these where they are positive.
+    - `ranges`: names with their minimum and maximum value, and the logarithms of these where they are positive.
     - `categories`: names with the words seen.
     - `follows`: inputs among them that follow from the others when they are not known.
     """
 
     law: Law
     ranges: tuple[_Range, ...]
-    categories: tuple[tuple[str, frozenset[Any]], ...]
+    categories: tuple[tuple[str, frozenset[float | str]], ...]
     follows: tuple[Input, ...]
 
     def distance(self, known: Mapping[str, Any]) -> Distance:
@@ -69,8 +69,8 @@ class Domain(msgspec.Struct, frozen=True):
                 total = total + apart
         return Distance(tuple(differs), tuple(efolds), total) if differs or efolds else INSIDE
 
-    def _followed(self, known: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return what is known and what follows from it by the law's own stand-ins, as far as it does."""
+    def _followed(self, known: Mapping[str, object]) -> Mapping[str, Any]:
+        """Return what is known and what follows from it by the law's own defaults, as far as it does."""
         values = {item.name: known.get(item.known, item.default) for item in inputs(self.law)}
         environment, program = environment_with(
             self.law, {name: value for name, value in values.items() if value is not None}
@@ -114,7 +114,7 @@ def _log(edge: float) -> float | None:
 def domain(law: Law) -> Domain:
     """Return the domain of a law."""
     ranges: list[_Range] = []
-    categories: list[tuple[str, frozenset[Any]]] = []
+    categories: list[tuple[str, frozenset[float | str]]] = []
     for name, seen in law.spec.domain.items():
         if name in law.inputs and law.inputs[name].over:
             continue
@@ -127,7 +127,7 @@ def domain(law: Law) -> Domain:
     return Domain(law, tuple(ranges), tuple(categories), follows)
 
 
-def distance(law: Law, known: Mapping[str, Any]) -> Distance:
+def distance(law: Law, known: Mapping[str, object]) -> Distance:
     """Return how far `known` lies outside the law's domain; what is not known does not count.
 
     >>> from hplaw.catalogue.catalogue import load_catalogue

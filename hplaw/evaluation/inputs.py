@@ -1,8 +1,8 @@
-"""The inputs of a law: how each is found among what is known, what stands in for it, and how given values are read."""
+"""The inputs of a law: how each is found among what is known, the default of it, and how given values are read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -10,12 +10,14 @@ import msgspec
 from hplaw.errors import ConflictingQuery, QueryError, nearest
 from hplaw.expression.backends import Backend, exact_number
 from hplaw.expression.compile import Function
+from hplaw.expression.tree import Item, walk
 from hplaw.law.derived import derived
 from hplaw.law.law import Law
 from hplaw.law.priors import PRIORS, is_call
-from hplaw.law.program import Environment, unroll
+from hplaw.law.program import Environment
 from hplaw.narrowing import is_table, is_tuple
 from hplaw.posterior.priors import prior_centre
+from hplaw.vocabulary.names import by_fold, spelled
 from hplaw.vocabulary.quantities import check_value
 
 
@@ -23,8 +25,8 @@ class Input(msgspec.Struct, frozen=True):
     """How one input of a law is found among what is known.
 
     - `known`: the name to look for first (`target_loss` for a loss in the role of a target).
-    - `default`: the value that stands in when it is not known; None where nothing does, or it follows from the others.
-    - `follows`: whether a formula over the other inputs stands in.
+    - `default`: the value that is used when it is not known; None where nothing does, or it follows from the others.
+    - `follows`: whether a formula over the other inputs is the default.
     - `prior`: the text of a default that is a prior.
     """
 
@@ -46,7 +48,7 @@ class Input(msgspec.Struct, frozen=True):
 def inputs(law: Law) -> tuple[Input, ...]:
     """Return a law's inputs, ready to be bound.
 
-    **Raises:** `LawError` for a stand-in that is neither value, category, prior nor formula.
+    **Raises:** `LawError` for a default that is neither value, category, prior nor formula.
     """
     found: list[Input] = []
     for name, item in law.inputs.items():
@@ -77,12 +79,11 @@ def own_number(law: Law, value: Any) -> Any:
 
 @derived
 def stand_in(law: Law, name: str, backend: Backend) -> Function:
-    """Return the function of the formula that stands in for an input."""
-    formula = law.namespace.formula(str(law.inputs[name].missing), table="inputs", key=name)
-    return unroll(law.namespace, formula, backend, ())
+    """Return the function of the formula that is the default of an input."""
+    return law.function(str(law.inputs[name].missing), backend, table="inputs", key=name)
 
 
-def bind(law: Law, known: Mapping[str, Any], environment: Environment) -> None:
+def bind(law: Law, known: Mapping[str, object], environment: Environment) -> None:
     """Put a law's inputs into an environment of its own arithmetic.
 
     **Arguments:**
@@ -96,7 +97,7 @@ def bind(law: Law, known: Mapping[str, Any], environment: Environment) -> None:
     follow(law, late, environment, law.arithmetic)
 
 
-def found_inputs(law: Law, known: Mapping[str, Any]) -> tuple[dict[str, Any], list[Input]]:
+def found_inputs(law: Law, known: Mapping[str, object]) -> tuple[dict[str, Any], list[Input]]:
     """Return the values of a law's inputs by name, and the inputs that follow from them.
 
     **Raises:** `QueryError` naming the input that is not known.
@@ -123,14 +124,14 @@ def found_inputs(law: Law, known: Mapping[str, Any]) -> tuple[dict[str, Any], li
 def follow(law: Law, late: Sequence[Input], environment: Environment, backend: Backend) -> None:
     """Put the inputs that follow from the others into an environment that has these.
 
-    **Raises:** `Undefined` where a stand-in has no value.
+    **Raises:** `Undefined` where a default has no value.
     """
     for item in late:
         value = stand_in(law, item.name, backend)(environment)
         environment[item.name] = (value,) * len(item.over) if item.over else value
 
 
-def _own(law: Law, item: Input, value: Any) -> Any:
+def _own(law: Law, item: Input, value: object) -> Any:
     """Return a known value in the law's own arithmetic.
 
     **Raises:** `QueryError` where one value is known and the law needs a table of them.
@@ -141,7 +142,7 @@ def _own(law: Law, item: Input, value: Any) -> Any:
     return exact_number(repr(value)) if law.exact and isinstance(value, float) else value
 
 
-def read_given(law: Law, given: Mapping[str, Any]) -> dict[str, Any]:
+def read_given(law: Law, given: Mapping[str, object]) -> dict[str, Any]:
     """Return `given` as a law's inputs: fractions for an exact law, tuples for an input over an index.
 
     **Raises:** `QueryError` naming the field at fault.
@@ -169,7 +170,46 @@ def read_given(law: Law, given: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _read(law: Law, item: Input, value: Any) -> Any:
+@derived
+def categories_of(law: Law, name: str) -> tuple[str, ...]:
+    """Return the names that a law has for a category among its inputs: in its vocabulary, its domain, and the tables
+    and indices that its formulas look up by it."""
+    found: list[str] = list(law.quantity(name).categories)
+    if law.quantity(name).categorical:
+        found += map(str, law.spec.domain.get(name, ()))
+    found += law.namespace.scope.indices.get(name, ())
+    lets = law.namespace.lets.values()
+    formulas = [*lets, *law.optimum.values(), *(formula for formula, _ in law.outputs.values())]
+    formulas += [condition for condition, *_ in law.cases]
+    for formula in formulas:
+        for node in walk(formula.tree):
+            if isinstance(node, Item) and is_table(table := law.namespace.tables.get(node.name)):
+                places = [place for place, key in enumerate(node.keys) if key.name == name]
+                found += (word for place in places for word in _keys_at(table, place))
+    return tuple(dict.fromkeys(found))
+
+
+def _keys_at(table: Any, depth: int) -> Iterator[str]:
+    """Yield the keys of a table of tables at a depth."""
+    if depth:
+        for entry in table.values():
+            yield from _keys_at(entry, depth - 1)
+    else:
+        yield from table
+
+
+@derived
+def _spellings(law: Law, name: str) -> Mapping[str, str]:
+    return by_fold(categories_of(law, name))
+
+
+def _read(law: Law, item: Input, value: object) -> Any:
+    if item.categorical and isinstance(value, str):
+        words = _spellings(law, item.name)
+        value = spelled(item.name, value, words)
+        if law.quantity(item.name).closed and words and value not in words:
+            message = f"{item.name}='{value[:80]}' is not known to {law.id}{nearest(value[:80], words.values())}"
+            raise QueryError(message, field=item.name)
     number = isinstance(value, str | int | float) and not isinstance(value, bool)
     if law.exact and not item.categorical and number:
         try:

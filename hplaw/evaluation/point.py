@@ -1,4 +1,4 @@
-"""A law at a point, or at a column of points: inputs bound, cases checked, outputs worked out."""
+"""A law at a point, or at a column of points: inputs bound, cases checked, outputs computed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _NUMBERS = (float, Fraction)
 
 
 class Point(msgspec.Struct, frozen=True):
-    """A law worked out at one point, or at a column of points where all that is said here holds for every row.
+    """A law computed at one point, or at a column of points where all that is said here holds for every row.
 
     - `status`, `say`: those of the case that applies.
     - `environment`: values by name, floats or columns.
@@ -98,7 +98,7 @@ def positive_outputs(law: Law) -> frozenset[str]:
     )
 
 
-def _show(value: Any) -> str:
+def _show(value: object) -> str:
     return f"{float(value):g}" if isinstance(value, float | int | Fraction) else str(value)
 
 
@@ -120,7 +120,7 @@ def _standing(law: Law) -> Mapping[str, Any]:
 
 @derived
 def settled(law: Law) -> Mapping[str, Any]:
-    """Return what has a value in a law before any input does: all that stands, and the lets made of it."""
+    """Return what has a value in a law before any input does: all constants, and the lets made of it."""
     values, namespace = standing(law), law.namespace
     for name, let in namespace.lets.items():
         if spoken(namespace, let.tree).isdisjoint(law.inputs):
@@ -133,18 +133,10 @@ def settled(law: Law) -> Mapping[str, Any]:
 def _program(law: Law, backend: Backend) -> Program:
     """Return a law compiled around its settled values."""
     values = settled(law)
-    return compile_program(
-        law.namespace,
-        backend,
-        outputs=law.outputs,
-        optimum=law.optimum,
-        cases=law.cases,
-        constants=values,
-        settled=values,
-    )
+    return compile_program(law.meaning, backend, constants=values, settled=values)
 
 
-def point(law: Law, known: Mapping[str, Any]) -> Point:
+def point(law: Law, known: Mapping[str, object]) -> Point:
     """Return the law at the point `known`: numbers and categories by quantity, or tuples over an index.
 
     **Arguments:**
@@ -166,16 +158,16 @@ def point(law: Law, known: Mapping[str, Any]) -> Point:
     return Point(law, "ok", None, environment, program)
 
 
-def environment_with(law: Law, values: Mapping[str, Any]) -> tuple[Environment, Program]:
+def environment_with(law: Law, values: Mapping[str, object]) -> tuple[Environment, Program]:
     """Return an environment of a law with some inputs by name, and its program: for columns where an input is one."""
     program = _program(law, columns_backend() if np.ndarray in map(type, values.values()) else law.arithmetic)
     return program.environment(values), program
 
 
-def environment_at(law: Law, known: Mapping[str, Any], *, free: Sequence[str] = ()) -> tuple[Environment, Program]:
+def environment_at(law: Law, known: Mapping[str, object], *, free: Sequence[str] = ()) -> tuple[Environment, Program]:
     """Return an environment of a law with all its inputs but those that are free, and its program.
 
-    **Raises:** `QueryError` naming the input that is not known; `Undefined` where a stand-in has no value.
+    **Raises:** `QueryError` naming the input that is not known; `Undefined` where a default has no value.
     """
     values, late = found_inputs(law, {**known, **dict.fromkeys(free, 1.0)})
     environment, program = environment_with(law, values)
@@ -185,7 +177,7 @@ def environment_at(law: Law, known: Mapping[str, Any], *, free: Sequence[str] = 
     return environment, program
 
 
-def plain_point(law: Law, known: Mapping[str, Any]) -> Point | None:
+def plain_point(law: Law, known: Mapping[str, object]) -> Point | None:
     """Return a law at a point, what it chooses at its closed form; None where it has no value without a search."""
     if law.spec.kind != "formula":
         return None
@@ -201,7 +193,7 @@ def plain_point(law: Law, known: Mapping[str, Any]) -> Point | None:
         return None
 
 
-def closed_form(law: Law, known: Mapping[str, Any]) -> dict[str, Any] | None:
+def closed_form(law: Law, known: Mapping[str, object]) -> dict[str, Any] | None:
     """Return a decision's closed form at the law's best single values, or None where it has none or no value here."""
     if not law.optimum:
         return None

@@ -47,7 +47,7 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 def _guard(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     """Return `function` with every arithmetic failure turned into words."""
 
-    def guarded(*x: Any) -> float:
+    def guarded(*x: object) -> float:
         try:
             y = function(*x)
         except OverflowError:
@@ -115,40 +115,30 @@ def _interp(x: float, curve: Curve) -> float:
     return ys[i - 1] + share * (ys[i] - ys[i - 1])
 
 
-_COMPARE: dict[str, Callable[..., Any]] = {
+_ARITHMETIC: dict[str, Callable[..., Any]] = {"+": operator.add, "-": operator.sub, "*": operator.mul}
+_OPERATORS: dict[str, Callable[..., Any]] = _ARITHMETIC | {
+    "neg": operator.neg,
+    "not": operator.not_,
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
     ">=": operator.ge,
     "==": operator.eq,
 }
+"""What Python's operators do in all arithmetics, where it is not said otherwise."""
+_FOLDED: dict[str, Callable[..., Any]] = {"min": min, "max": max, "clip": _clip, "abs": abs}
+_NAMED_ALIKE = ("log", "exp", "expm1", "log1p", "sqrt", "sin", "cos")
+"""Functions that have one name in formulas, in `math` and in array modules, and fail outside their domain."""
+
 
 FLOATS = Backend(
     name="floats",
-    operators=_COMPARE
+    operators=_OPERATORS | {"/": _divide, "**": _guard(math.pow, "a power")},
+    functions=_FOLDED
+    | {name: _guard(getattr(math, name), name) for name in _NAMED_ALIKE}
     | {
-        "+": operator.add,
-        "-": operator.sub,
-        "*": operator.mul,
-        "/": _divide,
-        "neg": operator.neg,
-        "**": _guard(math.pow, "a power"),
-        "not": operator.not_,
-    },
-    functions={
-        "min": min,
-        "max": max,
-        "clip": _clip,
-        "log": _guard(math.log, "log"),
-        "exp": _guard(math.exp, "exp"),
-        "expm1": _guard(math.expm1, "expm1"),
-        "log1p": _guard(math.log1p, "log1p"),
-        "sqrt": _guard(math.sqrt, "sqrt"),
         "expm2": _guard(_expm2_float, "expm2"),
-        "abs": abs,
         "floor": _guard(_floor, "floor"),
-        "sin": _guard(math.sin, "sin"),
-        "cos": _guard(math.cos, "cos"),
         "tanh": math.tanh,
         "sigmoid": _guard(_sigmoid, "sigmoid"),
         "erf": math.erf,
@@ -221,21 +211,19 @@ def _exact_power(base: Fraction, exponent: Fraction) -> Fraction:
 
 RATIONALS = Backend(
     name="rationals",
-    operators=_COMPARE
-    | {
-        "+": _exact(operator.add),
-        "-": _exact(operator.sub),
-        "*": _exact(operator.mul),
-        "/": _exact(_exact_divide),
-        "neg": operator.neg,
-        "**": _exact(_exact_power),
-        "not": operator.not_,
-    },
-    functions={"min": min, "max": max, "abs": abs, "floor": _exact_floor, "clip": _clip},
+    operators=_OPERATORS
+    | {sign: _exact(function) for sign, function in _ARITHMETIC.items()}
+    | {"/": _exact(_exact_divide), "**": _exact(_exact_power)},
+    functions=_FOLDED | {"floor": _exact_floor},
     number=exact_number,
     lazy=True,
 )
 """Exact arithmetic for laws with `exact = true`."""
+
+
+def _all(pair: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    """Return a function of two values as one of any number of them."""
+    return lambda *x: ft.reduce(pair, x)
 
 
 @ft.cache
@@ -252,10 +240,7 @@ def columns_backend() -> Backend:
         rows.part(b == 0)
         return a / b
 
-    def fold(pair: Callable[[Any, Any], Any]) -> Callable[..., Any]:
-        return lambda *x: ft.reduce(pair, x)
-
-    def negate(x: Any) -> bool:
+    def negate(x: object) -> bool:
         return not rows.shared(x)
 
     fast = {"log": math.log, "exp": math.exp, "sqrt": math.sqrt, "expm1": math.expm1, "log1p": math.log1p}
@@ -265,7 +250,7 @@ def columns_backend() -> Backend:
     return Backend(
         name="columns",
         operators={**FLOATS.operators, "/": divide, "**": rows.by_row(math.pow, FLOATS.operators["**"]), "not": negate},
-        functions={**functions, "min": fold(rows.smaller), "max": fold(rows.larger), "clip": rows.clamp, "abs": abs},
+        functions={**functions, "min": _all(rows.smaller), "max": _all(rows.larger), "clip": rows.clamp, "abs": abs},
         number=float,
         lazy=True,
         truth=rows.shared,
@@ -301,48 +286,13 @@ def array_backend(xp: Any, *, erf: Callable[[Any], Any], name: str) -> Backend:
         chosen = xp.stack([xp.asarray(words == word) for word in entries], axis=-1)
         return xp.where(chosen, values, 0.0).sum(axis=-1)
 
-    def pick(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
-        def folded(first: Any, *others: Any) -> Any:
-            for other in others:
-                first = function(first, other)
-            return first
-
-        return folded
-
     return Backend(
         name=name,
-        operators=_COMPARE
-        | {
-            "+": operator.add,
-            "-": operator.sub,
-            "*": operator.mul,
-            "/": xp.true_divide,
-            "neg": operator.neg,
-            "**": xp.power,
-            "not": xp.logical_not,
-            "and": xp.logical_and,
-            "or": xp.logical_or,
-        },
-        functions={
-            "where": xp.where,
-            "min": pick(xp.minimum),
-            "max": pick(xp.maximum),
-            "clip": xp.clip,
-            "log": xp.log,
-            "exp": xp.exp,
-            "expm1": xp.expm1,
-            "log1p": xp.log1p,
-            "sqrt": xp.sqrt,
-            "expm2": expm2,
-            "abs": xp.abs,
-            "floor": xp.floor,
-            "sin": xp.sin,
-            "cos": xp.cos,
-            "tanh": xp.tanh,
-            "sigmoid": sigmoid,
-            "erf": erf,
-            "interp": interp,
-        },
+        operators=_OPERATORS
+        | {"/": xp.true_divide, "**": xp.power, "not": xp.logical_not, "and": xp.logical_and, "or": xp.logical_or},
+        functions={word: getattr(xp, word) for word in (*_NAMED_ALIKE, "where", "clip", "abs", "floor", "tanh")}
+        | {"min": _all(xp.minimum), "max": _all(xp.maximum)}
+        | {"expm2": expm2, "sigmoid": sigmoid, "erf": erf, "interp": interp},
         number=float,
         lazy=False,
         choose=choose,

@@ -27,6 +27,9 @@ Function = Callable[[Environment], Any]
 
 __all__ = ["Environment", "Function", "Undefined", "compile_expression"]
 
+_LONGEST_NAME = 80
+"""Letters of a name that is lacking by which the nearest is sought, and which are remembered."""
+
 _MOST_LISTED = 12
 """Names of a table that are said where another was asked for."""
 
@@ -36,7 +39,7 @@ def compile_expression(
     scope: Scope,
     backend: Backend,
     at: Mapping[str, int] | None = None,
-    settled: Mapping[str, Any] | None = None,
+    settled: Mapping[str, object] | None = None,
 ) -> Function:
     """Return the function that evaluates a checked tree.
 
@@ -80,7 +83,7 @@ class _Entry(msgspec.Struct, frozen=True):
 
 
 class _Computed(msgspec.Struct, frozen=True):
-    """A value worked out from the environment."""
+    """A value computed from the environment."""
 
     function: Function
 
@@ -129,7 +132,7 @@ class _Compiler(msgspec.Struct, frozen=True):
             return _Constant(math.pi)
         symbol = self.scope.symbols.get(name)
         if symbol is None:
-            return _Constant(name)  # a category stands for itself
+            return _Constant(name)  # a category denotes itself
         if symbol.kind is Kind.INDEX:
             return _Constant(self.scope.indices[name][at[name]])
         if not symbol.indices:
@@ -267,9 +270,13 @@ def _by_row(find: Callable[[Sequence[str]], Any], words: Sequence[Any], choose: 
     return find(words)
 
 
-@ft.lru_cache(maxsize=1024)
 def _instead(word: str, names: tuple[str, ...]) -> str:
     """Return what a table has in place of a name that it lacks: all, or the nearest and the first of many."""
+    return _offered(word[:_LONGEST_NAME], names)
+
+
+@ft.lru_cache(maxsize=256)
+def _offered(word: str, names: tuple[str, ...]) -> str:
     more = len(names) - _MOST_LISTED
     if more <= 0:
         return f"; it has {', '.join(names)}"

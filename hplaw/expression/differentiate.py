@@ -21,9 +21,9 @@ class Derivative:
     **Arguments:**
 
     - `name`: what moves.
-    - `lets`: formulas by the name that stands for them.
+    - `lets`: formulas by the name that represents them.
 
-    `lets_made` collects the derivatives of lets under names of their own, each to be worked out once at a point; the
+    `lets_made` collects the derivatives of lets under names of their own, each to be computed once at a point; the
     let that such a name belongs to is found in `let_of`.
 
     >>> from hplaw.expression import parse

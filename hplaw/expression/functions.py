@@ -14,28 +14,17 @@ FUNCTIONS: dict[str, tuple[int, int | None]] = {
     "min": (2, None),
     "max": (2, None),
     "clip": (3, 3),
-    "log": (1, 1),
-    "exp": (1, 1),
-    "expm1": (1, 1),
-    "log1p": (1, 1),
-    "expm2": (1, 1),
-    "sqrt": (1, 1),
-    "abs": (1, 1),
-    "floor": (1, 1),
-    "sin": (1, 1),
-    "cos": (1, 1),
-    "tanh": (1, 1),
-    "sigmoid": (1, 1),
-    "erf": (1, 1),
+    **dict.fromkeys(("log", "exp", "expm1", "log1p", "expm2", "sqrt", "abs", "floor"), (1, 1)),
+    **dict.fromkeys(("sin", "cos", "tanh", "sigmoid", "erf"), (1, 1)),
     "interp": (2, 2),
 }
-"""Least and greatest number of arguments by function; None is any number."""
+"""Minimum and maximum number of arguments by function; None is any number."""
 
 REDUCTIONS = ("sum", "prod")
 """Functions whose first argument is an index."""
 
 CONSTANTS = ("pi",)
-"""Names that always stand for a number."""
+"""Names that always represent a number."""
 
 WORDS = ("and", "or", "not")
 """Operators that look like names."""

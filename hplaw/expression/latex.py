@@ -2,47 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from hplaw.expression.tree import Binary, Call, Item, Name, Node, Number, Reduce, Unary
 
 
-_GREEK = frozenset(
-    [
-        "alpha",
-        "beta",
-        "gamma",
-        "delta",
-        "epsilon",
-        "zeta",
-        "eta",
-        "theta",
-        "kappa",
-        "lambda",
-        "mu",
-        "nu",
-        "xi",
-        "rho",
-        "sigma",
-        "tau",
-        "phi",
-        "pi",
-        "chi",
-        "psi",
-        "omega",
-    ]
+_GREEK = re.compile(
+    "alpha|beta|gamma|delta|epsilon|zeta|eta|theta|kappa|lambda|mu|nu|xi|rho|sigma|tau|phi|pi|chi|psi|omega"
 )
+"""Letters that LaTeX has by their names."""
 _STRENGTH = {"or": 1, "and": 2, "<": 4, "<=": 4, ">": 4, ">=": 4, "==": 4, "+": 5, "-": 5, "*": 6, "/": 9, "**": 8}
 _SIGN = {"or": r" \lor ", "and": r" \land ", "<=": r" \le ", ">=": r" \ge ", "==": " = ", "*": r" \, "}
-_FUNCTION = {
-    "log": r"\ln",
-    "exp": r"\exp",
-    "min": r"\min",
-    "max": r"\max",
-    "sin": r"\sin",
-    "cos": r"\cos",
-    "tanh": r"\tanh",
+_FUNCTION = {"log": r"\ln", **{name: rf"\{name}" for name in ("exp", "min", "max", "sin", "cos", "tanh")}}
+_FRAMED = {
+    "where": r"\begin{{cases}} {1} & {0} \\ {2} & \text{{otherwise}} \end{{cases}}",
+    "sqrt": r"\sqrt{{{0}}}",
+    "abs": r"\left|{0}\right|",
+    "floor": r"\left\lfloor {0} \right\rfloor",
 }
+"""Functions that stand around their arguments."""
 _ATOM = 10
 _LOGARITHM = 5.5
 """Of a name that is set as a logarithm: a term of a sum, no factor."""
@@ -104,16 +83,10 @@ def _binary(node: Binary, symbols: Mapping[str, str]) -> tuple[str, float]:
 
 def _call(node: Call, symbols: Mapping[str, str]) -> tuple[str, float]:
     inner = [_render(argument, symbols)[0] for argument in node.arguments]
-    if node.function == "where":
-        return (rf"\begin{{cases}} {inner[1]} & {inner[0]} \\ {inner[2]} & \text{{otherwise}} \end{{cases}}", _ATOM)
-    if node.function == "sqrt":
-        return rf"\sqrt{{{inner[0]}}}", _ATOM
+    if node.function in _FRAMED:
+        return _FRAMED[node.function].format(*inner), _ATOM
     if node.function == "exp":
         return rf"e^{{{inner[0]}}}", 8
-    if node.function == "abs":
-        return rf"\left|{inner[0]}\right|", _ATOM
-    if node.function == "floor":
-        return rf"\left\lfloor {inner[0]} \right\rfloor", _ATOM
     name = _FUNCTION.get(node.function, rf"\mathrm{{{node.function}}}")
     return rf"{name}\left({', '.join(inner)}\right)", _ATOM
 
@@ -139,7 +112,7 @@ def latex_name(name: str) -> str:
     if not stem:
         return rf"\mathrm{{{_escape(name)}}}"
     below = ",".join(part for part in (head[len(stem) :], _escape(tail)) if part)
-    if stem in _GREEK:
+    if _GREEK.fullmatch(stem):
         letter = rf"\{stem}"
     else:
         letter = stem if len(stem) <= 1 else rf"\mathrm{{{stem}}}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from typing import NoReturn, TypeVar
 
 from hplaw.errors import LawError, nearest
 from hplaw.expression.functions import FUNCTIONS, MAX_DEPTH, MAX_LENGTH, REDUCTIONS, WORDS
@@ -26,6 +27,8 @@ _COMPARISONS = ("<", "<=", ">", ">=", "==")
 _LEFT = {"+": 5, "-": 5, "*": 6, "/": 6}
 _NEGATE, _POWER = 7, 8
 
+Parsed = TypeVar("Parsed", bound=Node)
+
 
 def parse(text: str) -> Node:
     """Return the tree of a formula.
@@ -35,14 +38,8 @@ def parse(text: str) -> Node:
     >>> parse("2 * x").operator
     '*'
     """
-    _refuse_long(text)
     parser = _Parser(text)
-    node = parser.expression(0)
-    if parser.token:
-        parser.fail(f"'{parser.token}' does not belong here")
-    if _depth(node) > MAX_DEPTH:
-        raise LawError(_TOO_DEEP)
-    return node
+    return parser.whole(parser.expression(0))
 
 
 def parse_call(text: str, functions: Mapping[str, int]) -> Call:
@@ -57,7 +54,6 @@ def parse_call(text: str, functions: Mapping[str, int]) -> Call:
     >>> parse_call("normal(0, 1)", {"normal": 2}).function
     'normal'
     """
-    _refuse_long(text)
     parser = _Parser(text)
     function = parser.token
     if function not in functions:
@@ -65,22 +61,11 @@ def parse_call(text: str, functions: Mapping[str, int]) -> Call:
         raise LawError(message)
     parser.advance()
     parser.expect("(")
-    arguments = parser.arguments()
-    if parser.token:
-        parser.fail(f"'{parser.token}' does not belong here")
-    if len(arguments) != functions[function]:
-        message = f"{function} takes {functions[function]} arguments, {len(arguments)} given"
+    node = parser.whole(Call(column=1, function=function, arguments=tuple(parser.arguments())))
+    if len(node.arguments) != functions[function]:
+        message = f"{function} takes {functions[function]} arguments, {len(node.arguments)} given"
         raise LawError(message)
-    node = Call(column=1, function=function, arguments=tuple(arguments))
-    if _depth(node) > MAX_DEPTH:
-        raise LawError(_TOO_DEEP)
     return node
-
-
-def _refuse_long(text: str) -> None:
-    if len(text) > MAX_LENGTH:
-        message = f"the formula has {len(text)} characters; at most {MAX_LENGTH:,} are allowed: name its parts in [let]"
-        raise LawError(message)
 
 
 _TOO_DEEP = f"the formula nests deeper than {MAX_DEPTH} levels; name its parts in [let]"
@@ -99,13 +84,26 @@ class _Parser:
     """The state of one parse: the text, the token ahead, and how deep the recursion is."""
 
     def __init__(self, text: str) -> None:
+        if len(text) > MAX_LENGTH:
+            message = (
+                f"the formula has {len(text)} characters; at most {MAX_LENGTH:,} are allowed: name its parts in [let]"
+            )
+            raise LawError(message)
         self.text, self.end, self.level = text, 0, 0
         self.kind, self.token, self.column = "", "", 0
         self.advance()
 
-    def fail(self, problem: str) -> None:
-        message = f"column {self.column}: {problem}"
+    def fail(self, problem: str, *, column: int | None = None) -> NoReturn:
+        message = f"column {self.column if column is None else column}: {problem}"
         raise LawError(message)
+
+    def whole(self, node: Parsed) -> Parsed:
+        """Return a tree with which the text ends, if it nests no deeper than is allowed."""
+        if self.token:
+            self.fail(f"'{self.token}' does not belong here")
+        if _depth(node) > MAX_DEPTH:
+            raise LawError(_TOO_DEEP)
+        return node
 
     def advance(self) -> None:
         """Move to the next token; an empty one is the end."""
@@ -210,26 +208,19 @@ class _Parser:
 
     def call(self, function: str, column: int) -> Node:
         if function not in FUNCTIONS and function not in REDUCTIONS:
-            self.column = column
-            self.fail(
-                f"'{function}' is not a function that formulas may call{nearest(function, [*FUNCTIONS, *REDUCTIONS])}"
-            )
+            offer = nearest(function, [*FUNCTIONS, *REDUCTIONS])
+            self.fail(f"'{function}' is not a function that formulas may call{offer}", column=column)
         self.advance()
         arguments = self.arguments()
-        self.column = column
         if function in REDUCTIONS:
             if len(arguments) != 2 or not isinstance(arguments[0], Name):
-                self.fail(f"{function} takes an index and an expression, as in {function}(ridge, x)")
-            assert isinstance(arguments[0], Name)
-            node: Node = Reduce(column=column, function=function, index=arguments[0].name, body=arguments[1])
-        else:
-            least, most = FUNCTIONS[function]
-            if len(arguments) < least or (most is not None and len(arguments) > most):
-                count = f"{least}" if most == least else f"{least} or more"
-                self.fail(f"{function} takes {count} arguments, {len(arguments)} given")
-            node = Call(column=column, function=function, arguments=tuple(arguments))
-        self._restore()
-        return node
+                self.fail(f"{function} takes an index and an expression, as in {function}(ridge, x)", column=column)
+            return Reduce(column=column, function=function, index=arguments[0].name, body=arguments[1])
+        least, most = FUNCTIONS[function]
+        if len(arguments) < least or (most is not None and len(arguments) > most):
+            count = f"{least}" if most == least else f"{least} or more"
+            self.fail(f"{function} takes {count} arguments, {len(arguments)} given", column=column)
+        return Call(column=column, function=function, arguments=tuple(arguments))
 
     def arguments(self) -> list[Node]:
         """Parse expressions between commas up to the closing parenthesis, and that too."""
@@ -253,7 +244,3 @@ class _Parser:
             self.advance()
         self.expect("]")
         return Item(column=column, name=name, keys=tuple(keys))
-
-    def _restore(self) -> None:
-        """Set the column back to the token ahead, after an error place was tried out."""
-        self.column = self.end - len(self.token) + 1 if self.token else len(self.text) + 1

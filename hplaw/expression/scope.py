@@ -1,6 +1,6 @@
 """What names mean in a law: a scope of symbols, and the type and free indices of a formula in it.
 
-A formula is a number, a truth value or a category. It is free in an index when it speaks of an indexed name without
+A formula is a number, a truth value or a category. It is free in an index when it uses an indexed name without
 saying which entry; `sum` and `prod` close an index, an output with `over` gives one value per category.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
+from typing import NoReturn
 
 import msgspec
 
@@ -85,7 +86,7 @@ def infer(node: Node, scope: Scope) -> tuple[Type, frozenset[str]]:
             raise AssertionError(node)
 
 
-def _fail(node: Node, problem: str) -> None:
+def _fail(node: Node, problem: str) -> NoReturn:
     message = f"column {node.column}: {problem}"
     raise LawError(message)
 
@@ -105,7 +106,6 @@ def _infer_name(node: Name, scope: Scope) -> tuple[Type, frozenset[str]]:
         if node.name in scope.categories:
             return Type.CATEGORY, frozenset()
         _fail(node, f"'{node.name}' is not a name of this law{nearest(node.name, scope.symbols)}")
-        raise AssertionError
     if symbol.kind in (Kind.TABLE, Kind.CURVE) and not symbol.indices:
         how = f"{node.name}[key]" if symbol.kind is Kind.TABLE else f"interp(x, {node.name})"
         _fail(node, f"'{node.name}' is a table; write {how}")
@@ -116,7 +116,6 @@ def _infer_item(node: Item, scope: Scope) -> tuple[Type, frozenset[str]]:
     symbol = scope.symbols.get(node.name)
     if symbol is None or symbol.kind is Kind.INDEX or not (symbol.indices or symbol.keys):
         _fail(node, f"'{node.name}' has no entries to pick from{nearest(node.name, scope.symbols)}")
-        raise AssertionError
     wanted = len(symbol.indices) or symbol.keys
     if len(node.keys) != wanted:
         _fail(node, f"'{node.name}' takes {wanted} keys, {len(node.keys)} given")

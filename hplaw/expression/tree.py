@@ -1,4 +1,4 @@
-"""The tree of a formula: seven kinds of node, frozen, each with the column where it stands in the text."""
+"""The tree of a formula: seven kinds of node, frozen, each with the column where it is in the text."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def walk(node: Node) -> Iterator[Node]:
 
 
 def names_in(node: Node) -> Iterator[str]:
-    """Yield every name that a formula speaks of, tables and keys included.
+    """Yield every name that a formula uses, tables and keys included.
 
     >>> from hplaw.expression.parse import parse
     >>> sorted(names_in(parse("a * t[k]")))

@@ -13,7 +13,7 @@ from hplaw.law.scope import Namespace
 
 
 def log_affine(law: Law, output: str, names: Collection[str]) -> bool:
-    """Return whether ln(output) is affine in `names` by the form of its formula; a no may be a form not recognised.
+    """Return whether ln(output) is affine in `names` by the form of its formula; a no may be a form not recognized.
 
     >>> from hplaw.catalogue.catalogue import load_catalogue
     >>> log_affine(load_catalogue().get("step-law-2025"), "peak_lr", ["log_c", "a", "b"])
@@ -30,7 +30,7 @@ class Affine:
 
     - `names`: names that enter as they are.
     - `logs`: names that enter as their logarithms.
-    - `settled`: names that no factor of the others may speak of.
+    - `settled`: names that no factor of the others may use.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Affine:
 
 
 def free_of(node: Node, namespace: Namespace, names: Collection[str]) -> bool:
-    """Return whether a formula speaks of none of the names, its lets followed."""
+    """Return whether a formula uses none of the names, its lets followed."""
     for part in walk(node):
         spoken = (
             [part.name, *(key.name for key in part.keys)]
@@ -129,7 +129,7 @@ class _Powers:
         self.moved = moved
 
     def constant(self, node: Node) -> float | None:
-        """Return the value of a formula that speaks of no input, or None where it does."""
+        """Return the value of a formula that uses no input, or None where it does."""
         from hplaw.evaluation.point import standing
         from hplaw.expression import Undefined, compile_expression
 

@@ -23,8 +23,8 @@ from hplaw.law.settled import spoken
 class Slope(msgspec.Struct, frozen=True):
     """One slope of a law.
 
-    - `function`: its value in an environment of the law that has the names of `lets` besides; None where it is zero.
-    - `stood_in`: names that must be known, as what stands in for them may move too.
+    - `function`: its value in an environment of the law that has the names of `lets` also; None where it is zero.
+    - `stood_in`: names that must be known, as the default of them may move too.
     """
 
     function: Function | None

@@ -1,4 +1,4 @@
-"""A law compiled for one set of scenarios: whatever does not depend on the inputs is worked out once and kept.
+"""A law compiled for one set of scenarios: whatever does not depend on the inputs is computed once and kept.
 
 Of a fitted law most operations join parameters with parameters; with these folded, a question costs only those that
 meet its numbers.
@@ -16,7 +16,7 @@ from hplaw.expression.scope import Kind, Scope, Symbol, Type, infer
 from hplaw.expression.tree import Binary, Call, Item, Name, Node, Number, Reduce, Unary, names_in
 from hplaw.law.derived import derived
 from hplaw.law.law import Law, numpy_environment
-from hplaw.law.program import Environment, Program, compile_program, unroll
+from hplaw.law.program import Environment, Meaning, Program, compile_program, unroll
 from hplaw.law.scope import Formula, Namespace
 from hplaw.posterior.scenarios import scenarios
 
@@ -29,7 +29,7 @@ class Folder:
     - `values`: the names that are settled, scenario by scenario; all others are the law's inputs.
     """
 
-    def __init__(self, law: Law, values: Mapping[str, Any]) -> None:
+    def __init__(self, law: Law, values: Mapping[str, object]) -> None:
         self.law = law
         self.scope: Scope = law.namespace.scope
         self.environment: Environment = numpy_environment(law, values)
@@ -79,7 +79,7 @@ class Folder:
     def _let(self, name: str) -> None:
         if name not in self.lets:
             let = self.law.namespace.lets[name]
-            self.lets[name] = let  # stands while its own parts are folded
+            self.lets[name] = let  # in place while its own parts are folded
             self.lets[name] = self.formula(let)
 
     def _keep(self, node: Node) -> Node:
@@ -108,11 +108,5 @@ def folded(law: Law, *, transfer: bool = False) -> Program:
     outputs = {name: (folder.formula(formula), over) for name, (formula, over) in law.outputs.items()}
     optimum = {name: folder.formula(formula) for name, formula in law.optimum.items()}
     cases = tuple((folder.formula(formula), status, say) for formula, status, say in law.cases)
-    return compile_program(
-        folder.namespace(),
-        numpy_backend(),
-        outputs=outputs,
-        optimum=optimum,
-        cases=cases,
-        constants={**law.program(numpy_backend()).constants, **values, **folder.kept},
-    )
+    constants = {**law.program(numpy_backend()).constants, **values, **folder.kept}
+    return compile_program(Meaning(folder.namespace(), outputs, optimum, cases), numpy_backend(), constants=constants)

@@ -23,7 +23,7 @@ from hplaw.forms.folding import Folder
 from hplaw.forms.log_linear import Lines, lines, on_scenarios
 from hplaw.law.derived import derived
 from hplaw.law.law import Law, numpy_environment
-from hplaw.law.program import Environment, Program, compile_program
+from hplaw.law.program import Environment, Meaning, Program, compile_program
 from hplaw.posterior.scenarios import effect_covariance, scenarios
 
 
@@ -31,7 +31,7 @@ Array = NDArray[np.float64]
 
 
 class Term(msgspec.Struct, frozen=True):
-    """One ridge as trees: its factors, those it is divided by, t, and the entries of the indices it stands under."""
+    """One ridge as trees: its factors, those it is divided by, t, and the entries of the indices it is under."""
 
     factors: tuple[Node, ...]
     divisors: tuple[Node, ...]
@@ -65,7 +65,7 @@ class Linex(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     let: str | None
     derived: dict[Any, Any] = {}
 
-    def at(self, inputs: Mapping[str, Any]) -> tuple[Array, Array]:
+    def at(self, inputs: Mapping[str, object]) -> tuple[Array, Array]:
         """Return c and the offset of t at a law's inputs: `[ridge x scenario]` each, or `[row, ridge x scenario]`."""
         if self.lines is not None:
             found = self.lines.at(inputs)
@@ -111,13 +111,13 @@ class _Form:
         self.whole: tuple[str, int] | None = None
 
     def free(self, node: Node, names: frozenset[str]) -> bool:
-        """Return whether a tree speaks of none of the names."""
+        """Return whether a tree uses none of the names."""
         return free_of(node, self.law.namespace, names)
 
     def terms(
         self, node: Node, factors: tuple[Node, ...], divisors: tuple[Node, ...], at: tuple[tuple[str, int], ...]
     ) -> tuple[Term, ...] | None:
-        """Return the ridges of a sum; parts without chosen quantities are left out."""
+        """Return the ridges of a sum; parts without chosen quantities are omitted."""
         if self.free(node, self.chosen):
             return () if not factors and not divisors else None
         match node:
@@ -164,7 +164,7 @@ def _join(parts: Any) -> tuple[Term, ...] | None:
 
 
 def _compile(law: Law, terms: tuple[Term, ...], effects: tuple[str, ...], let: str | None, *, transfer: bool) -> Linex:
-    """Return the ridges as functions; effects stand at zero in the environment."""
+    """Return the ridges as functions; effects are zero in the environment."""
     drawn = scenarios(law)
     zero = {**drawn.values(transfer=transfer), **dict.fromkeys(effects, 0.0)}
     folder = Folder(law, zero)
@@ -173,7 +173,7 @@ def _compile(law: Law, terms: tuple[Term, ...], effects: tuple[str, ...], let: s
     ones = dict.fromkeys(law.chosen, 1.0)
     offsets = [(folder.fold(term.t), dict(term.at)) for term in terms]
     kept = {**law.program(numpy_backend()).constants, **zero, **folder.kept, **ones}
-    program = compile_program(folder.namespace(), numpy_backend(), outputs={}, optimum={}, cases=(), constants=kept)
+    program = compile_program(Meaning(folder.namespace(), {}, {}, ()), numpy_backend(), constants=kept)
     slopes = np.array([_slope(law, terms, zero, {name: np.e}, size) for name in law.chosen])
     loads = {name: _slope(law, terms, zero, {name: 1.0}, size) for name in effects}
     groups = sum(
@@ -211,7 +211,9 @@ def _product(term: Term) -> Node:
     return node
 
 
-def _slope(law: Law, terms: tuple[Term, ...], zero: Mapping[str, Any], moved: Mapping[str, float], size: int) -> Array:
+def _slope(
+    law: Law, terms: tuple[Term, ...], zero: Mapping[str, object], moved: Mapping[str, float], size: int
+) -> Array:
     """Return the change of t by ridge and scenario when one affine name moves by one; it is the same at any input."""
     inputs = {name: _anything(law, name) for name in law.inputs}
     found: list[Array] = []

@@ -30,7 +30,7 @@ class Lines(msgspec.Struct, frozen=True, eq=False):
     names: tuple[str, ...]
     table: Array
 
-    def at(self, inputs: Mapping[str, Any]) -> Array:
+    def at(self, inputs: Mapping[str, object]) -> Array:
         """Return the columns at a law's inputs: `[column]`, or `[row, column]` where some are columns themselves.
 
         >>> Lines(("tokens",), np.array([[1.0], [2.0]])).at({"tokens": math.e})
@@ -49,7 +49,7 @@ def lines(
 
     **Arguments:**
 
-    - `functions`: the formulas compiled, to be worked out in the environment of `program`; `trees` what they say.
+    - `functions`: the formulas compiled, to be computed in the environment of `program`; `trees` what they say.
     - `logs`: whether it is the logarithm of a formula that is affine.
     """
     numbers = [name for name in law.inputs if name not in law.chosen and _positive(law, name)]
@@ -87,12 +87,12 @@ def _optimum(law: Law, *, transfer: bool) -> Lines | None:
     return lines(law, program, functions, trees, logs=[True] * len(trees))
 
 
-def best_logs(law: Law, inputs: Mapping[str, Any], *, transfer: bool) -> Array:
-    """Return the logarithms of what each scenario chooses by the closed form, discrepancy left out.
+def best_logs(law: Law, inputs: Mapping[str, object], *, transfer: bool) -> Array:
+    """Return the logarithms of what each scenario chooses by the closed form, discrepancy omitted.
 
     **Arguments:**
 
-    - `inputs`: the law's inputs, chosen ones left out: numbers, or columns.
+    - `inputs`: the law's inputs, chosen ones omitted: numbers, or columns.
 
     **Returns:** `[chosen, scenario]`, or `[row, chosen, scenario]`.
     """

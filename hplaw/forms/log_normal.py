@@ -18,23 +18,22 @@ from hplaw.evaluation.inputs import inputs
 from hplaw.expression.backends import numpy_backend
 from hplaw.forms.affine import log_affine
 from hplaw.law.derived import derived
-from hplaw.law.format import EffectSpec
 from hplaw.law.law import Law, numpy_environment
-from hplaw.law.priors import CORRELATIONS, PRIORS
+from hplaw.law.priors import HYPERPRIORS, is_call
 from hplaw.law.settled import spoken
 from hplaw.posterior.discrepancy import stray_variance
-from hplaw.posterior.scenarios import factor, scenarios
+from hplaw.posterior.scenarios import factor, group_covariance, scenarios
 
 
 Array = NDArray[np.float64]
 
 NORMAL_QUANTILES = np.array([-1.6448536269514722, -0.6744897501960817, 0.0, 0.6744897501960817, 1.6448536269514722])
-"""Of the standard normal at 5, 25, 50, 75 and 95 percent."""
+"""Of the standard normal at 5, 25, 50, 75 and 95%."""
 
 
 class Directions(msgspec.Struct, frozen=True):
     """Names of a law with one entry for the point and one per direction, a standard deviation away; `own` of the
-    law's recipe, `transfer` those of another recipe besides."""
+    law's recipe, `transfer` also those of another recipe."""
 
     own: Mapping[str, Array]
     transfer: Mapping[str, Array]
@@ -56,10 +55,10 @@ def directions(law: Law) -> Directions | None:
         if isinstance(parameter.sd, float) and name not in correlated:
             steps.append({name: parameter.sd})
     outer: list[dict[str, float]] = []
-    for effect in spec.effects.values():
+    for group, effect in spec.effects.items():
         if effect.predict == "zero":
             continue
-        found = _effect_columns(law, effect)
+        found = _effect_columns(law, group)
         if found is None:
             return None
         (outer if effect.predict == "transfer" else steps).extend(found)
@@ -71,30 +70,25 @@ def _columns(names: list[str], matrix: Array) -> list[dict[str, float]]:
     return [dict(zip(names, map(float, column), strict=True)) for column in matrix.T if np.any(column)]
 
 
-def _effect_columns(law: Law, effect: EffectSpec) -> list[dict[str, float]] | None:
+def _effect_columns(law: Law, group: str) -> list[dict[str, float]] | None:
+    effect = law.spec.effects[group]
     if effect.tail is not None:
         return None
-    if effect.covariance is not None:
-        return _columns(effect.of, factor(np.asarray(effect.covariance)))
-    texts = [*effect.scale.values(), *([effect.correlation] if effect.correlation else [])]
-    if any(text.lstrip().startswith(f"{word}(") for text in texts for word in PRIORS | CORRELATIONS):
+    texts = [] if effect.covariance else [*effect.scale.values(), *filter(None, [effect.correlation])]
+    if any(is_call(text, HYPERPRIORS) for text in texts):
         return None
     uncertain = {n for block in law.spec.covariance for n in block.of} | {
         n for n, p in law.spec.parameters.items() if p.sd is not None
     }
     formulas = [law.namespace.formula(text, table="effects", key="scale") for text in texts]
-    if len(effect.of) > 2 or any(spoken(law.namespace, formula.tree) & uncertain for formula in formulas):
+    correlated = effect.covariance is None and len(effect.of) > 2
+    if correlated or any(spoken(law.namespace, formula.tree) & uncertain for formula in formulas):
         return None
-    from hplaw.posterior.scenarios import hyperparameter
-
-    environment = numpy_environment(law, scenarios(law).point)
-    scales = [float(hyperparameter(law, effect.scale[name], name, environment)) for name in effect.of]
-    rho = float(hyperparameter(law, effect.correlation, "", environment)) if effect.correlation else 0.0
-    matrix = np.array([[a * b * (1.0 if i == j else rho) for j, b in enumerate(scales)] for i, a in enumerate(scales)])
-    return _columns(effect.of, factor(matrix))
+    covariance = group_covariance(law, group, numpy_environment(law, scenarios(law).point))
+    return _columns(effect.of, factor(np.array([[float(covariance[a, b]) for b in effect.of] for a in effect.of])))
 
 
-def _spread(point: Mapping[str, Any], steps: list[dict[str, float]]) -> dict[str, Array]:
+def _spread(point: Mapping[str, object], steps: list[dict[str, float]]) -> dict[str, Array]:
     found: dict[str, Array] = {}
     for name in {name for step in steps for name in step}:
         found[name] = point[name] + np.array([0.0, *(step.get(name, 0.0) for step in steps)])
@@ -119,7 +113,7 @@ def closed(law: Law, output: str, *, transfer: bool = False) -> bool:
 
 
 def log_deviation(
-    law: Law, output: str, inputs: Mapping[str, Any], stretch: Any, *, transfer: bool = False
+    law: Law, output: str, inputs: Mapping[str, object], stretch: rows.Number, *, transfer: bool = False
 ) -> rows.Number:
     """Return the standard deviation of ln(output), 0 where the law states none.
 

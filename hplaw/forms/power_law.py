@@ -47,7 +47,7 @@ class PowerLaw(msgspec.Struct, frozen=True):
         message = "an input is zero, or the result too large or too small to write down"
         raise Undefined(message)
 
-    def log_variance(self, known: Mapping[str, Any]) -> rows.Number:
+    def log_variance(self, known: Mapping[str, object]) -> rows.Number:
         """Return the variance of ln(output) at known inputs, numbers or columns."""
         logs = [rows.log(known[name]) for name, _ in self.exponents]
         total: rows.Number = 0.0
@@ -61,7 +61,7 @@ class PowerLaw(msgspec.Struct, frozen=True):
 
 @derived
 def power_law(law: Law, output: str) -> PowerLaw | None:
-    """Return an output as a power law of all its inputs, or None where it has another form, cases, or stand-ins."""
+    """Return an output as a power law of all its inputs, or None where it has another form, cases, or defaults."""
     plain = law.spec.kind == "formula" and not law.exact and output in law.outputs
     if not plain or law.cases or any(not item.required for item in inputs(law)):
         return None

@@ -1,4 +1,4 @@
-"""What rooms derive from a law, kept by the law: worked out once, gone when the law goes."""
+"""What rooms derive from a law, kept by the law: computed once, gone when the law goes."""
 
 from __future__ import annotations
 

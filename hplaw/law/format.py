@@ -32,7 +32,7 @@ class SourceSpec(Spec, frozen=True, kw_only=True):
 class InputSpec(Spec, frozen=True, kw_only=True):
     """An input with more to say than its name.
 
-    `role = "target"` makes the law usable only when the user gives that target; `missing` is what stands in when the
+    `role = "target"` makes the law usable only when the user gives that target; `missing` is the default when the
     input is not known (a number, a category, a prior, or an expression over other inputs); `over` makes it a table.
     """
 
@@ -70,7 +70,7 @@ class CovarianceSpec(Spec, frozen=True, kw_only=True):
 
 
 class EffectSpec(Spec, frozen=True, kw_only=True):
-    """What the members of a group share: zero-mean, correlated, drawn anew for a new group.
+    """What the members of a group share: zero-mean, correlated, drawn again for a new group.
 
     `tail` is degrees of freedom: members are then drawn from a multivariate Student's t with these scales, so that a
     strange member moves the others little. `when` says in a fit of which rows members are made.
@@ -88,7 +88,7 @@ class EffectSpec(Spec, frozen=True, kw_only=True):
 
 
 class DiscrepancySpec(Spec, frozen=True, kw_only=True):
-    """How far the truth strays from the law: a covariance of logarithms, growing outside the domain."""
+    """How far the truth deviates from the law: a covariance of logarithms, growing outside the domain."""
 
     of: list[str]
     covariance: list[list[float]]
@@ -117,7 +117,7 @@ class CaseSpec(Spec, frozen=True, kw_only=True):
 
 
 class DecisionSpec(Spec, frozen=True, kw_only=True):
-    """What a law recommends: the quantities chosen so that one is least, and the optimum in closed form if there is one."""
+    """What a law recommends: the quantities chosen so that one is minimal, and the optimum in closed form if there is one."""
 
     minimise: str
     choose: list[str]
@@ -132,7 +132,7 @@ class FactorSpec(Spec, frozen=True, kw_only=True):
 
 
 class LikelihoodSpec(Spec, frozen=True, kw_only=True):
-    """One observed quantity: when a row speaks of it, and with what noise.
+    """One observed quantity: when a row has it, and with what noise.
 
     `low` and `high` name quantities that bound what is observed. A row that gives a bound says that what was to be
     observed lies within: above `low`, below `high`, between both; its value then says nothing more.

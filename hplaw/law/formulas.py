@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hplaw.errors import LawError
+from hplaw.errors import LawError, refuse
 from hplaw.expression import Symbol, Type
 from hplaw.expression.parse import parse_call
 from hplaw.expression.scope import infer
@@ -24,8 +24,7 @@ def one_formula(
     """Return a checked formula of one value and of the kind wanted."""
     found = namespace.formula(text, table=table, key=key, extra=extra)
     if kind is not None and found.type is not kind:
-        message = f"{kind.value} is needed here, not {found.type.value}"
-        raise LawError(message, table=table, key=key)
+        refuse(f"{kind.value} is needed here, not {found.type.value}", table=table, key=key)
     refuse_free(found, (), table, key)
     check_work(namespace, found, table=table, key=key)
     return found
@@ -35,8 +34,8 @@ def refuse_free(found: Formula, over: tuple[str, ...], table: str, key: str) -> 
     """Refuse a formula that is free in an index which nothing closes."""
     stray = [index for index in found.free if index not in over]
     if stray:
-        message = f"it speaks of every {stray[0]} at once; use sum({stray[0]}, ...), pick one with [...], or say over = '{stray[0]}'"
-        raise LawError(message, table=table, key=key)
+        message = f"it uses every {stray[0]} at once; use sum({stray[0]}, ...), pick one with [...], or say over = '{stray[0]}'"
+        refuse(message, table=table, key=key)
 
 
 def check_call(

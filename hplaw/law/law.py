@@ -12,9 +12,10 @@ import msgspec
 
 from hplaw.expression import latex, latex_name, names_in
 from hplaw.expression.backends import FLOATS, RATIONALS, Backend, numpy_backend
+from hplaw.expression.compile import Function
 from hplaw.law.derived import derived
 from hplaw.law.format import InputSpec, LawSpec
-from hplaw.law.program import Environment, Program, compile_program
+from hplaw.law.program import Environment, Meaning, Program, compile_program, unroll
 from hplaw.law.scope import Formula, Namespace, quantities_of
 from hplaw.messages.law import Citation, LawRecord, LawSummary
 from hplaw.narrowing import is_table, is_tuple
@@ -42,27 +43,12 @@ def digest_of(text: bytes, arrays: Path | None) -> str:
     return digest.hexdigest()[:12]
 
 
-class Meaning(msgspec.Struct, frozen=True):
-    """What the formulas of a law say, checked.
-
-    - `namespace`: its names.
-    - `outputs`: formulas by quantity, with the index they go over.
-    - `optimum`: closed forms of the decision, by quantity.
-    - `cases`: condition, status and words.
-    """
-
-    namespace: Namespace
-    outputs: Mapping[str, tuple[Formula, str | None]]
-    optimum: Mapping[str, Formula]
-    cases: tuple[tuple[Formula, str, str], ...]
-
-
 class Law:
     """One law, immutable.
 
     - `spec`: the file's tables; `text` its bytes; `digest` the first 12 hex digits of the sha256 over file and arrays.
     - `path`: where it was read; `arrays`: its draws or grid.
-    - `inputs`: long form of the inputs by quantity; `gives`: the quantities it chooses or puts out.
+    - `inputs`: long form of the inputs by quantity; `gives`: the quantities it chooses or outputs.
 
     **Arguments:**
 
@@ -87,6 +73,8 @@ class Law:
         self._mean = mean
         self.id: Final = spec.id
         self.version: Final = spec.version
+        self.exact: Final = spec.exact
+        """Whether the law is computed in rationals."""
         self.inputs: Final[Mapping[str, InputSpec]] = {item.quantity: item for item in spec.input_specs()}
         self.chosen: Final[tuple[str, ...]] = tuple(spec.decision.choose) if spec.decision else ()
         self.gives: Final[tuple[str, ...]] = tuple(dict.fromkeys((*self.chosen, *spec.output_specs())))
@@ -136,13 +124,8 @@ class Law:
         """Return the cases: condition, status and words."""
         return self.meaning.cases
 
-    @property
-    def exact(self) -> bool:
-        """Return whether the law is worked out in rationals."""
-        return self.spec.exact
-
     def quantity(self, name: str) -> Quantity:
-        """Return a quantity that the law speaks of, its own ones included."""
+        """Return a quantity that the law uses, its own ones included."""
         return self._quantities[name]
 
     @ft.cached_property
@@ -164,8 +147,15 @@ class Law:
         """Return the law compiled for a backend, once."""
         return _program(self, backend)
 
+    def function(self, text: str, backend: Backend, *, table: str, key: str) -> Function:
+        """Return a formula of the law's names that is one value, compiled.
+
+        **Raises:** `LawError` naming table and key.
+        """
+        return unroll(self.namespace, self.namespace.formula(text, table=table, key=key), backend, ())
+
     def formulas(self) -> dict[str, str]:
-        """Return what the law says, as text: its outputs and the closed forms of its decision."""
+        """Return what the law gives, as text: its outputs and the closed forms of its decision."""
         return {name: formula.text for name, formula in self.optimum.items()} | {
             name: formula.text for name, (formula, _) in self.outputs.items()
         }
@@ -181,7 +171,7 @@ class Law:
         return self._formula(name).text
 
     def words_of(self, name: str) -> frozenset[str]:
-        """Return the names that a formula speaks of."""
+        """Return the names that a formula uses."""
         return frozenset(names_in(self._formula(name).tree))
 
     def lets_behind(self, names: Iterable[str]) -> list[str]:
@@ -233,8 +223,8 @@ class Law:
         lines = ",\n".join(f"  {key} = {{{value}}}" for key, value in fields.items() if value)
         return f"@misc{{{self.id},\n{lines}\n}}"
 
-    def summary(self, *, shelf: str = "", shadows: str | None = None) -> LawSummary:
-        """Return the line of the law in a list."""
+    def summary(self) -> LawSummary:
+        """Return the line of the law in a list, wherever it was found."""
         return LawSummary(
             id=self.id,
             version=self.version,
@@ -245,14 +235,13 @@ class Law:
             checked=self.spec.checked,
             inputs=list(self.inputs),
             outputs=list(self.gives),
-            shelf=shelf,
-            shadows=shadows,
+            shelf="",
         )
 
-    def record(self, *, shelf: str = "", shadows: str | None = None) -> LawRecord:
+    def record(self) -> LawRecord:
         """Return the law whole."""
         return LawRecord(
-            summary=self.summary(shelf=shelf, shadows=shadows),
+            summary=self.summary(),
             formulas=self.formulas() | dict(self.spec.let),
             latex=self.latex,
             domain={name: list(seen) for name, seen in self.spec.domain.items()},
@@ -269,17 +258,15 @@ def _program(law: Law, backend: Backend) -> Program:
     number = backend.number
     constants = {name: number(repr(value)) for name, value in law.spec.constants.items()}
     tables = {name: _exact_table(table, number) for name, table in law.namespace.tables.items()}
-    return compile_program(
-        law.namespace, backend, outputs=law.outputs, optimum=law.optimum, cases=law.cases, constants=constants | tables
-    )
+    return compile_program(law.meaning, backend, constants=constants | tables)
 
 
-def numpy_environment(law: Law, values: Mapping[str, Any]) -> Environment:
+def numpy_environment(law: Law, values: Mapping[str, object]) -> Environment:
     """Return an environment of the law over numpy: constants, tables, and `values` over them."""
     return law.program(numpy_backend()).environment(values)
 
 
-def _plain(spec: Any) -> dict[str, Any] | None:
+def _plain(spec: object) -> dict[str, Any] | None:
     return msgspec.to_builtins(spec) if spec is not None else None
 
 

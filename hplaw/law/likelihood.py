@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from hplaw.errors import LawError
+from hplaw.errors import refuse
 from hplaw.expression import Kind, Symbol
 from hplaw.expression.tree import Node
 from hplaw.law.formulas import check_call
@@ -33,7 +33,7 @@ class Likelihood(msgspec.Struct, frozen=True):
     """The noise of one observed quantity.
 
     - `freedom`: degrees of freedom of a `student_t`, None for others.
-    - `scale`: the formula of its scale, which may speak of `scale`; None for a family that has none.
+    - `scale`: the formula of its scale, which may use `scale`; None for a family that has none.
     """
 
     family: Family
@@ -52,7 +52,7 @@ def read_likelihood(namespace: Namespace, constants: Mapping[str, float], text: 
     **Arguments:**
 
     - `namespace`, `constants`: those of the law; degrees of freedom are a formula of its constants and tables.
-    - `table`: where the text stands, for errors.
+    - `table`: where the text is, for errors.
 
     **Raises:** `LawError` naming table and key.
     """
@@ -66,11 +66,9 @@ def read_likelihood(namespace: Namespace, constants: Mapping[str, float], text: 
 def _freedom(namespace: Namespace, constants: Mapping[str, float], tree: Node, table: str) -> float:
     why = "is not known when degrees of freedom are; use constants and tables"
     if SCALE in spoken(namespace, tree):
-        message = f"'{SCALE}' {why}"
-        raise LawError(message, table=table, key="likelihood")
+        refuse(f"'{SCALE}' {why}", table=table, key="likelihood")
     refuse_names(namespace, tree, (Kind.INPUT, Kind.EFFECT, Kind.PARAMETER), why, table=table, key="likelihood")
     found = settled(namespace, constants, tree, {}, table=table, key="likelihood")
     if not (math.isfinite(found) and found > 0):
-        message = f"student_t needs a positive number of degrees of freedom, not {found:g}"
-        raise LawError(message, table=table, key="likelihood")
+        refuse(f"student_t needs a positive number of degrees of freedom, not {found:g}", table=table, key="likelihood")
     return found

@@ -1,34 +1,50 @@
-"""Priors as a law file writes them: a name and arguments, read into a tree; and their centres."""
+"""Priors as a law file writes them: a name and arguments, read into a tree; and their centers."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import msgspec
 
 from hplaw.expression.parse import parse_call
 from hplaw.expression.tree import Call
 
 
-PRIORS = {
-    "normal": 2,
-    "lognormal": 2,
-    "halfnormal": 1,
-    "uniform": 2,
-    "beta": 2,
-    "gamma": 2,
-    "student_t": 3,
-    "exponential": 1,
-    "truncnormal": 4,
-    "atanh_normal": 2,
-    "fixed": 1,
+class _Prior(msgspec.Struct, frozen=True):
+    """One prior.
+
+    - `size`: its number of arguments.
+    - `positive`: what arguments that must be positive are called, by place, the first to be looked at coming first.
+    - `centre`: its median, or its mean where the median has no closed form.
+    """
+
+    size: int
+    positive: Mapping[int, str]
+    centre: Callable[[Sequence[float]], float]
+
+
+_SCALE, _ONLY, _BOTH = {1: "scale"}, {0: "argument"}, {0: "first argument", 1: "second argument"}
+_ALL: Mapping[str, _Prior] = {
+    "normal": _Prior(2, _SCALE, lambda x: x[0]),
+    "lognormal": _Prior(2, _SCALE, lambda x: math.exp(x[0])),
+    "halfnormal": _Prior(1, _ONLY, lambda x: 0.6744897501960817 * x[0]),
+    "uniform": _Prior(2, {}, lambda x: (x[0] + x[1]) / 2),
+    "beta": _Prior(2, _BOTH, lambda x: x[0] / (x[0] + x[1])),
+    "gamma": _Prior(2, _BOTH, lambda x: x[0] / x[1]),
+    "student_t": _Prior(3, {2: "scale", 0: "number of degrees of freedom"}, lambda x: x[1]),
+    "exponential": _Prior(1, _ONLY, lambda x: math.log(2) / x[0]),
+    "truncnormal": _Prior(4, _SCALE, lambda x: min(max(x[0], x[2]), x[3])),
+    "atanh_normal": _Prior(2, _SCALE, lambda x: math.tanh(x[0])),
+    "fixed": _Prior(1, {}, lambda x: x[0]),
+    "lkj": _Prior(1, _ONLY, lambda x: 0.0),
 }
-"""Priors with their number of arguments: truncnormal takes mean, sd, low, high; atanh_normal is a correlation."""
-
-CORRELATIONS = {"atanh_normal": 2, "lkj": 1}
-"""Priors of a correlation: of two effects, or of a matrix."""
-
-HYPERPRIORS = PRIORS | CORRELATIONS
+CORRELATIONS = {name: _ALL[name].size for name in ("atanh_normal", "lkj")}
+"""Priors of a correlation with their number of arguments: of two effects, or of a matrix."""
+HYPERPRIORS = {name: prior.size for name, prior in _ALL.items()}
 """What the scale or correlation of an effect may be, where it is no formula of parameters."""
+PRIORS = {name: size for name, size in HYPERPRIORS.items() if name != "lkj"}
+"""Priors with their number of arguments: truncnormal takes mean, sd, low, high; atanh_normal is a correlation."""
 
 
 def parse_prior(text: str) -> Call:
@@ -64,19 +80,9 @@ def wrong_prior(prior: str, *x: float) -> str | None:
             return f"{prior} needs its lower bound below its upper one, not {low:g} and {high:g}"
         case ("lognormal", (mean, _)) if abs(mean) > _LARGEST_LOG:
             return f"{prior} has a median that is too large or small to write down"
-        case ("fixed" | "uniform", _):
-            return None
-        case ("normal" | "lognormal" | "atanh_normal" | "truncnormal", (_, scale, *_)):
-            positive = {"scale": scale}
-        case ("student_t", (freedom, _, scale)):
-            positive = {"scale": scale, "number of degrees of freedom": freedom}
-        case ("beta" | "gamma", (a, b)):
-            positive = {"first argument": a, "second argument": b}
-        case (_, (scale, *_)):
-            positive = {"argument": scale}
         case _:
-            return None
-    bad = next((f"{what}, not {value:g}" for what, value in positive.items() if value <= 0), None)
+            positive = _ALL[prior].positive.items()
+    bad = next((f"{what}, not {x[place]:g}" for place, what in positive if x[place] <= 0), None)
     return f"{prior} needs a positive {bad}" if bad else None
 
 
@@ -92,26 +98,4 @@ def centre(prior: str, *x: float) -> float:
     >>> centre("lognormal", 0.0, 1.0)
     1.0
     """
-    match prior, x:
-        case ("normal" | "fixed", (mean, *_)):
-            return mean
-        case ("student_t", (_, mean, _)):
-            return mean
-        case ("atanh_normal", (mean, _)):
-            return math.tanh(mean)
-        case ("lognormal", (mean, _)):
-            return math.exp(mean)
-        case ("halfnormal", (scale,)):
-            return 0.6744897501960817 * scale
-        case ("uniform", (low, high)):
-            return (low + high) / 2
-        case ("beta", (a, b)):
-            return a / (a + b)
-        case ("gamma", (shape, rate)):
-            return shape / rate
-        case ("exponential", (rate,)):
-            return math.log(2) / rate
-        case ("truncnormal", (mean, _, low, high)):
-            return min(max(mean, low), high)
-        case _:
-            raise AssertionError(prior)
+    return _ALL[prior].centre(x)

@@ -1,6 +1,6 @@
 """Procedures: what a formula cannot say, named by a law file and found here, never planned with.
 
-A name stands for `module:function`, loaded when it is called, so that the list costs nothing and may name what only
+A name maps to `module:function`, loaded when it is called, so that the list costs nothing and may name what only
 an extra brings.
 """
 
@@ -20,7 +20,7 @@ def registered() -> tuple[str, ...]:
     return tuple(sorted(_PROCEDURES))
 
 
-def call(name: str, /, *arguments: Any, **keywords: Any) -> Any:
+def call(name: str, /, *arguments: object, **keywords: object) -> Any:
     """Return what a procedure returns.
 
     **Raises:** `LookupError` where there is no procedure of the name.

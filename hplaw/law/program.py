@@ -1,4 +1,4 @@
-"""A law compiled for one backend: its formulas as functions, and environments in which lets are worked out when asked for."""
+"""A law compiled for one backend: its formulas as functions, and environments in which lets are computed when asked for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Environment(dict[str, Any]):
 
     __slots__ = ("lets",)
 
-    def __init__(self, values: Mapping[str, Any], lets: Mapping[str, Function]) -> None:
+    def __init__(self, values: Mapping[str, object], lets: Mapping[str, Function]) -> None:
         super().__init__(values)
         self.lets = lets
 
@@ -48,43 +48,48 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     cases: tuple[Case, ...]
     constants: Mapping[str, Any]
 
-    def environment(self, values: Mapping[str, Any]) -> Environment:
+    def environment(self, values: Mapping[str, object]) -> Environment:
         """Return an environment with the law's constants and tables, and `values` over them."""
         environment = Environment(self.constants, self.lets)
         environment.update(values)
         return environment
 
 
+class Meaning(msgspec.Struct, frozen=True):
+    """What the formulas of a law give, checked.
+
+    - `namespace`: its names.
+    - `outputs`: formulas by quantity, with the index they go over.
+    - `optimum`: closed forms of the decision, by quantity.
+    - `cases`: condition, status and words.
+    """
+
+    namespace: Namespace
+    outputs: Mapping[str, tuple[Formula, str | None]]
+    optimum: Mapping[str, Formula]
+    cases: tuple[tuple[Formula, str, str], ...]
+
+
 def compile_program(
-    namespace: Namespace,
-    backend: Backend,
-    *,
-    outputs: Mapping[str, tuple[Formula, str | None]],
-    optimum: Mapping[str, Formula],
-    cases: tuple[tuple[Formula, str, str], ...],
-    constants: Mapping[str, Any],
-    settled: Mapping[str, Any] | None = None,
+    law: Meaning, backend: Backend, *, constants: Mapping[str, object], settled: Mapping[str, object] | None = None
 ) -> Program:
-    """Return the law compiled for a backend.
+    """Return the formulas of a law compiled for a backend.
 
     **Arguments:**
 
-    - `outputs`: formula and the index it goes over, by quantity.
-    - `optimum`: closed forms of the decision, by quantity.
-    - `cases`: condition, status and words.
     - `settled`: values that names have in every environment.
     """
 
     def function(formula: Formula, free: tuple[str, ...] | None = None) -> Function:
         open_in = formula.free if free is None else free
-        return unroll(namespace, formula, backend, open_in, settled)
+        return unroll(law.namespace, formula, backend, open_in, settled)
 
     return Program(
         backend=backend,
-        lets={name: function(let) for name, let in namespace.lets.items()},
-        outputs={name: function(formula, (over,) if over else ()) for name, (formula, over) in outputs.items()},
-        optimum={name: function(formula) for name, formula in optimum.items()},
-        cases=tuple(Case(function(formula), status, say) for formula, status, say in cases),
+        lets={name: function(let) for name, let in law.namespace.lets.items()},
+        outputs={name: function(formula, (over,) if over else ()) for name, (formula, over) in law.outputs.items()},
+        optimum={name: function(formula) for name, formula in law.optimum.items()},
+        cases=tuple(Case(function(formula), status, say) for formula, status, say in law.cases),
         constants=constants,
     )
 
@@ -94,7 +99,7 @@ def unroll(
     formula: Formula,
     backend: Backend,
     free: tuple[str, ...],
-    settled: Mapping[str, Any] | None = None,
+    settled: Mapping[str, object] | None = None,
 ) -> Function:
     """Return the function of a formula: one value, or nested tuples over the indices it is free in."""
     scope = namespace.scope

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import get_args, get_type_hints
 
 import msgspec
 
-from hplaw.errors import LawError, nearest
+from hplaw.errors import LawError, nearest, refuse
 from hplaw.expression import Type, parse
 from hplaw.expression.tree import Node
 from hplaw.law.format import LawSpec, OutputSpec
 from hplaw.law.formulas import one_formula, refuse_free
-from hplaw.law.law import Law, Meaning, arrays_beside, digest_of
+from hplaw.law.law import Law, arrays_beside, digest_of
 from hplaw.law.priors import PRIORS, is_call
+from hplaw.law.program import Meaning
 from hplaw.law.rules import check_domain, check_effects, check_exact, check_fit, check_missing, check_parameters
 from hplaw.law.scope import GRID_NAMES, Formula, Namespace, build_namespace, check_work
 from hplaw.law.settled import spoken
+from hplaw.messages.decode import find_fault
 from hplaw.toml import decode_toml, read_toml
 
 
@@ -68,7 +69,7 @@ def parse_law(text: bytes, *, path: Path | None = None, arrays: Path | None = No
     """
     spec = decode_spec(text)
     if spec.grid and path is not None:
-        _check_head(spec)  # before the name of a file is believed
+        _check_head(spec)  # before the name of a file is trusted
         arrays = path.parent / spec.grid.values
     try:
         digest = digest_of(text, arrays)
@@ -116,8 +117,9 @@ def decode_spec(text: bytes) -> LawSpec:
     try:
         return decode_toml(text, LawSpec)
     except msgspec.ValidationError as error:
-        problem, _, path = str(error).partition(" - at `")
-        table, _, key = _place(path.rstrip("`").removeprefix("$").lstrip("."), text).partition(".")
+        problem, path = find_fault(str(error), read_toml(text), LawSpec)
+        path = re.sub(r"\[(\d+)\]", lambda found: f".{int(found[1]) + 1}", path)  # entries of lists count from one
+        table, _, key = path.partition(".")
         raise LawError(problem[0].lower() + problem[1:], table=table, key=key) from None
     except RecursionError:
         message = "the tables nest too deep; a law file has a few levels"
@@ -127,24 +129,9 @@ def decode_spec(text: bytes) -> LawSpec:
         raise LawError(message) from None
 
 
-def _place(path: str, text: bytes) -> str:
-    """Return where msgspec found a fault in a file's words: entries of lists counted from one, keys by name."""
-    path = re.sub(r"\[(\d+)\]", lambda found: f".{int(found[1]) + 1}", path)
-    table, some_key, rest = path.partition("[...]")
-    if not some_key or table not in LawSpec.__struct_fields__:
-        return path
-    kind = get_args(get_type_hints(LawSpec)[table])[1]
-    for key, value in read_toml(text)[table].items():
-        try:
-            msgspec.convert(value, kind)
-        except msgspec.ValidationError:
-            return f"{table}.{key}{rest}"
-    return path
-
-
 def _check_head(spec: LawSpec) -> None:
     def fail(key: str, problem: str) -> None:
-        raise LawError(problem, key=key)
+        refuse(problem, key=key)
 
     if not _ID.match(spec.id) or len(spec.id) > 80:
         fail(
@@ -191,22 +178,20 @@ def _output(namespace: Namespace, name: str, item: OutputSpec) -> tuple[Formula,
     quantity = namespace.quantities.get(name)
     if quantity is None:
         message = f"'{name}' is not a quantity{nearest(name, namespace.quantities)}; declare it in [quantities] if it is your own"
-        raise LawError(message, table="outputs", key=name)
+        refuse(message, table="outputs", key=name)
     if item.over is not None and item.over not in namespace.scope.indices:
-        message = f"'{item.over}' is not an index of this law"
-        raise LawError(message, table="outputs", key=name)
+        refuse(f"'{item.over}' is not an index of this law", table="outputs", key=name)
     found = namespace.formula(item.formula, table="outputs", key=name)
     refuse_free(found, (item.over,) if item.over else (), "outputs", name)
     need = Type.CATEGORY if quantity.categorical else Type.NUMBER
     if found.type is not need:
-        message = f"{name} is {need.value}, the formula gives {found.type.value}"
-        raise LawError(message, table="outputs", key=name)
+        refuse(f"{name} is {need.value}, the formula gives {found.type.value}", table="outputs", key=name)
     check_work(namespace, found, table="outputs", key=name)
     return found, item.over
 
 
 def _stand_ins(spec: LawSpec) -> list[Node]:
-    """Return the trees of stand-ins that are formulas, all of them checked before."""
+    """Return the trees of defaults that are formulas, all of them checked before."""
     texts = [item.missing for item in spec.input_specs() if isinstance(item.missing, str)]
     return [parse(text) for text in texts if not is_call(text, PRIORS)]
 
@@ -215,8 +200,7 @@ def _condition(namespace: Namespace, text: str, key: str) -> Formula:
     """Return a case's condition, which is looked at before a map is."""
     found = one_formula(namespace, text, "cases", key, Type.TRUTH)
     if spoken(namespace, found.tree) & set(GRID_NAMES):
-        message = "a case comes before the map; say reject_below in [grid]"
-        raise LawError(message, table="cases", key=key)
+        refuse("a case comes before the map; say reject_below in [grid]", table="cases", key=key)
     return found
 
 
@@ -227,23 +211,20 @@ def _check_decision(spec: LawSpec, namespace: Namespace) -> dict[str, Formula]:
     least = spec.output_specs().get(decision.minimise)
     if least is None or least.over or namespace.quantities[decision.minimise].categorical:
         message = f"'{decision.minimise}' is not an output of this law that is one number"
-        raise LawError(message, table="decision", key="minimise")
+        refuse(message, table="decision", key="minimise")
     inputs = {i.quantity for i in spec.input_specs() if i.over is None and i.role is None}
     for name in decision.choose:
         if name not in inputs or namespace.quantities[name].categorical:
-            message = f"'{name}' is not an input of this law that is a number"
-            raise LawError(message, table="decision", key="choose")
+            refuse(f"'{name}' is not an input of this law that is a number", table="decision", key="choose")
     if not decision.choose or len(set(decision.choose)) < len(decision.choose):
-        message = "give one or more different inputs to choose"
-        raise LawError(message, table="decision", key="choose")
+        refuse("give one or more different inputs to choose", table="decision", key="choose")
     if decision.optimum and set(decision.optimum) != set(decision.choose):
-        message = "the closed form gives every chosen quantity, and no other"
-        raise LawError(message, table="decision", key="optimum")
+        refuse("the closed form gives every chosen quantity, and no other", table="decision", key="optimum")
     optimum = {
         name: one_formula(namespace, text, "decision", f"optimum.{name}") for name, text in decision.optimum.items()
     }
     for name, formula in optimum.items():
         if chosen := sorted(spoken(namespace, formula.tree) & set(decision.choose)):
-            message = f"the closed form speaks of '{chosen[0]}', which is yet to be chosen"
-            raise LawError(message, table="decision", key=f"optimum.{name}")
+            message = f"the closed form uses '{chosen[0]}', which is yet to be chosen"
+            refuse(message, table="decision", key=f"optimum.{name}")
     return optimum

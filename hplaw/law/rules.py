@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from hplaw.errors import LawError, nearest
+from hplaw.errors import LawError, nearest, refuse
 from hplaw.expression import Kind, Symbol, names_in, parse
 from hplaw.expression.backends import exact_number
 from hplaw.expression.functions import CONSTANTS, FUNCTIONS
@@ -33,35 +33,24 @@ def check_parameters(spec: LawSpec, namespace: Namespace) -> None:
     """Refuse parameters without value and prior, of the wrong length, and covariances of nothing."""
     for name, parameter in spec.parameters.items():
         if parameter.value is None and parameter.prior is None:
-            message = "a parameter has a value, a prior, or both"
-            raise LawError(message, table="parameters", key=name)
+            refuse("a parameter has a value, a prior, or both", table="parameters", key=name)
         size = len(namespace.scope.indices[parameter.over]) if parameter.over else None
         for what, value in (("value", parameter.value), ("sd", parameter.sd)):
             if value is None:
                 continue
             if isinstance(value, list) != (size is not None) or (isinstance(value, list) and len(value) != size):
-                message = f"{what} must be {f'a list of {size}' if size else 'one number'}"
-                raise LawError(message, table="parameters", key=name)
+                refuse(f"{what} must be {f'a list of {size}' if size else 'one number'}", table="parameters", key=name)
             if any(abs(v) == float("inf") or v != v for v in _numbers(value)) or (
                 what == "sd" and min(_numbers(value)) < 0
             ):
                 message = f"{what} must be finite{', and not negative' if what == 'sd' else ''}"
-                raise LawError(message, table="parameters", key=name)
+                refuse(message, table="parameters", key=name)
         if parameter.prior is not None:
-            _check_prior(
-                spec,
-                namespace,
-                parameter.prior,
-                PRIORS,
-                "parameters",
-                name,
-                over=parameter.over,
-                free=parameter.value is not None,
-            )
+            free = parameter.value is not None
+            _check_prior(spec, namespace, parameter.prior, PRIORS, "parameters", name, over=parameter.over, free=free)
     for name, constant in spec.constants.items():
         if not abs(constant) < float("inf"):
-            message = "must be finite"
-            raise LawError(message, table="constants", key=name)
+            refuse("must be finite", table="constants", key=name)
     seen: set[str] = set()
     for block in spec.covariance:
         scalars = [
@@ -70,14 +59,13 @@ def check_parameters(spec: LawSpec, namespace: Namespace) -> None:
             if n in spec.parameters and spec.parameters[n].over is None and spec.parameters[n].value is not None
         ]
         if scalars != block.of or seen & set(block.of) or len(set(block.of)) < len(block.of):
-            message = "of names parameters with one value each, each once"
-            raise LawError(message, table="covariance")
+            refuse("of names parameters with one value each, each once", table="covariance")
         seen |= set(block.of)
         check_covariance(block.matrix, len(block.of), "covariance")
 
 
 _BEFORE = (Kind.INPUT, Kind.EFFECT)
-"""What is not known yet when scales and priors are worked out."""
+"""What is not known yet when scales and priors are computed."""
 
 
 def _check_prior(
@@ -95,16 +83,9 @@ def _check_prior(
     inside = {over: index_symbol(over)} if over else {}
     call = check_call(namespace, text, functions, table, key, over=inside)
     unknown = _BEFORE if free else (*_BEFORE, Kind.PARAMETER)
+    why = "is not known when a prior is computed; use constants and tables"
     for argument in call.arguments:
-        refuse_names(
-            namespace,
-            argument,
-            unknown,
-            "is not known when a prior is worked out; use constants and tables",
-            over=over,
-            table=table,
-            key=key,
-        )
+        refuse_names(namespace, argument, unknown, why, over=over, table=table, key=key)
     symbols = namespace.scope.symbols
     names = {n for argument in call.arguments for n in spoken(namespace, argument)}
     if any(n in symbols and symbols[n].kind is Kind.PARAMETER for n in names):
@@ -114,11 +95,11 @@ def _check_prior(
         values = [settled(namespace, spec.constants, argument, at, table=table, key=key) for argument in call.arguments]
         problem = wrong_prior(call.function, *values)
         if problem:
-            raise LawError(problem, table=table, key=key)
+            refuse(problem, table=table, key=key)
 
 
 def check_missing(spec: LawSpec, namespace: Namespace) -> None:
-    """Refuse stand-ins for inputs that are neither value, category, prior nor a formula of inputs known by then."""
+    """Refuse defaults for inputs that are neither value, category, prior nor a formula of inputs known by then."""
     late = {
         item.quantity
         for item in spec.input_specs()
@@ -131,15 +112,17 @@ def check_missing(spec: LawSpec, namespace: Namespace) -> None:
         if not isinstance(missing, str) or quantity.categorical:
             problem = check_value(quantity, missing)
             if problem:
-                raise LawError(problem, table="inputs", key=name)
+                refuse(problem, table="inputs", key=name)
         elif is_call(missing, PRIORS):
             _check_prior(spec, namespace, missing, PRIORS, "inputs", name)
         else:
             formula = one_formula(namespace, missing, "inputs", name)
             unknown = sorted(spoken(namespace, formula.tree) & {*late, *GRID_NAMES})
             if unknown:
-                message = f"'{unknown[0]}' is not known by then; use inputs that come before and need no stand-in of this kind"
-                raise LawError(message, table="inputs", key=name)
+                message = (
+                    f"'{unknown[0]}' is not known by then; use inputs that come before and need no default of this kind"
+                )
+                refuse(message, table="inputs", key=name)
         late.discard(name)
 
 
@@ -150,8 +133,7 @@ MAX_COVARIANCE = 64
 def check_covariance(matrix: list[list[float]], size: int, table: str) -> None:
     """Refuse what is not a covariance of `size` names: square, symmetric, no negative variance along any direction."""
     if size > MAX_COVARIANCE:
-        message = f"a covariance is of at most {MAX_COVARIANCE} names, {size} given"
-        raise LawError(message, table=table)
+        refuse(f"a covariance is of at most {MAX_COVARIANCE} names, {size} given", table=table)
     good = len(matrix) == size and all(len(row) == size for row in matrix)
     good = good and all(abs(v) < float("inf") for row in matrix for v in row)
     good = good and all(
@@ -161,7 +143,7 @@ def check_covariance(matrix: list[list[float]], size: int, table: str) -> None:
     )
     if not good or not _semidefinite(matrix):
         message = f"a covariance of {size} names is {size} x {size}, symmetric and not negative in any direction"
-        raise LawError(message, table=table)
+        refuse(message, table=table)
 
 
 _ROUNDING = 1e-6
@@ -199,7 +181,7 @@ def check_effects(spec: LawSpec, namespace: Namespace) -> None:
     for group, effect in spec.effects.items():
 
         def fail(problem: str, group: str = group) -> None:
-            raise LawError(problem, table="effects", key=group)
+            refuse(problem, table="effects", key=group)
 
         unknown = [name for name in effect.by if name not in namespace.quantities]
         if unknown:
@@ -223,7 +205,7 @@ def check_effects(spec: LawSpec, namespace: Namespace) -> None:
         known = {*spec.outputs, *(spec.decision.choose if spec.decision else ())}
         if not set(discrepancy.of) <= known or len(set(discrepancy.of)) < len(discrepancy.of):
             message = f"of names outputs or chosen quantities of this law: {', '.join(sorted(known))}"
-            raise LawError(message, table="predict.discrepancy", key="of")
+            refuse(message, table="predict.discrepancy", key="of")
         check_covariance(discrepancy.covariance, len(discrepancy.of), "predict.discrepancy")
         growth(namespace, discrepancy.grows)
 
@@ -236,14 +218,8 @@ def _hyperparameter(
         _check_prior(spec, namespace, text, functions, table, key)
         return
     formula = one_formula(namespace, text, table, key)
-    refuse_names(
-        namespace,
-        formula.tree,
-        _BEFORE,
-        "is not known when effects are drawn; use parameters, constants and tables",
-        table=table,
-        key=key,
-    )
+    why = "is not known when effects are drawn; use parameters, constants and tables"
+    refuse_names(namespace, formula.tree, _BEFORE, why, table=table, key=key)
 
 
 def growth(namespace: Namespace, text: str) -> Formula:
@@ -253,13 +229,12 @@ def growth(namespace: Namespace, text: str) -> Formula:
     known = {n for n, s in namespace.scope.symbols.items() if s.kind is Kind.CONSTANT}
     unknown = sorted(set(names_in(formula.tree)) - known - {"outside", *CONSTANTS})
     if unknown:
-        message = f"'{unknown[0]}' is not known here; use outside and constants"
-        raise LawError(message, table=table, key=key)
+        refuse(f"'{unknown[0]}' is not known here; use outside and constants", table=table, key=key)
     return formula
 
 
 def check_fit(spec: LawSpec, namespace: Namespace) -> None:
-    """Refuse likelihoods and factors that do not speak of the law's own outputs and names."""
+    """Refuse likelihoods and factors that do not use the law's own outputs and names."""
     fit = spec.fit
     if fit is None:
         return
@@ -267,8 +242,7 @@ def check_fit(spec: LawSpec, namespace: Namespace) -> None:
     words += [(item.observed, item.likelihood, item.scale, item.when, "fit.likelihoods") for item in fit.likelihoods]
     for observed, likelihood, scale, when, table in words:
         if observed not in spec.outputs:
-            message = f"'{observed}' is not an output of this law"
-            raise LawError(message, table=table, key="observed")
+            refuse(f"'{observed}' is not an output of this law", table=table, key="observed")
         read_likelihood(namespace, spec.constants, likelihood, table=table)
         if scale:
             one_formula(namespace, scale, table, "scale")
@@ -322,10 +296,9 @@ def _row_condition(namespace: Namespace, spec: LawSpec, text: str, table: str, k
     unknown = sorted(set(names_in(tree)) - known - words)
     if unknown:
         message = f"'{unknown[0]}' is not a name of this law or a quantity{nearest(unknown[0], known)}"
-        raise LawError(message, table=table, key=key)
+        refuse(message, table=table, key=key)
     if not isinstance(tree, Binary | Unary) or tree.operator in ("+", "-", "*", "/", "**"):
-        message = "a condition is needed here, not a number"
-        raise LawError(message, table=table, key=key)
+        refuse("a condition is needed here, not a number", table=table, key=key)
 
 
 def check_domain(spec: LawSpec, namespace: Namespace) -> None:
@@ -333,12 +306,10 @@ def check_domain(spec: LawSpec, namespace: Namespace) -> None:
     for name, seen in spec.domain.items():
         quantity = namespace.quantities.get(name)
         if quantity is None:
-            message = f"'{name}' is not a quantity{nearest(name, namespace.quantities)}"
-            raise LawError(message, table="domain", key=name)
+            refuse(f"'{name}' is not a quantity{nearest(name, namespace.quantities)}", table="domain", key=name)
         if quantity.categorical:
             if not seen or not all(isinstance(word, str) for word in seen):
-                message = f"{name} is a category: give a list of names"
-                raise LawError(message, table="domain", key=name)
+                refuse(f"{name} is a category: give a list of names", table="domain", key=name)
             continue
         numbers = [float(v) for v in seen if not isinstance(v, str)]
         if (
@@ -347,8 +318,7 @@ def check_domain(spec: LawSpec, namespace: Namespace) -> None:
             or not numbers[0] <= numbers[1]
             or max(map(abs, numbers)) == float("inf")
         ):
-            message = f"{name} is a number: give [low, high], finite"
-            raise LawError(message, table="domain", key=name)
+            refuse(f"{name} is a number: give [low, high], finite", table="domain", key=name)
 
 
 def check_exact(trees: Iterable[tuple[str, Node]]) -> None:
@@ -363,7 +333,7 @@ def check_exact(trees: Iterable[tuple[str, Node]]) -> None:
             name = node.function if isinstance(node, Call) else getattr(node, "name", "")
             if (name in FUNCTIONS and name not in _EXACT_FUNCTIONS) or name in CONSTANTS:
                 message = f"{name} has no exact value; an exact law has + - * / ** min max clip abs floor where and comparisons"
-                raise LawError(message, table=table)
+                refuse(message, table=table)
             if isinstance(node, Number):
                 try:
                     exact_number(node.text)

@@ -9,14 +9,14 @@ from typing import Any
 
 import msgspec
 
-from hplaw.errors import LawError, nearest
+from hplaw.errors import LawError, nearest, refuse
 from hplaw.expression import Kind, Scope, Symbol, Type, infer, names_in, parse
 from hplaw.expression.backends import Curve
 from hplaw.expression.functions import RESERVED
 from hplaw.expression.tree import Node, Number, Reduce, walk
 from hplaw.law.format import LawSpec
 from hplaw.narrowing import is_list, is_table
-from hplaw.vocabulary.quantities import Quantity, vocabulary
+from hplaw.vocabulary.quantities import Quantity, read_quantity, vocabulary
 
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -25,7 +25,7 @@ MAX_INDEX = 64
 MAX_NAMES = 1_000
 """Names that a law may define."""
 GRID_NAMES = ("most_likely", "probability")
-"""What the outputs of a map may speak of beside its inputs."""
+"""What the outputs of a map may use beside its inputs."""
 MAX_WORK = 20_000
 """Operations that one formula of a law may take, sums unrolled."""
 MAX_NESTING = 256
@@ -42,7 +42,7 @@ class Formula(msgspec.Struct, frozen=True):
 
 
 class Namespace(msgspec.Struct, frozen=True):
-    """What the names of a law stand for."""
+    """What the names of a law mean."""
 
     scope: Scope
     quantities: Mapping[str, Quantity]
@@ -79,8 +79,8 @@ def build_namespace(spec: LawSpec) -> Namespace:
     for item in spec.input_specs():
         quantity = quantities.get(item.quantity)
         if quantity is None:
-            problem = f"'{item.quantity}' is not a quantity{nearest(item.quantity, quantities)}; declare it in [quantities] if it is your own"
-            raise LawError(problem, key="inputs")
+            message = f"'{item.quantity}' is not a quantity{nearest(item.quantity, quantities)}; declare it in [quantities] if it is your own"
+            refuse(message, key="inputs")
         _known_index(item.over, indices, "inputs", item.quantity)
         kind = Type.CATEGORY if quantity.categorical else Type.NUMBER
         symbols.add("inputs", item.quantity, Symbol(Kind.INPUT, kind, (item.over,) if item.over else ()))
@@ -125,14 +125,11 @@ class _Symbols:
     def check(self, table: str, name: str) -> None:
         if not _NAME.match(name) or name in RESERVED:
             why = "is a word of formulas" if name in RESERVED else "is not a name of letters, digits and _"
-            message = f"'{name[:60]}' {why}; choose another"
-            raise LawError(message, table=table, key=name[:60])
+            refuse(f"'{name[:60]}' {why}; choose another", table=table, key=name[:60])
         if len(self.place) >= MAX_NAMES:
-            message = f"a law has at most {MAX_NAMES:,} names; split it"
-            raise LawError(message, table=table, key=name)
+            refuse(f"a law has at most {MAX_NAMES:,} names; split it", table=table, key=name)
         if name in self.place:
-            message = f"'{name}' is a name of [{self.place[name]}] already; choose another"
-            raise LawError(message, table=table, key=name)
+            refuse(f"'{name}' is a name of [{self.place[name]}] already; choose another", table=table, key=name)
         self.place[name] = table
 
     def add(self, table: str, name: str, symbol: Symbol) -> None:
@@ -141,32 +138,20 @@ class _Symbols:
 
 
 def quantities_of(spec: LawSpec) -> dict[str, Quantity]:
-    """Return the quantities that a law may speak of: the vocabulary and its own.
+    """Return the quantities that a law may use: the vocabulary and its own.
 
     **Raises:** `LawError` naming the one that may not be.
     """
     own: dict[str, Quantity] = {}
     if len(spec.quantities) > MAX_NAMES:
-        message = f"a law has at most {MAX_NAMES:,} quantities of its own; split it"
-        raise LawError(message, table="quantities")
+        refuse(f"a law has at most {MAX_NAMES:,} quantities of its own; split it", table="quantities")
     for name, item in spec.quantities.items():
         if not _NAME.match(name) or name in RESERVED:
             message = "is not a name of letters, digits and _, or is a word of formulas; choose another"
-            raise LawError(message, table="quantities", key=name[:60])
+            refuse(message, table="quantities", key=name[:60])
         if name in vocabulary():
-            message = "is a quantity of the vocabulary already; leave this table out"
-            raise LawError(message, table="quantities", key=name)
-        categorical = bool(item.categories) or not item.unit
-        own[name] = Quantity(
-            name=name,
-            symbol=item.symbol or rf"\mathrm{{{name.replace('_', ' ')}}}",
-            unit=item.unit,
-            meaning=item.meaning,
-            low=item.low,
-            high=item.high,
-            categories=tuple(item.categories),
-            categorical=categorical,
-        )
+            refuse("is a quantity of the vocabulary already; leave this table out", table="quantities", key=name)
+        own[name] = read_quantity(name, msgspec.to_builtins(item))
     return {**vocabulary(), **own}
 
 
@@ -174,15 +159,13 @@ def _categories(name: str, size: int | list[str]) -> tuple[str, ...]:
     count = size if isinstance(size, int) else len(size)
     found = tuple(map(str, range(min(count, MAX_INDEX)))) if isinstance(size, int) else tuple(size)
     if not 1 <= count <= MAX_INDEX or len(set(found)) < count:
-        message = f"an index has 1 to {MAX_INDEX} different entries, {count} given"
-        raise LawError(message, table="index", key=name)
+        refuse(f"an index has 1 to {MAX_INDEX} different entries, {count} given", table="index", key=name)
     return found
 
 
-def _known_index(over: str | None, indices: Mapping[str, Any], table: str, key: str) -> None:
+def _known_index(over: str | None, indices: Mapping[str, object], table: str, key: str) -> None:
     if over is not None and over not in indices:
-        message = f"'{over}' is not an index of this law{nearest(over, indices)}"
-        raise LawError(message, table=table, key=key)
+        refuse(f"'{over}' is not an index of this law{nearest(over, indices)}", table=table, key=key)
 
 
 def read_table(name: str, table: Mapping[str, Any], indices: Mapping[str, tuple[str, ...]]) -> Any:
@@ -192,7 +175,7 @@ def read_table(name: str, table: Mapping[str, Any], indices: Mapping[str, tuple[
     """
 
     def fail(problem: str) -> None:
-        raise LawError(problem, table="tables", key=name)
+        refuse(problem, table="tables", key=name)
 
     if set(table) >= {"over", "values"}:
         values = table["values"]
@@ -241,9 +224,12 @@ def _table_symbol(raw: Mapping[str, Any], table: Any) -> Symbol:
 
 
 def _category_names(
-    spec: LawSpec, quantities: Mapping[str, Quantity], indices: Mapping[str, tuple[str, ...]], tables: Mapping[str, Any]
+    spec: LawSpec,
+    quantities: Mapping[str, Quantity],
+    indices: Mapping[str, tuple[str, ...]],
+    tables: Mapping[str, object],
 ) -> Iterable[str]:
-    """Yield every word that may stand for a category in this law's formulas."""
+    """Yield every word that may denote a category in this law's formulas."""
     spoken = {item.quantity for item in spec.input_specs()} | set(spec.outputs) | set(spec.quantities)
     for name in spoken:
         if name in quantities:
@@ -309,8 +295,7 @@ def _order(trees: Mapping[str, Node]) -> list[str]:
             elif state[below] == 1:
                 names = [n for n, _ in path]
                 cycle = " -> ".join([*names[names.index(below) :], below])
-                message = f"the lets need each other in a circle: {cycle}; break it"
-                raise LawError(message, table="let", key=below)
+                refuse(f"the lets need each other in a circle: {cycle}; break it", table="let", key=below)
     return order
 
 
@@ -323,7 +308,7 @@ def check_work(namespace: Namespace, formula: Formula, *, table: str, key: str) 
     whole = count + sum(work for work, _ in namespace.work.values())
     if whole > MAX_WORK or depth > MAX_NESTING:
         message = f"takes more than {MAX_WORK:,} operations, or nests deeper than {MAX_NESTING} levels; use smaller indices or fewer lets"
-        raise LawError(message, table=table, key=key)
+        refuse(message, table=table, key=key)
 
 
 def _work(formula: Formula, scope: Scope, below: Mapping[str, tuple[int, int]]) -> tuple[int, int]:

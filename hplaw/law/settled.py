@@ -1,10 +1,10 @@
-"""What a formula speaks of, its lets followed; and formulas that have a value before anything is known of a run."""
+"""What a formula uses, its lets followed; and formulas that have a value before anything is known of a run."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from hplaw.errors import LawError
+from hplaw.errors import LawError, refuse
 from hplaw.expression import Undefined, compile_expression, names_in
 from hplaw.expression.backends import FLOATS
 from hplaw.expression.scope import Kind
@@ -14,7 +14,7 @@ from hplaw.law.scope import Namespace, index_symbol
 
 
 def spoken(namespace: Namespace, tree: Node) -> frozenset[str]:
-    """Return every name that a formula speaks of, those of the lets it uses among them."""
+    """Return every name that a formula uses, those of the lets it uses among them."""
     found: set[str] = set()
     stack = list(names_in(tree))
     while stack:
@@ -36,11 +36,11 @@ def refuse_names(
     table: str,
     key: str,
 ) -> None:
-    """Refuse a formula that speaks of names of some kinds.
+    """Refuse a formula that uses names of some kinds.
 
     **Arguments:**
 
-    - `why`: what to say of the name, as in "is not known when a scale is worked out".
+    - `why`: what to say of the name, as in "is not known when a scale is computed".
     - `over`: an index that the formula goes over, which is known.
 
     **Raises:** `LawError`.
@@ -49,14 +49,13 @@ def refuse_names(
     names = spoken(namespace, tree) - {over}
     bad = sorted(n for n in names if n in symbols and symbols[n].kind in kinds)
     if bad:
-        message = f"'{bad[0]}' {why}"
-        raise LawError(message, table=table, key=key)
+        refuse(f"'{bad[0]}' {why}", table=table, key=key)
 
 
 def settled(
     namespace: Namespace, constants: Mapping[str, float], tree: Node, at: Mapping[str, int], *, table: str, key: str
 ) -> float:
-    """Return the value of a formula that speaks of constants and tables only.
+    """Return the value of a formula that uses constants and tables only.
 
     **Arguments:**
 

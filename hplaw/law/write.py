@@ -14,14 +14,14 @@ from hplaw.narrowing import is_list, is_table
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+\Z")
 _WIDE = 120
-"""Characters that a line has at most, where what stands in it can be broken."""
+"""Characters that a line has at most, where its content can be broken."""
 _INDENT = "  "
 _NESTED = frozenset(("quantities", "tables", "effects", "predict"))
 """Tables whose entries are tables with a head of their own."""
 
 
 def write_law(spec: LawSpec) -> str:
-    """Return the text of a law file; what has its default value is left out, and so are comments.
+    """Return the text of a law file; what has its default value is omitted, and so are comments.
 
     >>> from hplaw.law.read import decode_spec
     >>> from hplaw.catalogue.catalogue import load_catalogue
@@ -40,12 +40,12 @@ def write_law(spec: LawSpec) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _own_head(value: Any) -> bool:
+def _own_head(value: object) -> bool:
     """Return whether a value is written under a head: a table, or a list of nothing but tables."""
     return is_table(value) or (is_list(value) and bool(value) and all(map(is_table, value)))
 
 
-def _table(name: str, table: Mapping[str, Any], *, nested: bool) -> Iterator[str]:
+def _table(name: str, table: Mapping[str, object], *, nested: bool) -> Iterator[str]:
     """Yield a table under its head, then the tables in it that have heads of their own."""
     heads = {
         key: value
@@ -64,11 +64,11 @@ def _list(name: str, tables: Any) -> Iterator[str]:
     return (f"[[{name}]]\n{_lines(entry)}" for entry in tables)
 
 
-def _lines(table: Mapping[str, Any]) -> str:
+def _lines(table: Mapping[str, object]) -> str:
     return "\n".join(line for key, value in table.items() for line in _entry(_key(key), value))
 
 
-def _entry(name: str, value: Any) -> Iterator[str]:
+def _entry(name: str, value: object) -> Iterator[str]:
     """Yield the lines of one entry; a table too wide for a line has a line for each of its own, as in `a.b = 1`."""
     line = f"{name} = {_flat(value)}"
     if len(line) <= _WIDE:
@@ -84,7 +84,7 @@ def _key(key: str) -> str:
     return key if _BARE.match(key) else _string(key)
 
 
-def _value(value: Any, level: int) -> str:
+def _value(value: object, level: int) -> str:
     """Return a value that is too wide for one line: a list over several, indented by its level."""
     if not is_list(value):
         return _flat(value)
@@ -108,7 +108,7 @@ def _filled(words: list[str], wide: int) -> list[str]:
     return lines
 
 
-def _flat(value: Any) -> str:
+def _flat(value: object) -> str:
     """Return a value in one line, a text of several lines apart."""
     if is_table(value):
         inside = ", ".join(f"{_key(key)} = {_flat(entry)}" for key, entry in value.items())

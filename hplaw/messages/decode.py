@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools as ft
 import json
 import re
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
@@ -9,6 +11,9 @@ from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_h
 import msgspec
 
 from hplaw.errors import MalformedQuery, QueryError, nearest
+from hplaw.messages.query import MAX_QUERIES, BatchRequest, Query
+from hplaw.vocabulary.names import OTHER_NAMES, folded, meant_quantity
+from hplaw.vocabulary.quantities import vocabulary
 
 
 Kind = TypeVar("Kind")
@@ -24,7 +29,11 @@ def decode(body: bytes, kind: type[Kind]) -> Kind:
         record = _decoder(kind).decode(body)
         _refuse_repeated(body)
     except msgspec.ValidationError as error:
-        raise _at_fault(str(error), body, kind) from None
+        again = _respelled(str(error), body, kind)
+        if again is None:
+            raise _at_fault(str(error), body, kind) from None
+        _refuse_repeated(body)
+        record = decode(again, kind)
     except QueryError:
         raise
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
@@ -35,14 +44,16 @@ def decode(body: bytes, kind: type[Kind]) -> Kind:
 
 def _at_fault(text: str, body: bytes, kind: type[Any]) -> QueryError:
     """Return the error for what msgspec says of a body, naming the field."""
-    problem, _, path = text.partition(" - at `")
-    field = path.rstrip("`").removeprefix("$").lstrip(".")
-    if "[...]" in field:
-        field = _with_key(field, body, kind)
+    whole: Any = None
+    if "[...]" in text and len(body) <= _LONG_BODY:
+        with contextlib.suppress(
+            msgspec.MsgspecError, RecursionError
+        ):  # an integer too long for any type, lists too deep
+            whole = msgspec.json.decode(body)
+    problem, field = find_fault(text, whole, kind)
     unknown = problem.partition("unknown field `")[2].rstrip("`")
     if unknown:
-        fields: tuple[str, ...] = getattr(kind, "__struct_fields__", ())
-        offer = "" if field else nearest(unknown[:80], fields)
+        offer = "" if field else _offer(unknown, body, kind)
         field = f"{field}.{unknown}" if field else unknown
         return MalformedQuery(f"{field[:200]}: unknown field{offer}", field=field)
     named = problem.partition("Invalid enum value ")[2]
@@ -51,6 +62,39 @@ def _at_fault(text: str, body: bytes, kind: type[Any]) -> QueryError:
         text = f"{named} is not known{nearest(named.strip(chr(39))[:80], words)}; give one of {', '.join(words)}"
         return MalformedQuery(f"{field}: {text}", field=field)
     return MalformedQuery(f"{field or 'the body'}: {_in_words(problem)}", field=field)
+
+
+def _offer(unknown: str, body: bytes, kind: type[Any]) -> str:
+    """Return what to write in place of a field that is unknown: another one, or a quantity in `given`."""
+    fields: tuple[str, ...] = getattr(kind, "__struct_fields__", ())
+    name = OTHER_NAMES.get(folded(unknown), folded(unknown))
+    if "given" not in fields or name in fields or name not in vocabulary():
+        return meant_quantity(unknown[:80], fields)
+    return f'; a quantity that is no field is given by given={{"{name}": {_shown(body, unknown)}}}'
+
+
+def _shown(body: bytes, field: str) -> str:
+    """Return the value of a field as JSON, or dots where it is long or the body is none."""
+    if len(body) <= _LONG_BODY:
+        try:
+            value = msgspec.json.decode(body, type=dict[str, msgspec.Raw]).get(field)
+        except (msgspec.MsgspecError, RecursionError):
+            value = None
+        if value is not None and len(text := bytes(value).decode(errors="replace")) <= 40:
+            return text
+    return "..."
+
+
+def _respelled(text: str, body: bytes, kind: type[Any]) -> bytes | None:
+    """Return a body with a word spelled as its field has it, where case alone was at fault."""
+    problem, _, path = text.partition(" - at `$.")
+    field = path.rstrip("`")
+    words = _choices(kind, field) if problem.startswith("Invalid enum value") else ()
+    if not words or len(body) > _LONG_BODY:
+        return None
+    whole = msgspec.json.decode(body, type=dict[str, Any])
+    word = folded(str(whole[field]))
+    return msgspec.json.encode({**whole, field: word}) if word in words else None
 
 
 def _choices(kind: type[Any], field: str) -> tuple[str, ...]:
@@ -71,6 +115,7 @@ _TYPES = {
 """What JSON's types are called to people."""
 
 _EXPECTED = re.compile(r"Expected `(?P<type>[^`]+)`(?:, got `(?P<got>[^`]+)`| (?P<bound>[<>]=? \S+))?\Z")
+_WHOLE = "that's a multiple of 1"
 
 
 def _in_words(problem: str) -> str:
@@ -81,6 +126,8 @@ def _in_words(problem: str) -> str:
     >>> _in_words("Expected `float` > 0.0")
     'a number is needed here that is > 0'
     """
+    if _WHOLE in problem:
+        return "a whole number is needed here"
     match = _EXPECTED.match(problem)
     if not match:
         return f"{problem[0].lower()}{problem[1:]}"
@@ -95,38 +142,66 @@ _LONG_BODY = 65_536
 """Bytes of a body beyond which no key is looked for."""
 
 
-def _with_key(path: str, body: bytes, kind: type[Any]) -> str:
-    """Return a path with the key at fault in place of the dots that msgspec writes for any key of a mapping."""
-    head, _, tail = path.partition("[...]")
-    try:
-        whole: Any = msgspec.json.decode(body) if len(body) <= _LONG_BODY else None
-    except msgspec.MsgspecError:  # an integer too long for any type
-        whole = None
-    node: Any = whole
+def find_fault(text: str, whole: Any, kind: type[Any]) -> tuple[str, str]:
+    """Return what msgspec says is wrong with a value, and where: its path, keys of mappings by name.
+
+    **Arguments:**
+
+    - `text`: the words of the error, which have dots for any key of a mapping.
+    - `whole`: the value, to find the key in; it is taken apart on the way.
+    """
+    problem, _, at = text.partition(" - at `")
+    path = at.rstrip("`").removeprefix("$").lstrip(".")
+    head, dots, tail = path.partition("[...]")
+    node = whole
     for part in re.findall(r"[^.\[\]]+", head):
         node = node and node[int(part) if part.isdigit() else part]
-    if not isinstance(node, dict):
-        return path
+    if not dots or not isinstance(node, dict):
+        return problem, path
     mapping = cast("dict[str, Any]", node)
-    items = list(mapping.items())
-    for key, value in items:
+    for key, value in list(mapping.items()):
         mapping.clear()
         mapping[key] = value
         try:
             msgspec.convert(whole, kind)
-        except msgspec.ValidationError:
-            return f"{head}.{key[:80]}{tail}"
-    return path
+        except msgspec.ValidationError as error:
+            if str(error).endswith(at):  # another fault may come behind it
+                return problem, f"{head}.{key[:80]}{tail}"
+    return problem, path
 
 
-_decoders: dict[type[Any], msgspec.json.Decoder[Any]] = {}
+class _Rows(msgspec.Struct, forbid_unknown_fields=True):
+    queries: list[msgspec.Raw]
 
 
-def _decoder(kind: type[Kind]) -> msgspec.json.Decoder[Kind]:
-    decoder = _decoders.get(kind)
-    if decoder is None:
-        decoder = _decoders.setdefault(kind, msgspec.json.Decoder(kind))
-    return decoder
+def decode_queries(body: bytes) -> list[Query | QueryError]:
+    """Return the questions of a batch; in place of one that cannot be read is what is wrong with it.
+
+    **Raises:** `QueryError` where the body is no batch: malformed JSON, a row that is no object, too many rows.
+    """
+    try:
+        return [*decode(body, BatchRequest).queries]
+    except MalformedQuery as error:
+        try:
+            rows = msgspec.json.decode(body, type=_Rows).queries
+            json.loads(body)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            raise error from None
+        if len(rows) > MAX_QUERIES or not all(bytes(row).lstrip()[:1] == b"{" for row in rows):
+            raise
+    return [_row(bytes(row)) for row in rows]
+
+
+def _row(body: bytes) -> Query | QueryError:
+    try:
+        return decode(body, Query)
+    except QueryError as error:
+        return error
+
+
+@ft.cache
+def _decoder(kind: type[Any]) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
 
 
 def _refuse_repeated(body: bytes) -> None:

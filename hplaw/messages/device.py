@@ -1,4 +1,4 @@
-"""The wire types of one GPU's energy: probes of a training, and which batch and power limit take least."""
+"""The wire types of one GPU's energy: probes of a training, and which batch and power limit take minimum."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Measured = Annotated[float, Meta(ge=1e-12, le=1e12)]
 
 
 class Probe(Record, frozen=True, kw_only=True):
-    """A short measured stretch of one's own training; `power_limit_w` is the board's greatest where none was set."""
+    """A short measured stretch of your own training; `power_limit_w` is the board's maximum where none was set."""
 
     batch_samples: Batch
     power_limit_w: Watts
@@ -27,8 +27,8 @@ class Probe(Record, frozen=True, kw_only=True):
 class DeviceEnergyRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
     """Three probes of a training on one GPU, and the batches and power limits to choose among.
 
-    Two probes run under the greatest limit, with a small and a large batch; the third runs the large batch under a low
-    limit. `batch_samples` is the batch that is compared with, under the greatest limit; the large probe's when left out.
+    Two probes run under the maximum limit, with a small and a large batch; the third runs the large batch under a low
+    limit. `batch_samples` is the batch that is compared with, under the maximum limit; the large probe's by default.
     """
 
     probes: Annotated[list[Probe], Meta(min_length=1, max_length=64)]
@@ -41,7 +41,7 @@ class DevicePoint(Record, frozen=True, kw_only=True):
     """One batch under one limit: energy and time of a sample, power, and both against the default.
 
     `saving` is the share of the default's energy that is saved, `longer` the share of its time that is added; each has the
-    bounds of its 90 percent interval, null for the default itself.
+    bounds of its 90% interval, null for the default itself.
     """
 
     batch_samples: float
@@ -58,7 +58,7 @@ class DevicePoint(Record, frozen=True, kw_only=True):
 
 
 class DeviceEnergy(Record, frozen=True, kw_only=True):
-    """The default, what takes least energy and what least time, and the points that nothing beats in both, fastest first."""
+    """The default, what takes minimum energy and what minimum time, and the points that nothing beats in both, fastest first."""
 
     default: DevicePoint
     least_energy: DevicePoint

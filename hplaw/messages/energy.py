@@ -20,7 +20,7 @@ class EnergyRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
     """What will this run draw: size, data, and the accelerators and precisions to compare.
 
     `given` takes any other quantity: `seq_len`, `energy_scope`, `tokens_per_device_s`, `measured_board_w`, `pue`,
-    `carbon_g_per_kwh`, or a device of one's own by `peak_flop_per_s`, `memory_bytes_per_s` and `board_power_w`.
+    `carbon_g_per_kwh`, or a device of your own by `peak_flop_per_s`, `memory_bytes_per_s` and `board_power_w`.
     """
 
     n_params: Annotated[float, Meta(ge=1, le=1e18)] | None = None
@@ -28,14 +28,14 @@ class EnergyRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
     tokens: Annotated[float, Meta(ge=1, le=1e22)] | None = None
     hardware: Names = field(default_factory=list[str])
     precision: Names = field(default_factory=list[str])
-    devices: Annotated[float, Meta(ge=1, le=1e8)] | None = None
+    devices: Annotated[float, Meta(ge=1, le=1e8, multiple_of=1)] | None = None
     country: str | None = None
     model: dict[str, Any] | None = None
     given: dict[str, Scalar] = field(default_factory=dict[str, Scalar])
 
 
 class EnergyCase(Record, frozen=True, kw_only=True):
-    """One accelerator in one precision: hours, time, energy and carbon, or the reason why they cannot be told."""
+    """One accelerator in one precision: hours, time, energy and carbon, or the reason why they are unknown."""
 
     hardware: str | None
     precision: str
@@ -73,7 +73,7 @@ class FrontierRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
     cost: Amount | None = None
     price_per_hour: Annotated[float, Meta(ge=1e-3, le=1e9)] | None = None
     duration_s: Amount | None = None
-    devices: Annotated[float, Meta(ge=1, le=1e8)] | None = None
+    devices: Annotated[float, Meta(ge=1, le=1e8, multiple_of=1)] | None = None
     precision: str | None = None
     given: dict[str, Scalar] = field(default_factory=dict[str, Scalar])
     points: Annotated[float, Meta(ge=5, le=201)] = 25
@@ -93,7 +93,7 @@ class FrontierPoint(Record, frozen=True, kw_only=True):
 
 
 class Frontier(Record, frozen=True, kw_only=True):
-    """Ways to spend a budget by rising size, and the one of least loss; `near` are the sizes within 0.5 percent of its loss."""
+    """Ways to spend a budget by rising size, and the one of lowest loss; `near` are the sizes within 0.5% of its loss."""
 
     best: FrontierPoint
     near: list[float]

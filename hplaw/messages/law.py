@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from hplaw.messages.record import Record
+import msgspec
+
+from hplaw.messages.record import Record, Scalar
 from hplaw.vocabulary.quantities import Quantity
 
 
@@ -45,7 +47,7 @@ class LawRecord(Record, frozen=True, kw_only=True):
     summary: LawSummary
     formulas: dict[str, str]
     latex: dict[str, str]
-    domain: dict[str, list[Any]]
+    domain: dict[str, list[Scalar]]
     citation: Citation
     notes: str
     evidence: dict[str, Any] | None
@@ -80,15 +82,4 @@ def quantity_records(quantities: Iterable[Quantity]) -> list[QuantityRecord]:
     >>> quantity_records([vocabulary()["tokens"]])[0].unit
     'token'
     """
-    return [
-        QuantityRecord(
-            name=item.name,
-            symbol=item.symbol,
-            unit=item.unit,
-            meaning=item.meaning,
-            low=item.low,
-            high=item.high,
-            categories=list(item.categories),
-        )
-        for item in quantities
-    ]
+    return [msgspec.convert(item, QuantityRecord, from_attributes=True) for item in quantities]

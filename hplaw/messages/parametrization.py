@@ -1,4 +1,4 @@
-"""The wire types of parametrisations: what `hplaw parametrize` and POST /v1/parametrize take and answer."""
+"""The wire types of parametrizations: what `hplaw parametrize` and POST /v1/parametrize take and answer."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ Decay = Literal["coupled", "independent"]
 
 Size = Annotated[float, Meta(gt=0, le=1e9)]
 _Base = Annotated[float, Meta(gt=0, le=1e6)]
+_Config = Annotated[dict[str, Any], Meta(description="a model's config.json as Hugging Face has them")]
 
 
 class ParametrizeRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
-    """Which parametrisation, at which size over which base, and what the base model was tuned to.
+    """Which parametrization, at which size over which base, and what the base model was tuned to.
 
     Sizes: `width` and `base_width`, `depth` and `base_depth` in blocks, `d_head` and `base_d_head`; or `config`, a
     config.json, with `base_config` or `base_width`. Values of the base, `peak_lr` and so on, are optional: with them
@@ -39,8 +40,8 @@ class ParametrizeRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
     init_std: _Base | None = None
     weight_decay: Annotated[float, Meta(ge=0, le=1e6)] | None = None
     adam_epsilon: _Base | None = None
-    config: dict[str, Any] | None = None
-    base_config: dict[str, Any] | None = None
+    config: _Config | None = None
+    base_config: _Config | None = None
 
 
 class LayerRow(Record, frozen=True, kw_only=True):
@@ -72,7 +73,7 @@ class WeightRow(Record, frozen=True, kw_only=True):
 
 
 class LayerTable(Record, frozen=True, kw_only=True):
-    """A parametrisation at a size.
+    """A parametrization at a size.
 
     - `convention`: what the weight decay means, in words.
     - `regime`: unstable, trivial, kernel or feature: what an infinitely wide network does by the exponents.
@@ -111,7 +112,7 @@ class AbcRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class AbcReply(Record, frozen=True, kw_only=True):
-    """The regime of an abc-parametrisation, r as a fraction, and the exponents of the largest rates.
+    """The regime of an abc-parametrization, r as a fraction, and the exponents of the largest rates.
 
     - `say`: the regime in words.
     - `law`: which law says so.

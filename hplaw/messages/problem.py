@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from http import HTTPStatus
+
+import msgspec
 
 from hplaw.errors import (
     ClientError,
@@ -14,6 +15,7 @@ from hplaw.errors import (
     LawNotFound,
     MalformedQuery,
     QueryError,
+    without_list,
 )
 from hplaw.messages.record import Record
 
@@ -31,21 +33,25 @@ class Problem(Record, frozen=True, kw_only=True, omit_defaults=True):
 MEDIA_TYPE = "application/problem+json"
 """What a reply that carries a `Problem` calls itself."""
 
-_MALFORMED = "urn:hplaw:problem:malformed"
-_CONFLICT = "urn:hplaw:problem:conflict"
-_QUERY = "urn:hplaw:problem:query"
-_LAW_NOT_FOUND = "urn:hplaw:problem:law-not-found"
-_LAW = "urn:hplaw:problem:law"
-_DATA = "urn:hplaw:problem:data"
 
-_ERRORS: Mapping[str, Callable[[str, str], HplawError]] = {
-    _MALFORMED: lambda text, field: MalformedQuery(text, field=field),
-    _CONFLICT: lambda text, field: ConflictingQuery(text, field=field),
-    _QUERY: lambda text, field: QueryError(text, field=field),
-    _LAW_NOT_FOUND: lambda text, field: LawNotFound(text),
-    _LAW: lambda text, field: LawError(text),
-    _DATA: lambda text, field: DataError(text),
-}
+class _Kind(msgspec.Struct, frozen=True):
+    """How an error travels: its class, and the type, title and status of its problem."""
+
+    error: type[HplawError]
+    type: str
+    title: str
+    status: int
+
+
+_KINDS = (
+    _Kind(MalformedQuery, "urn:hplaw:problem:malformed", "Malformed request", 400),
+    _Kind(ConflictingQuery, "urn:hplaw:problem:conflict", "Values contradict", 409),
+    _Kind(QueryError, "urn:hplaw:problem:query", "Question cannot be asked", 422),
+    _Kind(LawNotFound, "urn:hplaw:problem:law-not-found", "Law not found", 404),
+    _Kind(LawError, "urn:hplaw:problem:law", "Law cannot be used", 422),
+    _Kind(DataError, "urn:hplaw:problem:data", "Data cannot be read", 422),
+)
+"""Errors that have a problem of their own; the first class that fits says which."""
 
 
 def to_problem(error: HplawError) -> Problem:
@@ -54,21 +60,11 @@ def to_problem(error: HplawError) -> Problem:
     >>> to_problem(QueryError("tokens=-3 is not positive", field="tokens")).status
     422
     """
-    match error:
-        case MalformedQuery():
-            return _problem(_MALFORMED, "Malformed request", 400, error.text, field=error.field)
-        case ConflictingQuery():
-            return _problem(_CONFLICT, "Values contradict", 409, error.text, field=error.field)
-        case QueryError():
-            return _problem(_QUERY, "Question cannot be asked", 422, error.text, field=error.field)
-        case LawNotFound():
-            return _problem(_LAW_NOT_FOUND, "Law not found", 404, error.text)
-        case LawError():
-            return _problem(_LAW, "Law cannot be used", 422, error.text)
-        case DataError():
-            return _problem(_DATA, "Data cannot be read", 422, error.text)
-        case _:
-            return plain_problem(500)
+    kind = next((kind for kind in _KINDS if isinstance(error, kind.error)), None)
+    if kind is None:
+        return plain_problem(500)
+    field = error.field if isinstance(error, QueryError) else None
+    return Problem(type=kind.type, title=kind.title, status=kind.status, detail=error.told("http"), field=field or None)
 
 
 def to_error(problem: Problem) -> HplawError:
@@ -77,11 +73,14 @@ def to_error(problem: Problem) -> HplawError:
     >>> to_error(Problem(type="about:blank", title="Forbidden", status=403, detail="no")).status
     403
     """
-    make = _ERRORS.get(problem.type)
-    if make is not None:
-        return make(problem.detail, problem.field or "")
-    message = f"the service answered {problem.status} {problem.title}: {problem.detail}"
-    return ClientError(message, status=problem.status)
+    kind = next((kind for kind in _KINDS if kind.type == problem.type), None)
+    if kind is None:
+        message = f"the service answered {problem.status} {problem.title}: {problem.detail}"
+        return ClientError(message, status=problem.status)
+    text, lists = without_list(problem.detail, "http")
+    if issubclass(kind.error, QueryError):
+        return kind.error(text, field=problem.field or "", lists=lists)
+    return kind.error(text, lists=lists) if issubclass(kind.error, LawNotFound) else kind.error(text)
 
 
 def plain_problem(status: int, detail: str = "") -> Problem:
@@ -92,7 +91,3 @@ def plain_problem(status: int, detail: str = "") -> Problem:
     """
     known = HTTPStatus(status)
     return Problem(title=known.phrase, status=status, detail=detail or known.description or known.phrase)
-
-
-def _problem(kind: str, title: str, status: int, detail: str, *, field: str = "") -> Problem:
-    return Problem(type=kind, title=title, status=status, detail=detail, field=field or None)

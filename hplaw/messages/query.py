@@ -36,7 +36,7 @@ class Query(Record, frozen=True, kw_only=True, omit_defaults=True):
     n_params: Annotated[float, Meta(gt=0, le=1e18, description=f"{_SIZE}, all experts counted")] | None = None
     tokens: Annotated[float, Meta(gt=0, le=1e22, description="training tokens")] | None = None
     n_active_params: (
-        Annotated[float, Meta(gt=0, le=1e18, description=f"{_SIZE} that one token uses; n_params when left out")] | None
+        Annotated[float, Meta(gt=0, le=1e18, description=f"{_SIZE} that one token uses; n_params by default")] | None
     ) = None
     batch_tokens: Annotated[float, Meta(gt=0, le=1e15, description="tokens in one optimizer step; fixes it")] | None = (
         None
@@ -45,18 +45,18 @@ class Query(Record, frozen=True, kw_only=True, omit_defaults=True):
     optimizer: str = "adamw"
     precision: str | None = None
     hardware: str | None = None
-    devices: Annotated[float, Meta(ge=1, le=1e8, description="number of accelerators")] | None = None
-    model: dict[str, Any] | None = None
+    devices: Annotated[float, Meta(ge=1, le=1e8, multiple_of=1, description="number of accelerators")] | None = None
+    model: Annotated[dict[str, Any], Meta(description="a model's shape, or its config.json")] | None = None
     given: dict[str, float | str] = {}
     bounds: dict[str, Bounds] = {}
-    want: list[str] = []
-    laws: list[str] = []
+    want: Annotated[list[str], Meta(description="what to answer; everything that can be when empty")] = []
+    laws: Annotated[list[str], Meta(description="laws preferred for the quantities that they can give")] = []
 
 
 class BatchRequest(Record, frozen=True, kw_only=True):
-    """Many queries in one body."""
+    """Many queries in one body, at most `MAX_QUERIES`."""
 
-    queries: Annotated[list[Query], Meta(max_length=MAX_QUERIES)]
+    queries: list[Query]
 
 
 class EvaluateRequest(Record, frozen=True, kw_only=True):

@@ -17,10 +17,10 @@ NAMES = ("optimizer", "precision", "hardware")
 """Fields of a question that are names."""
 
 DAYS = "days"
-"""What stands for `duration_s`, in days."""
+"""The key for `duration_s`, in days."""
 
 COUNTRY = "country"
-"""What stands for the quantity of this name, which is no field of its own."""
+"""The key for the quantity of this name, which is no field of its own."""
 
 SECONDS_A_DAY = 86400.0
 

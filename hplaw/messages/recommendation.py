@@ -20,7 +20,7 @@ class Step(Record, frozen=True, kw_only=True):
 
 
 class Alternative(Record, frozen=True, kw_only=True):
-    """What another law says for the same quantity, and how far it is from its own domain in e-folds."""
+    """What another law gives for the same quantity, and how far it is from its own domain in e-folds."""
 
     law: str
     value: Scalar
@@ -71,7 +71,7 @@ class Recommendation(Record, frozen=True, kw_only=True):
 
 
 class BriefEstimate(Record, frozen=True, kw_only=True):
-    """One answer in a batch: the value, its 90 percent intervals, the law, and the reason of what is null."""
+    """One answer in a batch: the value, its 90% intervals, the law, and the reason of what is null."""
 
     value: Scalar | None
     low: float | None = None
@@ -97,7 +97,7 @@ class BatchReply(Record, frozen=True, kw_only=True):
 
 
 class Evaluation(Record, frozen=True, kw_only=True):
-    """What one law says at one point: estimates for its outputs, its status there, and the words of a case that applies.
+    """What one law gives at one point: estimates for its outputs, its status there, and the words of a case that applies.
 
     `tables` has the outputs that go over categories, by quantity and then by category; `accepted_with` the checks that
     the law's fit failed and was accepted with.

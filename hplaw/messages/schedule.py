@@ -25,7 +25,7 @@ class ScheduleRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ScheduleCurve(Record, frozen=True, kw_only=True):
-    """A schedule worked out.
+    """A schedule computed.
 
     - `steps`, `rates`: points of the curve, from step 0 to the last.
     - `area`: the sum of the rates of all steps from 0 to the last but one, those that a run takes.

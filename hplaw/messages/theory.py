@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from hplaw.messages.record import Record
+from hplaw.messages.record import Record, Scalar
 
 
 class Dependence(Record, frozen=True, kw_only=True):
-    """How a rule's output, or one `entry` of a table, goes with one input: d ln(output) / d ln(input), least and greatest.
+    """How a rule's output, or one `entry` of a table, goes with one input: d ln(output) / d ln(input), minimum and maximum.
 
     `everywhere` tells an exponent of a power law from slopes at the rule's examples; `direction` is rises, falls, flat, or
     either. `at_fixed_batch` is the exponent of a learning rate at a batch that stays, by the rules that move a rate over
@@ -25,9 +23,9 @@ class Dependence(Record, frozen=True, kw_only=True):
 
 
 class Rule(Record, frozen=True, kw_only=True):
-    """What one law says of one quantity that it gives: how it goes with its inputs, and what is assumed.
+    """What one law gives for one quantity that it gives: how it depends on its inputs, and what is assumed.
 
-    `domain` is what the law was seen on, `limits` what it says where it does not hold, `batch` at which batch a learning
+    `domain` is what the law was fitted on, `limits` what it says where it does not hold, `batch` at which batch a learning
     rate holds.
     """
 
@@ -37,13 +35,13 @@ class Rule(Record, frozen=True, kw_only=True):
     checked: str
     gives: str
     by: list[Dependence]
-    domain: dict[str, list[Any]] = {}
+    domain: dict[str, list[Scalar]] = {}
     limits: list[str] = []
     batch: str | None = None
 
 
 class Comparison(Record, frozen=True, kw_only=True):
-    """Which rules say that a quantity rises, falls or stays when another rises; `say` is what may tell them apart."""
+    """Which rules say that a quantity rises, falls or stays when another rises; `say` is what may distinguish them."""
 
     by: str
     agree: bool
@@ -70,9 +68,9 @@ class Work(Record, frozen=True, kw_only=True):
 
 
 class Theory(Record, frozen=True, kw_only=True):
-    """Every rule that speaks of a quantity: those that give it, those that give its kin, and what else it moves.
+    """Every rule for a quantity: those that give it, those that give related quantities, and what else it moves.
 
-    `works` are the cards of works that speak of it.
+    `works` are the cards of works that cover it.
     """
 
     quantity: str
@@ -86,7 +84,7 @@ class Theory(Record, frozen=True, kw_only=True):
 
 
 class TheoryLine(Record, frozen=True, kw_only=True):
-    """A quantity that rules speak of, and how many give and take it."""
+    """A quantity that rules cover, and how many give and take it."""
 
     quantity: str
     meaning: str

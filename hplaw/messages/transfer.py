@@ -1,4 +1,4 @@
-"""The wire types of a transfer: hyperparameters tuned at one batch, and what rules make of them at another."""
+"""The wire types of a transfer: hyperparameters tuned at one batch, and what rules give for them at another."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TransferRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class TransferRule(Record, frozen=True, kw_only=True):
-    """What one rule says.
+    """What one rule gives.
 
     - `status`: that of the law at this point; `other-optimizer` where it is not for the one given, `lacks-input` where
       `lacks` names what would have to be given.
@@ -51,7 +51,7 @@ class TransferRule(Record, frozen=True, kw_only=True):
 
 
 class Agreement(Record, frozen=True, kw_only=True):
-    """Rules whose rates lie within a tenth of one another, and that rate's least and greatest."""
+    """Rules whose rates lie within a tenth of one another, and that rate's minimum and maximum."""
 
     low: float
     high: float
@@ -59,9 +59,9 @@ class Agreement(Record, frozen=True, kw_only=True):
 
 
 class Transfer(Record, frozen=True, kw_only=True):
-    """What each rule makes of hyperparameters at another batch, where rules agree, and what decides between them.
+    """What each rule gives for hyperparameters at another batch, where rules agree, and what decides between them.
 
-    `ratio` is the new batch over the old one; `agreements` go from the least rate to the greatest.
+    `ratio` is the new batch over the old one; `agreements` go from the minimum rate to the maximum.
     """
 
     query: TransferRequest

@@ -1,4 +1,4 @@
-"""The regime of an abc-parametrisation in exact rationals, by the laws abc-classification and adam-lr-exponents."""
+"""The regime of an abc-parametrization in exact rationals, by the laws abc-classification and adam-lr-exponents."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from hplaw.messages.parametrization import AbcReply, AbcRequest
 
 
 ROLES = ("input", "hidden", "output")
-"""What a layer is in an abc-parametrisation."""
+"""What a layer is in an abc-parametrization."""
 
 _WORDS = {
     "unstable": "activations or updates grow without bound with the width, at the start or in the first steps",
     "trivial": "nothing changes in training as the width grows: the rate is too small",
-    "kernel": "the network learns as a fixed kernel does: features stand still as the width grows",
+    "kernel": "the network learns as a fixed kernel does: features are fixed as the width grows",
     "feature": "features change by order one at every width",
 }
 """The regimes in words."""
@@ -36,7 +36,7 @@ def adam_like(optimizer: str) -> bool:
 
 
 def classify(request: AbcRequest) -> AbcReply:
-    """Return what an infinitely wide network does under a parametrisation.
+    """Return what an infinitely wide network does under a parametrization.
 
     **Raises:** `QueryError` naming the exponents at fault.
 
@@ -73,12 +73,12 @@ def largest_rates(request: AbcRequest) -> Mapping[str, Fraction]:
     return _largest(theory_law("abc-classification"), given)
 
 
-def _largest(law: Law, given: Mapping[str, Any]) -> Mapping[str, Fraction]:
+def _largest(law: Law, given: Mapping[str, object]) -> Mapping[str, Fraction]:
     return _work_out(law, given, "layer_lr_exponent")["layer_lr_exponent"]
 
 
-def _work_out(law: Law, given: Mapping[str, Any], *want: str) -> Mapping[str, Any]:
-    """Return what a law says in exact rationals, or raise `QueryError` where that is no number one can write."""
+def _work_out(law: Law, given: Mapping[str, object], *want: str) -> Mapping[str, Any]:
+    """Return what a law gives in exact rationals, or raise `QueryError` where that is no number one can write."""
     try:
         return plain_outputs(law, given, want=want)[1]
     except Undefined:

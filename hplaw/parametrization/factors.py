@@ -1,7 +1,7 @@
-"""Parametrisations: what a layer's init, rate, decay and epsilon become in a wider or deeper model, by the law of each.
+"""Parametrizations: what a layer's init, rate, decay and epsilon become in a wider or deeper model, by the law of each.
 
 All factors are relative to a base model that was tuned: m is the width over the base width, depth the number of
-residual blocks over the base's. At m = depth = 1 every factor is 1.0 exactly, so that all parametrisations are one.
+residual blocks over the base's. At m = depth = 1 every factor is 1.0 exactly, so that all parametrizations are one.
 A layer computes `multiplier * w x`; its weights start with the base's standard deviation times `init` and learn with the
 base's rate times `rate`. Weight decay is the coupled one of PyTorch's AdamW: what shrinks a weight is rate times decay.
 
@@ -29,7 +29,7 @@ outputs; a bias or gain; a bias or gain inside a residual block."""
 KINDS: tuple[LayerKind, ...] = get_args(LayerKind)
 
 PARAMETRIZATIONS = ("standard", "ntk", "mean_field", "mup", "depth_mup", "completep", "u_mup")
-"""The parametrisations shipped; the law of each is `parametrization-NAME`, with hyphens."""
+"""The parametrizations shipped; the law of each is `parametrization-NAME`, with hyphens."""
 
 OPTIMIZERS = ("sgd", "momentum", "adam", "adamw", "muon")
 """Optimizers whose updates the laws know."""
@@ -42,7 +42,7 @@ class LayerRule(msgspec.Struct, frozen=True, kw_only=True):
     """The factors of one layer over those of the base model's.
 
     - `init`: of the standard deviation of the initial weights.
-    - `multiplier`: of what the layer puts out.
+    - `multiplier`: of what the layer outputs.
     - `rate`, `decay`, `epsilon`: of learning rate, weight decay and Adam's epsilon.
     """
 
@@ -54,7 +54,7 @@ class LayerRule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_parametrization(name: str) -> Law:
-    """Return the law of a parametrisation by its name, with hyphens or underscores.
+    """Return the law of a parametrization by its name, with hyphens or underscores.
 
     **Raises:** `QueryError` for a name that is not known.
 
@@ -69,7 +69,7 @@ def find_parametrization(name: str) -> Law:
     return theory_law(f"parametrization-{known.replace('_', '-')}")
 
 
-@ft.lru_cache(maxsize=1024)
+@ft.lru_cache(maxsize=64)
 def factors(
     parametrization: str,
     optimizer: str,
@@ -79,7 +79,7 @@ def factors(
     fan_out: float | None = None,
     head: float = 1.0,
 ) -> Mapping[str, Any]:
-    """Return all that the law of a parametrisation gives at a size, tables by kind of layer.
+    """Return all that the law of a parametrization gives at a size, tables by kind of layer.
 
     **Arguments:**
 
@@ -150,17 +150,3 @@ def attention_factor(parametrization: str, *, head: float) -> float:
     0.5
     """
     return factors(parametrization, "adamw", head=head)["attention_factor"]
-
-
-def layer_rules(
-    parametrization: str, optimizer: str, *, width: float = 1.0, depth: float = 1.0
-) -> dict[LayerKind, LayerRule]:
-    """Return the whole table of a parametrisation for one optimizer.
-
-    >>> layer_rules("standard", "sgd", width=4.0)["output"].init
-    0.5
-    """
-    return {
-        kind: layer_rule(kind, parametrization=parametrization, optimizer=optimizer, width=width, depth=depth)
-        for kind in KINDS
-    }

@@ -1,19 +1,19 @@
-"""The table of a parametrisation at a size: every kind of layer, or every named weight of a model."""
+"""The table of a parametrization at a size: every kind of layer, or every named weight of a model."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any
 
 from msgspec import structs
 
 from hplaw.errors import ConflictingQuery
 from hplaw.law import Law
 from hplaw.messages.parametrization import AbcRequest, Decay, LayerRow, LayerTable, ParametrizeRequest, WeightRow
-from hplaw.parametrization.abc_regime import adam_like, classify, largest_rates
+from hplaw.parametrization.abc_regime import ROLES, adam_like, classify, largest_rates
 from hplaw.parametrization.factors import KINDS, LayerKind, LayerRule, factors, find_parametrization, layer_rule
 from hplaw.parametrization.named_weights import NamedWeight, named_weights, sizes_of
+from hplaw.vocabulary.names import folded
 
 
 CONVENTIONS: Mapping[Decay, str] = {
@@ -26,7 +26,7 @@ MOST = 1e6
 """Largest ratio of a size to the base's."""
 
 _ROLES: Mapping[LayerKind, str] = {"hidden": "hidden", "output": "output"}
-"""The role in an abc-parametrisation of a kind of layer; all others are the input's."""
+"""The role in an abc-parametrization of a kind of layer; all others are the input's."""
 
 
 def parametrize(request: ParametrizeRequest) -> LayerTable:
@@ -38,6 +38,7 @@ def parametrize(request: ParametrizeRequest) -> LayerTable:
     >>> parametrize(ParametrizeRequest(width=2048.0, base_width=256.0)).layers[2].rate
     0.125
     """
+    request = structs.replace(request, optimizer=folded(request.optimizer))
     law = find_parametrization(request.scheme)
     width, depth, head = _ratios(request)
     table = _Table(law, request, depth)
@@ -148,7 +149,7 @@ class _Table:
     def _aligned(self, kind: LayerKind, rule: LayerRule, width: float) -> LayerRule:
         """Return a rule with the largest rate that an alignment allows; rate times decay stays as it was over width."""
         request = self.request
-        c = _largest(self.law, request)[_ROLES.get(kind, "input")]
+        c = largest_rates(_abc(self.law, request))[_ROLES.get(kind, "input")]
         base = layer_rule(kind, parametrization=request.scheme, optimizer=request.optimizer, depth=self.depth)
         by_width = width ** -float(c)
         return structs.replace(rule, rate=base.rate * by_width, decay=base.decay / by_width)
@@ -188,26 +189,20 @@ def _times(base: float | None, factor: float) -> float | None:
     return None if base is None else base * factor
 
 
-def _exponents(law: Law, table: str) -> dict[str, Fraction]:
-    """Return exponents of a parametrisation by role."""
+def _exponents(law: Law, table: str) -> dict[str, float | str]:
+    """Return exponents of a parametrization by role, as fractions are written."""
     kinds = law.namespace.scope.indices["layer_kind"]
     values: tuple[float, ...] = law.namespace.tables[table]
     by_kind = dict(zip(kinds, values, strict=True))
-    return {role: Fraction(by_kind[role]) for role in ("input", "hidden", "output")}
-
-
-def _largest(law: Law, request: ParametrizeRequest) -> Mapping[str, Any]:
-    return largest_rates(_abc(law, request))
+    return {role: str(Fraction(by_kind[role])) for role in ROLES}
 
 
 def _abc(law: Law, request: ParametrizeRequest) -> AbcRequest:
     adam = adam_like(request.optimizer)
-    a, b = _exponents(law, "a"), _exponents(law, "b")
-    c = _exponents(law, "c_adam" if adam else "c_sgd")
     return AbcRequest(
-        a=_texts(a),
-        b=_texts(b),
-        c=_texts(c),
+        a=_exponents(law, "a"),
+        b=_exponents(law, "b"),
+        c=_exponents(law, "c_adam" if adam else "c_sgd"),
         optimizer="adam" if adam else "sgd",
         alignment=1.0 if request.alignment is None else request.alignment,
     )
@@ -218,9 +213,5 @@ def _regime(law: Law, request: ParametrizeRequest) -> str | None:
         return None  # no theorem is at hand for orthogonal updates
     asked = _abc(law, request)
     if request.alignment is not None:
-        asked = structs.replace(asked, c=_texts(largest_rates(asked)))
+        asked = structs.replace(asked, c={role: str(c) for role, c in largest_rates(asked).items()})
     return classify(asked).regime
-
-
-def _texts(exponents: Mapping[str, Any]) -> dict[str, float | str]:
-    return {role: str(value) for role, value in exponents.items()}

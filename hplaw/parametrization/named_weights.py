@@ -15,7 +15,7 @@ from hplaw.vocabulary.model_shape import read_shape
 class NamedWeight(msgspec.Struct, frozen=True, kw_only=True):
     """The weights of one name, a star for the number of a block or expert.
 
-    - `ins`, `outs`: what the layer reads and puts out, by name of the size; empty for a table of tokens and for vectors.
+    - `ins`, `outs`: what the layer reads and outputs, by name of the size; empty for a table of tokens and for vectors.
     - `across`: how many such sizes are laid side by side in the output, as in a fused projection.
     - `turned`: whether the array is stored as inputs by outputs.
     """
@@ -42,7 +42,7 @@ FINITE = ("vocab", "positions", "experts")
 """Sizes that stay while a model is made wider."""
 
 
-def sizes_of(config: Mapping[str, Any]) -> dict[str, float]:
+def sizes_of(config: Mapping[str, object]) -> dict[str, float]:
     """Return the sizes that the weights of a config.json are made of, by name.
 
     **Raises:** `QueryError` naming what is missing or out of bounds, and for a model type whose names are not known.
@@ -77,7 +77,7 @@ def sizes_of(config: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
-def _shape(config: Mapping[str, Any]) -> Mapping[str, float | str]:
+def _shape(config: Mapping[str, object]) -> Mapping[str, float | str]:
     try:
         return read_shape(config)
     except QueryError as error:
@@ -85,7 +85,7 @@ def _shape(config: Mapping[str, Any]) -> Mapping[str, float | str]:
         raise ConflictingQuery(message, field="config") from None
 
 
-def named_weights(config: Mapping[str, Any]) -> list[NamedWeight]:
+def named_weights(config: Mapping[str, object]) -> list[NamedWeight]:
     """Return the weights of a config.json by their names in released checkpoints.
 
     **Raises:** `QueryError` as `sizes_of` does.
@@ -96,7 +96,7 @@ def named_weights(config: Mapping[str, Any]) -> list[NamedWeight]:
     return list(_family(config)(config, int(sizes_of(config)["layers"])))
 
 
-def _family(config: Mapping[str, Any]) -> Callable[[Mapping[str, Any], int], Iterator[NamedWeight]]:
+def _family(config: Mapping[str, object]) -> Callable[[Mapping[str, Any], int], Iterator[NamedWeight]]:
     kind = str(config.get("model_type", ""))
     family = _FAMILIES.get(kind)
     if family is None:
@@ -120,12 +120,12 @@ def _linear(
         yield NamedWeight(name=f"{name}.bias", kind="block_vector", outs=outs, count=count, across=across)
 
 
-def _readout(config: Mapping[str, Any], name: str, embedding: str) -> NamedWeight:
+def _readout(config: Mapping[str, object], name: str, embedding: str) -> NamedWeight:
     tied = _shape(config).get("n_embeddings") == 1.0
     return NamedWeight(name=name, kind="output", ins="width", outs="vocab", tied_to=embedding if tied else None)
 
 
-def _llama(config: Mapping[str, Any], layers: int) -> Iterator[NamedWeight]:
+def _llama(config: Mapping[str, object], layers: int) -> Iterator[NamedWeight]:
     """Yield the names that Llama brought and most others took over."""
     kind, block = str(config["model_type"]), "model.layers.*"
     bias = kind == "qwen2" or bool(config.get("attention_bias"))
@@ -144,7 +144,7 @@ def _llama(config: Mapping[str, Any], layers: int) -> Iterator[NamedWeight]:
     yield _readout(config, "lm_head.weight", "model.embed_tokens.weight")
 
 
-def _feed_forward(config: Mapping[str, Any], block: str, layers: int) -> Iterator[NamedWeight]:
+def _feed_forward(config: Mapping[str, object], block: str, layers: int) -> Iterator[NamedWeight]:
     kind = config["model_type"]
     if kind not in ("mixtral", "qwen3_moe"):
         bias = bool(config.get("mlp_bias"))
@@ -152,7 +152,7 @@ def _feed_forward(config: Mapping[str, Any], block: str, layers: int) -> Iterato
             yield from _linear(f"{block}.mlp.{name}_proj", ins, outs, count=layers, bias=bias)
         return
     if config.get("mlp_only_layers") or config.get("decoder_sparse_step", 1) != 1:
-        message = "config: some layers have experts and others have none, which is not told apart here; give a model with experts in all layers"
+        message = "config: some layers have experts and others have none, which is not distinguished here; give a model with experts in all layers"
         raise ConflictingQuery(message, field="config")
     inside, names = (
         ("block_sparse_moe", ("w1", "w3", "w2"))
@@ -165,7 +165,7 @@ def _feed_forward(config: Mapping[str, Any], block: str, layers: int) -> Iterato
         yield from _linear(f"{block}.{inside}.experts.*.{name}", ins, outs, count=experts)
 
 
-def _gpt2(config: Mapping[str, Any], layers: int) -> Iterator[NamedWeight]:
+def _gpt2(config: Mapping[str, object], layers: int) -> Iterator[NamedWeight]:
     block = "transformer.h.*"
     for name, rows in (("wte", "vocab"), ("wpe", "positions")):
         yield NamedWeight(name=f"transformer.{name}.weight", kind="embedding", ins=rows, outs="width")
@@ -179,7 +179,7 @@ def _gpt2(config: Mapping[str, Any], layers: int) -> Iterator[NamedWeight]:
     yield _readout(config, "lm_head.weight", "transformer.wte.weight")
 
 
-def _gpt_neox(config: Mapping[str, Any], layers: int) -> Iterator[NamedWeight]:
+def _gpt_neox(config: Mapping[str, object], layers: int) -> Iterator[NamedWeight]:
     block = "gpt_neox.layers.*"
     yield NamedWeight(name="gpt_neox.embed_in.weight", kind="embedding", ins="vocab", outs="width")
     for name in ("input_layernorm", "post_attention_layernorm"):

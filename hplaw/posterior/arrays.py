@@ -14,6 +14,10 @@ from hplaw.law.law import Law
 Array = NDArray[np.float64]
 
 
+_TORN = (OSError, ValueError, EOFError, KeyError, MemoryError, TypeError, AttributeError, zipfile.BadZipFile)
+"""What numpy raises for files that are torn or hold something else."""
+
+
 def read_arrays(law: Law) -> dict[str, Array]:
     """Return the arrays beside a law file.
 
@@ -25,16 +29,7 @@ def read_arrays(law: Law) -> dict[str, Array]:
         # opened here, as numpy leaves a torn file open
         with law.arrays.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             found = {name: np.asarray(file[name]) for name in file.files}
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        KeyError,
-        MemoryError,
-        TypeError,
-        AttributeError,
-        zipfile.BadZipFile,
-    ) as error:
+    except _TORN as error:
         message = f"{law.arrays.name} cannot be read as arrays: {error}"
         raise LawError(message, file=str(law.path or "")) from None
     for name, array in found.items():

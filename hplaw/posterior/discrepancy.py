@@ -1,4 +1,4 @@
-"""How far the truth strays from a law, and how that grows outside its domain."""
+"""How far the truth deviates from a law, and how that grows outside its domain."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _growth(law: Law) -> Callable[[float], float] | None:
     return factor
 
 
-def stretch(law: Law, outside: Any) -> Any:
+def stretch(law: Law, outside: rows.Number) -> rows.Number:
     """Return the factor by which a law's discrepancy is wider so many e-folds from its domain, never below one.
 
     **Arguments:**

@@ -1,31 +1,25 @@
-"""Priors of a law with the values of their arguments, and their centres."""
+"""Priors of a law with the values of their arguments, and their centers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hplaw.expression.backends import FLOATS
-from hplaw.expression.compile import compile_expression
 from hplaw.law.formulas import check_call
 from hplaw.law.law import Law
-from hplaw.law.priors import CORRELATIONS, PRIORS, centre
+from hplaw.law.priors import HYPERPRIORS, centre
 from hplaw.law.scope import index_symbol
+from hplaw.law.settled import settled
 
 
 def prior_arguments(law: Law, prior: str, at: Mapping[str, int] | None = None) -> tuple[str, list[float]]:
     """Return a prior's name and the values of its arguments, at one entry of an index where it goes over one."""
-
-    scope = law.namespace.scope
-    for name in at or {}:
-        scope = scope.with_symbol(name, index_symbol(name))
-    call = check_call(
-        law.namespace, prior, PRIORS | CORRELATIONS, "parameters", prior, over={n: index_symbol(n) for n in at or {}}
-    )
-    environment = law.program(FLOATS).environment({})
-    return call.function, [float(compile_expression(a, scope, FLOATS, at)(environment)) for a in call.arguments]
+    namespace, at = law.namespace, at or {}
+    call = check_call(namespace, prior, HYPERPRIORS, "parameters", prior, over={n: index_symbol(n) for n in at})
+    constants = law.spec.constants
+    return call.function, [settled(namespace, constants, a, at, table="parameters", key=prior) for a in call.arguments]
 
 
 def prior_centre(law: Law, prior: str, at: Mapping[str, int] | None = None) -> float:
     """Return the median of a prior of a law."""
     name, arguments = prior_arguments(law, prior, at)
-    return 0.0 if name == "lkj" else centre(name, *arguments)
+    return centre(name, *arguments)

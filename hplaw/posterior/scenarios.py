@@ -21,8 +21,8 @@ from hplaw.expression.backends import numpy_backend
 from hplaw.law.derived import derived
 from hplaw.law.format import EffectSpec
 from hplaw.law.law import Law, numpy_environment
-from hplaw.law.priors import CORRELATIONS, PRIORS, is_call
-from hplaw.law.program import Environment, unroll
+from hplaw.law.priors import HYPERPRIORS, is_call
+from hplaw.law.program import Environment
 from hplaw.narrowing import is_tuple
 from hplaw.posterior.arrays import read_arrays
 from hplaw.posterior.priors import prior_centre
@@ -112,7 +112,7 @@ def stretches(freedom: int, member: int, size: int = DRAWS, stream: int = 0) -> 
 
 @derived
 def scenarios(law: Law) -> Scenarios:
-    """Return the scenarios of a law, worked out once.
+    """Return the scenarios of a law, computed once.
 
     **Raises:** `LawError` where its draws do not fit its parameters.
     """
@@ -224,7 +224,7 @@ def _point(law: Law, name: str) -> Any:
 
 
 def _single_deviations(law: Law) -> dict[str, float | list[float]]:
-    """Return the standard deviations of parameters that no covariance speaks of."""
+    """Return the standard deviations of parameters that no covariance uses."""
     correlated = {name for block in law.spec.covariance for name in block.of}
     return {n: p.sd for n, p in law.spec.parameters.items() if p.sd is not None and n not in correlated}
 
@@ -269,43 +269,46 @@ def factor(matrix: Array) -> Array:
     return vectors * np.sqrt(np.clip(values, 0, None))
 
 
-def _effect(law: Law, group: str, effect: EffectSpec, values: Mapping[str, Any], z: Array) -> dict[str, Array]:
+def _effect(law: Law, group: str, effect: EffectSpec, values: Mapping[str, object], z: Array) -> dict[str, Array]:
     """Return the shifts of a new member of a group, by name."""
     if effect.covariance is not None:
         return dict(zip(effect.of, factor(np.asarray(effect.covariance)) @ z, strict=True))
-    environment = numpy_environment(law, values)
-    rho: Any = 0.0
-    if effect.correlation is not None:
-        rho = hyperparameter(law, effect.correlation, f"{group}_correlation", environment)
+    scale, rho = _scales(law, group, effect, numpy_environment(law, values))
     shifts = _correlate(rho, z)
     return {
-        name: np.broadcast_to(
-            hyperparameter(law, effect.scale[name], f"{name}_scale", environment) * shift, shift.shape
-        )
-        for name, shift in zip(effect.of, shifts, strict=True)
+        name: np.broadcast_to(scale[name] * shift, shift.shape) for name, shift in zip(effect.of, shifts, strict=True)
     }
+
+
+def _scales(law: Law, group: str, effect: EffectSpec, environment: Environment) -> tuple[dict[str, Any], Any]:
+    """Return the standard deviations of a group's effects by name, and their correlation."""
+    rho: Any = 0.0
+    if effect.correlation is not None:
+        rho = _hyperparameter(law, effect.correlation, f"{group}_correlation", environment)
+    return {n: _hyperparameter(law, effect.scale[n], f"{n}_scale", environment) for n in effect.of}, rho
+
+
+def group_covariance(law: Law, group: str, environment: Environment) -> dict[tuple[str, str], Any]:
+    """Return the covariance of one group's effects by pair of names, at the parameters in an environment."""
+    effect = law.spec.effects[group]
+    if effect.covariance is not None:
+        rows = zip(effect.of, effect.covariance, strict=True)
+        return {(a, b): value for a, row in rows for b, value in zip(effect.of, row, strict=True)}
+    scale, rho = _scales(law, group, effect, environment)
+    return {(a, b): scale[a] * scale[b] * (1.0 if a == b else rho) for a in effect.of for b in effect.of}
 
 
 def effect_covariance(law: Law) -> dict[tuple[str, str], Any]:
     """Return the covariance of the effects of a new group by pair of names, a number or one per scenario each.
 
-    Effects of different groups are independent; those that are not integrated are left out. One with a tail has no
+    Effects of different groups are independent; those that are not integrated are omitted. One with a tail has no
     covariance that says all of it: the laws that are integrated in closed form have none.
     """
     found: dict[tuple[str, str], Any] = {}
     environment = numpy_environment(law, scenarios(law).parameters)
     for group, effect in law.spec.effects.items():
-        if effect.predict != "integrate":
-            continue
-        if effect.covariance is not None:
-            for a, row in zip(effect.of, effect.covariance, strict=True):
-                found |= {(a, b): value for b, value in zip(effect.of, row, strict=True)}
-            continue
-        rho: Any = 0.0
-        if effect.correlation is not None:
-            rho = hyperparameter(law, effect.correlation, f"{group}_correlation", environment)
-        scale = {n: hyperparameter(law, effect.scale[n], f"{n}_scale", environment) for n in effect.of}
-        found |= {(a, b): scale[a] * scale[b] * (1.0 if a == b else rho) for a in effect.of for b in effect.of}
+        if effect.predict == "integrate":
+            found |= group_covariance(law, group, environment)
     return found
 
 
@@ -321,17 +324,16 @@ def _correlate(rho: Any, z: Array) -> list[Array]:
     return [common * mean + own * row for row in z]
 
 
-def hyperparameter(law: Law, text: str, name: str, environment: Environment) -> Any:
-    """Return an effect's scale or correlation: a formula of parameters, a fitted array of that name, or the centre of its prior.
+def _hyperparameter(law: Law, text: str, name: str, environment: Environment) -> Any:
+    """Return an effect's scale or correlation: a formula of parameters, a fitted array of that name, or the center of its prior.
 
     **Raises:** `LawError` where the formula has no value at the parameters.
     """
-    if is_call(text, PRIORS | CORRELATIONS):
+    if is_call(text, HYPERPRIORS):
         return environment[name] if name in environment else prior_centre(law, text)
-    formula = law.namespace.formula(text, table="effects", key=name)
     with np.errstate(all="ignore"):
-        found = unroll(law.namespace, formula, numpy_backend(), ())(environment)
+        found = law.function(text, numpy_backend(), table="effects", key=name)(environment)
     if not np.isfinite(found).all():
-        message = f"'{text}' has no finite value at the parameters of the law; mend one or the other"
+        message = f"'{text}' has no finite value at the parameters of the law; fix one or the other"
         raise LawError(message, table="effects", key=name)
     return found

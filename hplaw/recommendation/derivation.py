@@ -43,9 +43,9 @@ class Replayed(Generic[T]):
 class Derivation:
     """What came of a query.
 
-    - `known`: all values, given and derived; `source` the law of each derived quantity; `answers` what each law said.
-    - `away`: distance of every law asked from its domain; `reasons` why a quantity could not be had.
-    - `passed`: laws that would have come first but do not speak here, with the words.
+    - `known`: all values, given and derived; `source` the law of each derived quantity; `answers` what each law gave.
+    - `away`: distance of every law evaluated from its domain; `reasons` why a quantity could not be had.
+    - `passed`: laws that would have come first but do not apply here, with the words.
 
     Of many questions at once the numbers are columns, and all else is what they share: `RowsDiffer` parts them where they
     do not.
@@ -136,7 +136,7 @@ class Derivation:
         return f"{text}: {why}" if why else text
 
     def _ask(self, law: Law) -> Answer | str:
-        """Return what a law says here, or why it cannot.
+        """Return what a law gives here, or why it cannot.
 
         A law that chose together with others what another law gave in the end is asked again at what was taken.
         """
@@ -213,7 +213,7 @@ class Derivation:
             if value is not None:
                 yield law, value
 
-    def _plain(self, law: Law, name: str, known: Mapping[str, Any]) -> Any:
+    def _plain(self, law: Law, name: str, known: Mapping[str, object]) -> Any:
         """Return a law's value without a search; the law at the point is kept for other quantities that it gives."""
         if law not in self._points:
             self._points[law] = plain_point(law, known)
@@ -237,7 +237,7 @@ class Derivation:
 
 
 def _after(first: Answer, again: Answer) -> Answer:
-    """Return what a law said at its own choice, overruled by what it says at the choice that was taken."""
+    """Return what a law gave at its own choice, overruled by what it says at the choice that was taken."""
     return msgspec.structs.replace(
         again,
         values={**first.values, **again.values},
@@ -248,18 +248,18 @@ def _after(first: Answer, again: Answer) -> Answer:
 
 
 def route_of(question: Question, catalogue: Catalogue) -> Route:
-    """Return the route of a question, worked out once for the same names known, wanted and preferred."""
+    """Return the route of a question, computed once for the same names known, wanted and preferred."""
     key = (frozenset(question.known), question.want, question.prefer)
     route = catalogue.routes.get(key)
     if route is None:
-        if len(catalogue.routes) > _ROUTES:
+        if len(catalogue.routes) >= ROUTES:
             catalogue.routes.clear()
         route = catalogue.routes[key] = find_route(catalogue, key[0], question.want, question.prefer)
     return route
 
 
-_ROUTES = 4096
-"""Routes that a catalogue keeps."""
+ROUTES = 64
+"""Routes that a catalogue keeps: some 12 kB each in many small pieces, and to find one takes half a millisecond."""
 
 
 def derive(question: Question, catalogue: Catalogue) -> Derivation:
@@ -286,7 +286,7 @@ def derive_many(
 ) -> Iterator[tuple[Sequence[int], Derivation | HplawError]]:
     """Yield derivations with the places of the questions that each is of; an error where they cannot be asked.
 
-    Questions that share all but their numbers are derived together. Where they differ on the way, they go on in parts.
+    Questions that share all but their numbers are derived together. Where they differ on the way, they continue in parts.
     """
     alike: dict[Any, list[int]] = {}
     for place, question in enumerate(questions):

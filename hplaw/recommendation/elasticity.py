@@ -28,9 +28,9 @@ _DIGITS = 6
 
 
 def elasticities(question: Question, found: Derivation) -> dict[str, dict[str, float]]:
-    """Return d ln(answer) / d ln(given) by answer and given quantity; zeros are left out.
+    """Return d ln(answer) / d ln(given) by answer and given quantity; zeros are omitted.
 
-    A law that must search for its optimum is left out too: a slope of a search is another search.
+    A law that must search for its optimum is omitted too: a slope of a search is another search.
     """
     numbers = [name for name in question.given if isinstance(question.known[name], float)]
     points: dict[Law, Point | None] = {}
@@ -53,7 +53,7 @@ def _partials(
     name: str,
     law: Law,
     own: Mapping[str, None],
-    slopes: Mapping[str, Any],
+    slopes: Mapping[str, object],
     points: dict[Law, Point | None],
 ) -> Mapping[str, float]:
     """Return d ln(output) / d ln(input) of one law, by those of its inputs that move; `points` keeps the law there."""
@@ -82,7 +82,7 @@ def _partials(
     return partials
 
 
-def _closed(here: Point, name: str, by: str, own: Mapping[str, None], known: Mapping[str, Any]) -> float | None:
+def _closed(here: Point, name: str, by: str, own: Mapping[str, None], known: Mapping[str, object]) -> float | None:
     """Return the slope by the derivative of the law's formulas, or None where it has none at the point."""
     form = slope(here.law, name, by, chosen=bool(own))
     if form is None or any(known.get(word) is None for word in form.stood_in):
@@ -94,7 +94,7 @@ def _closed(here: Point, name: str, by: str, own: Mapping[str, None], known: Map
 
 
 def difference(law: Law, name: str, source: str, known: Mapping[str, Any], *, place: int = 0) -> float | None:
-    """Return d ln(output) / d ln(input) of one law between two points aside, or None where it does not speak at both.
+    """Return d ln(output) / d ln(input) of one law between two points aside, or None where it does not apply at both.
 
     **Arguments:**
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hplaw import rows
 from hplaw.catalogue.catalogue import Catalogue
-from hplaw.errors import HplawError
+from hplaw.errors import Caller, HplawError, QueryError
 from hplaw.messages.query import Query
 from hplaw.messages.recommendation import BriefEstimate, BriefRecommendation
 from hplaw.recommendation.derivation import Derivation, derive_many
@@ -14,8 +14,15 @@ from hplaw.recommendation.question import Question, understand
 from hplaw.recommendation.warnings import codes_of
 
 
-def recommend_many(queries: Sequence[Query], catalogue: Catalogue) -> list[BriefRecommendation]:
+def recommend_many(
+    queries: Sequence[Query | QueryError], catalogue: Catalogue, *, by: Caller = "python"
+) -> list[BriefRecommendation]:
     """Return brief answers to many queries, in their order; a row that cannot be asked says so in `error`.
+
+    **Arguments:**
+
+    - `queries`: questions; in place of one that could not be read, the error that says why.
+    - `by`: who reads the errors.
 
     >>> from hplaw.catalogue.catalogue import load_catalogue
     >>> query = Query(n_params=1e9, tokens=1e11, laws=["step-law-2025"])
@@ -28,20 +35,23 @@ def recommend_many(queries: Sequence[Query], catalogue: Catalogue) -> list[Brief
     asked: list[int] = []
     for place, query in enumerate(queries):
         try:
+            if isinstance(query, QueryError):
+                raise query
             questions.append(understand(query, catalogue))
         except HplawError as error:
-            results[place] = BriefRecommendation(answers={}, error=str(error))
+            results[place] = _failed(error, by)
         else:
             asked.append(place)
     for places, found in derive_many(questions, catalogue):
-        brief = _error(found, len(places)) if isinstance(found, HplawError) else _brief(found, len(places))
+        size = len(places)
+        brief = [_failed(found, by)] * size if isinstance(found, HplawError) else _brief(found, size)
         for place, row in zip(places, brief, strict=True):
             results[asked[place]] = row
     return [result for result in results if result is not None]
 
 
-def _error(error: HplawError, size: int) -> list[BriefRecommendation]:
-    return [BriefRecommendation(answers={}, error=str(error))] * size
+def _failed(error: HplawError, by: Caller) -> BriefRecommendation:
+    return BriefRecommendation(answers={}, error=error.told(by))
 
 
 def _brief(found: Derivation, size: int) -> list[BriefRecommendation]:

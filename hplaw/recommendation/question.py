@@ -1,4 +1,4 @@
-"""From a `Query` to known quantities: fields checked, shapes turned into quantities, what is left out filled in."""
+"""From a `Query` to known quantities: fields checked, shapes turned into quantities, what is omitted is filled in."""
 
 from __future__ import annotations
 
@@ -10,31 +10,21 @@ import msgspec
 
 from hplaw import rows
 from hplaw.catalogue.catalogue import Catalogue
-from hplaw.catalogue.listing import known_quantities
-from hplaw.errors import ConflictingQuery, QueryError, nearest
+from hplaw.catalogue.listing import find_quantity, known_quantities, read_category
+from hplaw.errors import ConflictingQuery, QueryError
 from hplaw.messages.query import Query
 from hplaw.messages.recommendation import AnswerWarning
-from hplaw.vocabulary.hardware_names import canonical
+from hplaw.vocabulary.names import meant_quantity
 from hplaw.vocabulary.quantities import Quantity, check_value, vocabulary
 
 
-FIELDS = (
-    "n_params",
-    "tokens",
-    "n_active_params",
-    "batch_tokens",
-    "target_loss",
-    "optimizer",
-    "precision",
-    "hardware",
-    "devices",
-)
+FIELDS = tuple(name for name in Query.__struct_fields__ if name not in ("model", "given", "bounds", "want", "laws"))
 """Quantities that are fields of a query; all others go into `given`."""
 
 _fields = operator.attrgetter(*FIELDS)
 
 DEFAULT_WANT = ("peak_lr", "batch_tokens", "weight_decay", "warmup_tokens", "loss", "steps", "compute_flop")
-"""What is answered when nothing is asked for by name, as far as laws are at hand."""
+"""What is answered when nothing is asked for by name, as far as laws are available."""
 
 
 BUDGETS = (frozenset({"compute_flop"}), frozenset({"devices", "duration_s"}))
@@ -42,10 +32,10 @@ BUDGETS = (frozenset({"compute_flop"}), frozenset({"devices", "duration_s"}))
 
 
 ENERGY_WANT = ("accelerator_hours", "energy_j", "energy_kwh")
-"""What is answered besides where an accelerator is named; with `devices` also the time, with a country the carbon."""
+"""What is also answered where an accelerator is named; with `devices` also the time, with a country the carbon."""
 
 
-def default_want(known: Mapping[str, Any]) -> tuple[str, ...]:
+def default_want(known: Mapping[str, object]) -> tuple[str, ...]:
     """Return what is answered when nothing is asked for: size and data first, where a budget is given in their place.
 
     >>> default_want({"compute_flop": 1e21})[:2]
@@ -58,7 +48,7 @@ def default_want(known: Mapping[str, Any]) -> tuple[str, ...]:
     return wanted
 
 
-def _energy_want(known: Mapping[str, Any]) -> Iterator[str]:
+def _energy_want(known: Mapping[str, object]) -> Iterator[str]:
     yield from ENERGY_WANT
     if "devices" in known:
         yield "duration_s"
@@ -76,7 +66,7 @@ class Question(msgspec.Struct, frozen=True, gc=False):
     - `known`: numbers and categories by quantity; `given` the names that the user gave.
     - `bounds`: limits of quantities to choose.
     - `filled`: quantities that follow from others by default, with the one they follow.
-    - `stand_in`: a count of parameters that another stands for as the shape is unknown, and the share it may be off by.
+    - `stand_in`: a count of parameters that another is used as, since the shape is unknown, and the share it may be off by.
     - `warnings`: what was assumed.
 
     Questions that are asked together are one, whose numbers are columns; see `stacked`.
@@ -130,36 +120,29 @@ def understand(query: Query, catalogue: Catalogue) -> Question:
     """
     quantities = vocabulary()
     known: dict[str, Any] = {
-        name: _checked(quantities[name], value, name)
+        name: _checked(quantities[name], value, name, catalogue)
         for name, value in zip(FIELDS, _fields(query), strict=True)
         if value is not None
     }
-    defaults: set[str] = {"optimizer"} if query.optimizer == OPTIMIZER else set()
+    defaults: set[str] = {"optimizer"} if known.get("optimizer") == OPTIMIZER else set()
     words = known_quantities(catalogue)
     for name, value in query.given.items():
-        quantity = words.get(name)
-        if quantity is None:
-            message = (
-                f"given: '{name[:80]}' is not a quantity{nearest(name[:80], words)}; 'hplaw quantities' lists them"
-            )
-            raise QueryError(message, field="given")
+        quantity = find_quantity(words, name, field="given", told="given: ")
         if name in known and name not in defaults:
             message = f"{name} is given twice, as a field and in given; give it once"
             raise ConflictingQuery(message, field=name)
         if name == "loss":
             message = "loss cannot be given, as it is an outcome; name the loss to reach target_loss"
             raise QueryError(message, field="given.loss")
-        known[name] = _checked(quantity, value, f"given.{name}")
+        known[name] = _checked(quantity, value, f"given.{name}", catalogue)
         defaults.discard(name)
-    if "hardware" in known:
-        known["hardware"] = canonical(known["hardware"])
     warnings: list[AnswerWarning] = []
     if query.model is not None:
         _add_model(query.model, known, warnings)
     given = tuple(name for name in known if name not in defaults)
     stand_in = _stand_in(known)
     filled = _fill(known)
-    bounds = _bounds(query, words, known)
+    bounds = _bounds(query, words, known, catalogue)
     want = tuple(dict.fromkeys(query.want)) or default_want(known)
     return Question(
         known,
@@ -174,10 +157,12 @@ def understand(query: Query, catalogue: Catalogue) -> Question:
     )
 
 
-def _checked(quantity: Quantity, value: Any, field: str) -> Any:
+def _checked(quantity: Quantity, value: object, field: str, catalogue: Catalogue) -> Any:
     low, high = quantity.low, quantity.high
-    if type(value) is float and low is not None and high is not None and low < value < high:
+    if type(value) is float and low is not None and high is not None and low < value < high and not quantity.whole:
         return value  # most are such
+    if quantity.categorical:
+        value = read_category(catalogue, quantity.name, value, field=field)
     problem = check_value(quantity, value)
     if problem:
         raise QueryError(problem, field=field)
@@ -236,7 +221,7 @@ def embedding_share(n: float) -> float:
 
 
 def _stand_in(known: dict[str, Any]) -> tuple[tuple[str, float] | None, tuple[tuple[str, str], ...]]:
-    """Let one count of parameters stand for the other where the shape is not known."""
+    """Let one count of parameters be used as the other where the shape is not known."""
     for name, other in (("n_params_with_embedding", "n_params"), ("n_params", "n_params_with_embedding")):
         if name not in known and other in known and not {"vocab_size", "d_model"} <= known.keys():
             known[name] = known[other]
@@ -245,21 +230,21 @@ def _stand_in(known: dict[str, Any]) -> tuple[tuple[str, float] | None, tuple[tu
 
 
 def _bounds(
-    query: Query, words: Mapping[str, Quantity], known: Mapping[str, Any]
+    query: Query, words: Mapping[str, Quantity], known: Mapping[str, object], catalogue: Catalogue
 ) -> dict[str, tuple[float | None, float | None]]:
     found: dict[str, tuple[float | None, float | None]] = {}
     for name, limit in query.bounds.items():
         field = f"bounds.{name}"
         quantity = words.get(name)
         if quantity is None or quantity.categorical:
-            message = f"bounds: '{name[:80]}' is not a quantity that is a number{nearest(name[:80], words)}"
+            message = f"bounds: '{name[:80]}' is not a quantity that is a number{meant_quantity(name[:80], words)}"
             raise QueryError(message, field=field)
         if name in known:
             message = f"{name} is given and bounded; give one or the other"
             raise ConflictingQuery(message, field=field)
         for side in (limit.low, limit.high):
             if side is not None:
-                _checked(quantity, side, field)
+                _checked(quantity, side, field, catalogue)
         if limit.low is not None and limit.high is not None and limit.low > limit.high:
             message = (
                 f"{name} is bounded from {limit.low:g} to {limit.high:g}, which leaves nothing; give the lower first"

@@ -25,6 +25,7 @@ from hplaw.recommendation.derivation import Derivation, derive
 from hplaw.recommendation.elasticity import elasticities
 from hplaw.recommendation.question import OPTIMIZER, understand
 from hplaw.recommendation.warnings import warnings_of
+from hplaw.vocabulary.names import folded
 
 
 def recommend(query: Query, catalogue: Catalogue) -> Recommendation:
@@ -62,9 +63,9 @@ def recommend(query: Query, catalogue: Catalogue) -> Recommendation:
 
 
 def _named_by_default(query: Query) -> Query:
-    """Return a query that names the default optimizer as one that names none: msgspec leaves out what is the default
+    """Return a query that names the default optimizer as one that names none: msgspec omits what is the default
     itself, not what equals it, as a word that was read does."""
-    if query.optimizer != OPTIMIZER or query.optimizer is OPTIMIZER:
+    if query.optimizer is OPTIMIZER or folded(str(query.optimizer)) != OPTIMIZER:
         return query
     return msgspec.structs.replace(query, optimizer=OPTIMIZER)
 
@@ -81,7 +82,7 @@ def citation(law: Law) -> Citation:
 
 
 def identity(query: Query, asked: Sequence[Law]) -> str:
-    """Return the sha256 of a query and of the digests of all laws asked, as hex."""
+    """Return the sha256 of a query and of the digests of all laws evaluated, as hex."""
     from hplaw.messages.record import encode
 
     laws = " ".join(sorted(law.address for law in asked))
@@ -102,7 +103,7 @@ def _estimate(name: str, found: Derivation, slopes: Mapping[str, Mapping[str, fl
 
 
 def step(answer: Answer, quantities: Sequence[str]) -> Step:
-    """Return one step of a derivation: what a law was asked with and what it gave of `quantities`."""
+    """Return one step of a derivation: what a law was evaluated with and what it gave of `quantities`."""
     law = answer.law
     formula, tex, constants = _shown(law, tuple(quantities))
     return Step(
@@ -136,12 +137,12 @@ def _shown(law: Law, quantities: tuple[str, ...]) -> tuple[str, str, dict[str, A
     return text, r" \quad ".join(law.latex[name] for name in (*names, *lets)), constants
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> Any:
     """Return a value as JSON has it: fractions as floats."""
     return float(value) if type(value) is Fraction else value
 
 
-def _alternative(law: Law, value: Any, away: Distance) -> Alternative:
+def _alternative(law: Law, value: object, away: Distance) -> Alternative:
     return Alternative(
         law=law.address,
         value=plain(value),

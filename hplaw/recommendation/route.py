@@ -1,6 +1,6 @@
 """From what is known to what is wanted: which laws can give a quantity, in which order, and which of them is asked.
 
-Laws are edges between quantities. The routes from one set of known names to one set of wanted ones are worked out
+Laws are edges between quantities. The routes from one set of known names to one set of wanted ones are computed
 once; the choice among the laws of a route depends on the numbers, through the distance to each law's domain.
 """
 
@@ -13,8 +13,8 @@ import msgspec
 
 from hplaw import rows
 from hplaw.catalogue.catalogue import Catalogue
-from hplaw.catalogue.listing import known_quantities
-from hplaw.errors import ConflictingQuery, QueryError, nearest
+from hplaw.catalogue.listing import find_quantity, known_quantities
+from hplaw.errors import ConflictingQuery
 from hplaw.evaluation.domain import Distance, Domain, domain
 from hplaw.evaluation.inputs import inputs
 from hplaw.law import Law
@@ -48,7 +48,7 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 class Slot(msgspec.Struct, frozen=True):
-    """A quantity to be derived: the laws that can, ordered by `tail`; what they need stands in slots before."""
+    """A quantity to be derived: the laws that can, ordered by `tail`; what they need is in slots before."""
 
     quantity: str
     candidates: tuple[Candidate, ...]
@@ -117,7 +117,7 @@ def _group(slots: Sequence[Slot]) -> Group:
 
 
 class _Search:
-    """Depth first from wanted quantities to known ones; a law that would lead back to its own output is left out."""
+    """Depth first from wanted quantities to known ones; a law that would lead back to its own output is omitted."""
 
     def __init__(self, catalogue: Catalogue, known: frozenset[str], preferred: list[Law]) -> None:
         self.catalogue, self.known, self.preferred = catalogue, known, preferred
@@ -125,7 +125,7 @@ class _Search:
         self.reasons: dict[str, str] = {}
         self.found: dict[str, bool] = {}
         self.blocked: dict[str, set[str]] = {}
-        """Quantities that could not be had, with those under way that stood in their way."""
+        """Quantities that could not be had, with those under way that blocked them."""
 
     def visit(self, quantity: str, path: tuple[str, ...]) -> bool:
         """Return whether a quantity can be had, appending its slot after those it needs."""
@@ -140,7 +140,7 @@ class _Search:
         blocks: set[str] = set()
         givers = [*self.catalogue.givers.get(quantity, ()), *self._shadowed(quantity)]
         for law in givers:
-            needs = _needs(self.catalogue, law, self.known, quantity)
+            needs = _needs(self.catalogue, law, self.known)
             back = next((need for need in needs if need in path), None)
             if back is not None:
                 circles.append(" -> ".join([*path[path.index(back) :], back]))
@@ -220,14 +220,15 @@ class _Search:
         return f"no law here gives {quantity}"
 
 
-def _needs(catalogue: Catalogue, law: Law, known: frozenset[str], quantity: str) -> tuple[str, ...]:
-    """Return the inputs of a law that must be derived: not known, without a stand-in, and not the law's own to choose."""
-    if law.spec.mixture is not None:
-        members = [catalogue.get(address) for address in law.spec.mixture.members]
-        return tuple(dict.fromkeys(need for member in members for need in _needs(catalogue, member, known, quantity)))
-    return tuple(
-        item.known for item in inputs(law) if item.required and item.known not in known and item.name not in law.chosen
+def _needs(catalogue: Catalogue, law: Law, known: frozenset[str]) -> tuple[str, ...]:
+    """Return the inputs of a law that must be derived: not known, without a default, and not the law's own to choose."""
+    needs = (
+        item.known
+        for member in catalogue.members(law)
+        for item in inputs(member)
+        if item.required and item.known not in known and item.name not in member.chosen
     )
+    return tuple(dict.fromkeys(needs))
 
 
 def check_want(catalogue: Catalogue, want: Sequence[str]) -> None:
@@ -237,13 +238,11 @@ def check_want(catalogue: Catalogue, want: Sequence[str]) -> None:
     """
     words = known_quantities(catalogue)
     for name in want:
-        if name not in words:
-            message = f"'{name[:80]}' is not a quantity{nearest(name[:80], words)}; 'hplaw quantities' lists them"
-            raise QueryError(message, field="want")
+        find_quantity(words, name, field="want")
 
 
 def in_order(
-    slot: Slot, known: Mapping[str, Any], away: dict[Law, Distance], *, lead: Law | None = None
+    slot: Slot, known: Mapping[str, object], away: dict[Law, Distance], *, lead: Law | None = None
 ) -> Iterator[Candidate]:
     """Yield a slot's laws, best first, at what is known: numbers or columns.
 

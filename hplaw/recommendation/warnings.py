@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools as ft
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from hplaw import rows
 from hplaw.catalogue.catalogue import Catalogue
-from hplaw.formatting import number
+from hplaw.formatting import number, times
 from hplaw.law import Law
 from hplaw.law.derived import derived
 from hplaw.messages.recommendation import AnswerWarning
@@ -83,7 +84,7 @@ def _notes(found: Derivation, used: Sequence[Law]) -> Iterator[Note]:
 def _standing(law: Law, catalogue: Catalogue) -> Iterator[Note]:
     """Yield what holds of a law wherever it is used."""
     if law.spec.checked == "recalled":
-        text = ft.partial("the constants of {} are recalled, not read in the source".format, law.id)
+        text = ft.partial("the constants of {} are not verified against the paper".format, law.id)
         yield Note("recalled", text, law.address)
     evidence = law.spec.evidence
     if evidence and evidence.accepted_with:
@@ -92,7 +93,7 @@ def _standing(law: Law, catalogue: Catalogue) -> Iterator[Note]:
         yield Note("accepted-fit", text, law.address)
     shadowed = catalogue.shadows(law)
     if shadowed:
-        text = ft.partial("{} stands before {}, which has the same id".format, law.address, shadowed)
+        text = ft.partial("{} hides {}, which has the same id".format, law.address, shadowed)
         yield Note("shadows", text, law.address)
 
 
@@ -100,23 +101,34 @@ def _domain(law: Law, found: Derivation) -> Iterator[Note]:
     away = found.away[law]
     for name, efolds in away.efolds:
         value = found.known.get(name, found.answers[law].at.get(name))
-        text = ft.partial(_outside, law, name, value, efolds)
+        text = ft.partial(outside_range, law, name, value, efolds)
         yield Note("outside-domain", text, law.address, name, efolds, efolds > 0)
     for name, value in away.differs:
         seen = ", ".join(map(str, law.spec.domain[name]))
-        text = ft.partial("{} is {}, and {} was seen with {}".format, name, value, law.id, seen)
+        text = ft.partial("{} is {}, and {} was fitted on {}".format, name, value, law.id, seen)
         yield Note("recipe-differs", text, law.address, name)
 
 
-def _outside(law: Law, name: str, value: Any, efolds: float) -> str:
-    far = f"{efolds:.1f} e-folds" if efolds >= 0.05 else "just"
+def outside_range(law: Law, name: str, value: Any, efolds: float) -> str:
+    """Return how far outside the range of a law a quantity is: as a factor where both are positive."""
+    low, high = (float(edge) for edge in law.spec.domain[name])
     said = name if value is None else f"{name}={number(value)}"
-    return f"{said} is {far} outside the {_range(law, name)} that {law.id} was seen in"
+    far = "outside" if value is None else "above" if value > high else "below"
+    if value is not None and value > 0 and (high if value > high else low) > 0:
+        factor = math.exp(min(efolds, MOST_EFOLDS))
+        far = f"{times(factor)} {far}" if factor >= JUST else f"just {far}"
+    return f"{said} is {far} the {_range(law, name)} that {law.id} was fitted on"
+
+
+JUST = 1.05
+"""Factor below which a quantity is just outside a range."""
+MOST_EFOLDS = 60.0
+"""Distance beyond which no factor is computed: it would overflow."""
 
 
 @derived
 def _range(law: Law, name: str) -> str:
-    """Return the range of a quantity that a law was seen in, for people."""
+    """Return the range of a quantity that a law was fitted on, for people."""
     low, high = (number(float(edge)) for edge in law.spec.domain[name])
     return low if low == high else f"{low} to {high}"
 

@@ -1,4 +1,4 @@
-"""Tables of runs: a crash-safe store, questions to it, imports. Needs `pip install hplaw[fit]`."""
+"""Tables of runs: a crash-safe store, questions to it, imports. Needs the extra `fit`."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ LEFT_ALONE_S = 3600.0
 
 
 class Compacted(msgspec.Struct, frozen=True):
-    """What was put together: the file, its runs, how many files it replaces, and what was left out."""
+    """What was put together: the file, its runs, how many files it replaces, and what was skipped."""
 
     path: Path | None
     runs: int

@@ -10,7 +10,8 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from hplaw.errors import DataError, QueryError, nearest
+from hplaw.catalogue.listing import find_quantity
+from hplaw.errors import DataError
 from hplaw.runs.store import Store
 from hplaw.runs.table import checked, filtered, mapped, read_table, sha256_of
 from hplaw.vocabulary.quantities import vocabulary
@@ -49,7 +50,7 @@ def import_runs(
     table, unfinished = read_mapped(path, maps=maps, where=where)
     source = f"{path.name} sha256:{sha256_of(path)[:16]}"
     added = 0
-    # a row that stands twice in a file is two runs, told apart by how often it came before
+    # a row that is twice in a file is two runs, distinguished by how often it came before
     repeats: dict[str, int] = {}
     for row in table.iter_rows(named=True):
         said = {name: value for name, value in row.items() if value is not None}
@@ -67,9 +68,8 @@ def read_mapped(path: Path, *, maps: Mapping[str, str] | None = None, where: str
     """
     words, maps = vocabulary(), dict(maps or {})
     for name in maps:
-        if name not in words and name not in SIDE_COLUMNS:
-            message = f"--map {name}: '{name}' is not a quantity{nearest(name, words)}; 'hplaw quantities' lists them"
-            raise QueryError(message, field=name)
+        if name not in SIDE_COLUMNS:
+            find_quantity(words, name, field=name, told=f"--map {name}: ")
     table = read_table(path)
     if where.strip():
         table = filtered(table, where, path)

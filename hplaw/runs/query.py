@@ -10,7 +10,7 @@ from hplaw.errors import DataError, QueryError
 
 
 def summary(runs: pl.DataFrame) -> pl.DataFrame:
-    """Return one row per sweep: its runs, how many diverged, the least loss, seconds and joules in all."""
+    """Return one row per sweep: its runs, how many diverged, the lowest loss, seconds and joules in all."""
     counted = runs.with_columns(pl.coalesce("sweep", "source", pl.lit("")).alias("sweep"))
     return (
         counted.group_by("sweep", "family", "optimizer")

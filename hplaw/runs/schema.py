@@ -1,6 +1,6 @@
 """The table of runs: quantities of the vocabulary, and where a run comes from.
 
-A column is a quantity under its own name (float64, or text for a category), or one of `PROVENANCE`. A row leaves out
+A column is a quantity under its own name (float64, or text for a category), or one of `PROVENANCE`. A row omits
 what it does not know.
 """
 
@@ -86,7 +86,7 @@ def columns() -> Mapping[str, Any]:
 
 
 def make_row(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a run's values checked, what is not known left out.
+    """Return a run's values checked, without what is not known.
 
     **Raises:** `DataError` naming the column at fault.
 

@@ -26,7 +26,7 @@ from hplaw.runs.schema import MARK, SCHEMA_VERSION, columns, frame_of, make_row
 
 
 COMPACT = "compact"
-"""What stands in the name of a file of many runs in place of a key."""
+"""What the name of a file of many runs has in place of a key."""
 
 NAME = re.compile(r"([A-Za-z0-9_.][A-Za-z0-9_.-]*)-([0-9a-f]{16})\.parquet")
 """The name of a file of runs: key, and the first 16 digits of the sha256 of its bytes."""
@@ -39,7 +39,7 @@ PART = ".part"
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """A file, or a row of one, that was left out, and why."""
+    """A file, or a row of one, that was omitted, and why."""
 
     path: Path
     text: str
@@ -49,7 +49,7 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class Runs(msgspec.Struct, frozen=True):
-    """The runs of a store, each once, and what was left out."""
+    """The runs of a store, each once, and what was skipped."""
 
     table: pl.DataFrame
     problems: tuple[Problem, ...]
@@ -80,7 +80,7 @@ class Store:
         row = make_row(values)
         key = str(row["key"])
         if not NAME.fullmatch(file_name(key, b"")):
-            message = f"key '{key}' cannot stand in a file's name; give letters and digits"
+            message = f"key '{key}' cannot be part of a file's name; give letters and digits"
             raise DataError(message)
         for path in self.folder.glob(f"{key}-*.parquet"):
             if isinstance(read_file(path), pl.DataFrame):
@@ -105,7 +105,7 @@ class Store:
     def scan(self) -> pl.LazyFrame:
         """Return the runs as a lazy table with all columns, each run once, for stores too large to be read whole.
 
-        Torn, changed and foreign files are left out: `tables` names them.
+        Torn, changed and foreign files are omitted: `tables` names them.
         """
         paths = [path for path, _ in self.tables()[0]]
         if not paths:
@@ -114,7 +114,7 @@ class Store:
         return found.unique("key", keep="first", maintain_order=True)
 
     def read(self) -> Runs:
-        """Return the runs, each once, in the order of their keys, and what was left out."""
+        """Return the runs, each once, in the order of their keys, and what was skipped."""
         good, problems = self.tables()
         empty = pl.DataFrame(schema=dict(columns()))
         whole = pl.concat([empty, *(table for _, table in good)], how="diagonal")

@@ -1,4 +1,4 @@
-"""Tables of anybody's columns: read as they are, cut to some rows, turned into quantities and checked.
+"""Tables with arbitrary columns: read as they are, cut to some rows, turned into quantities and checked.
 
 Numbers become float64 before anything is multiplied, so that products of counts cannot overflow.
 """
@@ -18,6 +18,7 @@ from hplaw.errors import DataError, LawError, QueryError, nearest
 from hplaw.expression import Kind, Scope, Symbol, Type, compile_expression, infer, parse
 from hplaw.expression.backends import numpy_backend
 from hplaw.vocabulary.quantities import Quantity, check_value, vocabulary
+from hplaw.vocabulary.reading import separator_of
 
 
 def sha256_of(path: Path) -> str:
@@ -41,7 +42,9 @@ def read_table(path: Path) -> pl.DataFrame:
         if path.suffix == ".parquet":
             return pl.read_parquet(path)
         body = path.read_bytes()
-        return pl.read_csv(io.BytesIO(body), comment_prefix="#", infer_schema_length=None)
+        head = (line for line in body.decode("utf-8-sig", "replace").splitlines() if line and not line.startswith("#"))
+        between = separator_of(next(head, ""))
+        return pl.read_csv(io.BytesIO(body), comment_prefix="#", infer_schema_length=None, separator=between)
     except OSError as error:
         message = f"{path}: {error.strerror or error}; give a table of runs"
         raise DataError(message) from None

@@ -1,7 +1,7 @@
 """From one batch to another: every rule that takes hyperparameters across, what it says, and what decides between rules.
 
 A rule is any law that takes `base_batch_tokens` and `batch_tokens`, those of a user's folder too. Rules that also take the
-new rate say what else goes with it: they are worked out at the rate of each rule that gives one.
+new rate say what else goes with it: they are computed at the rate of each rule that gives one.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import msgspec
 
 from hplaw.answer.evaluate_law import evaluate
 from hplaw.catalogue.catalogue import Catalogue
-from hplaw.catalogue.listing import known_quantities
-from hplaw.errors import ConflictingQuery, QueryError, nearest
+from hplaw.catalogue.listing import find_quantity, known_quantities, read_category
+from hplaw.errors import ConflictingQuery, QueryError
 from hplaw.evaluation.inputs import inputs
 from hplaw.formatting import number, numbers
 from hplaw.law import Law
@@ -35,7 +35,7 @@ _OWN = frozenset((RATE, BATCH, BASE_RATE, BASE_BATCH, "optimizer"))
 
 
 def transfer(query: TransferRequest, catalogue: Catalogue) -> Transfer:
-    """Return what each rule says of a rate tuned at one batch for another, where they agree, and what decides.
+    """Return what each rule gives for a rate tuned at one batch for another, where they agree, and what decides.
 
     **Raises:** `QueryError` naming the field that is not allowed.
     """
@@ -87,15 +87,12 @@ def _known(query: TransferRequest, catalogue: Catalogue) -> dict[str, Any]:
         ("optimizer", "optimizer", query.optimizer),
         *((f"given.{name}", name, value) for name, value in query.given.items()),
     ):
-        if name not in words:
-            message = (
-                f"given: '{name[:80]}' is not a quantity{nearest(name[:80], words)}; 'hplaw quantities' lists them"
-            )
-            raise QueryError(message, field="given")
+        quantity = find_quantity(words, name, field="given", told="given: ")
         if field.startswith("given.") and name in _OWN:
             message = f"given: {name} is a field of the question; give it there"
             raise QueryError(message, field=field)
-        problem = check_value(words[name], value)
+        value = read_category(catalogue, name, value, field=field) if quantity.categorical else value
+        problem = check_value(quantity, value)
         if problem:
             message = problem.replace(f"{name}=", f"{field}=", 1)
             raise QueryError(message, field=field)
@@ -113,7 +110,7 @@ def _known(query: TransferRequest, catalogue: Catalogue) -> dict[str, Any]:
 
 
 def _rule(law: Law, known: Mapping[str, Any], catalogue: Catalogue, ratio: float) -> TransferRule:
-    """Return what one law says, or why it says nothing."""
+    """Return what one law gives, or why it gives nothing."""
     rule = TransferRule(
         law=law.address, title=law.spec.title, checked=law.spec.checked, status="ok", assumes=assumption(law)
     )
@@ -133,7 +130,7 @@ def _rule(law: Law, known: Mapping[str, Any], catalogue: Catalogue, ratio: float
     return msgspec.structs.replace(rule, status=status, values=values, say=say, exponent=exponent)
 
 
-def _values(law: Law, known: Mapping[str, Any], catalogue: Catalogue) -> tuple[str, dict[str, float], str | None]:
+def _values(law: Law, known: Mapping[str, object], catalogue: Catalogue) -> tuple[str, dict[str, float], str | None]:
     """Return a law's status, its outputs that are positive numbers or zero, and the words of its case."""
     found = evaluate(law, {name: known[name] for name in law.inputs if name in known}, catalogue)
     values = {name: estimate.value for name, estimate in found.outputs.items() if isinstance(estimate.value, float)}
@@ -142,7 +139,7 @@ def _values(law: Law, known: Mapping[str, Any], catalogue: Catalogue) -> tuple[s
 
 
 def _followed(
-    rule: TransferRule, followers: Sequence[Law], known: Mapping[str, Any], catalogue: Catalogue
+    rule: TransferRule, followers: Sequence[Law], known: Mapping[str, object], catalogue: Catalogue
 ) -> TransferRule:
     """Return a rule with what else goes with its rate, unless no run could take that."""
     rate = rule.values.get(RATE)
@@ -157,7 +154,7 @@ def _followed(
 
 
 def assumption(law: Law) -> str:
-    """Return what a law says that it assumes: the first sentence of its notes, where that says so.
+    """Return what a law assumes: the first sentence of its notes, where that says so.
 
     >>> from hplaw.catalogue.shipped import theory_law
     >>> assumption(theory_law("decay-timescale-rule"))[:17]
@@ -185,7 +182,7 @@ def _agreements(rules: Sequence[TransferRule]) -> list[Agreement]:
 
 
 def _decides(rules: Sequence[TransferRule], agreements: Sequence[Agreement], ratio: float) -> Iterator[str]:
-    """Yield what tells the rules apart, one sentence each."""
+    """Yield what distinguishes the rules, one sentence each."""
     if not agreements:
         yield "No rule that holds here gives a rate."
     elif len(agreements) == 1:

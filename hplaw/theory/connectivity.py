@@ -19,7 +19,7 @@ def mode_connectivity(errors: Sequence[float]) -> float:
     **Arguments:**
 
     - `errors`: shape (point,), training errors in [0, 1] at evenly spaced points of the straight line, ends included;
-      the source takes 11, normalisation statistics estimated anew at each.
+      the source takes 11, normalization statistics estimated again at each.
 
     **Raises:** `DataError` for fewer than three points, or what is no error.
 
@@ -37,9 +37,9 @@ def mode_connectivity(errors: Sequence[float]) -> float:
 
 
 def linear_cka(x: ArrayLike, y: ArrayLike) -> float | None:
-    """Return the linear centred kernel alignment of two sets of features, None where one does not vary.
+    """Return the linear centered kernel alignment of two sets of features, None where one does not vary.
 
-    |X'Y|^2 / (|X'X| |Y'Y|) in Frobenius norms, of centred X and Y: 1 for features that differ by a rotation and a scale.
+    |X'Y|^2 / (|X'X| |Y'Y|) in Frobenius norms, of centered X and Y: 1 for features that differ by a rotation and a scale.
 
     **Arguments:**
 

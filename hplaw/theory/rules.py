@@ -1,6 +1,6 @@
-"""What theory says of a quantity: every rule that gives or takes it, its direction and exponent, and where rules differ.
+"""What theory gives for a quantity: every rule that gives or takes it, its direction and exponent, and where rules differ.
 
-Exponents are worked out from the laws, never written down: read off a formula that is a power law, or the slope
+Exponents are computed from the laws, never written down: read off a formula that is a power law, or the slope
 d ln(output) / d ln(input) at the points of a law's examples.
 """
 
@@ -12,8 +12,7 @@ from typing import Any
 import msgspec
 
 from hplaw.catalogue.catalogue import Catalogue
-from hplaw.catalogue.listing import known_quantities
-from hplaw.errors import QueryError, nearest
+from hplaw.catalogue.listing import find_quantity, known_quantities
 from hplaw.evaluation.inputs import inputs, read_given
 from hplaw.formatting import number
 from hplaw.forms.affine import monomial
@@ -31,14 +30,14 @@ DIGITS = 4
 """Digits behind the point of a slope."""
 
 RATE, BATCH = "peak_lr", "batch_tokens"
-"""The learning rate, and the quantity that tells apart at which batch a rule of it holds."""
+"""The learning rate, and the quantity that distinguishes at which batch a rule of it holds."""
 
 MOVED_BY = {"square-root rule": 0.5, "linear rule": 1.0}
 """Rules that take a rate from one batch to another: the exponent of the batch."""
 
 
 def theory(catalogue: Catalogue, quantity: str) -> Theory:
-    """Return every rule that speaks of a quantity, and where they agree or differ.
+    """Return every rule for a quantity, and where they agree or differ.
 
     **Arguments:**
 
@@ -47,15 +46,13 @@ def theory(catalogue: Catalogue, quantity: str) -> Theory:
     **Raises:** `QueryError` for a quantity that does not exist.
     """
     words = known_quantities(catalogue)
-    if quantity not in words:
-        message = f"'{quantity[:80]}' is no quantity{nearest(quantity[:80], words)}; `hplaw theory` lists those that rules speak of"
-        raise QueryError(message, field="quantity")
+    word = find_quantity(words, quantity, field="quantity")
     kin = [name for name in kin_of(quantity) if name in words]
     rules = [_rule(law, quantity) for law in _givers(catalogue, quantity)]
     return Theory(
         quantity=quantity,
-        unit=words[quantity].unit,
-        meaning=words[quantity].meaning,
+        unit=word.unit,
+        meaning=word.meaning,
         rules=rules,
         kin=[_rule(law, name) for name in kin for law in _givers(catalogue, name)],
         affects=list(_affected(catalogue, quantity)),
@@ -84,7 +81,7 @@ def _givers(catalogue: Catalogue, quantity: str) -> list[Law]:
 
 
 def _affected(catalogue: Catalogue, quantity: str) -> Iterator[Rule]:
-    """Yield what rules say of others when this quantity moves; outputs that do not move are left out."""
+    """Yield what rules give for others when this quantity moves; outputs that do not move are omitted."""
     for law in catalogue.laws:
         if quantity not in law.inputs or quantity in law.chosen:
             continue
@@ -111,9 +108,9 @@ def _rule(law: Law, output: str, moves: Sequence[Dependence] | None = None) -> R
 
 @derived
 def dependences(law: Law, output: str) -> tuple[Dependence, ...]:
-    """Return how an output goes with each input of a law that is a number.
+    """Return how an output depends on each input of a law that is a number.
 
-    A power law has one exponent everywhere. Of another form, the least and the greatest slope at the law's examples
+    A power law has one exponent everywhere, and so has the closed form of what a law chooses. Of another form, the minimum and the maximum slope at the law's examples
     are given, and nothing where it has none there.
 
     >>> from hplaw.catalogue.catalogue import load_catalogue
@@ -122,7 +119,7 @@ def dependences(law: Law, output: str) -> tuple[Dependence, ...]:
     """
     if law.spec.kind != "formula" or law.exact or law.quantity(output).categorical:
         return ()
-    powers = monomial(law, output) if output in law.outputs else None
+    powers = monomial(law, output) if output in law.outputs or output in law.optimum else None
     points = [] if powers is not None else list(_points(law, output))
     over = law.outputs[output][1] if output in law.outputs else None
     entries = ("",) if over is None else law.namespace.scope.indices[over]
@@ -152,14 +149,14 @@ def dependences(law: Law, output: str) -> tuple[Dependence, ...]:
 
 
 def _points(law: Law, output: str) -> Iterator[dict[str, Any]]:
-    """Yield the inputs of a law's plain examples, with what stands in for those left out; not those that give the output."""
+    """Yield the inputs of a law's plain examples, with defaults for those omitted; not those that give the output."""
     standing = {i.known: i.default for i in inputs(law) if i.default is not None and not i.over}
     for example in law.spec.examples:
         if not example.status and output not in example.given:
             yield {**standing, **read_given(law, example.given)}
 
 
-def _slope(law: Law, output: str, source: str, known: Mapping[str, Any], place: int) -> float | None:
+def _slope(law: Law, output: str, source: str, known: Mapping[str, object], place: int) -> float | None:
     value = known.get(source)
     if not isinstance(value, float) or value <= 0:
         return None
@@ -218,13 +215,7 @@ def _compare(rules: Sequence[Rule]) -> Iterator[Comparison]:
             continue
         conflict = bool(sides["rises"] and sides["falls"])
         yield Comparison(
-            by=name,
-            agree=not conflict,
-            rises=sides["rises"],
-            falls=sides["falls"],
-            flat=sides["flat"],
-            either=sides["either"],
-            say="; ".join(_differences(rules, name)) if conflict else "",
+            by=name, agree=not conflict, **sides, say="; ".join(_differences(rules, name)) if conflict else ""
         )
 
 

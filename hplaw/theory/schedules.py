@@ -10,10 +10,10 @@ from hplaw.answer.evaluate_law import evaluate
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.shipped import theory_law
 from hplaw.errors import ConflictingQuery, QueryError, nearest
+from hplaw.evaluation.inputs import stand_in
 from hplaw.evaluation.point import SILENT
 from hplaw.expression.backends import Backend, jax_backend, numpy_backend
 from hplaw.law import Law
-from hplaw.law.program import unroll
 from hplaw.messages.schedule import ScheduleCurve, ScheduleRequest
 
 
@@ -52,12 +52,12 @@ def schedule_laws(catalogue: Catalogue) -> dict[str, Law]:
     return {law.id: law for law in catalogue.laws if "learning_rate" in law.outputs and "step" in law.inputs}
 
 
-def rate_function(law: Law, backend: Backend, known: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], Any]:
+def rate_function(law: Law, backend: Backend, known: Mapping[str, object]) -> Callable[[Mapping[str, Any]], Any]:
     """Return a function from arrays by input to learning rates; its law's cases are not looked at.
 
     **Arguments:**
 
-    - `known`: names that the function will be given, and perhaps values of them; what stands in for others is worked out.
+    - `known`: names that the function will be given, and perhaps values of them; the defaults of others are computed.
     """
     program = law.program(backend)
     values: dict[str, Any] = {name: p.value for name, p in law.spec.parameters.items()}
@@ -66,12 +66,11 @@ def rate_function(law: Law, backend: Backend, known: Mapping[str, Any]) -> Calla
         if name in known:
             continue
         if isinstance(item.missing, str) and not law.quantity(name).categorical:
-            text = law.namespace.formula(item.missing, table="inputs", key=name)
-            formulas[name] = unroll(law.namespace, text, backend, ())
+            formulas[name] = stand_in(law, name, backend)
         else:
             values[name] = item.missing
 
-    def rates(given: Mapping[str, Any]) -> Any:
+    def rates(given: Mapping[str, object]) -> Any:
         environment = program.environment({**values, **given})
         for name, formula in formulas.items():
             environment[name] = formula(environment)
@@ -142,7 +141,7 @@ def optax_schedule(
     law, settled, _ = _checked(request, catalogue)
     rates = rate_function(law, jax_backend(), {"step": None, **settled})
 
-    def rate(count: Any) -> Any:
+    def rate(count: object) -> Any:
         step = jnp.clip(jnp.asarray(count, jnp.float32), 0.0, total_steps)
         with jax.numpy_dtype_promotion("standard"):  # a law's whole numbers are no fault
             return jnp.asarray(rates({"step": step, **settled}), jnp.float32)

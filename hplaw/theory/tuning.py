@@ -20,7 +20,7 @@ class Optimism(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def expected_best(scores: Sequence[float], n_trials: int) -> float:
-    """Return the mean of the greatest of some scores drawn without replacement.
+    """Return the mean of the maximum of some scores drawn without replacement.
 
     sum over the order statistics s_(i) of s_(i) C(i - 1, k - 1) / C(n, k).
 
@@ -36,7 +36,7 @@ def expected_best(scores: Sequence[float], n_trials: int) -> float:
     """
     ordered = sorted(float(score) for score in scores)
     if not all(math.isfinite(score) for score in ordered):
-        message = "a score is not finite; leave out what failed, or give it the worst score"
+        message = "a score is not finite; omit what failed, or give it the worst score"
         raise DataError(message)
     if not 1 <= n_trials <= len(ordered):
         message = f"n_trials={n_trials}: between 1 and the {len(ordered)} settings that were scored can be drawn"

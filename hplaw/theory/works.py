@@ -1,4 +1,4 @@
-"""The works that hplaw started from: a card for each, and which quantities are kin to which."""
+"""The works that hplaw started from: a card for each, and which quantities are related to which."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hplaw.toml import decode_toml
 
 
 class _Shelf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The file of works as it stands."""
+    """The file of works as it is."""
 
     kin: dict[str, list[str]]
     work: list[Work]
@@ -50,7 +50,7 @@ def work(name: str) -> Work:
 
 
 def speaking_of(quantity: str) -> list[Work]:
-    """Return the works that speak of a quantity or of its kin."""
+    """Return the works that cover a quantity or related ones."""
     names = {quantity, *kin_of(quantity)}
     return [card for card in works() if names.intersection(card.about)]
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 
+OWN = ("peak_flop_per_s", "memory_bytes_per_s", "accelerator_generation", "board_power_w")
+"""What describes an accelerator of your own."""
+
 ALIASES = {
     "p100-pcie-16gb": "p100-pcie",
     "v100": "v100-sxm",
@@ -29,7 +32,7 @@ ALIASES = {
     "tpu-v5e-chip": "tpu-v5e",
     "tpu-v5p-chip": "tpu-v5p",
 }
-"""Short names by other names, in small letters; a plain model name stands for its most common board."""
+"""Short names by other names, in small letters; a plain model name means its most common board."""
 
 
 def canonical(name: str) -> str:

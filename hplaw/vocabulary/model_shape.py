@@ -34,23 +34,7 @@ CONFIG_KEYS = {
 }
 """Quantities by the keys that released config.json files use."""
 
-SHAPE = (
-    "n_layers",
-    "d_model",
-    "d_ff",
-    "n_heads",
-    "n_kv_heads",
-    "d_head",
-    "vocab_size",
-    "seq_len",
-    "n_ffn_matrices",
-    "n_embeddings",
-    "n_experts",
-    "n_active_experts",
-    "n_shared_experts",
-    "d_expert",
-    "n_dense_layers",
-)
+SHAPE = tuple(dict.fromkeys((*CONFIG_KEYS.values(), "n_ffn_matrices", "n_embeddings")))
 """Quantities that make up a shape."""
 
 _GATED = ("silu", "swiglu", "swish", "geglu")
@@ -58,7 +42,7 @@ CONFIG_MARKS = ("model_type", "architectures", "hidden_act", "activation_functio
 """Keys of which one tells a config.json from a shape in the vocabulary's words."""
 
 
-def read_shape(model: Mapping[str, Any]) -> dict[str, float | str]:
+def read_shape(model: Mapping[str, object]) -> dict[str, float | str]:
     """Return the quantities of a shape; what follows from them, parameters and FLOP, is for laws to count.
 
     **Arguments:**
@@ -83,7 +67,7 @@ def _read(model: Mapping[str, Any]) -> dict[str, float]:
         name = CONFIG_KEYS.get(key, key) if config else key
         if name not in SHAPE:
             if config:
-                continue  # a released config has many keys that say nothing of size
+                continue  # a released config has many keys that do not cover size
             message = f"model: '{key[:80]}' is not part of a shape{nearest(key[:80], SHAPE)}; give {', '.join(SHAPE[:4])} and so on, or a config.json"
             raise QueryError(message, field="model")
         if value is None:
@@ -98,7 +82,7 @@ def _read(model: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
-def _fill_config(model: Mapping[str, Any], found: dict[str, float]) -> None:
+def _fill_config(model: Mapping[str, object], found: dict[str, float]) -> None:
     """Add what a config.json says in other words, or leaves to its model type."""
     act = str(model.get("hidden_act") or model.get("activation_function") or "silu")
     found.setdefault("n_ffn_matrices", 3.0 if act.lower() in _GATED else 2.0)

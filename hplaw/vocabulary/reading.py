@@ -8,6 +8,10 @@ from hplaw.errors import ConflictingQuery, MalformedQuery, QueryError
 from hplaw.vocabulary.quantities import parse_number, vocabulary
 
 
+SEPARATORS = (",", ";", "\t")
+"""What may be between cells."""
+
+
 def parse_pairs(pairs: Sequence[str] | None, option: str) -> dict[str, str]:
     """Return the `name=value` texts of a repeated option by name.
 
@@ -52,9 +56,9 @@ def parse_value(name: str, text: str) -> float | str:
 def read_number(option: str, text: str, *, field: str | None = None) -> float:
     """Return the number that an option was given.
 
-    **Raises:** `MalformedQuery` naming the option, and `field`, which is the option where it is left out.
+    **Raises:** `MalformedQuery` naming the option, and `field`, which is the option where it is omitted.
 
-    >>> read_number("--params", "7B")
+    >>> read_number("--params", "7b")
     7000000000.0
     """
     try:
@@ -89,3 +93,14 @@ def split_names(names: Sequence[str] | None) -> list[str]:
     ['loss', 'steps', 'peak_lr']
     """
     return [part for name in names or () for part in (p.strip() for p in name.split(",")) if part]
+
+
+def separator_of(header: str) -> str:
+    """Return what is between the names of a header: a comma, or what parts it into more.
+
+    >>> separator_of("n_params;tokens"), separator_of("n_params")
+    (';', ',')
+    """
+    import csv  # for tables alone
+
+    return max(SEPARATORS, key=lambda separator: sum(map(len, csv.reader([header], delimiter=separator))))

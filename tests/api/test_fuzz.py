@@ -23,7 +23,7 @@ def fuzz(service, folder: Path, *options: str) -> None:
 
 
 def test_fuzzing_finds_nothing(service, tmp_path):
-    # the phase left out, coverage, is a test of its own below
+    # the phase omitted, coverage, is a test of its own below
     phases = "--phases=examples,fuzzing,stateful"
     fuzz(service, tmp_path, phases, "--max-examples=10", "--seed=1")
 

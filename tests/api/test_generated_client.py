@@ -22,7 +22,7 @@ from hplaw.messages.transfer import Transfer
 pytestmark = pytest.mark.slow
 
 NOT_IN_THE_CLIENT = ("/v1/laws/{address}/bibtex",)
-"""Paths of which the generator leaves out the reply, as it knows no BibTeX."""
+"""Paths of which the generator omits the reply, as it knows no BibTeX."""
 
 MOST_FILES = 250
 """Python files that the client may have; unions of objects that are nearly the same made 873."""

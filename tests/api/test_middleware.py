@@ -45,6 +45,11 @@ def test_all_else_is_refused_without_the_key(locked, problem, path, headers):
     assert reply.headers["www-authenticate"] == "Bearer"
 
 
+def test_a_method_that_does_nothing_is_refused_without_the_key(locked, problem):
+    problem(locked.delete("/v1/laws"), 401)
+    problem(locked.delete("/v1/laws", headers={"x-api-key": KEY}), 405)
+
+
 @pytest.mark.parametrize("headers", [{"authorization": f"Bearer {KEY}"}, {"x-api-key": KEY}])
 def test_key_opens(locked, headers):
     assert locked.get("/v1/laws", headers=headers).status_code == 200
@@ -70,6 +75,7 @@ def test_too_many_requests_are_told_when_to_come_back(start_service, problem):
         assert [reply.status_code for reply in replies] == [200] * 5 + [429]
         problem(replies[-1], 429)
         assert 0 < int(replies[-1].headers["retry-after"]) <= 12
+        problem(http.get("/nowhere"), 429)
         assert http.get("/health/ready").status_code == 200
 
 
@@ -192,6 +198,17 @@ def test_pages_of_named_origins_alone_may_call(start_service):
         other = client.get("/v1/quantities", headers={"origin": "https://example.net"})
     assert named.headers["access-control-allow-origin"] == page
     assert "access-control-allow-origin" not in other.headers
+
+
+def test_a_page_may_ask_without_the_key_whether_it_may_call(start_service):
+    page = "https://example.org"
+    service = start_service(HPLAW_CORS_ORIGINS=page, HPLAW_API_KEY=KEY)
+    headers = {"origin": page, "access-control-request-method": "POST"}
+    with httpx2.Client(base_url=service.url, timeout=30, trust_env=False) as client:
+        asked = client.options("/v1/recommendations", headers=headers)
+        assert client.post("/v1/recommendations", json={}, headers={"origin": page}).status_code == 401
+    assert asked.status_code == 204
+    assert asked.headers["access-control-allow-origin"] == page
 
 
 def test_no_page_may_call_where_none_is_named(service):

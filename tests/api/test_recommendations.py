@@ -91,7 +91,16 @@ def test_query_string_takes_what_the_command_line_takes(http, address, body):
 
 def test_parameters_of_the_query_string_are_those_of_the_command_line():
     options = {OPTIONS.get(name, name) for name in PARAMETERS} - {"laws"} | {"law"}
-    assert options == set(Asked.__struct_fields__) - {"model", "laws", "source", "target", "json"}
+    assert options == set(Asked.__struct_fields__) - {
+        "model",
+        "laws",
+        "source",
+        "target",
+        "json",
+        "explain",
+        "show",
+        "all",
+    }
 
 
 def test_plus_in_a_query_string_is_a_plus(http):
@@ -111,6 +120,43 @@ def test_batch_answers_in_order_and_a_bad_row_stops_no_other(http):
     assert [row.error is None for row in rows] == [True, False, True, True]
     rates = [row.answers["peak_lr"].value for row in rows if row.error is None]
     assert rates == sorted(rates, reverse=True)
+
+
+def test_every_kind_of_bad_row_has_an_error_of_its_own(http):
+    bad = [
+        {"tokens": -1},
+        {"n_params": "7B"},
+        {"n_param": 7e9},
+        {"hardware": "rtx-9999"},
+        {"devices": 2.5},
+        {"laws": ["step-law"]},
+        {"want": "peak_lr"},
+    ]
+    told = [
+        "is needed here that is > 0",
+        "not a text",
+        "'n_params'",
+        "GET /v1/hardware",
+        "whole number",
+        "GET /v1/laws",
+        "a list",
+    ]
+    rows = http.post("/v1/recommendations/batch", json={"queries": [LEAN, *bad, LEAN]}).json()["results"]
+    assert len(rows) == len(bad) + 2
+    assert rows[0] == rows[-1]
+    assert rows[0].get("error") is None
+    for row, says in zip(rows[1:-1], told, strict=True):
+        assert says in row["error"]
+        assert row["answers"] == {}
+
+
+def test_names_in_any_case_have_the_same_answer(http):
+    one = http.get("/v1/recommendations?n_params=7B&tokens=1T&hardware=h100-sxm&precision=fp8&country=US")
+    other = http.get(
+        "/v1/recommendations?n_params=7b&tokens=1,000,000,000,000&hardware=H100-SXM&precision=FP8&country=us"
+    )
+    assert one.json()["answers"] == other.json()["answers"]
+    assert one.json()["answers"]["carbon_kg"]["value"] > 0
 
 
 def test_batch_gives_the_values_of_single_questions(http):

@@ -1,11 +1,11 @@
 """Law folders that change under a running service: it takes what is good, and serves the last good set over what is not."""
 
-import os
 import time
-from pathlib import Path
 
 import httpx2
 import pytest
+
+from tests.api.resident import readable, resident_mb
 
 
 LAW = """
@@ -115,13 +115,8 @@ def test_changes_lose_no_request(http, folder):
         assert eventually(lambda new=factor: {new: True, new - 1.0: False}[rate(http)])
 
 
-def resident_mb(service):
-    """Return the memory that a service holds, in MB."""
-    return int(Path(f"/proc/{service.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read where Linux tells it")
+@readable
 def test_forty_reloads_under_load_leave_no_memory_behind(start_service, folder):
     service = start_service(HPLAW_LAWS=str(folder), HPLAW_RELOAD_S="0.05")
     with httpx2.Client(base_url=service.url, timeout=30, trust_env=False) as client:
@@ -132,10 +127,10 @@ def test_forty_reloads_under_load_leave_no_memory_behind(start_service, folder):
                 assert client.post("/v1/recommendations", json=query).status_code == 200
 
         ask_some(0)
-        before = resident_mb(service)
+        before = resident_mb(service.process.pid)
         for turn in range(40):
             factor = 3.0 + turn
             (folder / "mine.toml").write_text(LAW.format(factor=factor))
             assert eventually(lambda factor=factor: rate(client) == pytest.approx(factor))
             ask_some(turn)
-        assert resident_mb(service) - before < 10
+        assert resident_mb(service.process.pid) - before < 10

@@ -1,4 +1,4 @@
-"""The process: it starts on what it has, says what is unsafe, and stops when told, finishing what is in flight."""
+"""The process: it starts on what it has, says what is unsafe, and stops when given, finishing what is in flight."""
 
 import signal
 import subprocess

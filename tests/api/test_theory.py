@@ -1,4 +1,4 @@
-"""Parametrisations, regimes and schedules over HTTP: statuses of wrong requests, and long ones."""
+"""Parametrizations, regimes and schedules over HTTP: statuses of wrong requests, and long ones."""
 
 import json
 

@@ -26,6 +26,12 @@ BODIES = [
     ("true for number", {**GOOD, "n_params": True}, 400, "n_params", ""),
     ("list for number", {**GOOD, "n_params": [7e9]}, 400, "n_params", ""),
     ("unknown field", {**GOOD, "n_parameters": 1}, 400, "n_parameters", ""),
+    ("unknown accelerator", {**GOOD, "hardware": "rtx-9999"}, 422, "hardware", "'rtx-5090'"),
+    ("unknown country", {**GOOD, "given": {"country": "usa"}}, 422, "country", "'US'"),
+    ("half a device", {**GOOD, "devices": 2.5}, 400, "devices", "whole number"),
+    ("half a layer", {**GOOD, "given": {"n_layers": 2.5}}, 422, "n_layers", "whole number"),
+    ("a quantity as a field", {**GOOD, "lr": 3e-4}, 400, "lr", 'given={"peak_lr": 0.0003}'),
+    ("another name of a field", {"params": 7e9}, 400, "params", "n_params"),
     ("loss given", {**GOOD, "given": {"loss": 2.0}}, 422, "loss", "target_loss"),
     ("not an object", [1, 2], 400, "", ""),
     ("a string", "tokens", 400, "", ""),
@@ -86,6 +92,10 @@ QUERIES = [
     ("days=-1", "duration_s"),
     ("country=FR&country=DE", "country"),
     ("model=llama", "model"),
+    ("n_params=7B&devices=2.5", "devices"),
+    ("n_params=7B&country=usa", "country"),
+    ("n_params=7B&hardware=rtx-9999", "hardware"),
+    ("n_params=7B&peak_lr=1e-3", "peak_lr"),
     ("want=nonsense", "want"),
     ("want=", "want"),
     ("optimizer=%FF", ""),
@@ -168,9 +178,9 @@ def test_batch_of_too_many_queries_is_refused(http, problem):
     assert "10000" in told["detail"]
 
 
-def test_batch_names_the_row_that_is_no_query(http, problem):
-    told = problem(http.post(f"{ASK}/batch", json={"queries": [GOOD, {"n_params": "7B"}]}), 400)
-    assert told["field"] == "queries[1].n_params"
+def test_batch_names_the_row_that_is_no_object(http, problem):
+    told = problem(http.post(f"{ASK}/batch", json={"queries": [GOOD, [7e9]]}), 400)
+    assert told["field"] == "queries[1]"
 
 
 def test_empty_batch_has_an_empty_answer(http):
@@ -211,3 +221,35 @@ def test_caller_who_leaves_in_the_middle_does_not_stop_the_service(service, http
 def test_a_parameter_where_none_is_taken_is_refused(http, problem):
     told = problem(http.get("/v1/quantities?unit=J"), 400)
     assert told["detail"] == "unit: unknown parameter; this path takes none"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "names"),
+    [
+        ("POST", ASK, {**GOOD, "given": {"lr": 1e-3}}, "GET /v1/quantities"),
+        ("POST", ASK, {**GOOD, "hardware": "rtx-9999"}, "GET /v1/hardware"),
+        ("POST", ASK, {**GOOD, "laws": ["step-law"]}, "GET /v1/laws"),
+        ("POST", "/v1/energy", {**GOOD, "hardware": ["rtx-9999"]}, "GET /v1/hardware"),
+        ("POST", "/v1/frontier", {"hardware": "rtx-9999", "energy_kwh": 1e3}, "GET /v1/hardware"),
+        ("POST", "/v1/laws/step-law-2025/evaluate", {"given": {"lr": 1}}, "GET /v1/quantities"),
+        (
+            "POST",
+            "/v1/transfer",
+            {"peak_lr": 1e-3, "batch_tokens": 1, "to_batch_tokens": 2, "given": {"x": 1}},
+            "GET /v1/quantities",
+        ),
+        ("GET", "/v1/theory/lr", None, "GET /v1/quantities"),
+        ("GET", "/v1/laws?quantity=lr", None, "GET /v1/quantities"),
+        ("GET", "/v1/laws/step-law", None, "GET /v1/laws"),
+    ],
+)
+def test_messages_name_endpoints_and_no_commands(http, method, path, body, names):
+    detail = http.request(method, path, json=body).json()["detail"]
+    assert detail.endswith(f"; {names} lists them")
+    assert "`hplaw" not in detail
+    assert "'hplaw" not in detail
+
+
+def test_quantities_that_are_parameters_of_no_query_string_are_given(http):
+    detail = http.get(f"{ASK}?n_params=7B&lr=1e-3").json()["detail"]
+    assert "given=peak_lr=VALUE" in detail

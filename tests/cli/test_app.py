@@ -37,14 +37,26 @@ def spawn(words: Sequence[str], **options: Any) -> "subprocess.Popen[bytes]":
         ("recomend", "'recomend' is no command of hplaw; did you mean 'recommend'?"),
         ("laws lst", "'lst' is no command of hplaw laws; did you mean 'list'?"),
         ("recommend --param 7B", "--param is no option of hplaw recommend; did you mean '--params'?"),
-        ("recommend 7B", "'7B' stands where hplaw recommend expects nothing"),
+        ("recommend 7B", "'7B' is unexpected after hplaw recommend"),
         ("recommend --params", "--params needs a value"),
         ("recommend --params 7B --params 8B", "--params is given twice"),
         ("recommend --json=7", 'invalid value for --json: unable to convert "7" into bool'),
         ("laws show", "ID is missing"),
-        ("laws show a b", "'b' stands where hplaw laws show expects nothing"),
+        ("laws show a b", "'b' is unexpected after hplaw laws show"),
         ("laws check", "nothing to check"),
         ("evaluate step-law-2025 --set n_params", "--set n_params: give name=value"),
+        ("quantities lr", "lr is no quantity; did you mean 'peak_lr'?"),
+        ("recommend --lr 3e-4", "--lr is no option of hplaw recommend; write --given peak_lr=VALUE"),
+        ("recommend --weight-decay 0.1", "write --given weight_decay=VALUE"),
+        ("recommend --n-params 7B", "did you mean '--params'?"),
+        ("recommend --params 7B --devices 2.5", "devices=2.5 is not a whole number"),
+        ("recommend --params 7B --hardware rtx-9999", "did you mean 'rtx-5090'?"),
+        (
+            "recommend --params 7B --country usa",
+            "did you mean 'US'?; give two letters, such as US; `hplaw quantities country` lists them",
+        ),
+        ("energy --params 7B --tokens 1T --hardware rtx-9999", "`hplaw hardware` lists them"),
+        ("evaluate accelerators --set hardware=rtx-9999", "is not known to accelerators; did you mean 'rtx-5090'?"),
         ("quantities tokns", "tokns is no quantity; did you mean 'tokens'?"),
         ("serve --port 70000", "--port 70000 is no port"),
         ("serve --port -1", "--port -1 is no port"),
@@ -88,6 +100,41 @@ def test_every_command_has_help(run: Any, words: list[str]) -> None:
 def test_every_command_shows_an_example(run: Any, words: str) -> None:
     text = " ".join(run(*words.split(), "--help").out.split())
     assert f"Example: hplaw {words}" in text
+
+
+def test_help_lists_commands_by_what_they_are_for_in_one_order(run: Any) -> None:
+    text = run("--help").out
+    places = [text.index(f" {title} ─") for title in app.GROUPS]
+    assert places == sorted(places)
+    firsts = list(dict.fromkeys(words.split()[0] for words, *_ in app.COMMANDS))
+    assert [
+        word
+        for line in text.splitlines()
+        if line.startswith("│")
+        if (word := line.strip("│ ").partition(" ")[0]) in firsts
+    ] == firsts
+    within = run("laws", "--help").out
+    places = [within.index(f"│ {words.split()[1]} ") for words, *_ in app.GROUPS["Laws"]]
+    assert places == sorted(places)
+    assert "--install-completion" in text
+
+
+@pytest.mark.parametrize(
+    ("shell", "file"),
+    [
+        ("bash", ".local/share/bash-completion/completions/hplaw"),
+        ("zsh", ".zsh/completions/_hplaw"),
+        ("fish", ".config/fish/completions/hplaw.fish"),
+    ],
+)
+def test_completion_is_installed_for_a_shell(tmp_path: Path, shell: str, file: str) -> None:
+    environment = {**os.environ, "HOME": str(tmp_path), "SHELL": "/bin/none"}
+    words = [sys.executable, "-m", "hplaw", "--install-completion", "--shell", shell]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, env=environment)
+    assert str(tmp_path) in done.stdout
+    written = [path for path in tmp_path.rglob("*hplaw*") if path.is_file()]
+    assert [path.read_text().count("recommend") > 0 for path in written] == [True]
+    assert "--target-loss" in written[0].read_text() or "target-loss" in written[0].read_text()
 
 
 def test_the_version_is_that_of_the_distribution(run: Any) -> None:

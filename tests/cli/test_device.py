@@ -33,7 +33,7 @@ def test_options_and_a_table_give_the_record_of_the_library(run: Any, table: Pat
 
 def test_the_page_has_the_best_setting_and_a_short_front(run: Any, table: Path) -> None:
     page = run("device", "--probes", table, "--batch", "16").out
-    assert "least energy  256    190 W" in page
+    assert "minimum energy  256    190 W" in page
     front = page.partition("What joules cost in seconds\n")[2].partition("\n\n")[0].splitlines()
     assert 3 <= len(front) <= 14
 

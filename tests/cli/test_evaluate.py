@@ -55,7 +55,7 @@ def test_json_is_the_record_of_the_library_byte_for_byte(run: Any) -> None:
 def test_the_page_has_values_and_intervals(run: Any) -> None:
     done = run("evaluate", "step-law-2025", "--set", "n_params=1e9", "--set", "tokens=1e11")
     assert (done.status, done.err) == (0, "")
-    assert done.out.startswith("step-law-2025@1\n")
+    assert done.out.startswith("step-law-2025@1 at n_params 1B, tokens 100B\n")
     row = next(line for line in done.out.splitlines() if line.startswith("  peak_lr"))
     assert row.split()[1] == "0.00163"
     assert " to " in row
@@ -99,4 +99,4 @@ def test_a_law_that_refuses_says_why_and_gives_no_number(run: Any, tmp_path: Pat
     done = run("evaluate", "layers", "--laws", tmp_path, "--set", "abc_a.input=-1", "abc_a.output=0")
     assert done.status == 1
     assert "Not below zero." in done.out
-    assert "status: refused" in done.out
+    assert "refused: Not below zero." in done.out

@@ -43,7 +43,7 @@ def test_a_new_count_begins_where_the_share_goes_back() -> None:
     now = 100.0
     progress(0.5, "sampling")
     now = 200.0
-    progress(0.0, "leaving out")
+    progress(0.0, "omitting")
     now = 300.0
-    progress(0.5, "leaving out")
-    assert out.getvalue().splitlines()[-1] == "fit: leaving out, 50%, 100 s left"
+    progress(0.5, "omitting")
+    assert out.getvalue().splitlines()[-1] == "fit: omitting, 50%, 100 s left"

@@ -118,18 +118,26 @@ def test_the_page_keeps_to_the_width(run: Any, monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("COLUMNS", str(columns))
     done = ask(run, "--params 7B --tokens 1.4T")
     assert (done.status, done.err) == (0, "")
-    # only words that cannot be broken, such as the id and an address, may stand out
+    # only words that cannot be broken, such as the id and an address, may be out
     long = [line for line in done.out.splitlines() if len(line) > columns]
     assert all(len(line.split()) == 1 or line.startswith("id ") for line in long), long
     assert "\x1b" not in done.out
 
 
-def test_the_page_says_what_to_set_then_what_to_expect_then_why_then_how_sure(run: Any) -> None:
-    lines = ask(run, "--params 1B --tokens 100B --law step-law-2025").out.splitlines()
-    headings = [line for line in lines if line and not line.startswith(" ")]
+def test_the_page_says_what_to_set_then_what_to_expect_then_the_rest(run: Any) -> None:
+    lines = ask(run, "--params 1B --tokens 100B --law step-law-2025 --all").out.splitlines()
+    headings = [line for line in lines if line and not line.startswith((" ", "Example: "))]
     assert headings[0] == "For n_params 1B, tokens 100B, by step-law-2025, optimizer adamw"
-    assert headings[1:6] == ["Set", "Expect", "Why", "How sure", "Sources"]
-    assert headings[6].startswith("id ")
+    assert [head.partition(":")[0] for head in headings[1:]] == [
+        "Set",
+        "Expect",
+        *(["Warnings"] if "Warnings" in headings else []),
+        "Alternatives",
+        "Elasticities",
+        "Intervals",
+        "Derivation",
+        "Sources",
+    ]
     rate = next(line for line in lines if line.startswith("  peak_lr"))
     assert rate.split()[1] == "0.00163"
     assert rate.split()[-1] == "step-law-2025@1"
@@ -139,7 +147,7 @@ def test_a_broken_law_is_named_and_the_others_answer(run: Any, tmp_path: Path) -
     (tmp_path / "broken.toml").write_text("schema = 1\nid = 3\n")
     done = ask(run, f"--params 1B --tokens 100B --laws {tmp_path}")
     assert done.status == 0
-    assert done.err.startswith(f"hplaw: left out a law: {tmp_path}/broken.toml: ")
+    assert done.err.startswith(f"hplaw: skipped a law: {tmp_path}/broken.toml: ")
     assert done.err.count("\n") == 1
 
 
@@ -155,7 +163,7 @@ def test_a_law_of_ones_own_goes_before_the_shipped_one(run: Any, tmp_path: Path)
 
 @pytest.fixture
 def parsed(monkeypatch: pytest.MonkeyPatch) -> list[Asked]:
-    """Catch what the parser makes of a command line."""
+    """Catch what the parser gives for a command line."""
     caught: list[Asked] = []
 
     def catch(asked: Asked) -> int:

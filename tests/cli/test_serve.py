@@ -50,4 +50,7 @@ def test_without_its_packages_the_command_to_install_them_is_named(run: Any, mon
     monkeypatch.setitem(sys.modules, "hplaw_api", None)
     done = run("serve")
     assert (done.status, done.out) == (1, "")
-    assert done.err == 'hplaw: the service needs hplaw_api; pip install "hplaw[api]"\n'
+    assert (
+        done.err
+        == 'hplaw: the service needs hplaw_api; in your clone of hplaw, run `make install` or `pip install -e ".[api]"`\n'
+    )

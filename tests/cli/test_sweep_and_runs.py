@@ -48,7 +48,7 @@ def test_runs_are_imported_listed_asked_compacted_and_verified(run: Any, runs: P
     assert "torn.parquet" in done.err
     done = run("runs", "list", runs)
     assert done.status == 0
-    assert "left out" in done.err
+    assert "omitted" in done.err
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ def test_a_hyphen_is_standard_input_and_output(
 
 def test_parquet_without_polars_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "polars", None)
-    with pytest.raises(DataError, match=r'pip install "hplaw\[fit\]"'):
+    with pytest.raises(DataError, match=r'pip install -e "\.\[fit\]"'):
         read_table(tmp_path / "table.parquet")
 
 
@@ -159,3 +159,25 @@ def test_parquet_keeps_its_types(tmp_path: Path) -> None:
     assert (tmp_path / "out.csv").read_text() == "a,b,c\n1,0.5,x\n2,,y\n"
     write_table(read_table(tmp_path / "out.csv"), tmp_path / "back.parquet")
     assert pl.read_parquet(tmp_path / "back.parquet").equals(pl.read_parquet(source))
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_semicolons_and_tabs_part_cells_and_come_out_again(tmp_path: Path, separator: str) -> None:
+    text = f"# one, two\nn_params{separator}tokens{separator}note\n7b{separator}1T{separator}a, b\n"
+    path = written(tmp_path, text)
+    assert read_table(path).columns == {"n_params": ["7b"], "tokens": ["1T"], "note": ["a, b"]}
+    assert round_trip(path) == text
+    assert round_trip(path, "out.tsv") == text
+
+
+def test_runs_are_read_with_semicolons_too(tmp_path: Path) -> None:
+    pytest.importorskip("polars", reason="polars is not installed")
+    from hplaw.runs.table import read_table as read_runs
+
+    rows = {"n_params": [10.0, 20.0], "loss": [3.5, 3.25]}
+    for separator in ",;\t":
+        lines = [
+            "# a note; with, all",
+            *(separator.join(row) for row in (("n_params", "loss"), ("10.0", "3.5"), ("20.0", "3.25"))),
+        ]
+        assert read_runs(written(tmp_path, "\n".join(lines))).to_dict(as_series=False) == rows

@@ -1,4 +1,4 @@
-"""`hplaw theory`: what rules say of a quantity, and the cards of works."""
+"""`hplaw theory`: what rules give for a quantity, and the cards of works."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ from hplaw.theory.works import works
 
 
 def test_a_quantity_is_told_with_exponents_assumptions_and_conflict(run: Any) -> None:
-    done = run("theory", "peak_lr")
+    done = run("theory", "peak_lr", "--all")
     assert (done.status, done.err) == (0, "")
     text = " ".join(done.out.split())
     assert (
@@ -26,7 +26,7 @@ def test_a_quantity_is_told_with_exponents_assumptions_and_conflict(run: Any) ->
         in text
     )
     assert "with n_params, agree" in text
-    assert "weight_decay falls with peak_lr, exponent -1" in text
+    assert "decay-timescale-rule@1 weight_decay: peak_lr -1" in text
 
 
 def test_json_is_the_record_of_the_library(run: Any) -> None:
@@ -68,7 +68,7 @@ def test_a_card_is_shown(run: Any) -> None:
         (["peak_rl"], "peak_lr"),
         (["--work", "step-lw"], "step-law"),
         (["peak_lr", "--work", "step-law"], "one card"),
-        (["warmup_steps", "--works"], "no work speaks of warmup_steps"),
+        (["warmup_steps", "--works"], "no work covers warmup_steps"),
     ],
 )
 def test_what_does_not_exist_is_refused_in_a_sentence(run: Any, words: list[str], hint: str) -> None:

@@ -5,14 +5,16 @@ import math
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
+from hplaw.catalogue.listing import full_quantities
 from hplaw.client import LocalClient
 from hplaw.errors import ConflictingQuery, HplawError, QueryError
 from hplaw.messages.recommendation import Estimate
 from hplaw.messages.record import encode
 from hplaw.vocabulary.quantities import vocabulary
+from tests.helpers import shipped
 
 
-WORDS = {name: word for name, word in vocabulary().items() if name != "loss"}
+WORDS = {name: word for name, word in full_quantities(shipped()).items() if name in vocabulary() and name != "loss"}
 NUMBERS = sorted(name for name, word in WORDS.items() if not word.categorical)
 FIELDS = {"n_params", "tokens", "n_active_params", "batch_tokens", "target_loss", "devices"}
 
@@ -26,12 +28,13 @@ def values(name: str) -> st.SearchStrategy[float | str]:
     high = word.high if word.high is not None else 1e40
     high = math.nextafter(high, low) if word.open_high else high
     inner = st.floats(-30, 30).map(lambda x: min(max(10.0**x, low), high))
-    return inner | st.sampled_from([low, high])
+    found = inner | st.sampled_from([low, high])
+    return found.map(lambda value: float(round(value))) if word.whole else found
 
 
 @st.composite
 def questions(draw: st.DrawFn) -> dict[str, object]:
-    """Return questions that contradict themselves nowhere, each quantity given once, bounded, or left out."""
+    """Return questions that contradict themselves nowhere, each quantity given once, bounded, or omitted."""
     names = draw(st.lists(st.sampled_from(sorted(WORDS)), max_size=6, unique=True))
     some = draw(st.lists(st.sampled_from(["n_params", "tokens"]), max_size=2, unique=True))
     known = {name: draw(values(name)) for name in {*names, *some}}

@@ -6,6 +6,8 @@ import msgspec
 import numpy as np
 import pytest
 
+from jaxtyping import TypeCheckError
+
 import hplaw
 from hplaw.errors import ConflictingQuery, LawNotFound, MalformedQuery, QueryError
 from hplaw.messages.law import Health, LawRecord, LawSummary, QuantityRecord
@@ -137,7 +139,7 @@ def test_theory_of_a_quantity_is_told(client):
     found = client.theory("peak_lr")
     assert isinstance(found, Theory)
     assert found == hplaw.local().theory("peak_lr")
-    with pytest.raises(QueryError, match="no quantity"):
+    with pytest.raises(QueryError, match="not a quantity; did you mean 'peak_lr'"):
         client.theory("peak_rl")
     with pytest.raises(QueryError, match="no quantity"):
         client.theory("../laws")
@@ -178,6 +180,7 @@ WRONG = [
     ("infinity", {"tokens": math.inf}, "tokens", True),
     ("nan inside", {"given": {"peak_lr": math.nan}}, "given.peak_lr", True),
     ("infinite bound", {"bounds": {"peak_lr": {"high": math.inf}}}, "bounds.peak_lr.high", True),
+    ("first of two", {"bounds": {"a": {"low": 1.0}, "b": {"low": "x"}}, "want": [1.0]}, "bounds.b.low", True),
     ("no plain value", {"n_params": object()}, "", False),
 ]
 
@@ -211,10 +214,27 @@ def test_query_and_fields_together_are_refused(client):
         client.recommend(Query(), n_params=1e9)
 
 
-def test_row_that_is_no_query_is_named(client):
-    with pytest.raises(QueryError) as caught:
-        client.recommend_batch([{}, {"n_params": "7B"}])
-    assert caught.value.field == "queries[1].n_params"
+def test_a_row_that_is_no_question_says_so_and_stops_no_other(client):
+    bad = [{"n_params": "7B"}, {"tokens": -1}, {"lr": 1e-3}, {"tokens": math.nan}, {"hardware": "rtx-9999"}]
+    told = [
+        "n_params: a number",
+        "tokens: a number",
+        'given={"peak_lr": 0.001}',
+        "tokens=nan",
+        "'rtx-9999' is not known",
+    ]
+    rows = client.recommend_batch([LEAN, *bad, Query(**LEAN)])
+    assert [row.error is None for row in rows] == [True, *[False] * len(bad), True]
+    assert rows[0].answers == rows[-1].answers != {}
+    for row, says in zip(rows[1:-1], told, strict=True):
+        assert says in row.error
+        assert row.answers == {}
+
+
+def test_rows_that_are_no_objects_are_refused(client):
+    # where the type checks of the tests look at this row they refuse it first
+    with pytest.raises((MalformedQuery, TypeCheckError), match=r"an object is needed here|violates type hint|queries"):
+        client.recommend_batch([LEAN, 7])
 
 
 @pytest.mark.parametrize("address", ["step-law", "step-law-2025@99", "", "..", "a/b", "ä", "a?b#c"])

@@ -25,7 +25,7 @@ def trouble(status, **headers):
 
 
 class Pretender:
-    """A server that gives the replies it was told to, in order, None for a lost connection; notes what it was asked."""
+    """A server that gives the replies it was given to, in order, None for a lost connection; notes what it was asked."""
 
     def __init__(self, replies):
         self.asked = asked = []
@@ -236,7 +236,7 @@ def test_pauses_are_bounded():
 
 def test_large_batches_are_cut_where_the_service_would_refuse_them():
     long = {"laws": ["x" * 3000]}
-    bodies = list(calls.batch_bodies([long] * 5000))
+    bodies = list(calls.batch([long] * 5000).bodies())
     assert max(map(len, bodies)) <= 8_000_000
     assert sum(len(json.loads(body)["queries"]) for body in bodies) == 5000
 

@@ -1,4 +1,4 @@
-"""What is chosen: against the surface worked out again, scans of the expected loss, and simulated cells."""
+"""What is chosen: against the surface computed again, scans of the expected loss, and simulated cells."""
 
 import math
 
@@ -37,7 +37,7 @@ def without_optimum() -> Law:
     return parse_law(replaced(text, (line + "\n", "")).encode())
 
 
-# The least point
+# The minimum
 
 
 @each_cell

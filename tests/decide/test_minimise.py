@@ -1,4 +1,4 @@
-"""Many small minimisations at once: problems whose answers are known."""
+"""Many small minimizations at once: problems whose answers are known."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The batch and power limit of least energy, from probes: the optimum of a known truth, the front, and what is refused."""
+"""The batch and power limit of minimum energy, from probes: the optimum of a known truth, the front, and what is refused."""
 
 from itertools import pairwise
 from typing import Any
@@ -73,7 +73,7 @@ def test_the_law_gives_its_probes_back() -> None:
 
 @pytest.mark.parametrize("third", [125.0, 150.0])
 def test_probes_made_of_a_known_truth_give_its_optimum_back(third: float) -> None:
-    """The law, asked from probes that it foretold itself, finds a setting within a percent of the truth's least energy."""
+    """The law, asked from probes that it predicted itself, finds a setting within a percent of the truth's minimum energy."""
 
     def probe(batch: float, limit: float) -> dict[str, Any]:
         energy, time = truth(batch, limit)
@@ -159,8 +159,8 @@ def test_what_lies_beyond_the_probes_is_warned_of() -> None:
 @pytest.mark.parametrize(
     ("probes", "fields", "says"),
     [
-        ([SMALL, LARGE], {}, "2 probes under the greatest limit, 300 W, and 0 under lower ones"),
-        ([LARGE, CAPPED], {}, "1 probes under the greatest limit"),
+        ([SMALL, LARGE], {}, "2 probes under the maximum limit, 300 W, and 0 under lower ones"),
+        ([LARGE, CAPPED], {}, "1 probes under the maximum limit"),
         ([SMALL, LARGE, CAPPED, CAPPED], {}, "2 under lower ones"),
         ([LARGE, LARGE, CAPPED], {}, "both probes under 300 W have batch_samples=256"),
         ([SMALL, LARGE, {**CAPPED, "batch_samples": 16.0}], {}, "give it the large batch"),
@@ -168,7 +168,7 @@ def test_what_lies_beyond_the_probes_is_warned_of() -> None:
         (
             [{**item, "power_limit_w": item["power_limit_w"] / 10} for item in (SMALL, LARGE, CAPPED)],
             {},
-            "says nothing of batch_samples=256 under 30 W",
+            "does not cover batch_samples=256 under 30 W",
         ),
     ],
 )

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hplaw.energy.frontier import frontier
+from hplaw.energy.frontier import chart, frontier
 from hplaw.energy.training import energy, hardware_records
 from hplaw.errors import QueryError
 from hplaw.messages.energy import EnergyRequest, FrontierRequest
@@ -40,9 +40,18 @@ def test_an_answer_has_energy_where_an_accelerator_is_named_and_not_elsewhere() 
         assert named.answers[name].law == plain.answers[name].law
 
 
-def test_a_mistyped_accelerator_is_answered_with_the_nearest() -> None:
-    answered = recommend(Query(**SIZE, hardware="h200x"), shipped()).answers
-    assert "did you mean 'h200-sxm'" in str(answered["energy_j"].reason)
+def test_a_mistyped_accelerator_is_refused_with_the_nearest() -> None:
+    with pytest.raises(QueryError, match="did you mean 'h200-sxm'"):
+        recommend(Query(**SIZE, hardware="h200x"), shipped())
+
+
+def test_case_does_not_matter_in_accelerators_precisions_and_countries() -> None:
+    words = (
+        {"hardware": ["h100-sxm"], "precision": ["fp8"], "country": "US"},
+        {"hardware": ["H100-SXM"], "precision": ["FP8"], "country": "us"},
+    )
+    one, other = (energy(EnergyRequest(**SIZE, **fields), shipped()) for fields in words)
+    assert one == other
 
 
 def test_llama_3_70b_took_what_the_intervals_say() -> None:
@@ -188,3 +197,13 @@ def test_hours_money_and_time_are_budgets_alike() -> None:
 def test_a_budget_of_no_kind_or_of_several_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(QueryError):
         budget_of(**fields)
+
+
+def test_the_axis_of_a_frontier_is_as_wide_as_its_curve_and_writes_10B() -> None:
+    import vl_convert
+
+    found = frontier(FrontierRequest(hardware="h100-sxm", energy_kwh=1e4), shipped())
+    drawn: str = vl_convert.vegalite_to_svg(chart(found, "10MWh of h100-sxm"))
+    assert ">10B<" in drawn
+    assert ">100B<" in drawn
+    assert "000,000" not in drawn

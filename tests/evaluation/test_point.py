@@ -1,4 +1,4 @@
-"""What laws take and how they are worked out: tables as inputs, targets, stand-ins, cases, exact laws, examples."""
+"""What laws take and how they are computed: tables as inputs, targets, defaults, cases, exact laws, examples."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.helpers import check_refused, is_one_sentence, law_text, make_law, re
 OUT = '[outputs]\nsteps = "tokens / batch_tokens"\n'
 
 
-# Inputs over an index, targets, stand-ins
+# Inputs over an index, targets, defaults
 
 
 def test_an_input_may_be_a_table() -> None:
@@ -78,7 +78,7 @@ def test_a_missing_input_has_a_stand_in(missing: str, value: float) -> None:
         ('"late"', "'batch_tokens' is not known by then"),
         ('"normal(0)"', "normal takes 2 arguments"),
         ('"normal(0, -1)"', "normal needs a positive scale, not -1"),
-        ('"normal(d_model, 1)"', "'d_model' is not known when a prior is worked out"),
+        ('"normal(d_model, 1)"', "'d_model' is not known when a prior is computed"),
         ('"normal(log(0), 1)"', "has no value: log of 0"),
         ("-3", "batch_tokens=-3 is not positive"),
         ("inf", "batch_tokens=inf is not finite"),

@@ -1,4 +1,4 @@
-"""The sources: seeded, train and held-out apart, and what the made-up language is made of."""
+"""The sources: seeded, train and held-out apart, and what the synthetic text is made of."""
 
 from pathlib import Path
 from typing import Any

@@ -90,7 +90,7 @@ def test_a_fit_writes_a_folder_that_answers(toy_file: Path, runs_file: Path, tmp
     assert law.spec.evidence is not None
     assert law.spec.evidence.failed == []
     card = (to / "card.md").read_text()
-    assert "96 of 96 runs in 12 groups; the law leaves none out." in card
+    assert "96 of 96 runs in 12 groups; all are used." in card
     for plot in (to / "plots").iterdir():
         assert f"plots/{plot.name}" in card
         assert plot.read_text().startswith("<svg")
@@ -113,10 +113,9 @@ def test_a_robust_fit_says_whose_names_its_constants_have(toy_file: Path, runs_f
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    heading, *constants = done.stdout.split("  constants, by their names in the formulas of law.toml:\n")[
-        1
-    ].splitlines()
-    assert re.match(r"  \w+ -?[\d.]+, standard error [\d.e-]+$", heading)
+    head, *constants = done.stdout.split("Parameters, by their names in law.toml\n")[1].splitlines()
+    assert head.split() == ["value", "standard", "error"]
+    assert re.match(r"  \w+ +-?[\d.e-]+ +[\d.e-]+$", constants[0])
     assert constants[-1].startswith("next: ")
 
 

@@ -144,7 +144,7 @@ def test_the_head_is_checked(old: str, new: str, place: str, says: str) -> None:
             OUT
             + '[index]\nk = 2\n[parameters]\nw = { value = [1, 2], over = "k" }\n[let]\na = "w"\n[[cases]]\nwhen = "a > 1"\nstatus = "refused"\nsay = ""',
             "cases.1.when",
-            "it speaks of every k at once",
+            "it uses every k at once",
         ),
         (
             replaced(OUT, ("tokens /", "w * tokens /"))
@@ -416,6 +416,12 @@ def test_an_index_may_be_an_input_too() -> None:
         )
     )
     assert "precision=fp16 is not known to this law; it has bf16, fp8" in problems[0]
+
+
+def test_the_first_of_two_faults_is_named() -> None:
+    constants = "[constants]\nhalf = 0.5\nthird = 'x'\n\n[index]\nkind = 0.5\n\n"
+    error = refused(replaced(law_text(), ("[[examples]]", f"{constants}[[examples]]")))
+    assert (error.table, error.key) == ("constants", "third")
 
 
 def test_unknown_keys_are_refused_at_every_level() -> None:

@@ -1,4 +1,4 @@
-"""Regimes of abc-parametrisations: the theorem's table, its gauge, and the theorem itself worked out apart from the law."""
+"""Regimes of abc-parametrizations: the theorem's table, its gauge, and the theorem itself computed apart from the law."""
 
 from fractions import Fraction
 from typing import Any

@@ -1,4 +1,4 @@
-"""The tables of parametrisations against their golden values, and against the theory's exponents."""
+"""The tables of parametrizations against their golden values, and against the theory's exponents."""
 
 import itertools as it
 
@@ -9,12 +9,13 @@ from hplaw.answer.answer import plain_outputs
 from hplaw.catalogue.shipped import theory_law
 from hplaw.errors import QueryError
 from hplaw.parametrization.factors import (
+    KINDS,
     PARAMETRIZATIONS,
+    LayerKind,
     LayerRule,
     attention_factor,
     branch_factor,
     layer_rule,
-    layer_rules,
 )
 from hplaw_experiments.models import build_model
 from hplaw_experiments.models.transformer import full_shape
@@ -22,6 +23,15 @@ from hplaw_experiments.trial import Trial
 
 
 OPTIMIZERS = ("sgd", "momentum", "adam", "adamw", "muon")
+
+
+def layer_rules(
+    parametrization: str, optimizer: str, *, width: float = 1.0, depth: float = 1.0
+) -> dict[LayerKind, LayerRule]:
+    return {
+        kind: layer_rule(kind, parametrization=parametrization, optimizer=optimizer, width=width, depth=depth)
+        for kind in KINDS
+    }
 
 
 @pytest.mark.parametrize(("parametrization", "optimizer"), list(it.product(PARAMETRIZATIONS, OPTIMIZERS)))

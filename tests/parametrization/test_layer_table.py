@@ -1,4 +1,4 @@
-"""Tables of parametrisations: by kind of layer, and for each named weight of released models."""
+"""Tables of parametrizations: by kind of layer, and for each named weight of released models."""
 
 from math import prod
 from typing import Any
@@ -228,7 +228,7 @@ WIDE = {"width": 8, "base_width": 2}
         (
             {"config": {**MODELS["qwen3-30b-a3b"][0], "mlp_only_layers": [0]}, "base_width": 1},
             "config",
-            "not told apart",
+            "not distinguished",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Rates measured over width by others against what the tables of parametrisations say."""
+"""Rates measured over width by others against what the tables of parametrizations say."""
 
 import csv
 import math
@@ -32,7 +32,7 @@ def last_losses(data: Path, parametrization: str) -> dict[int, dict[float, float
 
 
 def best(losses: dict[float, float]) -> float:
-    """Return the log2 of the best rate: the vertex of a parabola through the least loss and its neighbours."""
+    """Return the log2 of the best rate: the vertex of a parabola through the lowest loss and its neighbors."""
     rates = sorted(losses)
     at = min(range(len(rates)), key=lambda i: losses[rates[i]])
     near = [i for i in (at - 1, at, at + 1) if 0 <= i < len(rates)]
@@ -70,7 +70,7 @@ def test_rates_of_language_models_go_as_the_hidden_layers_do(data: Path, column:
     rows = table(data / "megatron_mup_opt_lr.csv")
     widths = [int(row["width"]) for row in rows]
     measured = slope(widths, [math.log2(float(row[column])) for row in rows])
-    # one rate for all layers in the standard parametrisation is that of the hidden ones, which are most of the model
+    # one rate for all layers in the standard parametrization is that of the hidden ones, which are most of the model
     asked = {"optimizer": "adam", "width": widths[-1], "base_width": widths[0]}
     if column == "sp_opt_lr":
         hidden = hplaw.parametrize(scheme="standard", alignment=1, **asked).layers[2]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hplaw.catalogue.catalogue import Catalogue
-from hplaw.catalogue.listing import known_quantities
+from hplaw.catalogue.listing import full_quantities
 from hplaw.errors import HplawError
 from hplaw.messages.query import Bounds, Query
 from hplaw.messages.record import encode
@@ -24,6 +24,12 @@ CATALOGUES = [shipped(), FIXTURES]
 
 def value(rng: random.Random, quantity: Quantity) -> float | str:
     """Return a value that the quantity allows, its edges among them."""
+    found = drawn(rng, quantity)
+    return float(round(found)) if quantity.whole and isinstance(found, float) else found
+
+
+def drawn(rng: random.Random, quantity: Quantity) -> float | str:
+    """Return a value between the quantity's bounds."""
     if quantity.categorical:
         return rng.choice(quantity.categories or ("new", "a100_sxm4_80gb", "ampere"))
     low = quantity.low if quantity.low is not None else -1e6
@@ -41,7 +47,7 @@ def value(rng: random.Random, quantity: Quantity) -> float | str:
 
 def question(rng: random.Random, catalogue: Catalogue) -> Query:
     """Return a random question; half of them about a plain run, so that something can be answered."""
-    words = {name: q for name, q in known_quantities(catalogue).items() if name != "loss"}
+    words = {name: q for name, q in full_quantities(catalogue).items() if name != "loss"}
     fields: dict[str, Any] = {}
     if rng.random() < 0.7:
         fields |= {"n_params": 10 ** rng.uniform(6, 13), "tokens": 10 ** rng.uniform(8, 15)}

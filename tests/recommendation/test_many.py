@@ -52,11 +52,12 @@ def random_query(rng: random.Random, signature: int) -> Query:
                 "want": ["energy_kwh"],
             },
             {**base, "hardware": "h1000-sxm"},
+            {**base, "hardware": "H100-SXM", "precision": "FP8", "given": {"country": "us"}},
         ][signature]
     )
 
 
-SIGNATURES = range(20)
+SIGNATURES = range(21)
 
 
 def brief(query: Query, catalogue: Catalogue) -> BriefRecommendation:

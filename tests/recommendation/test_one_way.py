@@ -11,7 +11,7 @@ import pytest
 
 import hplaw
 from hplaw.catalogue.catalogue import Catalogue
-from hplaw.catalogue.listing import known_quantities
+from hplaw.catalogue.listing import full_quantities
 from hplaw.messages.query import Bounds, Query
 from hplaw.recommendation.derivation import FEW, derive_many
 from hplaw.recommendation.many import recommend_many
@@ -27,7 +27,7 @@ ALIKE = 12
 
 def another(rng: random.Random, query: Query, catalogue: Catalogue) -> Query:
     """Return a question of the same kind: what is given is the same, the numbers are others."""
-    words = known_quantities(catalogue)
+    words = full_quantities(catalogue)
 
     def again(name: str, old: Any) -> Any:
         return value(rng, words[name]) if isinstance(old, float) else old

@@ -197,3 +197,17 @@ def test_the_loss_is_that_of_the_settings_answered_when_another_law_overrules_on
     assert record.answers["loss"].value == pytest.approx(there.value, rel=1e-12)
     alone = ask({**size, "laws": ["kaplan-lr-2020"], "want": ["loss"]})
     assert alone.answers["loss"].elasticities == record.answers["loss"].elasticities
+
+
+@pytest.mark.parametrize(
+    ("n_params", "says"),
+    [
+        (7e9, "n_params=7B is 6.4x above the 210M to 1.1B that step-law-2025 was fitted on"),
+        (1e6, "n_params=1M is 210x below the 210M to 1.1B that step-law-2025 was fitted on"),
+        (1.101e9, "n_params=1.1B is just above the 210M to 1.1B that step-law-2025 was fitted on"),
+        (1e18, "n_params=1e18 is over 1,000,000x above the 210M to 1.1B that step-law-2025 was fitted on"),
+    ],
+)
+def test_a_warning_says_how_many_times_a_question_is_outside(n_params: float, says: str) -> None:
+    query = Query(n_params=n_params, tokens=1e10, laws=["step-law-2025"], want=["peak_lr"])
+    assert says in [warning.text for warning in recommend(query, shipped()).warnings]

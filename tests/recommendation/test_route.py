@@ -1,4 +1,4 @@
-"""Which law is asked: the order of preference, laws that belong together, targets, circles, and what is said instead."""
+"""Which law is evaluated: the order of preference, laws that belong together, targets, circles, and what is said instead."""
 
 import itertools as it
 from typing import Any
@@ -305,7 +305,7 @@ def test_a_named_law_on_the_way_counts() -> None:
     assert found.answers["peak_lr"].value == pytest.approx(1 / 7e9)
 
 
-# Laws that do not speak here
+# Laws that do not apply here
 
 CASE = '[[cases]]\nwhen = "tokens > 1e8"\nstatus = "{}"\nsay = "Too many tokens."'
 

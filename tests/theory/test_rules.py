@@ -1,4 +1,4 @@
-"""What rules say of a quantity: exponents from the laws themselves, conflicts with the batch that tells them apart."""
+"""What rules give for a quantity: exponents from the laws themselves, conflicts with the batch that distinguishes them."""
 
 import math
 
@@ -40,7 +40,8 @@ def test_the_slope_of_a_fitted_law_is_that_of_its_answers():
     rates = [
         evaluate(law, {"n_params": 4e8, "tokens": tokens}, shipped()).outputs["peak_lr"].value for tokens in (8e9, 16e9)
     ]
-    assert not found.everywhere
+    # what it chooses follows from a closed form, so that its exponent holds everywhere
+    assert (found.everywhere, found.low) == (True, found.high)
     assert math.log(rates[1] / rates[0], 2) == pytest.approx(found.low, abs=0.02)
 
 

@@ -103,7 +103,7 @@ COUNTS = ["n_params", "n_active_params", "n_params_with_embedding"]
         (LLAMA_3_8B, (6_979_588_096, 6_979_588_096, 8_030_261_248), 1e-12),
         # 46.7e9 in all, 12.9e9 active
         (MIXTRAL_8X7B, (46_440_648_704, 12_617_781_248, 46_702_792_704), 1e-12),
-        # 124,439,808 with 1,024 learned positions; biases are 0.1 percent
+        # 124,439,808 with 1,024 learned positions; biases are 0.1%
         (GPT_2, (85_056_000, 85_056_000, 124_439_808), 8e-3),
         # 30,532,122,624 in all, 3.3e9 active with embeddings
         (QWEN3_30B_A3B, (29_909_792_768, 2_730_000_000, 30_532_122_624), 2e-2),

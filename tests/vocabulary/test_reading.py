@@ -3,7 +3,7 @@
 import pytest
 
 from hplaw.errors import ConflictingQuery, MalformedQuery
-from hplaw.vocabulary.reading import parse_pairs, parse_value, read_limits, read_number
+from hplaw.vocabulary.reading import parse_pairs, parse_value, read_limits, read_number, separator_of
 
 
 @pytest.mark.parametrize("text", ["1M", "..", "", "1M..4X", "a..b"])
@@ -40,3 +40,15 @@ def test_a_quantity_outside_the_vocabulary_is_a_number_where_it_reads_as_one():
     assert parse_value("own_quantity", "seven") == "seven"
     with pytest.raises(MalformedQuery, match="tokens='seven'"):
         parse_value("tokens", "seven")
+
+
+@pytest.mark.parametrize(
+    ("header", "separator"),
+    [("a,b", ","), ("a;b", ";"), ("a\tb", "\t"), ("a", ","), ("", ","), ("a,\tb", ","), ('"a,b,c";d', ";")],
+)
+def test_a_header_says_what_parts_it(header, separator):
+    assert separator_of(header) == separator
+
+
+def test_limits_take_suffixes_in_either_case_and_commas():
+    assert read_limits("bound", "tokens", "1b..2,000,000,000") == (1e9, 2e9)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools as ft
 from importlib.resources import files
 
-from litestar import get
-from litestar.types import ASGIApp
+from litestar import Router
 
-from hplaw_api.context import AnyRequest, context_of
-from hplaw_api.openapi.document import document
+from hplaw_api.context import context_of
+from hplaw_api.middleware import OPEN
+from hplaw_api.openapi.description import describe
+from hplaw_api.requests import AnyRequest
 from hplaw_api.responses import Reply, kept_reply
+from hplaw_api.routes import energy, health, laws, recommendations, theory
+from hplaw_api.routes.methods import reading
 
 
 _POLICY = (
@@ -25,29 +29,36 @@ _KINDS = {
 }
 
 
+DESCRIBED = (recommendations.router, laws.router, theory.router, energy.router, health.router)
+"""All routes but those of the description itself."""
+
+
 @ft.cache
 def _asset(name: str) -> bytes:
     return files("hplaw_api").joinpath("static", name).read_bytes()
 
 
-@get("/schema/openapi.json")
-async def schema(request: AnyRequest) -> ASGIApp:
+@reading("/openapi.json")
+async def schema(request: AnyRequest) -> Reply[bytes]:
     """Give the description of this interface, OpenAPI 3.1."""
     context = context_of(request)
-    body = context.law_store.now.reply(
-        b"/schema/openapi.json", lambda catalogue: document(catalogue, settings=context.settings)
-    )
+    describe_routes = ft.partial(describe, routes=DESCRIBED, settings=context.settings)
+    # beside the event loop, as it takes as long as hundreds of answers; once, until the laws change
+    body = await asyncio.to_thread(context.law_store.now.description, describe_routes)
     return kept_reply(request, body)
 
 
-@get(["/schema", "/schema/docs.css", "/schema/docs.js"])
-async def page(request: AnyRequest) -> ASGIApp:
+@reading(["/", "/docs.css", "/docs.js"])
+async def page(request: AnyRequest) -> Reply[bytes]:
     """Show the description for people."""
     name = request.scope["path"].removeprefix("/schema").lstrip("/") or "docs.html"
     return kept_reply(request, _asset(name), kind=_KINDS[name], headers=_SAFE)
 
 
-@get("/")
-async def entrance(request: AnyRequest) -> ASGIApp:
+@reading("/", include_in_schema=False)
+async def entrance(request: AnyRequest) -> Reply[bytes]:
     """Lead to the page."""
     return Reply(b"", status=307, headers=((b"location", b"/schema"),))
+
+
+router = Router("/schema", route_handlers=[schema, page], opt=OPEN, include_in_schema=False)

@@ -1,20 +1,27 @@
-"""What runs take and what budgets buy: energy of cases side by side, accelerators, frontiers, the settings of one GPU."""
+"""What runs take and what budgets buy: energy of cases side by side, accelerators, frontiers, the settings of one GPU.
+
+Long work is done beside the event loop: there may be many cases, and some hundred questions are behind a frontier.
+"""
 
 from __future__ import annotations
 
-from litestar import get, post
-from litestar.types import ASGIApp
+from typing import Annotated
+
+from litestar import Router
+from litestar.openapi.spec import Example
+from litestar.params import Body
 
 from hplaw.energy.device import device_energy as find_settings
 from hplaw.energy.frontier import frontier as find_frontier
 from hplaw.energy.training import energy as find_energy, hardware_records
-from hplaw.messages.decode import decode
-from hplaw.messages.device import DeviceEnergyRequest
-from hplaw.messages.energy import EnergyRequest, FrontierRequest
+from hplaw.messages.device import DeviceEnergy, DeviceEnergyRequest
+from hplaw.messages.energy import EnergyReply, EnergyRequest, Frontier, FrontierRequest, HardwareRecord
 from hplaw.messages.record import encode
-from hplaw_api.context import AnyRequest, context_of, worked_beside
+from hplaw_api.context import context_of
 from hplaw_api.query_string import read_filters
+from hplaw_api.requests import AnyRequest
 from hplaw_api.responses import Reply, kept_reply
+from hplaw_api.routes.methods import asking, reading
 
 
 ENERGY_BYTES = 262_144
@@ -23,35 +30,48 @@ ENERGY_BYTES = 262_144
 SHORT_BYTES = 65_536
 """The longest body that asks what a budget buys, or for the settings of one GPU."""
 
+_DRAW = {"n_params": 7e10, "tokens": 1.5e13, "hardware": ["h100-sxm"], "precision": ["bf16", "fp8"], "country": "US"}
+_BUDGET = {"hardware": "h100-sxm", "energy_kwh": 10000}
+_PROBES = {
+    "probes": [
+        {"batch_samples": 16, "power_limit_w": 300, "energy_per_sample_j": 0.925, "time_per_sample_s": 0.00384},
+        {"batch_samples": 256, "power_limit_w": 300, "energy_per_sample_j": 0.706, "time_per_sample_s": 0.003},
+        {"batch_samples": 256, "power_limit_w": 125, "energy_per_sample_j": 0.946, "time_per_sample_s": 0.00753},
+    ]
+}
 
-@post("/v1/energy", status_code=200, request_max_body_size=ENERGY_BYTES)
-async def energy(request: AnyRequest) -> ASGIApp:
-    """Say what a run takes on accelerators and in precisions, beside the event loop as there may be many."""
-    return Reply(
-        await worked_beside(request, lambda body, laws: encode(find_energy(decode(body, EnergyRequest), laws)))
-    )
+
+@asking("/energy", 404, most_bytes=ENERGY_BYTES, long=True)
+async def energy(
+    request: AnyRequest, data: Annotated[EnergyRequest, Body(examples=[Example(value=_DRAW)])]
+) -> Reply[EnergyReply]:
+    """Estimate hours, energy and carbon of a run, for several accelerators and precisions."""
+    return Reply(await context_of(request).in_thread(lambda asked, laws: encode(find_energy(asked, laws)), data))
 
 
-@get("/v1/hardware")
-async def hardware(request: AnyRequest) -> ASGIApp:
-    """List accelerators."""
+@reading("/hardware", 404)
+async def list_hardware(request: AnyRequest) -> Reply[list[HardwareRecord]]:
+    """List accelerators: peak by precision, memory, bandwidth, board power, how far that was checked."""
     context = context_of(request)
     read_filters(request.scope["query_string"])
     body = context.law_store.now.reply(b"/v1/hardware", lambda catalogue: encode(hardware_records(catalogue)))
     return kept_reply(request, body, private=context.private)
 
 
-@post("/v1/frontier", status_code=200, request_max_body_size=SHORT_BYTES)
-async def frontier(request: AnyRequest) -> ASGIApp:
-    """Say what a budget buys, beside the event loop: some hundred questions are behind it."""
-    return Reply(
-        await worked_beside(request, lambda body, laws: encode(find_frontier(decode(body, FrontierRequest), laws)))
-    )
+@asking("/frontier", 404, most_bytes=SHORT_BYTES, long=True)
+async def frontier(
+    request: AnyRequest, data: Annotated[FrontierRequest, Body(examples=[Example(value=_BUDGET)])]
+) -> Reply[Frontier]:
+    """Find the size and the tokens of lowest loss within a budget of energy, hours, money or time."""
+    return Reply(await context_of(request).in_thread(lambda asked, laws: encode(find_frontier(asked, laws)), data))
 
 
-@post("/v1/device-energy", status_code=200, request_max_body_size=SHORT_BYTES)
-async def device_energy(request: AnyRequest) -> ASGIApp:
-    """Say which batch and power limit take least energy, beside the event loop: there may be thousands to choose among."""
-    return Reply(
-        await worked_beside(request, lambda body, laws: encode(find_settings(decode(body, DeviceEnergyRequest), laws)))
-    )
+@asking("/device-energy", 404, most_bytes=SHORT_BYTES, long=True)
+async def device_energy(
+    request: AnyRequest, data: Annotated[DeviceEnergyRequest, Body(examples=[Example(value=_PROBES)])]
+) -> Reply[DeviceEnergy]:
+    """Find the batch size and power limit of minimum energy per sample for one GPU, and the trade-off with time, from three probes."""
+    return Reply(await context_of(request).in_thread(lambda asked, laws: encode(find_settings(asked, laws)), data))
+
+
+router = Router("/v1", route_handlers=[energy, list_hardware, frontier, device_energy], tags=["energy"])

@@ -3,91 +3,123 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated, Any
 
-from litestar import get, post
-from litestar.types import ASGIApp
+from litestar import Router
+from litestar.openapi.spec import Example
+from litestar.params import Body, PathParameter, QueryParameter
 
 from hplaw.answer.evaluate_law import evaluate
 from hplaw.catalogue.catalogue import Catalogue
-from hplaw.catalogue.listing import known_quantities, law_record, list_laws
+from hplaw.catalogue.listing import full_quantities, law_record, list_laws as find_laws
 from hplaw.law import Law
-from hplaw.messages.decode import decode
-from hplaw.messages.law import quantity_records
+from hplaw.messages.law import LawRecord, LawSummary, QuantityRecord, quantity_records
 from hplaw.messages.query import EvaluateRequest
+from hplaw.messages.recommendation import Evaluation
 from hplaw.messages.record import encode
-from hplaw.theory.rules import theory as look_up
-from hplaw_api.context import AnyRequest, context_of, read_body
+from hplaw.messages.theory import Theory
+from hplaw.theory.rules import theory
+from hplaw_api.context import context_of
 from hplaw_api.query_string import read_filters
+from hplaw_api.request_types import ADDRESS
+from hplaw_api.requests import AnyRequest
 from hplaw_api.responses import BIBTEX, JSON, Reply, kept_reply
+from hplaw_api.routes.methods import asking, reading
 
 
 EVALUATE_BYTES = 65_536
 """The longest body that evaluates a law."""
 
+_POINT = {"given": {"n_params": 1e9, "tokens": 1e11}}
 
-@get("/v1/laws")
-async def list_all(request: AnyRequest) -> ASGIApp:
-    """List the laws served."""
+Address = Annotated[
+    str,
+    PathParameter(
+        description="a law: id, id@version or id@version+digest",
+        # described only, as any other address is that of a law that is not found
+        schema_extra={"pattern": ADDRESS, "maxLength": 200},
+        examples=[Example(value="step-law-2025")],
+    ),
+]
+"""How a law is addressed."""
+
+
+@reading("/laws", 422)
+async def list_laws(
+    request: AnyRequest,
+    quantity: Annotated[str | None, QueryParameter(description="laws that give it")] = None,
+    status: Annotated[str | None, QueryParameter(description="laws of this status")] = None,
+) -> Reply[list[LawSummary]]:
+    """List the laws, or those that give a quantity or have a status."""
     context = context_of(request)
     asked: bytes = request.scope["query_string"]
 
     def make(catalogue: Catalogue) -> bytes:
-        return encode(list_laws(catalogue, **read_filters(asked, "quantity", "status")))
+        read_filters(asked, "quantity", "status")
+        return encode(find_laws(catalogue, quantity=quantity, status=status))
 
     body = context.law_store.now.reply(b"/v1/laws?" + asked, make)
     return kept_reply(request, body, private=context.private)
 
 
-@get("/v1/laws/{address:str}")
-async def show(request: AnyRequest) -> ASGIApp:
-    """Show one law whole."""
-    return _about(request, lambda catalogue, law: encode(law_record(catalogue, law)))
+@reading("/laws/{address:str}", 404)
+async def read_law(request: AnyRequest, address: Address) -> Reply[LawRecord]:
+    """Read one law whole."""
+    return _about(request, address, lambda catalogue, law: encode(law_record(catalogue, law)))
 
 
-@get("/v1/laws/{address:str}/bibtex")
-async def cite(request: AnyRequest) -> ASGIApp:
-    """Show the BibTeX entry of a law's source."""
-    return _about(request, lambda _, law: law.citation().bibtex.encode(), kind=BIBTEX)
+@reading("/laws/{address:str}/bibtex", 404, media_type=BIBTEX.decode())
+async def cite_law(request: AnyRequest, address: Address) -> Reply[str]:
+    """Read the BibTeX entry of a law's source."""
+    return _about(request, address, lambda _, law: law.citation().bibtex.encode(), kind=BIBTEX)
 
 
-@post("/v1/laws/{address:str}/evaluate", status_code=200, request_max_body_size=EVALUATE_BYTES)
-async def value(request: AnyRequest) -> ASGIApp:
-    """Say what one law gives for the inputs in the body."""
+@asking("/laws/{address:str}/evaluate", 404, most_bytes=EVALUATE_BYTES)
+async def evaluate_law(
+    request: AnyRequest, address: Address, data: Annotated[EvaluateRequest, Body(examples=[Example(value=_POINT)])]
+) -> Reply[Evaluation]:
+    """Evaluate one law at one point."""
     catalogue = context_of(request).law_store.now.catalogue
-    law = catalogue.get(request.path_params["address"])
-    asked = decode(await read_body(request), EvaluateRequest)
-    return Reply(encode(evaluate(law, asked.given, catalogue)))
+    return Reply(encode(evaluate(catalogue.get(address), data.given, catalogue)))
 
 
-@get("/v1/quantities")
-async def quantities(request: AnyRequest) -> ASGIApp:
-    """List the words that questions and laws use."""
+@reading("/quantities")
+async def list_quantities(request: AnyRequest) -> Reply[list[QuantityRecord]]:
+    """List the vocabulary: name, symbol, unit, meaning and bounds."""
     context = context_of(request)
     read_filters(request.scope["query_string"])
     body = context.law_store.now.reply(
-        b"/v1/quantities", lambda catalogue: encode(quantity_records(known_quantities(catalogue).values()))
+        b"/v1/quantities", lambda catalogue: encode(quantity_records(full_quantities(catalogue).values()))
     )
     return kept_reply(request, body, private=context.private)
 
 
-@get("/v1/theory/{quantity:str}")
-async def theory(request: AnyRequest) -> ASGIApp:
-    """Say what every rule says of a quantity."""
+@reading("/theory/{quantity:str}", 422)
+async def read_theory(
+    request: AnyRequest,
+    quantity: Annotated[str, PathParameter(description="a quantity", examples=[Example(value="peak_lr")])],
+) -> Reply[Theory]:
+    """Show every rule for a quantity: direction, exponent, assumptions, agreement and conflict."""
     context = context_of(request)
     read_filters(request.scope["query_string"])
-    quantity: str = request.path_params["quantity"]
     body = context.law_store.now.reply(
-        request.scope["path"].encode(), lambda catalogue: encode(look_up(catalogue, quantity))
+        request.scope["path"].encode(), lambda catalogue: encode(theory(catalogue, quantity))
     )
     return kept_reply(request, body, private=context.private)
 
 
-def _about(request: AnyRequest, make: Callable[[Catalogue, Law], bytes], *, kind: bytes = JSON) -> Reply:
+def _about(
+    request: AnyRequest, address: str, make: Callable[[Catalogue, Law], bytes], *, kind: bytes = JSON
+) -> Reply[Any]:
     context = context_of(request)
     read_filters(request.scope["query_string"])
-    address: str = request.path_params["address"]
     body = context.law_store.now.reply(
         request.scope["path"].encode(), lambda catalogue: make(catalogue, catalogue.get(address))
     )
     # only an address with a digest says which content it means
     return kept_reply(request, body, kind=kind, lasting="+" in address, private=context.private)
+
+
+router = Router(
+    "/v1", route_handlers=[list_laws, read_law, cite_law, evaluate_law, list_quantities, read_theory], tags=["laws"]
+)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import msgspec
-from litestar import HttpMethod, get, post, route
-from litestar.exceptions import ClientException
-from litestar.types import ASGIApp
+from typing import Annotated
 
-from hplaw.errors import QueryError
-from hplaw.messages.decode import decode
+from litestar import HttpMethod, Router, route
+from litestar.exceptions import ClientException
+from litestar.openapi.spec import Example
+from litestar.params import Body, RawBody
+
+from hplaw.catalogue.catalogue import Catalogue
 from hplaw.messages.query import MAX_QUERIES, BatchRequest, Query
-from hplaw.messages.recommendation import BatchReply
+from hplaw.messages.recommendation import BatchReply, Recommendation
 from hplaw.messages.record import encode
-from hplaw.recommendation.many import recommend_many
-from hplaw.recommendation.record import recommend
-from hplaw_api.context import AnyRequest, context_of, read_body
+from hplaw.recommendation.many import recommend_many as answer_many
+from hplaw.recommendation.record import recommend as answer
+from hplaw_api.context import context_of
 from hplaw_api.query_string import read_query
+from hplaw_api.requests import AnyRequest
 from hplaw_api.responses import Reply, kept_reply
+from hplaw_api.routes.methods import asking, reading
 
 
 QUERY_BYTES = 262_144
@@ -28,76 +31,64 @@ BATCH_BYTES = 8_000_000
 _SHORT_BATCH_BYTES = 4_096
 """A batch up to this long is answered at once, which takes less than handing it to a thread."""
 
+_QUESTION = {"n_params": 7e9, "tokens": 1.4e12, "want": ["peak_lr", "batch_tokens", "loss"]}
+_ONE = Body(examples=[Example(value=_QUESTION)])
+_MANY = Body(examples=[Example(value={"queries": [_QUESTION]})])
 
-class _Counted(msgspec.Struct):
-    queries: list[msgspec.Raw]
 
-
-@route("/v1/recommendations", http_method=HttpMethod.OPTIONS)
-async def methods(request: AnyRequest) -> ASGIApp:
+@route("/recommendations", http_method=HttpMethod.OPTIONS, include_in_schema=False)
+async def methods(request: AnyRequest) -> Reply[None]:
     """Name the methods of the two handlers below."""
     # Litestar 2.25 makes this answer by itself, but from the first of several handlers at a path only;
     # it can go when OPTIONS names both without it. It must be registered before them.
-    return Reply(b"", kind=None, status=204, headers=((b"allow", b"GET, OPTIONS, POST"),))
+    return Reply(b"", kind=None, status=204, headers=((b"allow", b"GET, HEAD, OPTIONS, POST"),))
 
 
-@post("/v1/recommendations", status_code=200, request_max_body_size=QUERY_BYTES)
-async def ask(request: AnyRequest) -> ASGIApp:
-    """Answer the question in the body."""
-    body = await read_body(request)
+async def _kept(request: AnyRequest) -> Reply[Recommendation] | None:
+    """Return the reply kept for a question asked again, which then need not be decoded."""
     context = context_of(request)
-    serving = context.law_store.now
-    reply = serving.replies.get(body)
-    if reply is None:
-        context.metrics.miss()
-        reply = encode(recommend(decode(body, Query), serving.catalogue))
-        serving.replies.keep(body, reply)
-    else:
-        context.metrics.hit()
+    reply = context.law_store.now.replies.get(await request.body())
+    (context.metrics.miss if reply is None else context.metrics.hit)()
+    return None if reply is None else Reply(reply)
+
+
+@asking("/recommendations", 404, most_bytes=QUERY_BYTES, before_request=_kept)
+async def recommend(request: AnyRequest, data: Annotated[Query, _ONE], body: RawBody) -> Reply[Recommendation]:
+    """Answer one question."""
+    serving = context_of(request).law_store.now
+    reply = encode(answer(data, serving.catalogue))
+    serving.replies.keep(body, reply)
     return Reply(reply)
 
 
-@get("/v1/recommendations")
-async def ask_by_address(request: AnyRequest) -> ASGIApp:
-    """Answer the question in the query string."""
+@reading("/recommendations", 404, 409, 422)
+async def recommend_by_address(request: AnyRequest) -> Reply[Recommendation]:
+    """Answer one question asked by query string."""
     context = context_of(request)
     asked: bytes = request.scope["query_string"]
     body = context.law_store.now.reply(
-        b"/v1/recommendations?" + asked, lambda catalogue: encode(recommend(read_query(asked), catalogue))
+        b"/v1/recommendations?" + asked, lambda catalogue: encode(answer(read_query(asked), catalogue))
     )
     return kept_reply(request, body, private=context.private)
 
 
-@post("/v1/recommendations/batch", status_code=200, request_max_body_size=BATCH_BYTES)
-async def ask_many(request: AnyRequest) -> ASGIApp:
-    """Answer all questions in the body, briefly."""
-    context = context_of(request)
-    catalogue = context.law_store.now.catalogue
-
-    def answer(body: bytes) -> bytes:
-        queries = _read_batch(body)
-        return encode(BatchReply(results=recommend_many(queries, catalogue)))
-
-    with context.place():
-        body = await read_body(request)
-        if len(body) <= _SHORT_BATCH_BYTES:
-            return Reply(answer(body))
-        return Reply(await context.in_thread(answer, body))
-
-
-def _read_batch(body: bytes) -> list[Query]:
-    try:
-        return decode(body, BatchRequest).queries
-    except QueryError:
-        count = _count(body)
-        if count <= MAX_QUERIES:
-            raise
+@asking("/recommendations/batch", 404, most_bytes=BATCH_BYTES, long=True)
+async def recommend_many(request: AnyRequest, data: Annotated[BatchRequest, _MANY], body: RawBody) -> Reply[BatchReply]:
+    """Answer up to 10,000 questions in 8 MB, briefly; a row that cannot be answered says so in `error`."""
+    count = len(data.queries)
+    if count > MAX_QUERIES:
         detail = f"{count} queries are too many; send at most {MAX_QUERIES} at once"
-        raise ClientException(detail=detail, status_code=413) from None
+        raise ClientException(detail=detail, status_code=413)
+    context = context_of(request)
+    if len(body) <= _SHORT_BATCH_BYTES:
+        return Reply(_answer(data, context.law_store.now.catalogue))
+    return Reply(await context.in_thread(_answer, data))
 
 
-def _count(body: bytes) -> int:
-    try:
-        return len(msgspec.json.decode(body, type=_Counted).queries)
-    except (msgspec.MsgspecError, RecursionError):
-        return 0
+def _answer(asked: BatchRequest, catalogue: Catalogue) -> bytes:
+    return encode(BatchReply(results=answer_many(asked.queries, catalogue, by="http")))
+
+
+router = Router(
+    "/v1", route_handlers=[methods, recommend, recommend_by_address, recommend_many], tags=["recommendations"]
+)

@@ -1,53 +1,66 @@
-"""What theory works out for one request: tables of parametrisations, regimes, schedules, other batches."""
+"""What theory computes for one request: tables of parametrizations, regimes, schedules, other batches."""
 
 from __future__ import annotations
 
-from litestar import post
-from litestar.types import ASGIApp
+from typing import Annotated
 
-from hplaw.messages.decode import decode
-from hplaw.messages.parametrization import AbcRequest, ParametrizeRequest
+from litestar import Router
+from litestar.openapi.spec import Example
+from litestar.params import Body
+
+from hplaw.messages.parametrization import AbcReply, AbcRequest, LayerTable, ParametrizeRequest
 from hplaw.messages.record import encode
-from hplaw.messages.schedule import ScheduleRequest
-from hplaw.messages.transfer import TransferRequest
+from hplaw.messages.schedule import ScheduleCurve, ScheduleRequest
+from hplaw.messages.transfer import Transfer, TransferRequest
 from hplaw.parametrization.abc_regime import classify as find_regime
 from hplaw.parametrization.layer_table import parametrize as find_table
 from hplaw.theory.batch_transfer import transfer as find_transfer
 from hplaw.theory.schedules import schedule_curve
-from hplaw_api.context import AnyRequest, context_of, read_body, worked_beside
+from hplaw_api.context import context_of
+from hplaw_api.requests import AnyRequest
 from hplaw_api.responses import Reply
+from hplaw_api.routes.methods import asking
 
 
 PARAMETRIZE_BYTES = 524_288
-"""The longest body that asks for a parametrisation: room for two models' whole configurations."""
+"""The longest body that asks for a parametrization: room for two models' whole configurations."""
 
 SHORT_BYTES = 65_536
 """The longest body that asks for a regime, a schedule or another batch."""
 
-
-@post("/v1/parametrize", status_code=200, request_max_body_size=PARAMETRIZE_BYTES)
-async def parametrize(request: AnyRequest) -> ASGIApp:
-    """Say what layers become in a wider or deeper model."""
-    return Reply(encode(find_table(decode(await read_body(request), ParametrizeRequest))))
-
-
-@post("/v1/classify", status_code=200, request_max_body_size=SHORT_BYTES)
-async def classify(request: AnyRequest) -> ASGIApp:
-    """Say what an infinitely wide network does."""
-    return Reply(encode(find_regime(decode(await read_body(request), AbcRequest))))
+_SIZE = {"scheme": "mup", "optimizer": "adamw", "width": 4096, "base_width": 256}
+_ABC = {"a": {"input": "-1/2", "hidden": 0, "output": "1/2"}, "b": {"input": "1/2", "hidden": "1/2", "output": "1/2"}}
+_RUN = {"schedule": "cosine", "total_steps": 1000, "given": {"warmup_steps": 100}, "points": 11}
+_BATCHES = {"peak_lr": 3e-4, "batch_tokens": 256, "to_batch_tokens": 2048, "optimizer": "adamw"}
 
 
-@post("/v1/schedule", status_code=200, request_max_body_size=SHORT_BYTES)
-async def schedule(request: AnyRequest) -> ASGIApp:
-    """Work out a schedule, beside the event loop: the area under it is a sum over many steps."""
-    return Reply(
-        await worked_beside(request, lambda body, laws: encode(schedule_curve(decode(body, ScheduleRequest), laws)))
-    )
+@asking("/parametrize", most_bytes=PARAMETRIZE_BYTES)
+async def parametrize(data: Annotated[ParametrizeRequest, Body(examples=[Example(value=_SIZE)])]) -> Reply[LayerTable]:
+    """Compute init, multiplier, rate, weight decay and epsilon of layers in a wider or deeper model."""
+    return Reply(encode(find_table(data)))
 
 
-@post("/v1/transfer", status_code=200, request_max_body_size=SHORT_BYTES)
-async def transfer(request: AnyRequest) -> ASGIApp:
-    """Say what each rule makes of a learning rate at another batch."""
-    catalogue = context_of(request).law_store.now.catalogue
-    asked = decode(await read_body(request), TransferRequest)
-    return Reply(encode(find_transfer(asked, catalogue)))
+@asking("/classify", most_bytes=SHORT_BYTES)
+async def classify(data: Annotated[AbcRequest, Body(examples=[Example(value=_ABC)])]) -> Reply[AbcReply]:
+    """Classify an infinitely wide network: unstable, trivial, kernel or feature learning."""
+    return Reply(encode(find_regime(data)))
+
+
+@asking("/schedule", most_bytes=SHORT_BYTES, long=True)
+async def schedule(
+    request: AnyRequest, data: Annotated[ScheduleRequest, Body(examples=[Example(value=_RUN)])]
+) -> Reply[ScheduleCurve]:
+    """Compute a schedule of the learning rate and the area under it."""
+    # beside the event loop, as the area is a sum over many steps
+    return Reply(await context_of(request).in_thread(lambda asked, laws: encode(schedule_curve(asked, laws)), data))
+
+
+@asking("/transfer", most_bytes=SHORT_BYTES)
+async def transfer(
+    request: AnyRequest, data: Annotated[TransferRequest, Body(examples=[Example(value=_BATCHES)])]
+) -> Reply[Transfer]:
+    """Show what each rule gives for a learning rate at another batch size, where rules agree, and what decides."""
+    return Reply(encode(find_transfer(data, context_of(request).law_store.now.catalogue)))
+
+
+router = Router("/v1", route_handlers=[parametrize, classify, schedule, transfer], tags=["theory"])

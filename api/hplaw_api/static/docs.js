@@ -1,5 +1,5 @@
 "use strict";
-// Shows /schema/openapi.json: operations by tag with a form to try each, then the records they speak of.
+// Shows /schema/openapi.json: operations by tag with a form to try each, then the records they use.
 
 const made = (tag, options = {}, ...children) => {
   const { className, ...rest } = options;

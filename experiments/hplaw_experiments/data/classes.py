@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from hplaw.errors import DataError
+from hplaw.errors import DataError, install
 from hplaw_experiments.data.source import AbstractSource, Examples
 
 
@@ -25,7 +25,7 @@ def digits(*, seed: int) -> Examples:
     try:
         from sklearn.datasets import load_digits
     except ImportError:
-        message = "the digits need scikit-learn; install it with `pip install 'hplaw[fit]'`, or take data=teacher"
+        message = f"the digits need scikit-learn; {install('fit')}, or take data=teacher"
         raise DataError(message) from None
     found = load_digits()
     order = np.random.default_rng(seed).permutation(len(found.target))
@@ -36,7 +36,7 @@ def digits(*, seed: int) -> Examples:
 
 
 class Teacher(AbstractSource):
-    """Normal inputs without end, labelled by drawing from what a random two-layer network says of them.
+    """Normal inputs without end, labeled by drawing from what a random two-layer network says of them.
 
     `sharpness` multiplies the teacher's logits: the larger, the less is left to chance.
     """

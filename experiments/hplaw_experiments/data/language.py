@@ -2,7 +2,7 @@
 
 Each sequence has a topic. A token is drawn with probability about 1 / rank; behind an even place, with probability
 `tie`, the next token follows from it by the topic's own map, which stays within the octave of its rank, so that the
-unigrams keep their law. Then, span by span, with probability `copy`, tokens repeat what stood at a distance drawn
+unigrams keep their law. Then, span by span, with probability `copy`, tokens repeat what was at a distance drawn
 evenly in its logarithm. A model gains first by the unigrams, then by the pairs once it knows the topic, then by copying.
 """
 
@@ -91,6 +91,6 @@ def zipf(key: PRNGKeyArray, shape: tuple[int, ...], vocab_size: int) -> Int[Arra
 def language(
     *, seed: int, seq_len: int, vocab_size: int = 256, topics: int = 16, tie: float = 0.7, copy: float = 0.3
 ) -> Language:
-    """Return a made-up language."""
+    """Return a source of synthetic text."""
     k_seed, k_held = jr.split(jr.key(seed))
     return Language(k_seed, k_held, seq_len, vocab_size, topics, float(tie), float(copy))

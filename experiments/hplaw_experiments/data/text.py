@@ -96,7 +96,7 @@ def token_file(
 
     **Arguments:**
 
-    - `resident`: whether it is kept on the device; by its size where left out.
+    - `resident`: whether it is kept on the device; by its size by default.
     """
     del vocab_size  # it is for `dimensions`
     if dtype not in WIDTHS:

@@ -1,7 +1,7 @@
 """The coordinate check: after a few steps, does the size of activations still not depend on the width?
 
 At each width, with one learning rate, a model takes a few steps on one batch; then the mean size of what each layer
-puts out is taken, and its slope over width in logarithms. A parametrisation whose rates transfer has slopes near zero.
+outputs is taken, and its slope over width in logarithms. A parametrization whose rates transfer has slopes near zero.
 The slope of the output is held only from above, as at the start it shrinks with the width where its weights are random.
 """
 

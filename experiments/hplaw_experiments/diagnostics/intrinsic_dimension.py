@@ -1,7 +1,7 @@
-"""The intrinsic dimension of a task: the least random subspace in which training does nearly as well as in all of it.
+"""The intrinsic dimension of a task: the minimum random subspace in which training does nearly as well as in all of it.
 
 The model's parameters are theta_0 + P z with P random, its columns of norm 1, and only z is trained. All dimensions,
-rates and seeds of one study train in one compiled program: a smaller subspace is a larger one with directions left out.
+rates and seeds of one study train in one compiled program: a smaller subspace is a larger one with directions omitted.
 The rate of each dimension is chosen on seeds of its own, which take no part in the score.
 """
 
@@ -49,7 +49,7 @@ class IntrinsicReport(msgspec.Struct, frozen=True, kw_only=True):
     """What a study of the intrinsic dimension found.
 
     - `n_params`: parameters of the model; `full_accuracy` held-out accuracy of training them all.
-    - `d90`: least dimension tried that reaches `share` of it, None where none does; `below` the greatest that does not.
+    - `d90`: minimum dimension tried that reaches `share` of it, None where none does; `below` the maximum that does not.
     - `say`: the finding in words.
     """
 
@@ -65,7 +65,7 @@ class IntrinsicReport(msgspec.Struct, frozen=True, kw_only=True):
 def intrinsic_dimension(
     trial: Trial, dimensions: Sequence[int], *, rates: Sequence[float] = RATES, n_seeds: int = 3, share: float = SHARE
 ) -> IntrinsicReport:
-    """Return the least dimension in which a classifier trains to `share` of its full accuracy.
+    """Return the minimum dimension in which a classifier trains to `share` of its full accuracy.
 
     **Arguments:**
 
@@ -105,7 +105,7 @@ def intrinsic_dimension(
 
 
 def _accuracies(trial: Trial, tried: Sequence[int], rates: Sequence[float], n_seeds: int) -> np.ndarray:
-    """Return held-out accuracies, shape (seed, dimension, rate); the last dimension stands for all parameters."""
+    """Return held-out accuracies, shape (seed, dimension, rate); the last dimension means all parameters."""
     policy, source = find_policy(trial.precision), data_of(trial).source
     starts = [ravel_pytree(build_model(trial, seed=seed))[0] for seed in range(n_seeds)]
     size, dtype = starts[0].size, starts[0].dtype

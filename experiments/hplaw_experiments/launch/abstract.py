@@ -13,7 +13,7 @@ TRIES = 3
 
 
 Told = Callable[[Job, float], None]
-"""Told the share of a job that is done, where that is known before its end."""
+"""Called with the share of a job that is done, where that is known before its end."""
 
 
 class AbstractLauncher(abc.ABC):

@@ -1,4 +1,4 @@
-"""One pack as a job: what a worker is told, and what it does."""
+"""One pack as a job: what a worker is given, and what it does."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TRAINER = "hplaw_experiments.training.train:train_pack"
 """The function that trains a pack, by module and name."""
 
 BEGUN = ".begun"
-"""The folder in a store that holds the packs that were begun: what is cut off is run again in the same company,
+"""The folder in a store that holds the packs that were begun: what is interrupted is run again in the same company,
 since the last digits of a result may depend on the pack that a trial ran in."""
 
 IDLE_S = 1.0

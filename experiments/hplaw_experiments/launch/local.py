@@ -53,7 +53,7 @@ class Local(AbstractLauncher):
     **Arguments:**
 
     - `pins`: one worker for each.
-    - `environment`: of the workers beside what the pins say; that of this process when left out.
+    - `environment`: of the workers beside what the pins say; that of this process by default.
     """
 
     def __init__(self, pins: Sequence[Pin], *, environment: Mapping[str, str] | None = None) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from hplaw.errors import DeviceError
+from hplaw.errors import DeviceError, install
 from hplaw_experiments.launch.abstract import TRIES, AbstractLauncher, Told
 from hplaw_experiments.launch.job import Job, Place, run_job
 
@@ -18,7 +18,7 @@ class Ray(AbstractLauncher):
 
     **Arguments:**
 
-    - `address`: of the cluster, as `ray.init` takes it; a cluster of this machine alone when left out.
+    - `address`: of the cluster, as `ray.init` takes it; a cluster of this machine alone by default.
     - `cpus`, `gpus`: what one pack needs.
 
     **Raises:** `DeviceError` where ray is not installed or the cluster does not answer.
@@ -28,7 +28,7 @@ class Ray(AbstractLauncher):
         try:
             import ray
         except ImportError:
-            message = "--launch ray needs Ray, which is not installed: pip install 'hplaw[ray]'"
+            message = f"--launch ray needs Ray, which is not installed; {install('ray')}"
             raise DeviceError(message) from None
         self._ray: Any = ray
         self._mine = not ray.is_initialized()

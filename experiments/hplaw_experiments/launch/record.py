@@ -162,7 +162,7 @@ def _known(asked: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in asked.items():
         word = words[name]
         unlisted = word.categorical and word.categories and value not in word.categories
-        if not unlisted and not (word.whole and value == 0):
+        if not unlisted and not (word.whole and word.low and value == 0):
             found[name] = value
     return found
 

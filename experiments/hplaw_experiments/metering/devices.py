@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hplaw.errors import DeviceError
+from hplaw.errors import DeviceError, install
 from hplaw_experiments.metering.meter import AbstractMeter, NoMeter, Sample, SampledMeter
 
 
@@ -41,7 +41,9 @@ class NvmlDevice:
             message = f"GPU {which} cannot be metered: {error}; is the NVIDIA driver installed?"
             raise DeviceError(message) from None
         if self._optional("nvmlDeviceGetMigMode", place=0) == nvml.NVML_DEVICE_MIG_ENABLE:
-            message = f"GPU {which} is cut into MIG slices, whose energy no counter tells apart; meter on a whole GPU"
+            message = (
+                f"GPU {which} is cut into MIG slices, whose energy is not measured separately; meter on a whole GPU"
+            )
             raise DeviceError(message)
         self.name = str(nvml.nvmlDeviceGetName(self._handle))
         self.driver = str(nvml.nvmlSystemGetDriverVersion())
@@ -71,7 +73,7 @@ class NvmlDevice:
 
 
 class RaplDevice:
-    """One processor package by RAPL; its counter begins anew when it is full.
+    """One processor package by RAPL; its counter begins again when it is full.
 
     **Arguments:**
 
@@ -130,7 +132,7 @@ def find_meter(
     **Arguments:**
 
     - `platform`: `gpu` or `cpu`, as JAX names it.
-    - `visible`: the GPUs, as `CUDA_VISIBLE_DEVICES` lists them; that variable itself when left out.
+    - `visible`: the GPUs, as `CUDA_VISIBLE_DEVICES` lists them; that variable itself by default.
     """
     try:
         if platform in ("gpu", "cuda"):
@@ -157,7 +159,7 @@ def _visible(given: str | None, nvml: Any) -> list[str]:
     listed = [name.strip() for name in names.split(",") if name.strip()]
     for name in listed:
         if name.startswith("MIG-"):
-            message = f"{name} is a MIG slice, whose energy no counter tells apart; meter on a whole GPU"
+            message = f"{name} is a MIG slice, whose energy is not measured separately; meter on a whole GPU"
             raise DeviceError(message)
     return listed
 
@@ -166,6 +168,6 @@ def _load_nvml() -> Any:
     try:
         import pynvml
     except ImportError:
-        message = "GPUs are metered through nvidia-ml-py, which is not installed: pip install 'hplaw[sweep]'"
+        message = f"GPUs are metered through nvidia-ml-py, which is not installed; {install('sweep')}"
         raise DeviceError(message) from None
     return pynvml

@@ -1,6 +1,6 @@
 """Energy of a stretch of time: by the NVML counter, by integrated power, by RAPL, or not at all.
 
-The NVML counter ticks about every 100 ms, so that its plain difference is off by 1 percent in four seconds. Here a
+The NVML counter ticks about every 100 ms, so that its plain difference is off by 1% in four seconds. Here a
 thread notes when it ticks, and the energy at any moment lies on the line between two ticks. A number is never made
 up: where nothing can be read, the energy is None, and the note says why.
 """
@@ -240,7 +240,7 @@ def energy_between(samples: Sequence[Sample], start: float, end: float) -> float
 
 
 def integrated_power(samples: Sequence[Sample], start: float, end: float) -> float | None:
-    """Return the joules of a stretch by the mean of neighbouring power readings times the time between them.
+    """Return the joules of a stretch by the mean of neighboring power readings times the time between them.
 
     >>> integrated_power([Sample(float(t), None, 10.0) for t in range(5)], 0.5, 3.5)
     30.0
@@ -264,7 +264,7 @@ def _on_line(points: Sequence[tuple[float, float]], at: float) -> float:
 
 
 def _last_tick(samples: Sequence[Sample]) -> int:
-    """Return where the samples of the last tick but one begin; all before it says nothing more."""
+    """Return where the samples of the last tick but one begin; earlier samples add nothing."""
     changes = [n for n in range(1, len(samples)) if samples[n].energy_j != samples[n - 1].energy_j]
     return changes[-2] if len(changes) > 1 else 0
 

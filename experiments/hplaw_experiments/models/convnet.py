@@ -90,7 +90,7 @@ class ConvNet(eqx.Module):
     def activations(
         self, x: Float[Array, "batch h w channels"], policy: Policy
     ) -> dict[str, Float[Array, "batch ..."]]:
-        """Return what the stem, every block and the readout put out, by name, the logits last."""
+        """Return what the stem, every block and the readout output, by name, the logits last."""
         act = ACTIVATIONS[self.activation]
         x = convolve(x, self.stem, 1, policy)
         found = {"stem": x}
@@ -146,7 +146,7 @@ def plan(width: int, n_layers: int) -> list[tuple[int, int, int]]:
 
 
 def convnet_counts(*, side: int, channels: int, n_outputs: int, width: int, n_layers: int) -> tuple[int, int]:
-    """Return parameters, and multiply-adds of one image's forward pass (norms left out).
+    """Return parameters, and multiply-adds of one image's forward pass (norms omitted).
 
     >>> convnet_counts(side=8, channels=1, n_outputs=10, width=8, n_layers=3)
     (19704, 193344)

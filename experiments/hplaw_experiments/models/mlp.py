@@ -12,7 +12,7 @@ from hplaw_experiments.models.precision import Policy
 
 
 class MLP(eqx.Module):
-    """Weights of an MLP: the layer that reads, those between, the one that puts out."""
+    """Weights of an MLP: the layer that reads, those between, the one that outputs."""
 
     first: Weight
     hidden: tuple[Weight, ...]
@@ -36,7 +36,7 @@ class MLP(eqx.Module):
         self.activation = activation
 
     def activations(self, x: Float[Array, "batch features"], policy: Policy) -> dict[str, Float[Array, "batch _"]]:
-        """Return what every layer puts out, by its name, the logits last."""
+        """Return what every layer outputs, by its name, the logits last."""
         act = ACTIVATIONS[self.activation]
         found = {}
         for i, weight in enumerate((self.first, *self.hidden), start=1):

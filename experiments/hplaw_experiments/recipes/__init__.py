@@ -1,1 +1,1 @@
-"""The law of a recipe of one's own, from a few runs."""
+"""The law of a recipe of your own, from a few runs."""

@@ -1,7 +1,7 @@
-"""A handful of best settings of one's own, and a prior over recipes, to a law of rate and batch.
+"""A handful of tuned optima of your own, and a prior over recipes, to a law of rate and batch.
 
-The prior is the shipped law `recipe-prior`. Rescaling one published law is a strong rival: each such law stands beside
-the prior as a recipe whose exponents are known better, and all are averaged by how well they foretold the settings.
+The prior is the shipped law `recipe-prior`. Rescaling one published law is a strong rival: each such law is beside
+the prior as a recipe whose exponents are known better, and all are averaged by how well they predicted the settings.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ OURS = frozenset((PRIOR, "own-recipe", "own-surface", "own-runs"))
 
 
 def rescaled(prior: Prior, catalogue: Catalogue, *, without: Collection[str] = ()) -> list[Recipe]:
-    """Return the laws at hand of rate and batch as recipes of which the constants are open, with equal weights.
+    """Return the available laws of rate and batch as recipes of which the constants are open, with equal weights.
 
     **Arguments:**
 
-    - `without`: ids of laws to leave out.
+    - `without`: ids of laws to omit.
     """
     held = np.array([1, KEPT, KEPT, 1, KEPT, KEPT])
     found = [
@@ -79,7 +79,7 @@ def posterior(
 
     **Arguments:**
 
-    - `rivals`: recipes beside the prior, as `rescaled` returns them; with none the prior stands alone.
+    - `rivals`: recipes beside the prior, as `rescaled` returns them; with none the prior is alone.
     """
     cell = scatter(settings, prior.cell)
     seen = [setting_seen(setting, cell) for setting in settings]
@@ -92,7 +92,7 @@ def posterior(
 
 
 def read_settings(table: pl.DataFrame) -> list[Setting]:
-    """Return the best settings of a table, one a row.
+    """Return the tuned optima of a table, one a row.
 
     **Raises:** `DataError` for a table without n_params, tokens and peak_lr, or with a row that lacks one of them.
     """
@@ -118,7 +118,7 @@ def write_law_of(
     from hplaw.fit.output.law_folder import write_served
 
     if not settings:
-        message = "no best setting is given; give one row or more"
+        message = "no tuned optimum is given; give one row or more"
         raise DataError(message)
     prior = read_prior(catalogue.get(PRIOR))
     found, shares = posterior(settings, prior, rescaled(prior, catalogue))

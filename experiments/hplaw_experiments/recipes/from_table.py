@@ -1,4 +1,4 @@
-"""A table of the user's own, best settings or runs with their loss, to a law folder."""
+"""A table of the user's own, tuned optima or runs with their loss, to a law folder."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def write_own(
     if not has_losses(table):
         settings = read_settings(table)
         law, shares = write_law_of(settings, to, catalogue=laws, data=path.name, sha256=mark)
-        return law, plural(len(settings), "best setting"), shares
+        return law, f"{len(settings)} tuned {'optimum' if len(settings) == 1 else 'optima'}", shares
     prior = read_prior(laws.get(PRIOR))
     runs = read_single(table)
     law = write_surface(
@@ -55,7 +55,7 @@ def has_losses(table: pl.DataFrame) -> bool:
 
 
 def read_single(table: pl.DataFrame) -> pl.DataFrame:
-    """Return single runs as numbers, those that diverged left out; rows without a loss are best settings.
+    """Return single runs as numbers, those that diverged omitted; rows without a loss are tuned optima.
 
     **Raises:** `DataError` for a table without one of the quantities, or with a row that lacks one beside the loss.
     """
@@ -82,12 +82,12 @@ def propose_own(
     maps: Mapping[str, str],
     catalogue: Catalogue | None = None,
 ) -> tuple[list[Proposal], tuple[float, float]]:
-    """Return the runs to make next, and how well the best setting at the target is known before, as factors.
+    """Return the runs to make next, and how well the optimum at the target is known before, as factors.
 
     **Arguments:**
 
     - `target`: n_params and tokens; `count` at most so many runs.
-    - `runs`: a table of what is there already, best settings or runs with their loss.
+    - `runs`: a table of what is there already, tuned optima or runs with their loss.
 
     **Raises:** `DataError` and `QueryError` naming what is wrong.
     """

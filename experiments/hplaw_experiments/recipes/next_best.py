@@ -1,11 +1,11 @@
 """The next best runs: what narrows the answer at a target most per FLOP.
 
 With the parameters' covariance S, the gradients G of a block of runs' predicted losses in units of their noise, and
-the gradients w of the best setting at the target, seeing the block moves the answer by a covariance of
+the gradients w of the optimum at the target, seeing the block moves the answer by a covariance of
 
     D = A (I + G S G')^-1 A',  A = w S G'
 
-and saves 1/2 tr(H D) of loss there, H being the curvature of the loss around its best setting.
+and saves 1/2 tr(H D) of loss there, H being the curvature of the loss around its optimum.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def next_best(
     runs: int,
     done: Mapping[str, int] | None = None,
 ) -> list[Block]:
-    """Return the blocks to run next, the best first: each is the greatest gain per FLOP after those before it.
+    """Return the blocks to run next, the best first: each is the maximum gain per FLOP after those before it.
 
     **Arguments:**
 

@@ -1,8 +1,8 @@
 """The prior over recipes, learned from sweeps of other teams and from published laws: `recipe-prior`.
 
-Each sweep is one draw of a recipe, seen through the best settings of its cells; a published law stands for the sweep
+Each sweep is one draw of a recipe, seen through the tuned optima of its cells; a published law represents the sweep
 behind it by its values at a few points of its domain. The mean recipe and the covariance between recipes are where
-expectation and maximisation end, under weak priors: a normal one on the mean, an inverse Wishart one on the covariance.
+expectation and maximization end, under weak priors: a normal one on the mean, an inverse Wishart one on the covariance.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ REACH = np.array([1.0, 0.3, 0.3, 1.0, 0.2, 0.15])
 """Standard deviations of that prior; the batch is held near to a law of the data alone."""
 
 SPREAD = np.zeros((6, 6))
-"""The covariance between recipes that the inverse Wishart prior is centred on: 0.7 in the rate's constant, 0.17 in its
+"""The covariance between recipes that the inverse Wishart prior is centered on: 0.7 in the rate's constant, 0.17 in its
 exponents, which correlate at -0.7; 0.5 in the batch's, 0.16 and 0.17 in its exponents of data and of size. The last is no
 narrower than the rest: in the one sweep at hand that varies size and data apart, the batch falls with the size at equal data."""
 SPREAD[:3, :3] = [[0.49, 0, 0], [0, 0.0289, -0.02023], [0, -0.02023, 0.0289]]
@@ -59,7 +59,7 @@ RECIPES_OF_PRIOR = 12.0
 """How many recipes the prior of the covariance counts for; it holds for few sweeps what they cannot say."""
 
 CELL = np.array([[0.0256, 0.0213], [0.0213, 0.0361]])
-"""Scatter of best settings around their law: 0.16 in ln rate, 0.19 in ln batch, together at 0.7 along the valley."""
+"""Scatter of tuned optima around their law: 0.16 in ln rate, 0.19 in ln batch, together at 0.7 along the valley."""
 
 SLOPE = 0.35
 """By how much ln of the best rate rises with ln batch where the batch is not the best."""
@@ -80,13 +80,13 @@ LAWS: Mapping[str, Sequence[tuple[float, float]]] = {
     "bjorck-2024": [(n, d) for n in (1e8, 1e9) for d in (3e10, 3e11)],
     "power-lines-batch-2025": [(n, d) for n in (1.1e8, 1e9) for d in (3e9, 3e10)],
 }
-"""Published laws that were fitted to sweeps, and the points of their domains at which they stand for these."""
+"""Published laws that were fitted to sweeps, and the points of their domains at which they represent these."""
 
 TEAMS = {"step-law-dense": "step-law", "step-law-moe": "step-law", "step-law-2025": "step-law"}
-"""Sweeps and laws of one team, that are left out together."""
+"""Sweeps and laws of one team, that are held out together."""
 
 ROUNDS = 400
-"""Rounds of expectation and maximisation; the last moves nothing in six digits."""
+"""Rounds of expectation and maximization; the last moves nothing in six digits."""
 
 
 class Sweep(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,8 +94,8 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
 
     **Arguments:**
 
-    - `name`: of the sweep or law; `team`: what is left out together.
-    - `settings`: the best settings found; a published law has none.
+    - `name`: of the sweep or law; `team`: what is held out together.
+    - `settings`: the tuned optima found; a published law has none.
     - `seen`: what they say of the recipe's six numbers.
     """
 
@@ -106,7 +106,7 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def sweeps(folder: Path, catalogue: Catalogue) -> list[Sweep]:
-    """Return the sweeps in a folder of tables, and the published laws that stand for sweeps.
+    """Return the sweeps in a folder of tables, and the published laws that represent sweeps.
 
     **Raises:** `DataError` naming the table that is not there.
     """
@@ -135,7 +135,7 @@ def _sweep(name: str, settings: Sequence[Setting], cell: Array = CELL) -> Sweep:
 
 
 def _constants_open(parts: Sequence[Seen]) -> Seen:
-    """Return what cells say of their recipe where its constants hold but up to a shift common to them, as experts' do."""
+    """Return what cells give of their recipe where its constants hold but up to a shift common to them, as experts' do."""
     whole = together(parts)
     shift = np.kron(np.ones((len(parts), len(parts))), SPREAD[np.ix_([0, 3], [0, 3])])
     return msgspec.structs.replace(whole, noise=whole.noise + shift)
@@ -175,7 +175,7 @@ def _marin(runs: pl.DataFrame) -> Sweep:
 
 
 def step_law_cells(runs: pl.DataFrame) -> list[Setting]:
-    """Return the place of the least smoothed loss of each cell."""
+    """Return the place of the minimum smoothed loss of each cell."""
     from hplaw.fit.data.smooth import smooth
 
     found: list[Setting] = []
@@ -197,7 +197,7 @@ MARIN_SEQ_LEN = 4096
 
 
 def marin_cells(runs: pl.DataFrame) -> list[tuple[Setting, bool]]:
-    """Return each cell's best setting, and whether its batch was chosen.
+    """Return each cell's optimum, and whether its batch was chosen.
 
     Rate and batch were varied one at a time. A cell counts where worse rates were tried on both sides of the best, those
     that diverged among them; its batch was chosen where the same is so of batches.
@@ -214,7 +214,7 @@ def marin_cells(runs: pl.DataFrame) -> list[tuple[Setting, bool]]:
 
 
 def _best_of(runs: pl.DataFrame, column: str) -> tuple[float, bool]:
-    """Return the value of the run of least loss, and whether others were tried on both sides of it."""
+    """Return the value of the run of lowest loss, and whether others were tried on both sides of it."""
     best = float(runs.sort("loss")[column][0])
     tried = runs[column].to_numpy()
     return best, bool(tried.min() < best < tried.max())
@@ -286,7 +286,7 @@ def write_prior(
 
     **Arguments:**
 
-    - `held_out`: scores by name, of priors learned without the recipe that is foretold.
+    - `held_out`: scores by name, of priors learned without the recipe that is predicted.
     """
     from hplaw.fit.output.law_folder import write_served
 
@@ -303,7 +303,7 @@ def write_prior(
             data=data,
             data_sha256=sha256,
             code_version=f"hplaw {version('hplaw')}",
-            sampler=f"expectation and maximisation, {ROUNDS} rounds",
+            sampler=f"expectation and maximization, {ROUNDS} rounds",
             held_out=dict(held_out),
         ),
     )
@@ -342,7 +342,7 @@ def _card(spec: LawSpec, prior: Prior, found: Sequence[Sweep]) -> str:
         "| --- | --- | --- |",
         *sources,
         "",
-        "## Three cells foretell cells of 10 to 30 times the compute, the team left out",
+        "## Three cells predict cells of 10 to 30 times the compute, the team held out",
         "",
         "| what | |",
         "| --- | --- |",

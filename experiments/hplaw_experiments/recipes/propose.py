@@ -1,4 +1,4 @@
-"""Which runs to make next, so that the best setting at a target becomes known for the least compute.
+"""Which runs to make next, so that the optimum at a target becomes known for the minimum compute.
 
 A recipe's six numbers are normal, the bowl of the loss has the shape that `pretrain-surface` lends it, each cell has a
 level and an optimum of its own around the recipe's law. A block of runs in one cell is offered whole, as one run in a new
@@ -51,7 +51,7 @@ LEVEL = 0.05
 """Standard deviation of a cell's level around anything that is known of it, in ln loss."""
 
 NOISE, NOISE_SHARE = 1.5e-3, 0.06
-"""Noise of one run in ln loss, at the best setting and as a share of the distance from the least loss."""
+"""Noise of one run in ln loss, at the optimum and as a share of the distance from the lowest loss."""
 
 SMALLER = (64.0, 16.0, 4.0)
 """How many times smaller than the target the models of new cells are."""
@@ -64,7 +64,7 @@ ROUNDS = 30
 
 
 class Bowl(msgspec.Struct, frozen=True, kw_only=True):
-    """The loss around a best setting: sum over ridges of height / steepness^2 (e^t - 1 - t), t = steepness (direction . x).
+    """The loss around a tuned optimum: sum over ridges of height / steepness^2 (e^t - 1 - t), t = steepness (direction . x).
 
     **Arguments:**
 
@@ -76,7 +76,7 @@ class Bowl(msgspec.Struct, frozen=True, kw_only=True):
     direction: Array
 
     def excess(self, x: Array) -> Array:
-        """Return ln loss over its least at settings `[run, 2]`, relative to the best one."""
+        """Return ln loss over its minimum at settings `[run, 2]`, relative to the best one."""
         t = self._t(x)
         return np.asarray((np.expm1(t) - t) @ (self.height / self.steepness**2))
 
@@ -85,7 +85,7 @@ class Bowl(msgspec.Struct, frozen=True, kw_only=True):
         return np.asarray((np.expm1(self._t(x)) * self.height / self.steepness) @ self.direction)
 
     def curvature(self) -> Array:
-        """Return the second derivative at the best setting `[2, 2]`."""
+        """Return the second derivative at the optimum `[2, 2]`."""
         return np.asarray((self.direction.T * self.height) @ self.direction)
 
     def _t(self, x: Array) -> Array:
@@ -115,7 +115,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     **Arguments:**
 
     - `block`: its number, from one; runs of a block are made together.
-    - `rate_factor`, `batch_factor`: half of the 90 percent interval at the target as a factor, when its block is done.
+    - `rate_factor`, `batch_factor`: half of the 90% interval at the target as a factor, when its block is done.
     """
 
     block: int
@@ -226,7 +226,7 @@ def propose(
 
     - `recipe`: what is known by now; `target` n_params and tokens of the run that all is for.
     - `runs`: at most so many.
-    - `done`: runs made already by cell; `cells` those to offer, `cells_for` when left out.
+    - `done`: runs made already by cell; `cells` those to offer, `cells_for` by default.
 
     **Raises:** `QueryError` for too few runs, and for a target that leaves no smaller cell.
     """
@@ -272,7 +272,7 @@ def _told(blocks: Sequence[Block], covariance: Array, goal: Array, cell: Array) 
 
 
 def half_width(covariance: Array, goal: Array, cell: Array) -> tuple[float, float]:
-    """Return how far the best rate and batch may lie from what is said, nine times in ten, as factors."""
+    """Return the 90% intervals of the best rate and batch as factors of the prediction."""
     spread = np.sqrt(np.diag(goal @ covariance @ goal.T + cell))
     rate, batch = np.exp(1.6448536269514722 * spread)
     return float(rate), float(batch)

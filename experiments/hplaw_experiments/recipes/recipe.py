@@ -1,10 +1,10 @@
-"""Recipes as six numbers, normal distributions over them, and what a best setting says of them.
+"""Recipes as six numbers, normal distributions over them, and what a tuned optimum says of them.
 
 Constants do not carry over between recipes, exponents partly: a recipe is a draw of six numbers,
 
     ln rate = r0 + r1 n + r2 d,  ln batch = q0 + q1 d + q2 n,  n = ln(n_params / n_ref), d = ln(tokens / d_ref),
 
-around a mean recipe. Best settings scatter around their recipe's law. All is normal, so that the posterior is closed.
+around a mean recipe. Tuned optima scatter around their recipe's law. All is normal, so that the posterior is closed.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Prior(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known before a recipe is seen: the mean recipe, how recipes differ, how a recipe's best settings scatter.
+    """What is known before a recipe is seen: the mean recipe, how recipes differ, how a recipe's tuned optima scatter.
 
     **Arguments:**
 
     - `mean`: six numbers; `unsure` their covariance `[6, 6]`.
     - `between`: covariance of recipes around the mean recipe `[6, 6]`.
-    - `cell`: covariance of ln rate and ln batch of a best setting around its recipe's law `[2, 2]`.
+    - `cell`: covariance of ln rate and ln batch of a tuned optimum around its recipe's law `[2, 2]`.
     """
 
     mean: Array
@@ -79,7 +79,7 @@ class Prior(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
-    """A best setting that was found: at a size and data, the rate and, where known, the batch in tokens."""
+    """A tuned optimum that was found: at a size and data, the rate and, where known, the batch in tokens."""
 
     n_params: float
     tokens: float
@@ -108,7 +108,7 @@ def features(n_params: float, tokens: float) -> Array:
 
 
 def setting_seen(setting: Setting, cell: Array) -> Seen:
-    """Return what a best setting says of its recipe; `cell` is the covariance of its scatter."""
+    """Return what a tuned optimum says of its recipe; `cell` is the covariance of its scatter."""
     known = [0] if setting.batch_tokens is None else [0, 1]
     found = np.log([setting.peak_lr, setting.batch_tokens or 1.0])
     return Seen(
@@ -119,7 +119,7 @@ def setting_seen(setting: Setting, cell: Array) -> Seen:
 def grid_step(values: Sequence[float]) -> float:
     """Return the step, in ln, of the grid that best values were read off; 0 where they do not look read off one.
 
-    They do where a value comes back, or where the gaps between them are multiples of the least.
+    They do where a value comes back, or where the gaps between them are multiples of the minimum.
 
     >>> [round(math.exp(grid_step(v)), 2) for v in ([1e-3, 1e-3], [1e-3, 2e-3, 8e-3], [1e-3, 4e-3, 1e-3], [1e-3, 1.3e-3, 2.1e-3])]
     [2.0, 2.0, 2.0, 1.0]
@@ -136,7 +136,7 @@ def grid_step(values: Sequence[float]) -> float:
 
 
 def scatter(settings: Sequence[Setting], cell: Array) -> Array:
-    """Return the covariance of the scatter of best settings: that of cells, and of rounding to the grid they were read off."""
+    """Return the covariance of the scatter of tuned optima: that of cells, and of rounding to the grid they were read off."""
     rates = [s.peak_lr for s in settings]
     batches = [s.batch_tokens for s in settings if s.batch_tokens is not None]
     return cell + np.diag([grid_step(rates) ** 2, grid_step(batches) ** 2]) / 12
@@ -200,7 +200,7 @@ def average(parts: Sequence[Recipe]) -> Recipe:
 
 
 def foretell(recipe: Recipe, cell: Array, n_params: float, tokens: float) -> tuple[Array, Array]:
-    """Return the mean `[2]` and covariance `[2, 2]` of ln rate and ln batch of a cell's best setting."""
+    """Return the mean `[2]` and covariance `[2, 2]` of ln rate and ln batch of a cell's optimum."""
     x = features(n_params, tokens)
     return x @ recipe.mean, x @ recipe.covariance @ x.T + cell
 

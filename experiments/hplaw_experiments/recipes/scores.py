@@ -1,9 +1,9 @@
-"""How well few cells of a recipe foretell its larger ones, when the prior was learned without that recipe's team.
+"""How well few cells of a recipe predict its larger ones, when the prior was learned without that recipe's team.
 
 From each start, the three cheapest cells are seen, and asked for are those of 10 to 30 times their compute (their
 geometric mean). A sweep that does not reach so far is asked for its cells beyond `LEAST` times. Few sweeps of others
 give rate and batch over such a range, so that recipes drawn from published laws, with the scatter of real cells, are
-scored beside them; the law and its team are left out of the prior, too. Marin's sweep is not scored: of its best batches
+scored beside them; the law and its team are held out of the prior, too. Marin's sweep is not scored: of its best batches
 one alone lies between others that were tried.
 """
 
@@ -44,7 +44,7 @@ DRAWN = 12
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):
-    """How cells were foretold: ln of value over truth by cell, and whether the 90 percent interval held it."""
+    """How cells were predicted: ln of value over truth by cell, and whether the 90% interval held it."""
 
     rate: tuple[float, ...]
     batch: tuple[float, ...]
@@ -52,11 +52,11 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     batch_inside: tuple[bool, ...]
 
     def factors(self) -> tuple[float, float]:
-        """Return the median factors of rate and batch; NaN where none was foretold."""
+        """Return the median factors of rate and batch; NaN where none was predicted."""
         return _factor(self.rate), _factor(self.batch)
 
     def coverage(self) -> tuple[float, float]:
-        """Return the shares of cells inside their intervals; NaN where none was foretold."""
+        """Return the shares of cells inside their intervals; NaN where none was predicted."""
         return _mean(self.rate_inside), _mean(self.batch_inside)
 
 
@@ -90,7 +90,7 @@ def splits(cells: Sequence[Setting]) -> list[tuple[list[Setting], list[Setting]]
 
 
 def score(lists: Sequence[Sequence[Setting]], foretelling: Foretelling, *, batch: bool = True) -> Score:
-    """Return how a way of foretelling does on lists of cells; `batch` says whether their batches were chosen at all."""
+    """Return how a way of prediction does on lists of cells; `batch` says whether their batches were chosen at all."""
     errors: list[Array] = []
     inside: list[NDArray[np.bool_]] = []
     for cells in lists:
@@ -147,7 +147,7 @@ def ladder(theta: Array, sizes: Sequence[float], *, seed: int) -> list[Setting]:
 
 
 def ours(prior: Prior, catalogue: Catalogue, without: frozenset[str]) -> Foretelling:
-    """Return the foretelling of `hplaw calibrate --runs` under a prior, the laws named left out."""
+    """Return the prediction of `hplaw calibrate --runs` under a prior, the laws named omitted."""
     rivals = rescaled(prior, catalogue, without=without)
 
     def tell(seen: Sequence[Setting], n_params: float, tokens: float) -> tuple[Array, Array]:
@@ -158,7 +158,7 @@ def ours(prior: Prior, catalogue: Catalogue, without: frozenset[str]) -> Foretel
 
 
 def summary(found: Sequence[Sweep], catalogue: Catalogue) -> dict[str, float]:
-    """Return the scores that a prior's evidence tells, by name; those with no cell to ask for are left out."""
+    """Return the scores that a prior's evidence tells, by name; those with no cell to ask for are omitted."""
     told: dict[str, float] = {}
     for name, (lists, batch, prior, laws) in held_out(found, catalogue).items():
         one = score(lists, ours(prior, catalogue, laws), batch=batch)

@@ -1,7 +1,7 @@
-"""A handful of single runs of one's own, and priors over recipes and over the bowl of the loss, to a surface.
+"""A handful of single runs of your own, and priors over recipes and over the bowl of the loss, to a surface.
 
-Too few runs to show a bowl still say much where its shape is known from others: `pretrain-surface` lends the shape, each
-number with a spread that lets another recipe differ, and `recipe-prior` the optimum law. Six standard normals stand for
+Too few runs to show a bowl still say much where its shape is known from others: `pretrain-surface` provides the shape, each
+number with a spread that lets another recipe differ, and `recipe-prior` the optimum law. Six standard normals represent
 the optimum law while it is fitted, so that its six numbers correlate as recipes do.
 """
 
@@ -18,6 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from hplaw.errors import DataError
+from hplaw.fit.output.digits import MEDIANS, rounded
 from hplaw.law import Law
 from hplaw.law.format import EvidenceSpec, LawSpec, ParameterSpec, PredictSpec
 from hplaw.law.read import decode_spec, parse_law
@@ -56,9 +57,9 @@ def surface_law(runs: pl.DataFrame, prior: Recipe, *, cell: Array, shape: Law) -
 
     **Arguments:**
 
-    - `runs`: columns `NEEDED`; those without a loss are best settings.
-    - `prior`: over the optimum law; `cell` the covariance of a cell's best setting around it.
-    - `shape`: the law that lends its bowl.
+    - `runs`: columns `NEEDED`; those without a loss are tuned optima.
+    - `prior`: over the optimum law; `cell` the covariance of a cell's optimum around it.
+    - `shape`: the law that provides the bowl.
     """
     spec = decode_spec((files("hplaw_experiments") / "templates" / "few-surface.toml").read_bytes())
     lost = runs.filter(pl.col("loss").is_not_null())
@@ -94,9 +95,14 @@ def _bowl(shape: Law) -> dict[str, dict[str, Any]]:
         values = np.log(draws[name]) if name == "k" else draws[name]
         mean = np.broadcast_to(values.mean(axis=0), ridges)
         spread = np.broadcast_to(np.hypot(values.std(axis=0), OPEN[name]), ridges)
-        found[f"{table}_mean"] = {"over": "ridge", "values": mean.tolist()}
-        found[f"{table}_sd"] = {"over": "ridge", "values": spread.tolist()}
+        found[f"{table}_mean"] = {"over": "ridge", "values": _written(mean)}
+        found[f"{table}_sd"] = {"over": "ridge", "values": _written(spread)}
     return found
+
+
+def _written(values: Array) -> list[float]:
+    """Return numbers as a law file has them; what they are the prior of is known to percents."""
+    return [rounded(float(value), MEDIANS) for value in values]
 
 
 def open_optimum(spec: LawSpec, prior: Recipe) -> LawSpec:
@@ -126,7 +132,7 @@ def fit_surface(
 
     count = runs["loss"].drop_nulls().len()
     if count < LEAST:
-        message = f"{count} runs with a loss are too few to fit a surface to; give {LEAST} or more, best 6 in a cross around a guess, or give best settings without loss"
+        message = f"{count} runs with a loss are too few to fit a surface to; give {LEAST} or more, best 6 in a cross around a guess, or give tuned optima without loss"
         raise DataError(message)
     spec = surface_law(runs, prior, cell=cell, shape=shape)
     open_law = parse_law(write_law(open_optimum(spec, prior)).encode())
@@ -191,5 +197,5 @@ def _card(spec: LawSpec, runs: pl.DataFrame, fitted: Any) -> str:
     evidence = spec.evidence
     assert evidence is not None
     left = len(runs) - len(fitted.kept)
-    out = f" {left} of more than 8 percent above their cell's least loss were left out." if left else ""
+    out = f" {left} of more than 8% above their cell's lowest loss were omitted." if left else ""
     return f"# {spec.title}\n\n{spec.notes}\n{evidence.runs} runs in {evidence.groups} cells of {evidence.data}; {evidence.sampler}.{out}\n"

@@ -1,4 +1,4 @@
-"""The report of a check of a machine: what each part measured, how long it took, and what was left out and why."""
+"""The report of a check of a machine: what each part measured, how long it took, and what was omitted and why."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def _outcome(part: Part) -> str:
     if part.error:
         return f"failed: {part.error}"
     missed = sum(not each.ok for each in part.found.measurements)
-    words = [f"{missed} missed" * bool(missed), f"{len(part.found.left_out)} left out" * bool(part.found.left_out)]
+    words = [f"{missed} missed" * bool(missed), f"{len(part.found.left_out)} omitted" * bool(part.found.left_out)]
     return "; ".join(word for word in words if word) or "complete"
 
 
@@ -167,7 +167,7 @@ def _section(part: Part) -> Iterator[str]:
         yield from map(_row, part.found.measurements)
         yield ""
     yield from (f"* {note}" for note in part.found.notes)
-    yield from (f"* Left out: {reason}" for reason in part.found.left_out)
+    yield from (f"* Omitted: {reason}" for reason in part.found.left_out)
     if part.found.notes or part.found.left_out:
         yield ""
 

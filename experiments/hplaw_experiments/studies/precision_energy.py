@@ -22,7 +22,7 @@ from hplaw_experiments.studies.statistics import Contrast, Pooled, Term, anova, 
 FACTORS = ("width", "batch_tokens", "tokens", "n_params", "hardware")
 """Quantities by which cells differ, where a table has them with several values."""
 BOUND = math.log1p(0.05)
-"""Logarithm of a ratio within which formats count as equal: 5 percent."""
+"""Logarithm of a ratio within which formats count as equal: 5%."""
 SURE = 0.05
 SIZES = (0.02, 0.05, 0.1)
 """Effects that the next study may want to find."""
@@ -123,7 +123,7 @@ def _word(value: object) -> str:
 
 
 def _to_target(runs: pl.DataFrame, factors: list[str]) -> pl.DataFrame | None:
-    """Return runs with the energy until they reach the greatest final loss of their cell; None without curves."""
+    """Return runs with the energy until they reach the maximum final loss of their cell; None without curves."""
     if not {"curve_steps", "curve_losses"} <= {*runs.columns}:
         return None
     told = runs.filter(pl.col("curve_losses").list.len() > 1)
@@ -145,13 +145,13 @@ def verdict(found: Study, precision: str, bound: float) -> str:
     """Return in words what the runs say of one format."""
     result = found.overall[precision]
     percent, low, high = (100 * math.expm1(x) for x in (result.median, result.low, result.high))
-    span = f"{percent:+.1f} percent, 90 percent interval {low:+.1f} to {high:+.1f}"
+    span = f"{percent:+.1f} percent, 90% interval {low:+.1f} to {high:+.1f}"
     if -bound < result.low and result.high < bound:
         return f"{precision} takes as much as {found.baseline} within {100 * math.expm1(bound):.1f} percent ({span})"
     if result.high < 0 or result.low > 0:
         word = "less" if result.median < 0 else "more"
         return f"{precision} takes {word} than {found.baseline}: {span}"
-    return f"nothing sure can be said of {precision} against {found.baseline} ({span})"
+    return f"no difference is established for {precision} against {found.baseline} ({span})"
 
 
 def write_report(studies: Sequence[Study], to: Path, *, bound: float = BOUND) -> Path:
@@ -200,7 +200,7 @@ def _section(found: Study, bound: float) -> Iterator[str]:
         f"{100 * size:.0f} percent {replicates_needed(max(found.sd, 1e-6), math.log1p(size), tests=len(found.effects))}"
         for size in SIZES
     )
-    yield f"Replicates of each cell and format that a next study needs to find an effect with 80 percent power: {needed}."
+    yield f"Replicates of each cell and format that a next study needs to find an effect with 80% power: {needed}."
     yield ""
 
 

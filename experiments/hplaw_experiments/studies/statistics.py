@@ -26,7 +26,7 @@ class Term(NamedTuple):
 
 
 class Contrast(NamedTuple):
-    """A difference of two means of logarithms: estimate, 90 percent interval, p, effect size, and p of equivalence."""
+    """A difference of two means of logarithms: estimate, 90% interval, p, effect size, and p of equivalence."""
 
     difference: float
     low: float
@@ -38,7 +38,7 @@ class Contrast(NamedTuple):
 
 
 class Pooled(NamedTuple):
-    """A contrast over cells: posterior median and 90 percent interval, spread between cells, probability of a fall."""
+    """A contrast over cells: posterior median and 90% interval, spread between cells, probability of a fall."""
 
     median: float
     low: float
@@ -55,7 +55,7 @@ def anova(y: Array, factors: Mapping[str, Sequence[object]], order: int = 2) -> 
     **Arguments:**
 
     - `y`: the response of each run.
-    - `factors`: levels of each run by factor; one with a single level is left out.
+    - `factors`: levels of each run by factor; one with a single level is omitted.
     - `order`: interactions up to so many factors.
 
     **Raises:** `ValueError` where there are not more runs than coefficients.
@@ -138,7 +138,7 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def replicates_needed(sd: float, difference: float, *, power: float = 0.8, tests: int = 1) -> int:
-    """Return the replicates of each of two groups that find a difference of means at 5 percent, Bonferroni over `tests`.
+    """Return the replicates of each of two groups that find a difference of means at 5%, Bonferroni over `tests`.
 
     >>> replicates_needed(0.05, 0.05)
     17

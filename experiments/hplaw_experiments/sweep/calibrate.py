@@ -1,4 +1,4 @@
-"""From a sweep to a law of one's own: train, store, fit, and say what changed against the laws at hand."""
+"""From a sweep to a law of your own: train, store, fit, and say what changed against the available laws."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """What another law would have said: the law, the quantity, its value there and that of the law made here."""
+    """What another law would have given: the law, the quantity, its value there and that of the law made here."""
 
     law: str
     quantity: str
@@ -184,9 +184,9 @@ def fit_table(
 def changes(
     law: Law, *, catalogue: Catalogue | None = None, wanted: Sequence[str] = ("peak_lr", "batch_tokens")
 ) -> list[Change]:
-    """Return what the laws at hand would have said in the middle of the new law's domain, each as far as it speaks.
+    """Return what the available laws would have given in the middle of the new law's domain, each as far as it applies.
 
-    Laws are asked outside their domains here: what they are off by is what a calibration is for.
+    Laws are evaluated outside their domains here, to show the error that calibration removes.
     """
     laws = load_catalogue() if catalogue is None else catalogue
     point = {name: law.spec.constants[ref] for name, ref in (("n_params", "n_ref"), ("tokens", "d_ref"))}

@@ -50,7 +50,7 @@ def read_spec(path: Path) -> SweepSpec:
 
 
 def check_spec(spec: SweepSpec) -> None:
-    """Raise `QueryError` where a sweep names what no trial has, or leaves out what every trial needs."""
+    """Raise `QueryError` where a sweep names what no trial has, or omits what every trial needs."""
     if spec.schema != 1:
         message = f"schema = {spec.schema} is not known; give schema = 1"
         raise QueryError(message, field="schema")

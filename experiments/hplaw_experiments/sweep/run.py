@@ -21,7 +21,7 @@ SWEEPS = ".sweeps"
 """The folder in a store that holds the sweeps that were run into it."""
 
 Report = Callable[[int, int, float], None]
-"""Told how many trials are done, of how many asked for so far, and the share of their compute that is done."""
+"""Called with how many trials are done, of how many asked for so far, and the share of their compute that is done."""
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,8 +31,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
     - `asked`: trials asked for so far; later rounds of a walker may ask for more.
     - `done`, `diverged`: of these, stored, and among those stored diverged.
-    - `begun`: packs that were begun and not ended, by a run that still goes on or was cut off.
-    - `problems`: files of the store that are left out.
+    - `begun`: packs that were begun and not ended, by a run that still goes on or was interrupted.
+    - `problems`: files of the store that are omitted.
     """
 
     asked: int
@@ -82,7 +82,7 @@ def run_sweep(
 
     - `width`: most trials of a pack, or what says it for a trial; 1 for a metered sweep.
     - `within`: false ends the sweep before the next pack: a budget that is spent.
-    - `report`: told after each pack, and within packs that run in this process.
+    - `report`: called after each pack, and within packs that run in this process.
 
     Killed at any moment and run again, it ends with the same table: packs that were begun are run again in the
     same company, and runs that are stored stay as they are.
@@ -107,7 +107,7 @@ def run_sweep(
 
 
 class _Count:
-    """What a report is told: trials done, asked for, and the share of the compute."""
+    """What a report is given: trials done, asked for, and the share of the compute."""
 
     def __init__(self, asked: Sequence[Trial], missing: set[str], report: Report | None) -> None:
         self._asked, self._done, self._report = len(asked), len(asked) - len(missing), report

@@ -1,6 +1,6 @@
 """Who chooses points of a space: all of them, random ones, Sobol's, or the better ones of an earlier round.
 
-A walker is a pure function of the sweep and of the losses known so far, so that a sweep that was cut off goes on
+A walker is a pure function of the sweep and of the losses known so far, so that a sweep that was interrupted goes on
 as if it had not been.
 """
 
@@ -70,7 +70,7 @@ def shares(walker: Walker) -> list[float]:
     if walker.kind != "halving":
         return [1.0]
     if walker.eta < 2 or not 0 < walker.least <= 1:
-        message = f"halving with eta = {walker.eta}, least = {walker.least:g}; give eta >= 2 and 0 < least <= 1"
+        message = f"halving with `eta` = {walker.eta}, `least` = {walker.least:g}; give `eta` >= 2 and 0 < `least` <= 1"
         raise QueryError(message, field="walker")
     rounds = math.floor(math.log(1 / walker.least) / math.log(walker.eta) + 1e-9)
     return [walker.eta ** -float(left) for left in range(rounds, -1, -1)]

@@ -15,7 +15,7 @@ from hplaw_experiments.trial import Outcome, Trial, steps
 
 
 class Curve:
-    """The losses of one trial, stretch by stretch, and where it stands."""
+    """The losses of one trial, stretch by stretch, and where it is."""
 
     def __init__(self, trial: Trial) -> None:
         self.trial = trial

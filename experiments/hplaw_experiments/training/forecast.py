@@ -20,7 +20,7 @@ DROPPED = 0.03
 """Share of the points dropped in each round, from the first half."""
 
 FEWEST = 8
-"""Points that a forecast needs; the spline is left out below twice as many."""
+"""Points that a forecast needs; the spline is omitted below twice as many."""
 
 MARGIN = 1.25
 """A trial is hopeless where its forecast is this many times the loss that another has reached already."""
@@ -92,7 +92,7 @@ def smoothed(
 
 
 def hopeless(forecasts: Sequence[float | None], now: Sequence[float | None], *, margin: float = MARGIN) -> list[bool]:
-    """Return which trials are forecast to end worse than another already stands.
+    """Return which trials are forecast to end worse than another already is.
 
     **Arguments:**
 

@@ -79,7 +79,7 @@ class Optimizer(NamedTuple):
         if self.name in {"adam", "adamw", "muon"}:  # m / (sqrt(v) + f eps) is Adam's step of gradient / f
             gradient = jax.tree.map(_over, gradient, factors(model, "epsilon"))
         plain, orthogonal = self._parts(gradient)
-        # optax 0.2.8 raises a float to an integer count and normalises by rank; until it casts, it may promote
+        # optax 0.2.8 raises a float to an integer count and normalizes by rank; until it casts, it may promote
         with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
             plain, first = self._plain(hyper).update(plain, state[0])
             orthogonal, second = self._muon(hyper).update(orthogonal, state[1])

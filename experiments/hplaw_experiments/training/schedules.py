@@ -19,7 +19,7 @@ from hplaw_experiments.trial import Trial, steps
 
 
 GIVEN = ("step", "total_steps", "peak_lr", "final_lr", "warmup_steps", "decay_steps")
-"""What the trainer knows; whatever else a law wants to know must have a value that stands in."""
+"""What the trainer knows; whatever else a law wants to know must have a default."""
 
 Schedule = Callable[[Int[Array, ""], Hyper], Float[Array, ""]]
 
@@ -38,7 +38,7 @@ def schedule_law(trial: Trial) -> Law:
         raise QueryError(message, field="schedule_law")
     for name, item in law.inputs.items():
         if name not in GIVEN and item.missing is None:
-            message = f"the law {law.id} wants {name}, which a trial does not say; let the law say what stands in"
+            message = f"the law {law.id} wants {name}, which a trial does not say; give it a default in the law"
             raise QueryError(message, field="schedule_law")
     return law
 

@@ -1,7 +1,7 @@
 """The compiled programs of a shape: many optimizer steps in one call, for one trial or for a pack of them.
 
 A run has `POINTS` stretches of nearly equal length; one call does up to `CALL` of them and gives the sum of the training
-losses over each. At the end of the last few the held-out loss is taken. A trial that has diverged stands still.
+losses over each. At the end of the last few the held-out loss is taken. A trial that has diverged is frozen.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ def _program(text: bytes, clips: bool, decays: bool, soon: bool) -> Program:  # 
 
 
 def forget() -> None:
-    """Forget the programs built so far, so that the next ones are built and compiled anew."""
+    """Forget the programs built so far, so that the next ones are built and compiled again."""
     _program.cache_clear()
 
 

@@ -4,7 +4,7 @@ On a CPU the program of one trial runs for several trials at once, a thread for 
 is as fast as one vmapped or mapped program over the pack (16 MLPs of width 32 and 128, 500 steps: 0.4 and 1.3 s against
 0.4 to 0.5 and 0.9 to 1.5 s), compiles once whatever the pack's width, and gives each trial the numbers of a run alone.
 On an accelerator the pack is one vmapped program, as wide as the device's memory allows; the numbers agree up to
-rounding. A trial that diverges stands still from that step on. Trials that ask for it are stopped when a forecast of
+rounding. A trial that diverges is frozen from that step on. Trials that ask for it are stopped when a forecast of
 their curve is hopeless.
 """
 
@@ -42,13 +42,13 @@ FORECAST_FROM, FORECAST_TO = 0.25, 0.8
 """Shares of a run between which it may be stopped by a forecast."""
 
 STRIDE = 8
-"""Stretches after which trials are compared, and it is told how far they are."""
+"""Stretches after which trials are compared, and it is given how far they are."""
 
 SHORT_FLOP = 1e10
-"""Training FLOP of a trial up to which nothing is told of it until its end is near: about a second on one core."""
+"""Training FLOP of a trial up to which nothing is given of it until its end is near: about a second on one core."""
 
 Progress = Callable[[float], object]
-"""Told the share of the pack's steps that is done, from 0 to 1."""
+"""Called with the share of the pack's steps that is done, from 0 to 1."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -269,7 +269,7 @@ def _lockstep(trials: Sequence[Trial], runner: _Runner, told: _Told) -> list[Cur
         if not any(alive):
             told((POINTS - first) * len(curves))
             break
-        # one that was stopped has its end behind it, and stands still
+        # one that was stopped has its end behind it, and is frozen
         ends = np.array([curve.ends_of(first, last) if curve.alive else [0] * CALL for curve in curves], np.int32)
         totals, reached, diverged = runner.advance(ends)
         held = runner.held_out() if measures else np.full(len(curves), np.nan)

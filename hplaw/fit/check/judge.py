@@ -1,4 +1,4 @@
-"""A fit judging itself: does it look like its data, and does it foretell groups that it has not seen.
+"""A fit judging itself: does it look like its data, and does it predict groups that it has not seen.
 
 Leaving a group out is a refit of mode and normal with the group's runs at weight zero; its effects then come from
 their priors, as those of a new group do.
@@ -33,16 +33,16 @@ CHECKED = 200
 LEFT_OUT = 256
 """Draws of each refit without a group."""
 MIN_GROUPS = 4
-"""Groups below which leaving one out says nothing."""
+"""Groups below which holding one out is not informative."""
 _SURE = 1.6448536269514722
 
 
 class Left(msgspec.Struct, frozen=True, kw_only=True):
-    """One group left out.
+    """One group held out.
 
-    - `predicted`, `covariance`: logarithms of its best setting, new effects included; `measured` where its runs put it.
+    - `predicted`, `covariance`: logarithms of its optimum, new effects included; `measured` where its runs put it.
     - `regret`: relative excess loss at the predicted setting, on the group's own surface.
-    - `error`: mean absolute error of the logarithm of what is observed, with the held-out level; `covered` share of runs within 90 percent.
+    - `error`: mean absolute error of the logarithm of what is observed, with the held-out level; `covered` share of runs within 90%.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Left(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
-    """The verdict, with what it rests on: groups left out, and the surfaces of the groups."""
+    """The verdict, with what it rests on: groups held out, and the surfaces of the groups."""
 
     verdict: Verdict
     left: list[Left]
@@ -74,7 +74,7 @@ def judge(fitted: Fitted, *, progress: Progress = silent) -> Judgement:
             held_out = scores(ranges)
             failed += _too_narrow(held_out)
             if not ranges:
-                few = f"fewer than {MIN_GROUPS} groups, so that leaving one out says nothing"
+                few = f"fewer than {MIN_GROUPS} groups, too few to hold one out"
                 failed.append(few)
             left = [Left(name=r.name, runs=r.runs, error=r.error, covered=r.covered) for r in ranges]
             verdict = Verdict(failed=failed, held_out=held_out, checks=checks)
@@ -90,9 +90,9 @@ def judge(fitted: Fitted, *, progress: Progress = silent) -> Judgement:
 
 
 def _too_narrow(held_out: Mapping[str, float]) -> list[str]:
-    """Return what was left out and is held by too few intervals."""
+    """Return what was held out and is held by too few intervals."""
     return [
-        f"90 percent intervals hold {share:.0%} of what was left out ({name.removeprefix('coverage_')})"
+        f"90% intervals hold {share:.0%} of what was held out ({name.removeprefix('coverage_')})"
         for name, share in held_out.items()
         if name.startswith("coverage_") and not covers(share)
     ]
@@ -139,11 +139,11 @@ def _statistics(residual: Array, ids: NDArray[np.int64]) -> dict[str, Array]:
     return {"noise": typical, "tail": np.quantile(size, 0.99, axis=1) / typical, "bias": biases.max(axis=1) / typical}
 
 
-# Groups left out
+# Groups held out
 
 
 def _grouping(fitted: Fitted) -> Effect | None:
-    """Return the effect that tells most groups apart, if there are enough of them."""
+    """Return the effect that distinguishes most groups, if there are enough of them."""
     active = [e for e in fitted.density.model.effects.values() if e.active and e.spec.predict == "integrate"]
     found = max(active, key=lambda e: e.size, default=None)
     return found if found is not None and found.size >= MIN_GROUPS else None
@@ -172,7 +172,7 @@ def _surfaces(fitted: Fitted, grouping: Effect) -> dict[int, Surface]:
 
 def _leave_out(fitted: Fitted, grouping: Effect, member: int, surface: Surface | None, progress: Progress) -> Left:
     density, law = fitted.density, fitted.law
-    progress(member / grouping.size, f"leaving out group {member + 1} of {grouping.size}")
+    progress(member / grouping.size, f"holding out group {member + 1} of {grouping.size}")
     inside = grouping.ids == member
     weights = np.where(inside, 0.0, 1.0)
     normal = fit_normal(density, weights, start=fitted.normal.mode, rounds=1)
@@ -211,11 +211,11 @@ def _show(value: object) -> str:
 
 
 def estimate_discrepancy(left: list[Left]) -> Array | None:
-    """Return how far measured best settings stray beyond what the law foretells: a covariance, or None if too few tell.
+    """Return how far measured tuned optima deviate beyond what the law predicts: a covariance, or None if too few tell.
 
-    The mean of w e e' - V over the groups, e the error and V the covariance foretold, without its negative part. A scatter
-    known from n errors makes the next one Student's t: w = (t / z)^2, the quantiles of the two at 95 percent, makes normal
-    intervals of 90 percent as wide as that takes.
+    The mean of w e e' - V over the groups, e the error and V the covariance predicted, without its negative part. A scatter
+    known from n errors makes the next one Student's t: w = (t / z)^2, the quantiles of the two at 95%, makes normal
+    intervals of 90% as wide as that takes.
     """
     parts = [
         (item.measured - item.predicted, item.covariance)
@@ -231,7 +231,7 @@ def estimate_discrepancy(left: list[Left]) -> Array | None:
 
 
 def _scores(left: list[Left], discrepancy: Array | None, chosen: tuple[str, ...]) -> dict[str, float]:
-    """Return the scores of what was left out; each group's discrepancy for its coverage is that of the others."""
+    """Return the scores of what was held out; each group's discrepancy for its coverage is that of the others."""
     found = {"groups": float(len(left))}
     errors = np.array([item.error for item in left])
     found["error_percent"] = 100 * float(np.nanmean(errors))

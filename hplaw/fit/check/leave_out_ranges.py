@@ -1,4 +1,4 @@
-"""Laws without groups, judged by ranges of their runs left out in turn: the largest runs above all, foretold by the rest.
+"""Laws without groups, judged by ranges of their runs held out in turn: the largest runs above all, predicted by the rest.
 
 A range further out than what is left is met with the law's own discrepancy, which grows with the distance.
 """
@@ -28,7 +28,7 @@ DRAWS = 256
 
 
 class Range(msgspec.Struct, frozen=True, kw_only=True):
-    """One range of runs left out: its name, runs, mean absolute error of the logarithm, and share within 90 percent."""
+    """One range of runs held out: its name, runs, mean absolute error of the logarithm, and share within 90%."""
 
     name: str
     runs: int
@@ -37,7 +37,7 @@ class Range(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def leave_ranges_out(fitted: Fitted, *, progress: Progress = silent) -> list[Range]:
-    """Return how each fifth of the runs is foretold by the others, along what the law's domain names first.
+    """Return how each fifth of the runs is predicted by the others, along what the law's domain names first.
 
     Nothing for a law with several likelihoods, or with too few runs to lose a fifth of them.
     """
@@ -51,7 +51,7 @@ def leave_ranges_out(fitted: Fitted, *, progress: Progress = silent) -> list[Ran
     part_of = np.searchsorted(edges, along, side="right")
     found: list[Range] = []
     for part in np.unique(part_of):
-        progress(float(part) / PARTS, f"leaving out range {part + 1} of {PARTS}")
+        progress(float(part) / PARTS, f"holding out range {part + 1} of {PARTS}")
         inside: NDArray[np.bool_] = part_of == part
         weights = np.where(inside, 0.0, 1.0)
         normal = fit_normal(fitted.density, weights, start=fitted.normal.mode, rounds=1)
@@ -75,7 +75,7 @@ def leave_ranges_out(fitted: Fitted, *, progress: Progress = silent) -> list[Ran
 
 
 def scores(ranges: list[Range]) -> dict[str, float]:
-    """Return the scores of ranges left out; the last is that of the largest runs."""
+    """Return the scores of ranges held out; the last is that of the largest runs."""
     if not ranges:
         return {}
     runs = np.array([item.runs for item in ranges])

@@ -11,10 +11,10 @@ import msgspec
 UNLIKELY = 0.005
 """Share of replicates on one side of the data below which a check fails, each side."""
 LEAST_COVERAGE = 0.7
-"""Share of left-out groups or runs that 90 percent intervals must hold."""
+"""Share of left-out groups or runs that 90% intervals must hold."""
 
 CHECKS = {"noise": "the size of the noise", "tail": "the tail of the noise", "bias": "the bias of groups"}
-"""What replicates are held against the data in."""
+"""What replicates are compared with the data in."""
 
 _CHECK = re.compile(rf"check_({'|'.join(CHECKS)})(?:_(\d+))?\Z")
 _PLAIN = {"groups": "groups held out, one at a time", "ranges": "ranges of runs held out, one at a time"}
@@ -43,9 +43,18 @@ class Score(msgspec.Struct, frozen=True):
         """Return the verdict in words; nothing where nothing is asked."""
         return "" if self.passed is None else f"{'passed' if self.passed else 'FAILED'} ({self.allowed})"
 
+    @property
+    def line(self) -> str:
+        """Return the score in a line.
+
+        >>> Score("held-out runs", "90%", True, "at least 70%").line
+        'held-out runs: 90%, passed (at least 70%)'
+        """
+        return f"{self.words}: {self.value}" + (f", {self.verdict}" if self.verdict else "")
+
 
 def covers(share: float) -> bool:
-    """Return whether intervals hold enough of what was left out."""
+    """Return whether intervals hold enough of what was held out."""
     return share >= LEAST_COVERAGE
 
 

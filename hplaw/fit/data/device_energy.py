@@ -1,7 +1,7 @@
 """Metered trainings of single GPUs -> rows of the law `device-energy`, each with the three probes of its workload.
 
-The small probe is the second least batch (the least where there are few), the large one the second largest, both without
-a limit; the third is the large one under the limit nearest to 0.4 of the greatest. The largest batch is never a probe.
+The small probe is the second smallest batch (the smallest where there are few), the large one the second largest, both without
+a limit; the third is the large one under the limit nearest to 0.4 of the maximum. The largest batch is never a probe.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from hplaw.runs.table import read_columns
 
 
 CAPPED_SHARE = 0.4
-"""Where the third probe's limit lies, as a share of the greatest limit."""
+"""Where the third probe's limit lies, as a share of the maximum limit."""
 FEW = 6
-"""Batches below which the least one is the small probe."""
+"""Batches below which the smallest one is the small probe."""
 CELL = ("gpu", "dataset", "network", "optimizer")
 MEASURED = ("batch_size", "power_limit_w", "time_per_epoch_s", "energy_per_epoch_j")
 
@@ -31,7 +31,7 @@ def read_metered(path: Path | str) -> pl.DataFrame:
     - `path`: a table with the columns gpu, dataset, network, optimizer, batch_size, power_limit_w, time_per_epoch_s,
       energy_per_epoch_j and train_samples; a sample is an epoch where the last is empty, which only scales a workload.
 
-    Rows without a measurement, and workloads of fewer than four batches without a limit, are left out.
+    Rows without a measurement, and workloads of fewer than four batches without a limit, are omitted.
 
     **Raises:** `DataError` where a column is missing or no number.
     """

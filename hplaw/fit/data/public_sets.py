@@ -1,6 +1,6 @@
-"""Public sets of runs that shipped laws were fitted to: where each lies, under what licence, and how it is read.
+"""Public sets of runs that shipped laws were fitted to: where each lies, under what license, and how it is read.
 
-A set is downloaded from its origin when asked for, held against its checksum, and read from its original format into
+A set is downloaded from its origin when asked for, checked against its checksum, and read from its original format into
 columns of the vocabulary. Nothing of it is kept in this project.
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from hplaw.errors import DataError, LawNotFound, nearest
+from hplaw.errors import DataError, LawNotFound, install, nearest
 
 
 TIMEOUT_S = 60
@@ -145,7 +145,7 @@ _GEMSTONES = (
 DATA_SETS: tuple[DataSet, ...] = (
     DataSet(
         name="chinchilla",
-        what="245 runs of Chinchilla, read from the vector graphics of a figure: loss on MassiveText in steps of 0.45 percent",
+        what="245 runs of Chinchilla, read from the vector graphics of a figure: loss on MassiveText in steps of 0.45%",
         origin="https://github.com/epoch-research/analyzing-chinchilla",
         licence="none stated",
         cite="Besiroglu et al. 2024 (arXiv 2404.10102), from figure 4 of Hoffmann et al. 2022 (arXiv 2203.15556)",
@@ -157,7 +157,7 @@ DATA_SETS: tuple[DataSet, ...] = (
             ),
         ),
         read=_chinchilla,
-        where="loss < 3.446995 leaves out five runs of very little data, as the replication does",
+        where="loss < 3.446995 omits five runs of very little data, as the replication does",
     ),
     DataSet(
         name="step-law",
@@ -231,6 +231,7 @@ def fetch(data_set: DataSet, to: Path, *, progress: bool = False) -> Fetched:
     **Raises:** `DataError` without a network, for another checksum, and for a file of another format.
     """
     folder = to / data_set.name
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         paths = [_retrieve(source, folder, progress=progress) for source in data_set.files]
@@ -242,9 +243,20 @@ def fetch(data_set: DataSet, to: Path, *, progress: bool = False) -> Fetched:
             for path, source in zip(paths, data_set.files, strict=True)
         )
     except OSError as error:
+        _remove_empty(made)
         message = f"{error.filename or to}: {error.strerror or error}; give a folder that can be written by --to"
         raise DataError(message) from None
+    except DataError:
+        _remove_empty(made)
+        raise
     return Fetched(data_set=data_set, table=target, rows=len(table), files=files)
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    """Remove folders in which nothing came to lie, the innermost first."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def _retrieve(source: Source, folder: Path, *, progress: bool) -> Path:
@@ -277,7 +289,7 @@ def _pooch() -> tuple[Any, tuple[type[Exception], ...]]:
         import pooch  # pyright: ignore[reportMissingTypeStubs]
         import requests
     except ModuleNotFoundError as error:
-        message = f'fetching data needs {error.name}; pip install "hplaw[fit]"'
+        message = f"fetching data needs {error.name}; {install('fit')}"
         raise DataError(message) from None
     return pooch, (requests.exceptions.RequestException,)
 

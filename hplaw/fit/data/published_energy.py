@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from hplaw.catalogue.catalogue import Catalogue, load_catalogue
+from hplaw.catalogue.listing import categories
 from hplaw.errors import DataError, QueryError
 from hplaw.evaluation.inputs import inputs
 from hplaw.fit.data.runs import observed_by
@@ -70,7 +71,7 @@ TEXTS = ("model", "family", "precision", "hardware", "hours_kind", "energy_scope
 NUMBERS = ("n_params_b", "n_active_b", "tokens_b", "n_accel", "accel_hours", "pue", "energy_mwh")
 
 DEFAULT_PUE = 1.1
-"""What stands for a PUE that a row does not tell, which touches only the energies that count it."""
+"""The PUE of a row that gives none, which touches only the energies that count it."""
 
 
 def read_published(path: Path | str, catalogue: Catalogue | None = None) -> pl.DataFrame:
@@ -78,10 +79,10 @@ def read_published(path: Path | str, catalogue: Catalogue | None = None) -> pl.D
 
     **Arguments:**
 
-    - `path`: a table with the columns model, family, n_params_b, n_active_b, tokens_b (thousand millions), precision,
+    - `path`: a table with the columns model, family, n_params_b, n_active_b, tokens_b (billions), precision,
       hardware, n_accel, accel_hours, hours_kind, pue, energy_mwh, energy_scope, energy_basis, flag.
 
-    Rows whose work is not 6 N D (flagged `exclude`), or without size, tokens or a known accelerator, are left out.
+    Rows whose work is not 6 N D (flagged `exclude`), or without size, tokens or a known accelerator, are omitted.
 
     **Raises:** `DataError` where a column is missing or no number, and for a precision that is not known.
     """
@@ -100,7 +101,7 @@ def read_published(path: Path | str, catalogue: Catalogue | None = None) -> pl.D
 def for_fit(rows: pl.DataFrame, law: Law) -> pl.DataFrame:
     """Return the rows that tell what a law of time or energy is fitted to, as `hplaw fit` reads them.
 
-    Names of runs are left out: a run has one row, so that its scatter is the noise of that row.
+    Names of runs are omitted: a run has one row, so that its scatter is the noise of that row.
     """
     observed = [name for name in observed_by(law) if name in rows.columns]
     told = pl.any_horizontal(pl.col(name).is_not_null() for name in observed)
@@ -156,6 +157,8 @@ def accelerator(hardware: str, precision: str, catalogue: Catalogue) -> dict[str
     >>> accelerator("h100-sxm", "bf16", load_catalogue())["board_power_w"]
     700.0
     """
+    if hardware not in categories(catalogue, "hardware"):
+        return None
     query = Query(hardware=hardware, precision=precision, want=[*DEVICE, "board_power_w"])
     found = recommend(query, catalogue).answers
     if any(found[name].value is None for name in DEVICE):

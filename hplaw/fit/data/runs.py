@@ -1,6 +1,6 @@
-"""Reading runs: a table of anybody's columns -> one row per run in the words of the vocabulary, checked.
+"""Reading runs: a table with arbitrary columns -> one row per run in the words of the vocabulary, checked.
 
-A row with the observed quantity is a run; a row without it but with chosen quantities is a best setting that somebody
+A row with the observed quantity is a run; a row without it but with chosen quantities is a tuned optimum that somebody
 found.
 """
 
@@ -15,7 +15,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from hplaw.errors import DataError, LawError, QueryError, nearest
+from hplaw.catalogue.listing import find_quantity
+from hplaw.errors import DataError, LawError, nearest
 from hplaw.evaluation.inputs import inputs, stand_in
 from hplaw.expression import Kind, Scope, Symbol, Type, compile_expression, names_in
 from hplaw.expression.backends import FLOATS, Undefined, numpy_backend
@@ -33,14 +34,14 @@ STAND_INS = (
     ("n_params_with_embedding", "n_params"),
     ("n_params", "n_params_with_embedding"),
 )
-"""Counts of parameters that another stands for where a table has no other, as for a question."""
+"""Counts of parameters that another is used as where a table has no other, as for a question."""
 
 _GROUPING = re.compile(rf"\b({'|'.join(GROUPINGS)})\s*\(\s*(\w+)\s*,\s*(\w+)\s*\)")
 _SUMMARIES = {"min_by": pl.Expr.min, "max_by": pl.Expr.max, "mean_by": pl.Expr.mean, "count_by": pl.Expr.count}
 
 
 def read_runs(path: Path | str, *, law: Law, maps: Mapping[str, str] | None = None, where: str = "") -> pl.DataFrame:
-    """Return the runs of a file as columns that the law speaks of: float64 for numbers, text for categories.
+    """Return the runs of a file as columns that the law uses: float64 for numbers, text for categories.
 
     **Arguments:**
 
@@ -60,11 +61,7 @@ def read_runs(path: Path | str, *, law: Law, maps: Mapping[str, str] | None = No
         if name in quantities and name not in (maps or {}):
             columns[name] = table[name]
     for name, text in (maps or {}).items():
-        if name not in quantities:
-            message = (
-                f"--map {name}: '{name}' is not a quantity{nearest(name, quantities)}; 'hplaw quantities' lists them"
-            )
-            raise QueryError(message, field=name)
+        find_quantity(quantities, name, field=name, told=f"--map {name}: ")
         columns[name] = mapped(table, name, text, path)
     wanted = words_of(law)
     for name, other in STAND_INS:
@@ -97,7 +94,7 @@ def words_of(law: Law) -> list[str]:
 
 
 def observed_by(law: Law) -> list[str]:
-    """Return the outputs that the likelihoods of a law speak of."""
+    """Return the outputs that the likelihoods of a law use."""
     fit = law.spec.fit
     if fit is None:
         message = f"{law.id} has no [fit]; give a law that says how it is fitted"
@@ -153,7 +150,7 @@ def _check_empty(frame: pl.DataFrame, law: Law, path: Path, optional: set[str]) 
 
 
 def _filled(frame: pl.DataFrame, law: Law) -> pl.DataFrame:
-    """Return the rows with the law's own stand-ins where an input is empty or absent; priors are left empty."""
+    """Return the rows with the law's own defaults where an input is empty or absent; priors are left empty."""
     for item in inputs(law):
         if item.required or item.prior is not None:
             continue

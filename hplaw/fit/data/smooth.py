@@ -1,7 +1,7 @@
-"""What the runs of one cell say by themselves: a smooth surface through them, and where it is least.
+"""What the runs of one cell show by themselves: a smooth surface through them, and where it is minimal.
 
 A thin-plate spline of the logarithm of the loss over the logarithms of the chosen quantities, each divided by the
-median distance of its grid; losses far above the least are capped, so that diverged runs do not bend it.
+median distance of its grid; losses far above the minimum are capped, so that diverged runs do not bend it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from scipy.optimize import minimize
 Array = NDArray[np.float64]
 
 CAP = 0.25
-"""Share above the least loss from which runs count as equally bad."""
+"""Share above the lowest loss from which runs count as equally bad."""
 SMOOTHING = 0.5
 MIN_RUNS = 20
 """Runs that a cell must have to be smoothed."""
@@ -24,9 +24,9 @@ _GRID = 41
 
 
 class Surface(msgspec.Struct, frozen=True):
-    """A cell's surface: its spline, box, least place and value, all in logarithms.
+    """A cell's surface: its spline, box, minimum and value, all in logarithms.
 
-    `inside` says whether the least place lies inside the box rather than at its edge.
+    `inside` says whether the minimum lies inside the box rather than at its edge.
     """
 
     spline: RBFInterpolator
@@ -38,7 +38,7 @@ class Surface(msgspec.Struct, frozen=True):
     inside: bool
 
     def excess(self, x: Array) -> float:
-        """Return the relative excess of the loss at `x`, moved into the box first, over the least."""
+        """Return the relative excess of the loss at `x`, moved into the box first, over the minimum."""
         place = np.clip(x, self.low, self.high)
         value = float(self.spline((place / self.scale)[None])[0])
         return float(np.expm1(min(max(value - self.least, 0.0), CAP)))

@@ -36,7 +36,7 @@ MIN_RUNS = 5
 
 
 class Diagnostics(msgspec.Struct, frozen=True):
-    """How well the sampler did: the worst split R-hat, the least effective size, divergences; None without a sampler."""
+    """How well the sampler did: the worst split R-hat, the minimum effective size, divergences; None without a sampler."""
 
     r_hat: float | None = None
     ess: float | None = None
@@ -80,7 +80,7 @@ class Fitted(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def groups(self) -> int:
-        """Return the number of members of the effect that tells most of them apart, or 1."""
+        """Return the number of members of the effect that distinguishes most of them, or 1."""
         return max((e.size for e in self.density.model.effects.values() if e.active), default=1)
 
     def effects(self) -> dict[str, EffectSpec]:
@@ -127,10 +127,10 @@ def fit_law(
 
     **Arguments:**
 
-    - `runs`: rows as `read_runs` returns them; those that the law's `keep` refuses are left out here.
+    - `runs`: rows as `read_runs` returns them; those that the law's `keep` refuses are omitted here.
     - `method`: `nuts` samples; `map` draws from the normal around the mode.
     - `catalogue`: where laws that serve as data are found.
-    - `progress`: told the share done and a word.
+    - `progress`: called with the share done and a word.
 
     **Raises:** `DataError` where no run is left, `FitError` where there is nothing to fit.
     """
@@ -212,7 +212,7 @@ def _sample(
         (False, True, CAREFUL),
     ):
         if accept == CAREFUL and not adapt and best and not best.diagnostics.only_diverged:
-            continue  # shorter steps alone do not mend it; it is the metric that is at fault
+            continue  # shorter steps alone do not fix it; it is the metric that is at fault
         if not centred:
             if not any(effect.centred for effect in model.effects.values()):
                 break

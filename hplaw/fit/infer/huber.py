@@ -1,4 +1,4 @@
-"""What papers do: constants that make a robust sum of residuals least, many starts and bootstraps as one JAX program.
+"""What papers do: constants that minimize a robust sum of residuals, many starts and bootstraps as one JAX program.
 
 The objective is the sum over runs of Huber's function of the residual (of the logarithm, where the law's `[fit]` says
 so), or its limit, the sum of absolute residuals. Priors give starts and keep positive what must be positive; they do
@@ -60,7 +60,7 @@ class HuberFit(msgspec.Struct, frozen=True, kw_only=True):
 
     - `best`: constants by parameter; `derived` the lets that rest on constants alone; `value` the objective there.
     - `draws`: constants of every bootstrap fit, first axis bootstraps; `derived_draws` the same of the lets.
-    - `objective`, `delta`: what was made least.
+    - `objective`, `delta`: what was minimized.
     - `converged`: share of the bootstraps that stopped moving; `agreeing` share of the starts that found the best.
     - `seconds`: time of the fit and of the bootstraps, compilation included.
     """
@@ -82,7 +82,7 @@ class HuberFit(msgspec.Struct, frozen=True, kw_only=True):
         """Return how it was fitted, in words."""
         least = "absolute residuals" if self.objective == "l1" else f"Huber's function of residuals at {self.delta:g}"
         size = next((len(values) for values in self.draws.values()), 0)
-        return f"least sum of {least}, {size} bootstraps"
+        return f"minimum sum of {least}, {size} bootstraps"
 
     @property
     def errors(self) -> dict[str, Array]:
@@ -103,7 +103,7 @@ def fit_huber(
     bootstrap: int = BOOTSTRAPS,
     seed: int = 0,
 ) -> HuberFit:
-    """Return the constants of a law that make a robust sum of its residuals least, and those of bootstraps.
+    """Return the constants of a law that minimize a robust sum of its residuals, and those of bootstraps.
 
     **Arguments:**
 
@@ -111,7 +111,7 @@ def fit_huber(
       Effects are held at zero.
     - `frame`: one row per run, inputs and the observed quantity as columns, as `read_runs` returns them.
     - `objective`: `huber`, or `l1` for the sum of absolute residuals.
-    - `starts`: fits to all runs, from the priors' centres and draws around them; the best counts.
+    - `starts`: fits to all runs, from the priors' centers and draws around them; the best counts.
     - `bootstrap`: fits to runs drawn with replacement, from the best; 0 for none.
 
     **Raises:** `FitError` for a law without free constants, too few runs, or no start that leads anywhere.
@@ -136,7 +136,7 @@ class _Free(msgspec.Struct, frozen=True):
     spread: float
 
     def inward(self, value: float) -> float:
-        """Return a value as the unbounded number that stands for it."""
+        """Return a value as the unbounded number that represents it."""
         match self.kind:
             case "positive":
                 return math.log(value)
@@ -236,7 +236,7 @@ class _Problem:
             message = f"no start of {self.law.id} leads to a finite sum of residuals; give values near the truth in [parameters]"
             raise FitError(message)
         best = ends[int(np.nanargmin(values))]
-        # what only the noise speaks of stays where its prior puts it
+        # what only the noise depends on stays where its prior puts it
         slope = np.asarray(jit(jacfwd(self.residuals))(asarray(best)))
         best = np.where(np.any(slope, axis=0), best, first)
         least = float(np.nanmin(values))
@@ -282,7 +282,7 @@ class _Problem:
 def minimise(
     residuals: Callable[[jax.Array], jax.Array], start: jax.Array, weights: jax.Array, delta: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Return where the weighted sum of Huber's function of residuals is least, its value, and whether it still moved.
+    """Return where the weighted sum of Huber's function of residuals is minimal, its value, and whether it still moved.
 
     Residuals within `delta` have curvature one and the others none: Newton's step, which is exact once it is known
     which are within. Where that overshoots, the matrix moves towards weights min(1, delta / |r|), whose step always
@@ -368,7 +368,7 @@ def _free_constants(law: Law) -> list[_Free]:
 
 
 def _around(word: str, x: list[float]) -> tuple[float, float]:
-    """Return centre and spread of a prior in unbounded numbers."""
+    """Return center and spread of a prior in unbounded numbers."""
     match word, x:
         case ("normal" | "lognormal" | "atanh_normal", (mean, sd)):
             return mean, sd

@@ -66,7 +66,7 @@ def find_influence(fitted: Fitted, law: Law) -> Influence:
 
 
 def _groups(fitted: Fitted) -> tuple[NDArray[np.int64], list[Group]]:
-    """Return each run's group, and what tells the groups apart: the effect with most members, or each run by itself."""
+    """Return each run's group, and what distinguishes the groups: the effect with most members, or each run by itself."""
     active = [effect for effect in fitted.density.model.effects.values() if effect.active]
     if not active:
         size = len(fitted.kept)

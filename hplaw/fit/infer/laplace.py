@@ -2,7 +2,7 @@
 
 A joint mode over effects and the scales they are drawn with is of no use: the scales shrink to nothing. So scales are
 held while the rest is at its mode, and then moved to where the normal distribution of the rest makes them likeliest
-(expectation and maximisation, by a few draws).
+(expectation and maximization, by a few draws).
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ Array = NDArray[np.float64]
 STARTS = 8
 """Starts of the search for the mode."""
 _LEAST_CURVATURE = 0.05
-"""Least curvature that is believed, in units of the prior: where the posterior is much wider than its prior, it is not."""
+"""Minimum curvature that is trusted, in units of the prior: where the posterior is much wider than its prior, it is not."""
 _REACH = 0.5
-"""How far from the centre of the priors the other starts lie, as a share of a prior draw's distance."""
+"""How far from the center of the priors the other starts lie, as a share of a prior draw's distance."""
 _ROUNDS = 4
-"""Rounds of expectation and maximisation."""
+"""Rounds of expectation and maximization."""
 _LARGE = 150
 """Numbers above which the search for the mode learns no matrix of curvatures, whose upkeep is cubic in them: it goes by the
 Hessian, taken anew `_TURNS` times at most."""
@@ -59,8 +59,8 @@ def fit_normal(
 
     **Arguments:**
 
-    - `weights`: of each run; zero leaves it out.
-    - `start`: where to begin; the centre of the priors and places around it when left out.
+    - `weights`: of each run; zero drops it.
+    - `start`: where to begin; the center of the priors and places around it by default.
 
     **Raises:** `FitError` where no start leads to a mode.
     """
@@ -95,7 +95,7 @@ def _starts(density: Density, seed: int) -> list[Array]:
 
 
 def _descend(density: Density, weights: Array, start: Array, free: NDArray[np.bool_]) -> tuple[float, Array]:
-    """Return the least potential over the free numbers, and where."""
+    """Return the minimum potential over the free numbers, and where."""
     if free.sum() <= _LARGE:
         return _minimum(density, weights, start, free, np.eye(int(free.sum())), "BFGS")
     value, z = np.inf, start
@@ -118,7 +118,7 @@ _STILL = 1e-3
 def _minimum(
     density: Density, weights: Array, start: Array, free: NDArray[np.bool_], root: Array, method: str
 ) -> tuple[float, Array]:
-    """Return the least potential over the free numbers, searched in coordinates of which `root` makes steps."""
+    """Return the minimum potential over the free numbers, searched in coordinates of which `root` makes steps."""
 
     def place(x: Array) -> Array:
         z = start.copy()

@@ -122,7 +122,7 @@ class Sampler:
 
         - `normal`: the normal around the mode, whose factor is the metric.
         - `weights`: of each run.
-        - `progress`: told the share done and a word, from this thread.
+        - `progress`: called with the share done and a word, from this thread.
         """
         before, total = self.before, self.before + draws
         posed = asarray(normal.mode), asarray(normal.root), asarray(weights)
@@ -185,7 +185,7 @@ def sample(
 
     **Arguments:**
 
-    - `warmup`: iterations before the draws; chosen when left out.
+    - `warmup`: iterations before the draws; chosen automatically by default.
 
     The others are those of `Sampler` and of its `run`.
     """

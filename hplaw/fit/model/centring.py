@@ -1,4 +1,4 @@
-"""Where a group's members lie before their effect is added: what an effect is centred on when it is sampled.
+"""Where a group's members lie before their effect is added: what an effect is centered on when it is sampled.
 
 In `best = p0 + p1 * n + cell`, runs pin `best` member by member, and hardly the parameters. Drawing `best` around
 `p0 + p1 * n` and taking the difference as `cell` is the same density in coordinates that hardly depend on each other.
@@ -14,14 +14,14 @@ from hplaw.law import Law
 
 
 def centre_of(law: Law, effect: str, columns: list[str]) -> list[Node]:
-    """Return the terms that stand beside an effect in its sum and are the same for all rows of a member.
+    """Return the terms that are beside an effect in its sum and are the same for all rows of a member.
 
     **Arguments:**
 
     - `effect`: the flat name of one effect.
-    - `columns`: the columns that tell members apart.
+    - `columns`: the columns that distinguish members.
 
-    **Returns:** nothing where the effect stands in no sum, or in several places.
+    **Returns:** nothing where the effect is in no sum, or in several places.
     """
     trees = [let.tree for let in law.namespace.lets.values()]
     trees += [formula.tree for formula, _ in law.outputs.values()]
@@ -52,7 +52,7 @@ def _terms(tree: Node) -> Iterator[Node]:
 
 
 def _constant_in(law: Law, term: Node, known: set[str]) -> bool:
-    """Return whether a term speaks of nothing but parameters and what tells members apart; effects held at zero are nothing."""
+    """Return whether a term uses nothing but parameters and what distinguishes members; effects held at zero are nothing."""
     still = {of for e in law.spec.effects.values() if e.predict == "transfer" for of in e.of}
     pending, seen = [term], set[str]()
     while pending:

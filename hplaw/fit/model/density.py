@@ -84,7 +84,7 @@ class Density:
 
     @ft.cached_property
     def units(self) -> Array:
-        """Return the spread of each number under its prior: half the distance of its 16 and 84 percent quantiles."""
+        """Return the spread of each number under its prior: half the distance of its 16 and 84% quantiles."""
         low, high = np.quantile(self.prior_draws, [0.16, 0.84], axis=0)
         return np.where(high > low, (high - low) / 2, 1.0)
 

@@ -47,10 +47,10 @@ class Hyper(msgspec.Struct, frozen=True):
 
 
 class Effect:
-    """One effect whose members the rows tell apart.
+    """One effect whose members the rows distinguish.
 
     - `ids`: each row's member, -1 where it has none; `members` one row per member with the columns that tell it.
-    - `centred`: whether members are drawn around their centre, which suits members that many rows tell of, or as
+    - `centred`: whether members are drawn around their center, which suits members that many rows tell of, or as
       standard normals times their scale, which suits those that few do. The density is the same.
     """
 

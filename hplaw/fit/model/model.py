@@ -1,4 +1,4 @@
-"""A law and a table of runs as a numpyro model: everything it needs stands in the law file.
+"""A law and a table of runs as a numpyro model: everything it needs is in the law file.
 
 The formulas are those that the law is served with, compiled for JAX and evaluated at all rows of a likelihood at once.
 """
@@ -122,11 +122,11 @@ class Model:
     **Arguments:**
 
     - `law`: a law with `[fit]`.
-    - `frame`: its runs, as `read_runs` returns them, those that `keep` refuses left out.
+    - `frame`: its runs, as `read_runs` returns them, those that `keep` refuses omitted.
     - `catalogue`: where the laws of `[[fit.pseudo]]` are found.
-    - `centred`: false draws no effect around its centre, whatever the law says.
+    - `centred`: false draws no effect around its center, whatever the law gives.
 
-    **Raises:** `FitError` where the rows have nothing that the law speaks of.
+    **Raises:** `FitError` where the rows have nothing that the law uses.
     """
 
     def __init__(
@@ -218,7 +218,7 @@ class Model:
         return self.frame[name].is_not_null().to_numpy().copy()
 
     def _find_best_settings(self) -> list[tuple[list[str], Block, NDArray[np.float64]]]:
-        """Return best settings that somebody found: which chosen quantities, the rows, and a factor of their covariance."""
+        """Return tuned optima that a user found: which chosen quantities, the rows, and a factor of their covariance."""
         observed = {item.quantity for item in self.likelihoods}
         fit = self.law.spec.fit
         assert fit is not None
@@ -231,7 +231,7 @@ class Model:
             return []
         discrepancy = self.law.spec.predict.discrepancy
         if discrepancy is None or not self.law.optimum:
-            message = f"row {int(np.argmax(rest)) + 1} has no {' or '.join(sorted(observed))}; {self.law.id} says nothing of how well a best setting is found"
+            message = f"row {int(np.argmax(rest)) + 1} has no {' or '.join(sorted(observed))}; {self.law.id} does not cover how well a tuned optimum is found"
             raise FitError(message)
         names = [name for name in self.law.chosen if name in discrepancy.of]
         present = {name: self._present(name) for name in names}
@@ -351,7 +351,7 @@ def _ordered(law: Law, priors: Mapping[str, Prior]) -> dict[str, Prior]:
             if not any(word in pending and word != name for a in prior.call.arguments for word in names_in(a))
         ]
         if not ready:
-            message = f"the priors of {', '.join(pending)} speak of each other in a circle; break it"
+            message = f"the priors of {', '.join(pending)} use each other in a circle; break it"
             raise LawError(message, table="parameters", key=next(iter(pending)))
         for name in ready:
             found[name] = pending.pop(name)

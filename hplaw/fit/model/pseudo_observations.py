@@ -1,4 +1,4 @@
-"""Published laws as data: what another law says, at a grid or at the runs' own cells, as observations with an error."""
+"""Published laws as data: what another law gives, at a grid or at the runs' own cells, as observations with an error."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def pseudo_observations(law: Law, frame: pl.DataFrame, catalogue: Catalogue | No
     - `frame`: the runs, whose cells are points with `at = "cells"`.
     - `catalogue`: where the laws are found.
 
-    **Raises:** `LawError` where one says nothing of a quantity, or nowhere.
+    **Raises:** `LawError` where one does not cover a quantity, or nowhere.
     """
     fit = law.spec.fit
     assert fit is not None
@@ -65,20 +65,20 @@ def _pseudo(law: Law, item: PseudoSpec, frame: pl.DataFrame, catalogue: Catalogu
         _, values = plain_outputs(other, given, catalogue, want=list(item.sd))
         points.append(PseudoPoint(known, {name: float(values[name]) for name in item.sd}))
     if not points:
-        message = f"{item.law} has no point to be asked at; give at = 'grid', 'cells' or a file"
+        message = f"{item.law} has no point to be evaluated at; give at = 'grid', 'cells' or a file"
         raise LawError(message, table="fit.pseudo", key="at")
     return Pseudo(item.law, points, item.sd)
 
 
 def _places(law: Law, other: Law, item: PseudoSpec, frame: pl.DataFrame) -> list[dict[str, float | str]]:
-    """Return the points at which the other law is asked, as inputs of both laws."""
+    """Return the points at which the other law is evaluated, as inputs of both laws."""
     needs = [n for n in law.inputs if n not in law.chosen and law.inputs[n].missing is None]
     if item.at == "grid":
         axes: dict[str, list[float | str]] = {}
         for name in dict.fromkeys([*needs, *(n for n in other.inputs if n not in other.chosen)]):
             seen = other.spec.domain.get(name) or law.spec.domain.get(name)
             if seen is None:
-                message = f"the domains of {other.id} and {law.id} say nothing of '{name}'; give at = 'cells' or a file"
+                message = f"the domains of {other.id} and {law.id} do not cover '{name}'; give at = 'cells' or a file"
                 raise LawError(message, table="fit.pseudo", key="at")
             numbers = [float(v) for v in seen if not isinstance(v, str)]
             if len(numbers) == 2 and numbers[0] > 0:
@@ -98,7 +98,7 @@ def _places(law: Law, other: Law, item: PseudoSpec, frame: pl.DataFrame) -> list
 
 
 def _filled(law: Law, known: dict[str, float | str]) -> dict[str, float | str]:
-    """Return a point with the law's stand-ins for inputs that it does not name."""
+    """Return a point with the law's defaults for inputs that it does not name."""
     from hplaw.evaluation.point import point
 
     filled = {name: 1.0 for name in law.chosen if name not in known}

@@ -86,4 +86,4 @@ def log_normal_tail(t: Array) -> Array:
 def location_and_scale(noise: dist.Distribution) -> tuple[Array, Array]:
     """Return location and scale of a distribution that has them."""
     found: Any = noise
-    return found.loc, found.scale
+    return asarray(found.loc), asarray(found.scale)

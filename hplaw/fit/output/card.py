@@ -68,7 +68,7 @@ def _lines(
     yield ""
     keep = law.spec.fit.keep if law.spec.fit else ""
     counted = f"{evidence.runs} of {plural(len(fitted.runs), 'run')} in {plural(evidence.groups, 'group')}"
-    yield f"{counted} satisfy `{keep}`." if keep else f"{counted}; the law leaves none out."
+    yield f"{counted} satisfy `{keep}`." if keep else f"{counted}; all are used."
     yield f"Data: {evidence.data}, sha256 `{evidence.data_sha256}`."
     yield f"Sampler: {evidence.sampler}; {fitted.seconds:.0f} s on {evidence.hardware}."
     if evidence.r_hat is not None:
@@ -100,7 +100,7 @@ def _lines(
     yield ""
     yield "## Parameters"
     yield ""
-    yield "| parameter | prior | median | 90 percent |"
+    yield "| parameter | prior | median | 90% interval |"
     yield "|---|---|---|---|"
     for name, array in fitted.parameters().items():
         item = law.spec.parameters.get(name)
@@ -118,9 +118,9 @@ def _lines(
 
 
 def _left_out(law: Law, judgement: Judgement) -> Iterator[str]:
-    """Yield the table of groups left out."""
+    """Yield the table of groups held out."""
     optimum = bool(law.optimum)
-    yield "| left out | runs | error, % | covered |" + (
+    yield "| held out | runs | error, % | covered |" + (
         "".join(f" {n} law | measured |" for n in law.chosen) + " regret, % |" if optimum else ""
     )
     yield "|---|---|---|---|" + ("---|---|" * len(law.chosen) + "---|" if optimum else "")

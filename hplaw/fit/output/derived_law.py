@@ -1,4 +1,4 @@
-"""Laws derived from a fitted one: other formulas over the same draws, so that both say the same and are as sure."""
+"""Laws derived from a fitted one: other formulas over the same draws, so that both give the same values and intervals."""
 
 from __future__ import annotations
 

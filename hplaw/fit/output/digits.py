@@ -17,15 +17,15 @@ from hplaw.law.rules import check_covariance
 
 
 MEDIANS = 6
-"""Digits of values that draws stand beside, and of covariances, whose own error is percents."""
+"""Digits of values that have draws, and of covariances, whose own error is percents."""
 ALONE = 9
 """Digits of values without draws: an exponent's ninth moves an answer by 1e-8, a hundredth of what an example allows."""
 SCORES = 4
-"""Digits of the scores of what was left out."""
+"""Digits of the scores of what was held out."""
 SAMPLER = 5
-"""Digits of what a sampler says of itself: an R-hat is told from one in its fourth."""
+"""Digits of what a sampler says of itself: an R-hat differs from one in its fourth."""
 EXAMPLES = 8
-"""Digits of what an example expects: two more than the tolerance it holds to, 1e-6, tells apart."""
+"""Digits of what an example expects: two more than its tolerance of 1e-6."""
 
 
 def rounded(value: float, digits: int) -> float:
@@ -69,7 +69,7 @@ def with_digits(spec: LawSpec, drawn: Collection[str]) -> LawSpec:
 
 
 def expected(example: ExampleSpec) -> ExampleSpec:
-    """Return an example, what it expects with as many digits as its check tells apart."""
+    """Return an example, what it expects with as many digits as its check needs."""
     found = {n: rounded(v, EXAMPLES) if isinstance(v, float) else v for n, v in example.expect.items()}
     return msgspec.structs.replace(example, expect=found)
 

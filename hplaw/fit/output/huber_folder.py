@@ -58,7 +58,7 @@ def write_robust(to: Path, law: Law, runs: pl.DataFrame, fitted: HuberFit, *, da
 
 
 def _card(law: Law, fitted: HuberFit, data: str) -> str:
-    """Return the card: what was made least, and the constants with their bootstrap errors."""
+    """Return the card: what was minimized, and the constants with their bootstrap errors."""
     errors = fitted.errors
     rows = [
         f"| {name} | {value} | {np.round(errors[name], 6) if name in errors else ''} |"
@@ -71,7 +71,7 @@ def _card(law: Law, fitted: HuberFit, data: str) -> str:
             f"`{law.id}@{law.version}`, {fitted.words}, on {fitted.runs} runs of {data}.",
             f"The objective is {fitted.value:.6g} at the best; {fitted.agreeing:.0%} of the starts found it.",
             f"{fitted.converged:.0%} of the bootstraps came to rest.",
-            "A bootstrap says how the constants depend on the runs drawn, not how far the form itself strays.",
+            "A bootstrap says how the constants depend on the runs drawn, not how far the form itself deviates.",
             "",
             "| constant | value | standard error |",
             "|---|---|---|",

@@ -23,7 +23,7 @@ Row = dict[str, float | str]
 
 _INK, _PALE, _ACCENT = "#22577a", "#b8c4cc", "#d1495b"
 _SHOWN = 0.05
-"""Excess of the loss at which the colours of a bowl end."""
+"""Excess of the loss at which the colors of a bowl end."""
 _SURE = 1.6448536269514722
 
 
@@ -34,16 +34,16 @@ def draw_plots(law: Law, folder: Path, fitted: Fitted, judgement: Judgement) -> 
             ("data", "Observed against fitted; the line is equality.", _data(fitted)),
             (
                 "bowls",
-                "The runs of each group by excess loss in percent; cross: where the law puts the best setting without having seen the group; ring: where the group's own runs put it.",
+                "The runs of each group by excess loss in percent; cross: where the law puts the optimum without having seen the group; ring: where the group's own runs put it.",
                 _bowls(law, fitted, judgement),
             ),
             ("residuals", "Residuals in percent against the fitted value.", _residuals(fitted)),
             (
                 "optimum",
-                "Best setting of each group as its runs measure it, against what the law says without them, with 90 percent intervals; the line is equality.",
+                "Optimum of each group as its runs measure it, against what the law gives without them, with 90% intervals; the line is equality.",
                 _optimum(law, judgement),
             ),
-            ("priors", "Prior (grey) and posterior (blue): 90 percent intervals and medians.", _priors(fitted)),
+            ("priors", "Prior (gray) and posterior (blue): 90% intervals and medians.", _priors(fitted)),
             ("domain", "Where the runs lie; the frame is the law's domain.", _domain(law, fitted)),
         ]
     written: list[tuple[str, str]] = []
@@ -57,8 +57,14 @@ def draw_plots(law: Law, folder: Path, fitted: Fitted, judgement: Judgement) -> 
     return written
 
 
+MARGIN = {"left": 5, "right": 40, "top": 5, "bottom": 5}
+"""Pixels around a plot. Words are as wide as the reader's font makes them, which may be wider than the one that the plot was
+laid out with: a legend at the right needs room to grow."""
+
+
 def _styled(chart: Chart) -> Chart:
-    framed = chart.configure_view(stroke="#dddddd")  # pyright: ignore[reportUnknownMemberType]
+    padded = chart.configure(padding=MARGIN)  # pyright: ignore[reportUnknownMemberType]
+    framed = padded.configure_view(stroke="#dddddd")  # pyright: ignore[reportUnknownMemberType]
     return framed.configure_axis(  # pyright: ignore[reportUnknownMemberType]
         gridColor="#eeeeee", labelFontSize=10, titleFontSize=11
     )
@@ -193,7 +199,7 @@ def _bowls(law: Law, fitted: Fitted, judgement: Judgement) -> Chart | None:
                     "group": name,
                     a: float(np.exp(item.predicted[0])),
                     b: float(np.exp(item.predicted[1])),
-                    "what": "law, group unseen",
+                    "what": "law, held out",
                 }
             )
         marks.append(
@@ -223,7 +229,7 @@ def _bowls(law: Law, fitted: Fitted, judgement: Judgement) -> Chart | None:
         )
     )
     shape = alt.Shape(
-        "what:N", scale=alt.Scale(domain=["law, group unseen", "measured"], range=["cross", "circle"]), title=None
+        "what:N", scale=alt.Scale(domain=["law, held out", "measured"], range=["cross", "circle"]), title=None
     )
     over = alt.Chart().mark_point(size=90, color=_ACCENT, strokeWidth=2.2).encode(x=x, y=y, shape=shape)
     both = [{**point, "layer": 0} for point in points] + [{**mark, "layer": 1} for mark in marks]

@@ -53,7 +53,7 @@ def test_the_chart_holds_every_coordinate() -> None:
 @pytest.mark.parametrize(("name", "low", "high"), [("standard", -1.0, -0.6), ("mup", -0.2, 0.2)])
 def test_the_best_rate_of_adam_over_width(name: str, low: float, high: float) -> None:
     """Three hidden layers, so that most of the net is of the layers whose rate goes with width, and training loss, which
-    theory speaks of: the held-out loss of 359 digits is flat around the best rate of the wide. With eight seeds the slope
+    theory uses: the held-out loss of 359 digits is flat around the best rate of the wide. With eight seeds the slope
     in the standard parametrization is -0.80 +- 0.03; with two hidden layers, one of them such a layer, -0.61 +- 0.03."""
     widths, exponents, seeds = (64, 128, 256, 512, 1024), np.arange(-13, -3), (0, 1, 2)
     best = []

@@ -15,10 +15,11 @@ from hplaw.errors import FitError, QueryError
 from hplaw.law.procedures import call
 from hplaw_experiments.data import load_source
 from hplaw_experiments.diagnostics.spectrum import largest_stable_rate
-from hplaw_experiments.diagnostics.spectrum.divergence import divergence
+from hplaw_experiments.diagnostics.spectrum.divergence import Divergence, divergence
 from hplaw_experiments.diagnostics.spectrum.edges import Edge, fit_edges, predicted
 from hplaw_experiments.diagnostics.spectrum.lanczos import dense, ritz
 from hplaw_experiments.diagnostics.spectrum.products import PRODUCTS, Problem, problem_of
+from hplaw_experiments.diagnostics.spectrum.report import SpectrumReport, StableRate, spectrum_chart
 from hplaw_experiments.trial import Trial
 
 
@@ -146,3 +147,26 @@ def test_on_digits_the_law_fits_the_edges_and_foretells_where_training_diverges(
     ratios = [rate.sweep.ratio for rate in report.rates if rate.sweep]
     assert len(ratios) == 6
     assert all(ratio is not None and 1 / 1.3 < ratio < 1.3 for ratio in ratios), ratios
+
+
+def test_a_batch_that_was_not_measured_is_a_gap_in_the_line() -> None:
+    measured = {4.0: 0.2, 16.0: None, 64.0: 0.9}
+    rates = [
+        StableRate(
+            batch_tokens=batch,
+            predicted=0.1,
+            sweep=Divergence(batch_tokens=batch, predicted=0.1, rates=[], share=[], measured=rate, ratio=None),
+        )
+        for batch, rate in measured.items()
+    ]
+    report = SpectrumReport(
+        n_params=8.0,
+        starts=[0],
+        edges=edges(10.0, 1e3, (4, 16, 64)),
+        fits=[],
+        noise_by_products=1.0,
+        rates=rates,
+        worst_ratio=None,
+    )
+    points = spectrum_chart(report).to_dict()["hconcat"][1]["data"]["values"]
+    assert [p["rate"] for p in points if p["what"] == "measured"] == [0.2, None, 0.9]

@@ -38,7 +38,7 @@ peak_lr = { log_grid = [1e-3, 1e-1, 6] }
 """
 
 KILLS = 50
-"""Kills in all; a sweep that ends before them is compared, and begun anew."""
+"""Kills in all; a sweep that ends before them is compared, and begun again."""
 
 LONGEST_S = 1.5
 """Seconds beyond an undisturbed start within which a process is killed: several packs are done in them."""

@@ -1,4 +1,4 @@
-"""The models: what they count, and what a parametrisation does to them at and away from the base."""
+"""The models: what they count, and what a parametrization does to them at and away from the base."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A handful of best settings and a prior over recipes: closed form, honest, and a law like any other."""
+"""A handful of tuned optima and a prior over recipes: closed form, honest, and a law like any other."""
 
 import math
 from pathlib import Path
@@ -42,7 +42,7 @@ def prior() -> Prior:
 
 
 def drawn(prior: Prior, seed: int, cells: list[tuple[float, float]]) -> list[Setting]:
-    """Return best settings of a recipe drawn from the prior."""
+    """Return tuned optima of a recipe drawn from the prior."""
     random = np.random.default_rng(seed)
     theta = random.multivariate_normal(prior.recipe.mean, prior.recipe.covariance)
     found = []

@@ -59,7 +59,7 @@ def simulate(
 
 
 def spread(covariance: np.ndarray, bowl: Bowl) -> float:
-    """Return the loss that not knowing the best setting at the target costs: half the trace of curvature and covariance."""
+    """Return the loss that not knowing the optimum at the target costs: half the trace of curvature and covariance."""
     return float(0.5 * np.trace(bowl.curvature() @ GOAL @ covariance @ GOAL.T))
 
 
@@ -166,7 +166,7 @@ def test_best_settings_that_are_there_lead_to_other_runs(tmp_path: Path, capsys:
         ((*ASKED, "--target", "peak_lr=1"), "leave peak_lr out"),
         ((*ASKED[:3], "--target", "n_params=-1", "--target", "tokens=1"), "not positive"),
         ((*ASKED[:2], "2", *ASKED[3:]), "ask for 3 or more"),
-        ((*ASKED[:3], "--target", "n_params=1e300", "--target", "tokens=1e9"), "greatest allowed"),
+        ((*ASKED[:3], "--target", "n_params=1e300", "--target", "tokens=1e9"), "maximum allowed"),
         ((*ASKED, "--to", "."), "give a CSV file"),
         ((*ASKED, "--to", "no/such/next.csv"), "give a CSV file"),
         (("calibrate", "--target", "n_params=1"), "belongs to --next"),

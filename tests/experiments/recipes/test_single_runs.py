@@ -9,6 +9,7 @@ import pytest
 
 from hplaw.answer.answer import answer
 from hplaw.errors import DataError
+from hplaw.posterior.arrays import read_arrays
 from hplaw_experiments.recipes.from_table import read_single, write_own
 from hplaw_experiments.recipes.propose import CROSS, bowl_of
 from hplaw_experiments.recipes.recipe import PRIOR, features, read_prior
@@ -59,6 +60,16 @@ def test_the_optimum_law_of_the_prior_is_that_of_its_recipes() -> None:
     opened = open_optimum(spec, prior.recipe)
     roots = np.array([opened.tables[f"{name}_root"]["values"] for name in OPTIMUM])
     np.testing.assert_allclose(roots @ roots.T, prior.recipe.covariance, atol=1e-9)
+
+
+def test_the_tables_of_the_bowl_are_written_with_as_many_digits_as_they_need() -> None:
+    prior = read_prior(shipped().get(PRIOR))
+    shape = shipped().get(SHAPE)
+    spec = surface_law(crosses(0)[0], prior.recipe, cell=prior.cell, shape=shape)
+    assert all(
+        value == float(f"{value:.6g}") for name in ("lh", "th", "lk") for value in spec.tables[f"{name}_mean"]["values"]
+    )
+    np.testing.assert_allclose(spec.tables["th_mean"]["values"], read_arrays(shape)["th"].mean(axis=0), rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -58,13 +58,13 @@ def test_the_page_has_numbers_units_targets_and_reasons(tmp_path: Path) -> None:
     lines = write_check(report(), tmp_path / "new").read_text().splitlines()
     for line in (
         "NVIDIA H200 (gpu), 2026-01-01T00:00:00Z, 5 s in all.",
-        "| Speed | 2.5 s | 1 missed; 1 left out |",
+        "| Speed | 2.5 s | 1 missed; 1 omitted |",
         "| Memory | 2.5 s | failed: OSError: the device is gone |",
         "| ratio | 2.5 | >= 3, missed |",
         "| loss | 3.300 nat/token |  |",
         "| rate | 314k tokens/s |  |",
         "* bf16 takes less",
-        "* Left out: energy: no counter",
+        "* Omitted: energy: no counter",
         "* driver: cuda 13",
         "Beside this report: `runs.csv`.",
     ):

@@ -1,4 +1,4 @@
-"""From runs to a law of one's own."""
+"""From runs to a law of your own."""
 
 import math
 from pathlib import Path

@@ -128,7 +128,7 @@ def test_a_pack_that_was_cut_off_is_run_again_in_the_same_company(toy: ModuleTyp
     calm = sweep(toy, tmp_path / "calm")
     shot = Store(tmp_path / "shot")
     run_sweep(toy.spec(), shot, launcher=toy.here(), width=4, trainer=toy.TRAINER, within=lambda: False)
-    # the first pack ended: play that it was cut off after its first run
+    # the first pack ended: play that it was interrupted after its first run
     (pack,) = [p for p in make_packs(_asked(toy), width=4) if key(p[0]) in shot.keys()]  # noqa: SIM118
     for trial in pack[1:]:
         for file in shot.folder.glob(f"{key(trial)}-*"):

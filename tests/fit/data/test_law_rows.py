@@ -139,7 +139,7 @@ def test_wrong_words_are_one_sentence(words, said, status, tmp_path, monkeypatch
 
 
 def test_missing_measurements_are_left_out(tmp_path):
-    """A row without a time is as if it were not there, a size that is not told likewise."""
+    """A row without a time is as if it were not there, a size that is not given likewise."""
     whole = make_rows("device-energy", written(tmp_path, METERED), shipped())
     more = METERED + "V100,cifar,resnet,adam,256,250,,,\n"
     assert make_rows("device-energy", written(tmp_path, more), shipped()).equals(whole)

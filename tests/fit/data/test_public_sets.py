@@ -125,8 +125,18 @@ def test_a_file_that_is_there_is_not_downloaded_again(origin, tmp_path):
 )
 def test_what_cannot_be_fetched_is_one_sentence(address, words, origin, tmp_path):
     with pytest.raises(DataError, match=words) as error:
-        fetch(at("chinchilla", address.format(origin=origin)), tmp_path)
+        fetch(at("chinchilla", address.format(origin=origin)), tmp_path / "new" / "folder")
     assert "\n" not in str(error.value)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_failed_download_leaves_what_was_there(origin, tmp_path):
+    kept = tmp_path / "chinchilla" / "notes.txt"
+    kept.parent.mkdir()
+    kept.write_text("mine")
+    with pytest.raises(DataError, match="answered 404"):
+        fetch(at("chinchilla", f"{origin}/none"), tmp_path)
+    assert kept.read_text() == "mine"
 
 
 @pytest.mark.parametrize("text", ["a,b\n1,2\n", "", '"'])

@@ -90,7 +90,7 @@ def test_the_command_writes_what_decides_and_explain_shows_it(folder: Path, caps
     file = toy / FILE
     stale = json.loads(file.read_text())
     file.write_text(json.dumps({**stale, "law": "toy@1+000000000000"}))
-    with pytest.raises(DataError, match="write it anew"):
+    with pytest.raises(DataError, match="write it again"):
         read_influence(law)
     file.write_text("{}")
     with pytest.raises(DataError, match="cannot be read"):

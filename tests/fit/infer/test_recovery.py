@@ -202,7 +202,7 @@ def ranks_of(law: Law, plan: Plan) -> dict[str, Array]:
 def chances(ranks: Mapping[str, Array]) -> dict[str, tuple[float, float]]:
     """Return how likely uniform ranks are to stray as these do, by name: in their mean, and in their square.
 
-    Both are of normal scores: a mean away from zero is a bias, a square away from one is too sure or too unsure.
+    Both are of normal scores: a mean away from zero is a bias, a square away from one is over- or underconfident.
     """
     found: dict[str, tuple[float, float]] = {}
     for name, values in ranks.items():

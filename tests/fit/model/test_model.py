@@ -8,6 +8,8 @@ import polars as pl
 import pytest
 from scipy import stats
 
+import jax
+
 from hplaw.errors import FitError, LawError
 from hplaw.fit.model.centring import centre_of
 from hplaw.fit.model.density import Density
@@ -132,7 +134,7 @@ def test_effects_are_centred_on_the_terms_that_tell_members_apart(toy: Law) -> N
     columns = ["n_params", "n_active_params", "tokens"]
     assert len(centre_of(law, "cell_lr", columns)) == 4  # recipe_p0 is held at zero
     assert len(centre_of(law, "level", columns)) == 1
-    assert len(centre_of(law, "level", ["n_params"])) == 0  # the base speaks of tokens too
+    assert len(centre_of(law, "level", ["n_params"])) == 0  # the base uses tokens too
     assert len(centre_of(toy, "shift", ["n_params"])) == 2
 
 
@@ -273,7 +275,7 @@ def test_an_effect_has_members_only_where_it_says(toy: Law, cells: int) -> None:
     with double_precision():
         model = Model(law, frame)
         effect = model.effects["cell"]
-        members = np.arange(1.0, effect.size + 1)[:, None]
+        members = jax.numpy.arange(1.0, effect.size + 1)[:, None]
         found = np.asarray(effect.rows(members, np.arange(len(frame)))["shift"])
     assert 0 < here.sum() < len(frame)
     assert set(effect.members["n_params"]) == set(frame.filter(here)["n_params"])

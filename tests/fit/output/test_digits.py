@@ -1,4 +1,4 @@
-"""Digits of what a fit writes: few where draws stand beside, enough where a value is the answer."""
+"""Digits of what a fit writes: few where draws is beside, enough where a value is the answer."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
     """The largest eigenvalue of one matrix on batches of one size.
 
     - `edge`: its mean over batches, with `error` the standard error; `floor` the mean of the smallest.
-    - `fitted`: what the law says after the fit.
+    - `fitted`: what the law gives after the fit.
     - `values`, `weights`: Ritz values and weights of all batches together, ascending: the spectral density.
     """
 

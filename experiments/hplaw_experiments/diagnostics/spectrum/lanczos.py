@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from hplaw.errors import DeviceError
+from hplaw.errors import DeviceError, install
 
 
 STEPS = 30
-"""Products of one run: enough for the edges of a matrix whose largest eigenvalues stand apart."""
+"""Products of one run: enough for the edges of a matrix whose largest eigenvalues are separate."""
 
 
 def ritz(
@@ -25,7 +25,7 @@ def ritz(
 ) -> tuple[Float[Array, " ritz"], Float[Array, " ritz"]]:
     """Return Ritz values, ascending, and their weights, which sum to one: an estimate of the spectral density.
 
-    T = Q' A Q of a Krylov space grown from a random unit vector, with full reorthogonalisation; a weight is the square of
+    T = Q' A Q of a Krylov space grown from a random unit vector, with full reorthogonalization; a weight is the square of
     the first component of T's eigenvector.
 
     **Arguments:**
@@ -38,7 +38,7 @@ def ritz(
     try:
         from matfree import decomp
     except ImportError:
-        message = "a spectrum needs matfree; install it with `pip install 'hplaw[sweep]'`"
+        message = f"a spectrum needs matfree; {install('sweep')}"
         raise DeviceError(message) from None
     vector = jr.normal(key, (size,), jnp.float32)
     decompose = decomp.tridiag_sym(min(steps, size), custom_vjp=False)

@@ -73,7 +73,7 @@ def largest_stable_rate(
     - `n_batches`: batches of each size for each start.
     - `sweep`: whether to measure where plain SGD diverges; `n_seeds` orders of the data for each start, `steps` long.
 
-    **Raises:** `QueryError` for sizes that cannot be, `FitError` where edge and noise cannot be told.
+    **Raises:** `QueryError` for sizes that cannot be, `FitError` where edge and noise cannot be determined.
     """
     sizes = sorted(set(batches))
     if len(sizes) < 3 or sizes[0] < 1 or not starts or n_batches < 1 or n_seeds < 1 or steps < 25:
@@ -124,7 +124,12 @@ def spectrum_chart(report: SpectrumReport) -> Any:
         {"batch": e.batch_tokens, "edge": e.edge, "fitted": e.fitted, "matrix": e.matrix.replace("_", "-")}
         for e in report.edges
     ]
-    x = alt.X("batch:Q", scale=alt.Scale(type="log"), title="batch, tokens or examples")
+    x = alt.X(
+        "batch:Q",
+        scale=alt.Scale(type="log", nice=False, padding=12),
+        axis=alt.Axis(tickCount=6, labelOverlap=True, labelSeparation=4),
+        title="batch, tokens or examples",
+    )
     y = alt.Y("edge:Q", scale=alt.Scale(type="log", zero=False), title="largest eigenvalue")
     base = alt.Chart(alt.Data(values=rows)).encode(x=x, color=alt.Color("matrix:N", title=None))
     left = base.mark_point(filled=True, size=60).encode(y=y) + base.mark_line().encode(y="fitted:Q")
@@ -132,7 +137,7 @@ def spectrum_chart(report: SpectrumReport) -> Any:
         {"batch": r.batch_tokens, "rate": value, "what": what}
         for r in report.rates
         for what, value in (("predicted", r.predicted), ("measured", r.sweep and r.sweep.measured))
-        if value is not None
+        if value is not None or r.sweep is not None  # a batch that was not measured is a gap in the line
     ]
     right = (
         alt.Chart(alt.Data(values=points))

@@ -1,0 +1,196 @@
+"""What requests may hold, given the laws served: the types of their fields, narrowed to the words that there are.
+
+The records of hplaw.messages take any name, so that a wrong one gets a sentence; these types are what the interface's
+description is made from. They name what always has an answer; the service takes more, such as other names of an accelerator.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from hplaw.catalogue.catalogue import Catalogue
+from hplaw.catalogue.listing import full_quantities
+from hplaw.energy.training import hardware_records
+from hplaw.errors import LawNotFound
+from hplaw.messages.device import Probe
+from hplaw.messages.query import Bounds
+from hplaw.messages.query_text import COUNTRY, DAYS, SECONDS_A_DAY
+from hplaw.parametrization.abc_regime import ROLES
+from hplaw.parametrization.factors import OPTIMIZERS, PARAMETRIZATIONS
+from hplaw.theory.batch_transfer import may_be_given
+from hplaw.theory.schedules import GIVEN_APART, SCHEDULES, schedule_laws
+from hplaw.vocabulary.model_shape import CONFIG_KEYS, SHAPE
+from hplaw.vocabulary.quantities import Quantity, vocabulary
+from hplaw.vocabulary.value_types import limits_pattern, meaning_and_unit, value_pattern, value_type
+
+
+ADDRESS = r"^[a-z0-9]+(-[a-z0-9]+)*(@[0-9]+(\+[0-9a-f]{12})?)?$"
+"""How a law is addressed: id, id@version or id@version+digest."""
+
+_EXPONENT = float | Annotated[str, Meta(pattern=r"^-?(0|[1-9][0-9]{0,197})(/[1-9][0-9]{0,197})?$")]
+"""A number, or a fraction as long as exact arithmetic takes it."""
+
+_ENERGY = (
+    "seq_len",
+    "energy_scope",
+    "hours_basis",
+    "tokens_per_device_s",
+    "measured_board_w",
+    "pue",
+    "carbon_g_per_kwh",
+)
+"""What narrows an answer about energy, of the quantities that may be given."""
+
+Fields = dict[str, Any]
+
+
+def request_types(catalogue: Catalogue) -> dict[str, Fields]:
+    """Return the types of fields by request and name."""
+    words = full_quantities(catalogue)
+    values = {name: value_type(word) for name, word in words.items()}
+    limits = {name: Annotated[Bounds, Meta(description=words[name].meaning)] for name in _numbers(words)}
+    given = {name: kind for name, kind in values.items() if name != "loss"}
+    about = "values of quantities, each of which is then fixed; a loss to reach is `target_loss`"
+    asked = {
+        "given": _fields("Given", given, about),
+        "bounds": _fields("Limits", limits, "limits of quantities that the decision may choose"),
+        "want": list[_names("Quantity", words, "the name of a quantity")],
+        "laws": list[Annotated[str, Meta(pattern=ADDRESS, max_length=200)]],
+        "optimizer": values["optimizer"],
+        "precision": values["precision"] | None,
+        "hardware": values["hardware"] | None,
+    }
+    table = _fields("ByCategory", {}, "a value for each category, by its name")
+    either = {
+        name: Annotated[values[name] | table, Meta(description=meaning_and_unit(word))] for name, word in words.items()
+    }
+    about = "values for the inputs of one law, one value or one for each category"
+    return {
+        "Query": asked,
+        "EvaluateRequest": {"given": _fields("Inputs", either, about)},
+        "DeviceEnergyRequest": {"probes": Annotated[list[Probe], Meta(min_length=3, max_length=3)]},
+        **_theory(catalogue, values["optimizer"]),
+        **_energy(catalogue, values),
+    }
+
+
+def query_string_types(catalogue: Catalogue) -> Fields:
+    """Return the types of what a query string writes in its own way: days, the country, pairs `name=value`."""
+    words = full_quantities(catalogue)
+    given = _one_of({name: value_pattern(word) for name, word in words.items() if name != "loss"})
+    bound = _one_of({name: limits_pattern(word) for name, word in words.items() if not word.categorical})
+    high = words["duration_s"].high
+    longest: dict[str, Any] = {} if high is None else {"le": math.floor(high / SECONDS_A_DAY)}
+    about = "another quantity, `name=value`, for example `weight_decay=0.1`; several times for several"
+    limits = "limits of a quantity, `name=LOW..HIGH`, either side may be empty, for example `batch_tokens=1M..4M`"
+    return {
+        DAYS: Annotated[float, Meta(gt=0, description="time that the run may take, in days", **longest)],
+        COUNTRY: value_type(words[COUNTRY]),
+        "given": Annotated[list[Annotated[str, Meta(pattern=given)]], Meta(description=about)],
+        "bound": Annotated[list[Annotated[str, Meta(pattern=bound)]], Meta(description=limits)],
+    }
+
+
+def model_types() -> Fields:
+    """Return the two types of models: in the vocabulary's words, and as Hugging Face has them, with any other keys."""
+    shape = {name: value_type(vocabulary()[name]) | None for name in SHAPE}
+    config = {key: shape[name] for key, name in ({name: name for name in SHAPE} | dict(CONFIG_KEYS)).items()}
+    about = "a model's config.json as Hugging Face has them; other keys are passed over"
+    return {
+        "Shape": _fields("Shape", shape, "a model's shape in the vocabulary's words"),
+        "Config": _fields("Config", config, about, others=True),
+    }
+
+
+def hardware_by_precisions(catalogue: Catalogue) -> dict[tuple[str, ...], list[str]]:
+    """Return the accelerators with a published power, by the precisions they have; none where laws shadow or lack them."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    with contextlib.suppress(LawNotFound):
+        for item in hardware_records(catalogue):
+            if item.board_power_w is not None:
+                found.setdefault(tuple(item.peak_flop_per_s), []).append(item.name)
+    return found
+
+
+def _theory(catalogue: Catalogue, optimizer: Any) -> dict[str, Fields]:
+    """Return the types of parametrizations, exponents, schedules and transfers."""
+    about = "an exponent for each role: a number, or a fraction such as 1/2"
+    roles = _fields("Roles", dict.fromkeys(ROLES, _EXPONENT), about, needed=True)
+    laws = schedule_laws(catalogue)
+    taken = {name: law.quantity(name) for law in laws.values() for name in law.inputs if name not in GIVEN_APART}
+    also = may_be_given(catalogue)
+    about = "what the schedule takes beside its length and peak"
+    return {
+        "ParametrizeRequest": {"scheme": Literal[PARAMETRIZATIONS], "optimizer": Literal[OPTIMIZERS]},
+        "AbcRequest": {"a": roles, "b": roles, "c": roles | _EXPONENT},
+        "ScheduleRequest": {
+            "schedule": Literal[(*SCHEDULES, *laws)],
+            "given": _fields("ScheduleGiven", _numbers(taken), about),
+        },
+        "TransferRequest": {
+            "given": _fields("TransferGiven", _numbers(also), "what else is known, at the batch that was tuned"),
+            "optimizer": optimizer,
+        },
+    }
+
+
+def _energy(catalogue: Catalogue, values: Fields) -> dict[str, Fields]:
+    """Return the types of requests of energy, if there are accelerators."""
+    groups = hardware_by_precisions(catalogue)
+    if not groups:
+        return {}
+    hardware = _names("HardwareName", [name for names in groups.values() for name in names], "an accelerator")
+    formats = dict.fromkeys(name for group in groups for name in group)
+    precision = _names("PrecisionName", formats, "a number format of matrix products")
+    known = {name: values[name] for name in _ENERGY if name in values}
+    given = _fields("EnergyGiven", known, "what else is known; any quantity is taken")
+    countries: Any = Literal[tuple(sorted(catalogue.get("grid-carbon").spec.tables["intensity"]))]
+    return {
+        "EnergyRequest": {
+            "tokens": Annotated[float, Meta(ge=1, le=1e22)],
+            "hardware": Annotated[list[hardware], Meta(min_length=1, max_length=8)],
+            "precision": Annotated[list[precision], Meta(max_length=8)],
+            "country": countries | None,
+            "given": given,
+        },
+        "FrontierRequest": {"hardware": hardware, "precision": precision | None, "given": given},
+    }
+
+
+def _numbers(words: Mapping[str, Quantity]) -> Fields:
+    return {name: value_type(word) for name, word in words.items() if not word.categorical}
+
+
+def _one_of(patterns: Mapping[str, str]) -> str:
+    """Return a regular expression of `name=value`, from those of the values by name."""
+    names: dict[str, list[str]] = {}
+    for name, pattern in patterns.items():
+        names.setdefault(pattern, []).append(name)
+    kinds = [f"({'|'.join(group)})={pattern}" for pattern, group in names.items()]
+    return f"^({'|'.join(kinds)})$"
+
+
+def _names(title: str, names: Iterable[str], about: str) -> Any:
+    kind = Enum(title, [(f"name{k}", name) for k, name in enumerate(names)])
+    kind.__doc__ = about
+    return kind
+
+
+def _fields(title: str, fields: Fields, about: str, *, needed: bool = False, others: bool = False) -> Any:
+    """Return a type of objects with these fields.
+
+    **Arguments:**
+
+    - `about`: its description.
+    - `needed`: true where no field may be omitted.
+    - `others`: true where there may be other fields.
+    """
+    made = [(name, kind) if needed else (name, kind | UnsetType, UNSET) for name, kind in fields.items()]
+    return msgspec.defstruct(title, made, namespace={"__doc__": about}, forbid_unknown_fields=not others)

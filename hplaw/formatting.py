@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 
@@ -89,6 +90,19 @@ def add_unit(text: str, unit: str) -> str:
     ('1.4T tokens', '7B')
     """
     return f"{text} {UNITS.get(unit, unit)}".rstrip()
+
+
+MOST_EFOLDS = 60.0
+"""Distance beyond which no factor is computed: it would overflow."""
+
+
+def factor_of(efolds: float) -> float:
+    """Return the factor that a distance in e-folds is.
+
+    >>> round(factor_of(1.0), 3)
+    2.718
+    """
+    return math.exp(min(efolds, MOST_EFOLDS))
 
 
 def times(factor: float) -> str:

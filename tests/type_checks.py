@@ -7,10 +7,12 @@ The option --jaxtyping-packages would do the same, but takes a checker with sett
 (jaxtyping 0.3.11, `pytest_load_initial_conftests`); it takes the place of this module once it can.
 """
 
+import contextlib
 import importlib
 import io
 import os
 import sys
+from collections.abc import Generator
 from typing import Any, Self, TextIO
 
 import beartype
@@ -50,3 +52,13 @@ def install() -> None:
     del os.environ["HPLAW_CHECK_SHAPES"]
     # a call that is checked takes three frames where it took one
     sys.setrecursionlimit(3 * sys.getrecursionlimit())
+
+
+@contextlib.contextmanager
+def unchecked() -> Generator[None]:
+    """Pass on whatever is given, as outside the tests: for what the library itself says of values of another type."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)

@@ -11,7 +11,7 @@ from hplaw.errors import MalformedQuery
 from hplaw.messages.decode import decode
 from hplaw.messages.query import Query
 from hplaw.messages.query_text import COUNTRY, DAYS, NAMES, NUMBERS, read_query_fields
-from hplaw.vocabulary.names import OTHER_NAMES, folded, meant_quantity
+from hplaw.vocabulary.names import called, meant_quantity
 from hplaw.vocabulary.quantities import vocabulary
 
 
@@ -89,7 +89,7 @@ def read_query(query_string: bytes) -> Query:
 
 def _check_known(name: str, names: tuple[str, ...]) -> None:
     if name not in names:
-        quantity = OTHER_NAMES.get(folded(name), folded(name))
+        quantity = called(name)
         if "given" in names and quantity not in names and quantity in vocabulary():
             known = f"a quantity that is no parameter is given by given={quantity}=VALUE"
         else:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from hplaw.cli.exit_status import FAILED, MISUSED, OK, STOPPED
 from hplaw.cli.query_options import Asked, answer, plain_question
 from hplaw.errors import HplawError, QueryError, nearest
-from hplaw.vocabulary.names import OTHER_NAMES, folded
+from hplaw.vocabulary.names import called
 from hplaw.vocabulary.quantities import vocabulary
 
 
@@ -326,8 +326,7 @@ def _usage(error: CycloptsError) -> str:
 
 def _meant_option(word: str, known: Sequence[str]) -> str:
     """Return what to write in place of an option that is none: another, or a quantity behind --given."""
-    name = folded(word.lstrip("-"))
-    name = OTHER_NAMES.get(name, name)
+    name = called(word.lstrip("-"))
     flag = f"--{name.removeprefix('n_').replace('_', '-')}"
     if flag in known:
         return f"; did you mean '{flag}'?"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ from msgspec import structs
 
 from hplaw.cli.formula import readable
 from hplaw.cli.page import Page
-from hplaw.formatting import add_unit, numbers, times, with_unit
+from hplaw.formatting import add_unit, factor_of, numbers, times, with_unit
 from hplaw.messages.law import Citation
 from hplaw.messages.recommendation import Alternative, Estimate, Step
 from hplaw.vocabulary.quantities import vocabulary
@@ -21,9 +20,6 @@ MOST_AUTHORS = 3
 
 UNVERIFIED = "constants not verified against the paper"
 """What is said of constants that were recalled."""
-
-MOST_EFOLDS = 60.0
-"""Distance beyond which no factor is computed: it would overflow."""
 
 Answers = Mapping[str, Estimate]
 
@@ -55,7 +51,7 @@ def add_alternatives(page: Page, answers: Answers) -> None:
 
 
 def _distance(other: Alternative) -> str:
-    far = times(math.exp(min(other.outside_efolds, MOST_EFOLDS)))
+    far = times(factor_of(other.outside_efolds))
     parts = [f"{far} outside"] if other.outside_efolds > 0 else []
     return ", ".join([*parts, *(f"another {name}" for name in other.outside)]) or "inside"
 
@@ -124,7 +120,7 @@ def add_derivation(page: Page, answers: Answers) -> None:
     """Add the laws evaluated, in order: their formulas, what went in, what came out."""
     page.heading("Derivation")
     for step in merged_steps(step for estimate in answers.values() for step in estimate.derivation):
-        page.text(f"{law_name(step.law)}")
+        page.text(law_name(step.law))
         page.text(f"given {_values(step.inputs)}", indent=4, hang=4)
         for formula in step.formula.split("; "):
             page.text(readable(formula), indent=4, hang=4)

@@ -7,9 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
-from hplaw.expression.parse import parse_call
-from hplaw.expression.tree import Call
-
 
 class _Prior(msgspec.Struct, frozen=True):
     """One prior.
@@ -45,17 +42,6 @@ HYPERPRIORS = {name: prior.size for name, prior in _ALL.items()}
 """What the scale or correlation of an effect may be, where it is no formula of parameters."""
 PRIORS = {name: size for name, size in HYPERPRIORS.items() if name != "lkj"}
 """Priors with their number of arguments: truncnormal takes mean, sd, low, high; atanh_normal is a correlation."""
-
-
-def parse_prior(text: str) -> Call:
-    """Return the tree of a prior.
-
-    **Raises:** `LawError` naming what is allowed.
-
-    >>> parse_prior("normal(0, 1)").function
-    'normal'
-    """
-    return parse_call(text, PRIORS)
 
 
 def is_call(text: str, functions: Iterable[str]) -> bool:

@@ -12,7 +12,7 @@ import msgspec
 
 from hplaw.errors import MalformedQuery, QueryError, nearest
 from hplaw.messages.query import MAX_QUERIES, BatchRequest, Query
-from hplaw.vocabulary.names import OTHER_NAMES, folded, meant_quantity
+from hplaw.vocabulary.names import called, folded, meant_quantity
 from hplaw.vocabulary.quantities import vocabulary
 
 
@@ -46,9 +46,8 @@ def _at_fault(text: str, body: bytes, kind: type[Any]) -> QueryError:
     """Return the error for what msgspec says of a body, naming the field."""
     whole: Any = None
     if "[...]" in text and len(body) <= _LONG_BODY:
-        with contextlib.suppress(
-            msgspec.MsgspecError, RecursionError
-        ):  # an integer too long for any type, lists too deep
+        # an integer may be too long for any type, lists too deep
+        with contextlib.suppress(msgspec.MsgspecError, RecursionError):
             whole = msgspec.json.decode(body)
     problem, field = find_fault(text, whole, kind)
     unknown = problem.partition("unknown field `")[2].rstrip("`")
@@ -67,7 +66,7 @@ def _at_fault(text: str, body: bytes, kind: type[Any]) -> QueryError:
 def _offer(unknown: str, body: bytes, kind: type[Any]) -> str:
     """Return what to write in place of a field that is unknown: another one, or a quantity in `given`."""
     fields: tuple[str, ...] = getattr(kind, "__struct_fields__", ())
-    name = OTHER_NAMES.get(folded(unknown), folded(unknown))
+    name = called(unknown)
     if "given" not in fields or name in fields or name not in vocabulary():
         return meant_quantity(unknown[:80], fields)
     return f'; a quantity that is no field is given by given={{"{name}": {_shown(body, unknown)}}}'

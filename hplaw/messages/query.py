@@ -12,9 +12,6 @@ from hplaw.messages.record import Record
 _SIZE = "parameters without embedding and unembedding"
 
 
-Count = Annotated[float, Meta(gt=0, le=1e22)]
-
-
 MAX_QUERIES = 10_000
 """Queries that one batch may hold."""
 

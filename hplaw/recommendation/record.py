@@ -19,7 +19,7 @@ from hplaw.law.derived import derived
 from hplaw.messages.law import Citation
 from hplaw.messages.query import Query
 from hplaw.messages.recommendation import Alternative, Estimate, Recommendation, Step
-from hplaw.messages.record import to_builtins
+from hplaw.messages.record import encode, to_builtins
 from hplaw.narrowing import is_tuple
 from hplaw.recommendation.derivation import Derivation, derive
 from hplaw.recommendation.elasticity import elasticities
@@ -83,8 +83,6 @@ def citation(law: Law) -> Citation:
 
 def identity(query: Query, asked: Sequence[Law]) -> str:
     """Return the sha256 of a query and of the digests of all laws evaluated, as hex."""
-    from hplaw.messages.record import encode
-
     laws = " ".join(sorted(law.address for law in asked))
     return hashlib.sha256(encode(query) + laws.encode()).hexdigest()
 

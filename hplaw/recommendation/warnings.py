@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools as ft
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from hplaw import rows
 from hplaw.catalogue.catalogue import Catalogue
-from hplaw.formatting import number, times
+from hplaw.formatting import factor_of, number, times
 from hplaw.law import Law
 from hplaw.law.derived import derived
 from hplaw.messages.recommendation import AnswerWarning
@@ -115,15 +114,13 @@ def outside_range(law: Law, name: str, value: Any, efolds: float) -> str:
     said = name if value is None else f"{name}={number(value)}"
     far = "outside" if value is None else "above" if value > high else "below"
     if value is not None and value > 0 and (high if value > high else low) > 0:
-        factor = math.exp(min(efolds, MOST_EFOLDS))
+        factor = factor_of(efolds)
         far = f"{times(factor)} {far}" if factor >= JUST else f"just {far}"
     return f"{said} is {far} the {_range(law, name)} that {law.id} was fitted on"
 
 
 JUST = 1.05
 """Factor below which a quantity is just outside a range."""
-MOST_EFOLDS = 60.0
-"""Distance beyond which no factor is computed: it would overflow."""
 
 
 @derived

@@ -75,6 +75,16 @@ def by_fold(words: Iterable[str]) -> dict[str, str]:
     return {**{folded(word): word for word in words}, **{word: word for word in words}}
 
 
+def called(name: str) -> str:
+    """Return the quantity that a word of another program denotes; any other word comes back `folded`.
+
+    >>> called("lr"), called("Peak-LR")
+    ('peak_lr', 'peak_lr')
+    """
+    word = folded(name)
+    return OTHER_NAMES.get(word, word)
+
+
 def meant_quantity(name: str, words: Iterable[str], *, close: float = 0.6) -> str:
     """Return the words that offer the quantity that a name may denote, or nothing; `close` as `nearest` has it.
 

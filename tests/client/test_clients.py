@@ -6,8 +6,6 @@ import msgspec
 import numpy as np
 import pytest
 
-from jaxtyping import TypeCheckError
-
 import hplaw
 from hplaw.errors import ConflictingQuery, LawNotFound, MalformedQuery, QueryError
 from hplaw.messages.law import Health, LawRecord, LawSummary, QuantityRecord
@@ -15,6 +13,7 @@ from hplaw.messages.query import Query
 from hplaw.messages.recommendation import BriefRecommendation, Evaluation, Recommendation
 from hplaw.messages.theory import Theory
 from hplaw.messages.transfer import Transfer
+from tests.type_checks import unchecked
 
 
 SEVEN_B = {"n_params": 7e9, "tokens": 1.4e12}
@@ -232,8 +231,7 @@ def test_a_row_that_is_no_question_says_so_and_stops_no_other(client):
 
 
 def test_rows_that_are_no_objects_are_refused(client):
-    # where the type checks of the tests look at this row they refuse it first
-    with pytest.raises((MalformedQuery, TypeCheckError), match=r"an object is needed here|violates type hint|queries"):
+    with unchecked(), pytest.raises(MalformedQuery, match="an object is needed here"):
         client.recommend_batch([LEAN, 7])
 
 

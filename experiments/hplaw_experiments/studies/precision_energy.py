@@ -23,7 +23,6 @@ FACTORS = ("width", "batch_tokens", "tokens", "n_params", "hardware")
 """Quantities by which cells differ, where a table has them with several values."""
 BOUND = math.log1p(0.05)
 """Logarithm of a ratio within which formats count as equal: 5%."""
-SURE = 0.05
 SIZES = (0.02, 0.05, 0.1)
 """Effects that the next study may want to find."""
 

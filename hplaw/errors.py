@@ -35,6 +35,11 @@ LISTS: dict[str, dict[Caller, str]] = {
         "command": "`hplaw quantities country` lists them",
         "http": "GET /v1/quantities lists them",
     },
+    "recipes": {
+        "python": "hplaw.local().recipes() lists them",
+        "command": "`hplaw recipes` lists them",
+        "http": "GET /v1/recipes lists them",
+    },
     "hardware": {
         "python": "hplaw.local().hardware() lists them",
         "command": "`hplaw hardware` lists them",

@@ -149,6 +149,16 @@ def clamp(x: Number, low: Number, high: Number) -> Number:
     return smaller(larger(x, low), high)
 
 
+def within(x: Number, low: Number | None, high: Number | None) -> Number:
+    """Return `x`, moved to the nearer of two limits where it lies outside; either may be None.
+
+    >>> within(3.0, None, 2.0)
+    2.0
+    """
+    x = x if low is None else larger(x, low)
+    return x if high is None else smaller(x, high)
+
+
 def largest(values: Sequence[Number]) -> Number:
     """Return the largest of some, row by row."""
     return ft.reduce(larger, values)

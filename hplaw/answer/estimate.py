@@ -22,16 +22,16 @@ def estimate_of(
     value = answer.values.get(name)
     if value is None:
         return Estimate(value=None, unit=unit, law=law.address, reason=answer.failed.get(name) or answer.say)
-    inner, outer = answer.spreads.get(name), answer.transfers.get(name)
+    spread, same = answer.interval(name)
     plateau = answer.plateaus.get(name)
     return Estimate(
         value=value if isinstance(value, str) else float(value),
-        low=inner.low if inner else None,
-        high=inner.high if inner else None,
-        low50=inner.low50 if inner else None,
-        high50=inner.high50 if inner else None,
-        transfer_low=outer.low if outer else None,
-        transfer_high=outer.high if outer else None,
+        low=spread.low if spread else None,
+        high=spread.high if spread else None,
+        low50=spread.low50 if spread else None,
+        high50=spread.high50 if spread else None,
+        same_recipe_low=same.low if same else None,
+        same_recipe_high=same.high if same else None,
         plateau_low=plateau[0] if plateau else None,
         plateau_high=plateau[1] if plateau else None,
         unit=unit,
@@ -53,7 +53,7 @@ def _reason(answer: Answer, name: str) -> str | None:
         return UNMOVED if uncertain(answer.law) else NO_COVARIANCE
     missing: list[str] = []
     if name not in answer.transfers:
-        missing.append("the law does not cover other recipes")
+        missing.append("the interval is for one recipe, or for all")
     if name not in answer.plateaus and name in answer.law.gives and name != _minimised(answer):
         missing.append(
             "it predicts no loss around its optimum" if not answer.law.chosen else "it is not chosen by the law"

@@ -12,7 +12,7 @@ from hplaw import rows
 from hplaw.answer.quantiles import Spread, quantiles, spreads_of
 from hplaw.arrays import Array
 from hplaw.decide.decide import Decision
-from hplaw.evaluation.domain import distance
+from hplaw.evaluation.domain import UNKNOWN, distance
 from hplaw.evaluation.inputs import inputs
 from hplaw.evaluation.point import Point, point, positive_outputs
 from hplaw.expression.backends import numpy_backend
@@ -61,8 +61,10 @@ def intervals_of(
     def looked_at(samples: Mapping[str, Array]) -> dict[str, Array]:
         return {name: found for name, found in samples.items() if seen is None or name in seen}
 
+    recipe = known.get("recipe", UNKNOWN)
+    elsewhere = bool(drawn.transfer) and (recipe == UNKNOWN or recipe not in law.spec.domain.get("recipe", []))
     inner = looked_at(decision.samples) if decision else {}
-    outer = looked_at(decision.transfer) if decision else {}
+    outer = looked_at(decision.transfer) if decision and elsewhere else {}
     numbers: list[str] = []
     uncertain_inputs = any(item.prior and known.get(item.known) is None for item in inputs(law))
     if drawn.uncertain or uncertain_inputs:
@@ -71,7 +73,8 @@ def intervals_of(
             numbers = [n for n in numbers if n in seen or (drawn.fitted and n not in followers(law))]
     wider = stretch(law, distance(law, known).total)
     if decision is None:
-        numbers = _closed_spreads(here, known, wider, {name: wanted[name] for name in numbers}, spreads, transfers)
+        values_of = {name: wanted[name] for name in numbers}
+        numbers = _closed_spreads(here, known, wider, values_of, spreads, transfers if elsewhere else None)
     following = [name for name in numbers if name in followers(law)]
     numbers = [name for name in numbers if name not in following]
     decided = law.spec.decision.minimise if law.spec.decision else None
@@ -82,13 +85,13 @@ def intervals_of(
         run = Run(law, values, drawn_in, stretch=wider, lets=decision.lets if decision else None)
         with np.errstate(all="ignore"):
             inner |= {name: run.output(name) * run.noise(name) for name in numbers}
-    if drawn.transfer and others:
+    if elsewhere and others:
         there = Run(law, values, drawn_in, stretch=wider, transfer=True)
         outer |= {name: there.output(name) for name in others}
     if following:
         with_it = Run(law, values, drawn_in, stretch=wider, chosen=decision.samples if decision else {})
         inner |= {name: with_it.output(name) for name in following}
-        if drawn.transfer:
+        if elsewhere:
             chosen = decision.transfer if decision else {}
             with_it = Run(law, values, drawn_in, stretch=wider, transfer=True, chosen=chosen)
             outer |= {name: with_it.output(name) for name in following}
@@ -129,7 +132,7 @@ def _closed_spreads(
     wider: rows.Number,
     wanted: Mapping[str, Any],
     spreads: dict[str, Spread],
-    transfers: dict[str, Spread],
+    transfers: dict[str, Spread] | None,
 ) -> list[str]:
     """Fill in the intervals that have a closed form; return the names of the rest."""
     law = here.law
@@ -140,7 +143,7 @@ def _closed_spreads(
             rest.append(name)
             continue
         for into, transfer in ((spreads, False), (transfers, True)):
-            if transfer and not scenarios(law).transfer:
+            if into is None:
                 continue
             power = None if transfer else power_law(law, name)
             if power is not None:

@@ -34,7 +34,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
     - `status`, `say`: whether it applies here, and the words of the case that applies.
     - `values`: numbers, categories, or tuples over an index, by quantity; `failed` why one of them has no value.
-    - `spreads`, `transfers`, `plateaus`: intervals by quantity, where there are any.
+    - `spreads`, `transfers`, `plateaus`: intervals by quantity, where there are any; `transfers` are for another recipe
+      than the law's own.
     - `at`: the inputs the law was evaluated with.
 
     Numbers may be columns, a row for each question; all else is shared by the rows. NaN in a column means none.
@@ -50,6 +51,11 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     plateaus: dict[str, tuple[Any, Any]]
     regret: Any
     at: dict[str, Any]
+
+    def interval(self, name: str) -> tuple[Spread | None, Spread | None]:
+        """Return the interval of a quantity for the one who asks, and that for the law's own recipe where it is another."""
+        inner, outer = self.spreads.get(name), self.transfers.get(name)
+        return (outer, inner) if outer else (inner, None)
 
 
 def answer_alone(

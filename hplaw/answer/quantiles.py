@@ -25,6 +25,10 @@ class Spread(msgspec.Struct, frozen=True):
     high50: Any
     high: Any
 
+    def within(self, low: Any, high: Any) -> Spread:
+        """Return the quantiles of what is moved to the nearer of two limits where it lies outside, either None."""
+        return Spread(*[rows.within(level, low, high) for level in msgspec.structs.astuple(self)])
+
 
 def quantiles(samples: Array) -> Array:
     """Return the 5, 25, 50, 75 and 95% quantiles along the last axis, linear between samples.

@@ -40,7 +40,8 @@ def known_quantities(catalogue: Catalogue) -> Mapping[str, Quantity]:
 def categories(catalogue: Catalogue, name: str) -> Mapping[str, str]:
     """Return the names that a category may take here, each by its `folded` spellings: the vocabulary's and the laws'."""
     words = known_quantities(catalogue)[name].categories
-    return by_fold((*words, *(w for law in catalogue.laws if name in law.inputs for w in categories_of(law, name))))
+    laws = [law for law in catalogue.laws if name in law.inputs or name in law.spec.domain]
+    return by_fold((*words, *(word for law in laws for word in categories_of(law, name))))
 
 
 @derived
@@ -68,11 +69,18 @@ def read_category(catalogue: Catalogue, name: str, value: Any, *, field: str) ->
     words = categories(catalogue, name)
     found = spelled(name, value, words)
     if known_quantities(catalogue)[name].closed and words and found not in words:
-        own = f"an accelerator of your own is described by {', '.join(OWN)}"
-        form = own if name == "hardware" else "give two letters, such as US"
+        form, lists = _FORMS[name]
         message = f"{name}='{value[:80]}' is not known{nearest(found[:80], words.values())}; {form}"
-        raise QueryError(message, field=field, lists="hardware" if name == "hardware" else "countries")
+        raise QueryError(message, field=field, lists=lists)
     return found
+
+
+_FORMS: Mapping[str, tuple[str, str]] = {
+    "hardware": (f"an accelerator of your own is described by {', '.join(OWN)}", "hardware"),
+    "country": ("give two letters, such as US", "countries"),
+    "recipe": ("a recipe of your own is measured by hplaw calibrate", "recipes"),
+}
+"""What else to give for a category whose names are closed, and the list that has these."""
 
 
 def find_quantity(words: Mapping[str, Quantity], name: str, *, field: str, told: str = "") -> Quantity:

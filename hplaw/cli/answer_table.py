@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from hplaw.catalogue.catalogue import Catalogue
 
 
-PARTS = ("", "_low", "_high", "_transfer_low", "_transfer_high", "_law")
+PARTS = ("", "_low", "_high", "_same_recipe_low", "_same_recipe_high", "_law")
 """What follows a quantity's name in the columns that answer it."""
+
+NOTES = ("ignored", "warnings", "error")
+"""The columns on a row as a whole."""
 
 _CLOSE = 0.75
 """How like a quantity's name a column's must be to be taken for it, where columns may have any name."""
@@ -67,10 +70,11 @@ def answer_table(table: Table, query: Query, catalogue: Catalogue) -> tuple[Tabl
             errors[place] = wrong
     wanted = _wanted(query.want, answers, names)
     columns = dict(table.columns)
-    for name in (*(f"{name}{part}" for name in wanted for part in PARTS), "warnings", "error"):
+    for name in (*(f"{name}{part}" for name in wanted for part in PARTS), *NOTES):
         columns.pop(name, None)  # an answer of an earlier run makes room, and is at the end
     for name in wanted:
         columns |= _columns(name, answers)
+    columns["ignored"] = [";".join(answer.ignored) or None if answer else None for answer in answers]
     columns["warnings"] = [";".join(answer.warnings) or None if answer else None for answer in answers]
     columns["error"] = [errors.get(place) for place in range(table.rows)]
     return msgspec.structs.replace(table, columns=columns), len(errors)
@@ -84,7 +88,7 @@ def strange_columns(table: Table, catalogue: Catalogue) -> list[str]:
     ["the column params is no quantity and not read; did you mean 'n_params'?"]
     """
     words = known_quantities(catalogue)
-    answers = {f"{word}{part}" for word in words for part in PARTS} | {"warnings", "error"}
+    answers = {f"{word}{part}" for word in words for part in PARTS} | {*NOTES}
     told: list[str] = []
     for name in table.columns:
         meant = "" if name in answers else meant_quantity(name, words, close=_CLOSE)
@@ -183,7 +187,7 @@ def _columns(name: str, answers: Sequence[BriefRecommendation | None]) -> dict[s
         name: [e.value for e in estimates],
         f"{name}_low": [e.low for e in estimates],
         f"{name}_high": [e.high for e in estimates],
-        f"{name}_transfer_low": [e.transfer_low for e in estimates],
-        f"{name}_transfer_high": [e.transfer_high for e in estimates],
+        f"{name}_same_recipe_low": [e.same_recipe_low for e in estimates],
+        f"{name}_same_recipe_high": [e.same_recipe_high for e in estimates],
         f"{name}_law": [e.law for e in estimates],
     }

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import structs
 
 from hplaw.cli.formula import readable
 from hplaw.cli.page import Page
-from hplaw.formatting import add_unit, factor_of, numbers, times, with_unit
+from hplaw.formatting import add_unit, factor_of, number, numbers, times, with_unit
 from hplaw.messages.law import Citation
+from hplaw.messages.recipe import Training
 from hplaw.messages.recommendation import Alternative, Estimate, Step
 from hplaw.vocabulary.quantities import vocabulary
 
@@ -56,6 +57,24 @@ def _distance(other: Alternative) -> str:
     return ", ".join([*parts, *(f"another {name}" for name in other.outside)]) or "inside"
 
 
+def training(item: Training) -> str:
+    """Return what a published training used, in one line."""
+    experts = f", {number(item.n_active_params)} active" if item.n_active_params < item.n_params else ""
+    used = {"peak_lr": item.peak_lr, "batch_tokens": item.batch_tokens, "weight_decay": item.weight_decay}
+    parts = [f"{name} {number(value)}" for name, value in used.items() if value is not None]
+    parts += [word for word in (item.schedule, item.optimizer if item.optimizer != "adamw" else None) if word]
+    return f"{item.name} ({number(item.n_params)}{experts}, {number(item.tokens)} tokens) {', '.join(parts)}"
+
+
+def add_nearest(page: Page, nearest: Sequence[Training]) -> None:
+    """Add the published trainings nearest in size, data and kind, with what they used and where that was read."""
+    page.heading("Published trainings nearby")
+    for item in nearest:
+        page.text(f"{training(item)}. {item.source}", hang=4)
+    if not nearest:
+        page.text("none within a factor of 30 in size and data")
+
+
 def add_elasticities(page: Page, answers: Answers) -> None:
     """Add by how many percent each answer changes for one percent more of each input."""
     page.heading("Elasticities")
@@ -75,8 +94,8 @@ def law_only(name: str, answers: Answers) -> bool:
     estimate = answers[name]
     return (
         estimate.low is not None
-        and estimate.transfer_low is None
-        and any(e.law == estimate.law and e.transfer_low is not None for e in answers.values())
+        and estimate.same_recipe_low is None
+        and any(e.law == estimate.law and e.same_recipe_low is not None for e in answers.values())
     )
 
 
@@ -86,17 +105,17 @@ def add_intervals(page: Page, answers: Answers) -> None:
     page.table([row for name in answers for row in _intervals(name, answers)])
     for reason, names in _unsure(answers).items():
         page.text(f"{', '.join(names)}: {reason.rstrip('.')}")
-    if any(estimate.transfer_low is not None for estimate in answers.values()):
+    if any(estimate.low is not None for estimate in answers.values()):
         page.text("A few runs of your own recipe narrow its interval: hplaw calibrate --runs RUNS.csv")
 
 
 def _intervals(name: str, answers: Answers) -> list[tuple[str, str, str]]:
     estimate = answers[name]
-    whose = ", law's recipe" if estimate.transfer_low is not None or law_only(name, answers) else ""
+    whose = ", law's recipe" if law_only(name, answers) else ""
     pairs = (
-        (estimate.transfer_low, estimate.transfer_high, "90%, your recipe"),
         (estimate.low, estimate.high, f"90%{whose}"),
         (estimate.low50, estimate.high50, f"50%{whose}"),
+        (estimate.same_recipe_low, estimate.same_recipe_high, "90%, law's recipe"),
         (estimate.plateau_low, estimate.plateau_high, "loss within 0.1% of the best"),
     )
     rows = [

@@ -25,6 +25,9 @@ def recommend(
         one("Days that they are used for: with the accelerator, the budget that size and data are chosen for."),
     ] = None,
     country: Annotated[str | None, one("Whose electricity is used, two letters: US.")] = None,
+    recipe: Annotated[
+        str | None, one("The recipe that you train with, by name: `hplaw recipes` lists them; any by default.")
+    ] = None,
     model: Annotated[str | None, one("The model's config.json, as Hugging Face writes it.")] = None,
     given: Annotated[list[str] | None, several("Any other quantity that is settled: weight_decay=0.1.")] = None,
     bound: Annotated[
@@ -60,6 +63,7 @@ def recommend(
             devices=devices,
             days=days,
             country=country,
+            recipe=recipe,
             model=model,
             given=given or (),
             bound=bound or (),

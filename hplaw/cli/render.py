@@ -9,6 +9,7 @@ from hplaw.cli import details
 from hplaw.cli.details import law_name, law_only
 from hplaw.cli.page import Page
 from hplaw.cli.sections import Sections
+from hplaw.evaluation.domain import UNKNOWN
 from hplaw.formatting import add_unit, number, numbers
 from hplaw.messages.recommendation import AnswerWarning, Estimate, Recommendation
 from hplaw.narrowing import is_list
@@ -39,7 +40,7 @@ SETTINGS = (
 """The quantities that a user sets, in the order in which they are shown; all others are to be expected."""
 
 SECTIONS = Sections(
-    ("alternatives", "elasticities", "intervals", "derivation", "sources"), explained=("derivation", "sources")
+    ("alternatives", "nearest", "elasticities", "intervals", "derivation", "sources"), explained=("derivation", "sources")
 )
 """What is behind the first screen."""
 
@@ -69,13 +70,21 @@ def render(
     """
     page = Page(columns, bold=bold)
     page.text(f"For {question(answer.query)}", indent=0)
+    if answer.ignored:
+        page.text(f"Ignored: {'; '.join(ignored_texts(answer.ignored))}", indent=0)
     ordered = _in_order(answer)
     told = {name: estimate for name, estimate in ordered.items() if estimate.value is not None}
     settings = [name for name in told if name in SETTINGS]
     expected = [name for name in told if name not in SETTINGS]
     add_estimates(page, told, {"Set": settings, "Expect": expected})
+    if any(estimate.low is not None for estimate in told.values()):
+        whose = "any recipe" if answer.recipe == UNKNOWN else f"the recipe {answer.recipe}"
+        marked = "; * for the law's recipe only" if any(law_only(name, told) for name in told) else ""
+        page.text(f"Intervals are for {whose}{marked}.")
     if answer.predicted_regret is not None:
         page.text(f"Expected loss is {number(100 * answer.predicted_regret, digits=2)}% above the optimum.")
+    if answer.nearest:
+        page.text(f"Published nearby: {details.training(answer.nearest[0])}.")
     if example is not None:
         page.line()
         page.text(f"Example: {example}", indent=0)
@@ -84,6 +93,8 @@ def render(
         if name == "sources":
             details.add_sources(page, answer.citations)
             page.line(f"  id of this answer: {answer.id}")
+        elif name == "nearest":
+            details.add_nearest(page, answer.nearest)
         else:
             ADDERS[name](page, ordered)
     SECTIONS.say_more(page, shown)
@@ -96,6 +107,20 @@ def _in_order(answer: Recommendation) -> dict[str, Estimate]:
     names = sorted(answer.answers, key=lambda name: rank.get(name, len(rank)))
     twice = "energy_kwh" in answer.answers and "energy_j" not in answer.query.get("want", ())
     return {name: answer.answers[name] for name in names if not (twice and name == "energy_j")}
+
+
+def ignored_texts(ignored: Mapping[str, str]) -> Iterator[str]:
+    """Yield the reasons why something given changes nothing; what no law takes is told at once.
+
+    >>> list(ignored_texts({name: f"no law used here depends on {name}" for name in ("seq_len", "beta2")}))
+    ['seq_len, beta2 (no law used here depends on them)']
+    """
+    plain = [name for name, reason in ignored.items() if reason.endswith(f" depends on {name}")]
+    if plain:
+        yield f"{', '.join(plain)} (no law used here depends on {'it' if len(plain) == 1 else 'them'})"
+    for name, reason in ignored.items():
+        if name not in plain:
+            yield f"{name} ({reason.replace(f' changes with {name}', ' changes with it')})"
 
 
 def add_estimates(
@@ -117,16 +142,12 @@ def add_estimates(
             head = ()
     if rows and laws and not beside:
         page.text(f"By {', '.join(dict.fromkeys(row[-1] for row in rows.values()))}.")
-    if any(estimate.transfer_low is not None for estimate in answers.values()):
-        marked = "; * for the law's recipe only" if any(law_only(name, answers) for name in answers) else ""
-        page.text(f"Intervals are for a recipe of your own{marked}.")
 
 
 def _row(name: str, estimate: Estimate, *, marked: bool) -> tuple[str, str, str, str]:
     """Return a quantity, its value, the interval that concerns the user, and the law."""
     value, law = estimate.value, law_name(estimate.law)
-    own = estimate.transfer_low is not None
-    low, high = (estimate.transfer_low, estimate.transfer_high) if own else (estimate.low, estimate.high)
+    low, high = estimate.low, estimate.high
     if value is None or isinstance(value, str):
         return name, value or "-", "-", law
     ends = [] if low is None or high is None else [low, high]

@@ -52,12 +52,10 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
     def values(self, logs: list[Number]) -> dict[str, Number]:
         """Return the free quantities from their logarithms, no digit outside the bounds."""
-        found: dict[str, Number] = {}
-        for name, (low, high), log in zip(self.free, self.limits, logs, strict=True):
-            value = rows.exp(log)
-            value = value if low is None else rows.larger(value, low)
-            found[name] = value if high is None else rows.smaller(value, high)
-        return found
+        return {
+            name: rows.within(rows.exp(log), low, high)
+            for name, (low, high), log in zip(self.free, self.limits, logs, strict=True)
+        }
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):

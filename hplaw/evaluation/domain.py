@@ -17,6 +17,10 @@ from hplaw.law.derived import derived
 from hplaw.law.law import Law
 
 
+UNKNOWN = "unknown"
+"""The recipe of a question that names none: what a law holds for that was fitted to many."""
+
+
 class Distance(msgspec.Struct, frozen=True):
     """How far a point is outside a law's domain: categories that differ, and e-folds by quantity, numbers or columns; `total`
     their sum."""

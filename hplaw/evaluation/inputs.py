@@ -24,7 +24,7 @@ from hplaw.vocabulary.quantities import check_value
 class Input(msgspec.Struct, frozen=True):
     """How one input of a law is found among what is known.
 
-    - `known`: the name to look for first (`target_loss` for a loss in the role of a target).
+    - `known`: the name to look for (`target_loss` for a loss in the role of a target).
     - `default`: the value that is used when it is not known; None where nothing does, or it follows from the others.
     - `follows`: whether a formula over the other inputs is the default.
     - `prior`: the text of a default that is a prior.
@@ -65,7 +65,7 @@ def inputs(law: Law) -> tuple[Input, ...]:
         elif missing is not None:
             default = missing if quantity.categorical else own_number(law, missing)
         over = law.namespace.scope.indices[item.over] if item.over else ()
-        known = f"target_{name}" if item.role == "target" else name
+        known = f"target_{name}" if item.role == "target" else item.known or name
         found.append(Input(name, known, default, follows, prior, over, quantity.categorical))
     return tuple(found)
 

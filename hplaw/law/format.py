@@ -34,9 +34,11 @@ class InputSpec(Spec, frozen=True, kw_only=True):
 
     `role = "target"` makes the law usable only when the user gives that target; `missing` is the default when the
     input is not known (a number, a category, a prior, or an expression over other inputs); `over` makes it a table.
+    `known` is the quantity whose value it takes, where that has another name: one that the law gives, if it is not settled.
     """
 
     quantity: str
+    known: str | None = None
     role: Literal["target"] | None = None
     missing: float | str | None = None
     over: str | None = None

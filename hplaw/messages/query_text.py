@@ -19,8 +19,8 @@ NAMES = ("optimizer", "precision", "hardware")
 DAYS = "days"
 """The key for `duration_s`, in days."""
 
-COUNTRY = "country"
-"""The key for the quantity of this name, which is no field of its own."""
+COUNTRY, RECIPE = "country", "recipe"
+"""Keys for the quantities of these names, which are no fields of their own."""
 
 SECONDS_A_DAY = 86400.0
 
@@ -32,7 +32,7 @@ def read_query_fields(
 
     **Arguments:**
 
-    - `texts`: values by name, of `NUMBERS`, `NAMES`, `DAYS` and `COUNTRY`.
+    - `texts`: values by name, of `NUMBERS`, `NAMES`, `DAYS`, `COUNTRY` and `RECIPE`.
     - `given`: further quantities, each `name=value`.
     - `bound`: limits of quantities, each `name=LOW..HIGH`.
     - `label`: what the caller calls a name, for messages.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hplaw.messages.law import Citation
+from hplaw.messages.recipe import Training
 from hplaw.messages.record import Record, Scalar
 
 
@@ -29,15 +30,21 @@ class Alternative(Record, frozen=True, kw_only=True):
 
 
 class Estimate(Record, frozen=True, kw_only=True):
-    """One answer: a value, its intervals, and where they come from."""
+    """One answer: a value, its intervals, and where they come from.
+
+    - `low`, `high`, `low50`, `high50`: the 90% and 50% interval for the run of the one who asks, in the recipe that was named.
+    - `same_recipe_low`, `same_recipe_high`: the 90% interval if that run has the recipe of the law's own runs; null where that
+      is the recipe that was asked for, or the law has no recipe of its own.
+    - `plateau_low`, `plateau_high`: values that cost at most a thousandth of expected loss.
+    """
 
     value: Scalar | None
     low: float | None = None
     high: float | None = None
     low50: float | None = None
     high50: float | None = None
-    transfer_low: float | None = None
-    transfer_high: float | None = None
+    same_recipe_low: float | None = None
+    same_recipe_high: float | None = None
     plateau_low: float | None = None
     plateau_high: float | None = None
     unit: str = "1"
@@ -59,10 +66,20 @@ class AnswerWarning(Record, frozen=True, kw_only=True):
 
 
 class Recommendation(Record, frozen=True, kw_only=True):
-    """An answer to a `Query`: estimates by quantity, warnings, citations, and an id that the same question repeats."""
+    """An answer to a `Query`: estimates by quantity, warnings, citations, and an id that the same question repeats.
 
+    - `record`: the version of this record.
+    - `recipe`: the recipe that the answers are for; `unknown` where the question names none.
+    - `ignored`: what was given and changes no answer, with the reason.
+    - `nearest`: published trainings near the question, nearest first.
+    """
+
+    record: int = 2
     query: dict[str, Any]
+    recipe: str
     answers: dict[str, Estimate]
+    ignored: dict[str, str] = {}
+    nearest: list[Training] = []
     warnings: list[AnswerWarning] = []
     predicted_regret: float | None = None
     predicted_regret_reason: str | None = None
@@ -76,16 +93,18 @@ class BriefEstimate(Record, frozen=True, kw_only=True):
     value: Scalar | None
     low: float | None = None
     high: float | None = None
-    transfer_low: float | None = None
-    transfer_high: float | None = None
+    same_recipe_low: float | None = None
+    same_recipe_high: float | None = None
     law: str | None = None
     reason: str | None = None
 
 
 class BriefRecommendation(Record, frozen=True, kw_only=True):
-    """One row of a batch: brief answers, the codes of its warnings, and `error`, null when the row could be answered."""
+    """One row of a batch: brief answers, what was given and changes none, the codes of its warnings, and `error`, null when
+    the row could be answered."""
 
     answers: dict[str, BriefEstimate]
+    ignored: list[str] = []
     warnings: list[str] = []
     error: str | None = None
 

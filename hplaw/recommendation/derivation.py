@@ -9,18 +9,20 @@ from typing import Any, Generic, TypeVar
 import msgspec
 import numpy as np
 
+from hplaw import rows
 from hplaw.answer.answer import answer
 from hplaw.answer.one_law import Answer
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import known_quantities
 from hplaw.errors import HplawError, QueryError
 from hplaw.evaluation.domain import Distance
+from hplaw.evaluation.inputs import inputs
 from hplaw.evaluation.point import Point, plain_point
 from hplaw.expression.backends import Undefined
 from hplaw.forms.power_law import power_law
 from hplaw.law import Law
 from hplaw.recommendation.question import Question, signature, stacked
-from hplaw.recommendation.route import Candidate, Route, Slot, check_want, find_route, in_order
+from hplaw.recommendation.route import Candidate, Group, Route, Slot, check_want, find_route, in_order
 from hplaw.rows import RowsDiffer
 
 
@@ -38,6 +40,10 @@ class Replayed(Generic[T]):
         for item in self._source:
             self._had.append(item)
             yield item
+
+
+OF_OPTIMIZER = ("peak_lr", "weight_decay", "beta1", "beta2", "adam_epsilon", "momentum")
+"""Quantities that mean nothing without the optimizer that they are for."""
 
 
 class Derivation:
@@ -71,23 +77,21 @@ class Derivation:
 
         **Raises:** `RowsDiffer`.
         """
-        together = {name for group in self.route.together for name in group.names}
+        together = self.route.together
         for slot in self.route.slots:
             if slot.quantity in self.known:
                 continue
-            if slot.quantity in together:
-                together.clear()
-                self._leaders = self._pick_leaders()
+            if together is not None and slot.quantity in together.names:
+                self._leaders, together = self._pick_leaders(together), None
             self._fill(slot)
 
-    def _pick_leaders(self) -> dict[str, Law]:
-        """Return the law that gives each coherent quantity: one for all where one can, else one for rate and batch."""
-        for group in self.route.together:
-            for candidate in in_order(group.shared, self.known, self.away):
-                if self._ready(candidate):
-                    if group.best is None or candidate.preferred == group.best:
-                        return dict.fromkeys(group.names, candidate.law)
-                    break
+    def _pick_leaders(self, group: Group) -> dict[str, Law]:
+        """Return the law that gives each quantity of a group, where one can that no other is preferred to."""
+        for candidate in in_order(group.shared, self.known, self.away):
+            if self._ready(candidate):
+                if group.best is None or candidate.preferred == group.best:
+                    return dict.fromkeys(group.names, candidate.law)
+                break
         return {}
 
     def _ranked(self, slot: Slot) -> Iterator[Candidate]:
@@ -109,6 +113,10 @@ class Derivation:
             if not self._ready(candidate):
                 self.reasons.setdefault(name, self._lacking(candidate))
                 continue
+            another = self._another_optimizer(candidate) if name in OF_OPTIMIZER else None
+            if another:
+                self.reasons.setdefault(name, another)
+                continue
             found = self._ask(law)
             if isinstance(found, str):
                 self.reasons[name] = found
@@ -127,6 +135,20 @@ class Derivation:
             break
         if doubtful:
             self.source[name], self.known[name] = doubtful
+
+    def _another_optimizer(self, candidate: Candidate) -> str | None:
+        """Return why a law that nobody named gives nothing for this optimizer: its numbers are those of others."""
+        if candidate.preferred < len(self.question.prefer):
+            return None
+        seen = candidate.law.spec.domain.get("optimizer", ())
+        return next(
+            (
+                f"no law here has evidence on {optimizer}; {candidate.law.id} was fitted on {', '.join(map(str, seen))}"
+                for quantity, optimizer in self.away[candidate.law].differs
+                if quantity == "optimizer"
+            ),
+            None,
+        )
 
     def _lacking(self, candidate: Candidate) -> str:
         """Return what a law would need, and why the first of it could not be had."""
@@ -153,7 +175,28 @@ class Derivation:
         if first is not None:
             self._again.add(law)
             found = _after(first, found)
+        found = self._within(found)
         self.answers[law] = found
+        return found
+
+    def _within(self, found: Answer) -> Answer:
+        """Return an answer inside the bounds of what its law does not choose, the rest as the law gives it there."""
+        law = found.law
+        for name, (low, high) in self.question.bounds.items():
+            value = found.values.get(name)
+            if name in law.chosen or value is None or isinstance(value, (str, tuple)):
+                continue
+            inside = rows.within(value, low, high)
+            if rows.shared(inside == value):
+                continue
+            if any(item.known == name for item in inputs(law)):
+                known = {**self.known, name: inside}
+                found = answer(law, known, want=self._needed, catalogue=self.catalogue, seen=self.question.want)
+            spread = found.spreads.get(name)
+            limited = {} if spread is None else {name: spread.within(low, high)}
+            found = msgspec.structs.replace(
+                found, values={**found.values, name: inside}, spreads={**found.spreads, **limited}
+            )
         return found
 
     def _overruled(self, law: Law, first: Answer) -> bool:
@@ -249,12 +292,14 @@ def _after(first: Answer, again: Answer) -> Answer:
 
 def route_of(question: Question, catalogue: Catalogue) -> Route:
     """Return the route of a question, computed once for the same names known, wanted and preferred."""
-    key = (frozenset(question.known), question.want, question.prefer)
+    key = (frozenset(question.known), question.want, question.prefer, question.asked)
     route = catalogue.routes.get(key)
     if route is None:
         if len(catalogue.routes) >= ROUTES:
             catalogue.routes.clear()
-        route = catalogue.routes[key] = find_route(catalogue, key[0], question.want, question.prefer)
+        route = catalogue.routes[key] = find_route(
+            catalogue, key[0], question.want, question.prefer, asked=question.asked
+        )
     return route
 
 

@@ -10,6 +10,7 @@ from hplaw.errors import Caller, HplawError, QueryError
 from hplaw.messages.query import Query
 from hplaw.messages.recommendation import BriefEstimate, BriefRecommendation
 from hplaw.recommendation.derivation import Derivation, derive_many
+from hplaw.recommendation.ignored import ignored
 from hplaw.recommendation.question import Question, understand
 from hplaw.recommendation.warnings import codes_of
 
@@ -61,8 +62,11 @@ def _brief(found: Derivation, size: int) -> list[BriefRecommendation]:
     used = found.laws_behind([name for name in wanted if name in found.source])
     columns = {name: _estimates(name, found, size) for name in wanted}
     codes = codes_of(found, used, size)
+    passed = list(ignored(found, used))
     return [
-        BriefRecommendation(answers={name: columns[name][row] for name in wanted}, warnings=codes[row])
+        BriefRecommendation(
+            answers={name: columns[name][row] for name in wanted}, ignored=passed, warnings=codes[row]
+        )
         for row in range(size)
     ]
 
@@ -75,11 +79,13 @@ def _estimates(name: str, found: Derivation, size: int) -> list[BriefEstimate]:
     value = answer.values.get(name)
     if value is None:
         return [BriefEstimate(value=None, law=law.address, reason=answer.failed.get(name) or answer.say)] * size
-    inner, outer = answer.spreads.get(name), answer.transfers.get(name)
-    sides = (inner and inner.low, inner and inner.high, outer and outer.low, outer and outer.high)
+    spread, same = answer.interval(name)
+    sides = (spread and spread.low, spread and spread.high, same and same.low, same and same.high)
     lists = [[None] * size if side is None else rows.listed(side, size) for side in sides]
     values = [value] * size if isinstance(value, str) else rows.listed(value, size)
     return [
-        BriefEstimate(value=v, low=low, high=high, transfer_low=t_low, transfer_high=t_high, law=law.address)
-        for v, low, high, t_low, t_high in zip(values, *lists, strict=True)
+        BriefEstimate(
+            value=v, low=low, high=high, same_recipe_low=same_low, same_recipe_high=same_high, law=law.address
+        )
+        for v, low, high, same_low, same_high in zip(values, *lists, strict=True)
     ]

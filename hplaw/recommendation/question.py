@@ -12,6 +12,7 @@ from hplaw import rows
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import find_quantity, known_quantities, read_category
 from hplaw.errors import ConflictingQuery, QueryError
+from hplaw.evaluation.domain import UNKNOWN
 from hplaw.messages.query import Query
 from hplaw.messages.recommendation import AnswerWarning
 from hplaw.vocabulary.names import meant_quantity
@@ -63,7 +64,7 @@ OPTIMIZER = Query().optimizer
 class Question(msgspec.Struct, frozen=True, gc=False):
     """A query understood.
 
-    - `known`: numbers and categories by quantity; `given` the names that the user gave.
+    - `known`: numbers and categories by quantity; `given` the names that the user gave, `shape` those of a model's shape.
     - `bounds`: limits of quantities to choose.
     - `filled`: quantities that follow from others by default, with the one they follow.
     - `stand_in`: a count of parameters that another is used as, since the shape is unknown, and the share it may be off by.
@@ -74,6 +75,7 @@ class Question(msgspec.Struct, frozen=True, gc=False):
 
     known: dict[str, Any]
     given: tuple[str, ...]
+    shape: frozenset[str]
     want: tuple[str, ...]
     prefer: tuple[str, ...]
     bounds: dict[str, tuple[Any, Any]]
@@ -91,6 +93,7 @@ def signature(question: Question) -> Any:
         tuple(question.known),
         words,
         question.given,
+        question.shape,
         question.want,
         question.prefer,
         sides,
@@ -136,9 +139,14 @@ def understand(query: Query, catalogue: Catalogue) -> Question:
             raise QueryError(message, field="given.loss")
         known[name] = _checked(quantity, value, f"given.{name}", catalogue)
         defaults.discard(name)
+    if "recipe" not in known:
+        known["recipe"] = UNKNOWN
+        defaults.add("recipe")
     warnings: list[AnswerWarning] = []
+    before = frozenset(known)
     if query.model is not None:
         _add_model(query.model, known, warnings)
+    shape = frozenset(known) - before
     given = tuple(name for name in known if name not in defaults)
     stand_in = _stand_in(known)
     filled = _fill(known)
@@ -147,6 +155,7 @@ def understand(query: Query, catalogue: Catalogue) -> Question:
     return Question(
         known,
         given,
+        shape,
         tuple(name for name in want if name not in given),
         tuple(dict.fromkeys(query.laws)),
         bounds,

@@ -23,6 +23,8 @@ from hplaw.messages.record import encode, to_builtins
 from hplaw.narrowing import is_tuple
 from hplaw.recommendation.derivation import Derivation, derive
 from hplaw.recommendation.elasticity import elasticities
+from hplaw.recommendation.ignored import ignored
+from hplaw.recommendation.nearest import nearest
 from hplaw.recommendation.question import OPTIMIZER, understand
 from hplaw.recommendation.warnings import warnings_of
 from hplaw.vocabulary.names import folded
@@ -53,7 +55,10 @@ def recommend(query: Query, catalogue: Catalogue) -> Recommendation:
     regrets = [found.answers[law].regret for law in used if found.answers[law].regret is not None]
     return Recommendation(
         query=query_record(query),
+        recipe=question.known["recipe"],
         answers=answers,
+        ignored=ignored(found, used),
+        nearest=nearest(question.known),
         warnings=warnings_of(found, used),
         predicted_regret=regrets[0] if regrets else None,
         predicted_regret_reason=None if regrets else "no law used here predicts the loss around its optimum",

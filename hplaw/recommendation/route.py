@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from hplaw import rows
-from hplaw.catalogue.catalogue import Catalogue
+from hplaw.catalogue.catalogue import SHELVES, Catalogue
 from hplaw.catalogue.listing import find_quantity, known_quantities
 from hplaw.errors import ConflictingQuery
 from hplaw.evaluation.domain import Distance, Domain, domain
@@ -20,8 +20,8 @@ from hplaw.evaluation.inputs import inputs
 from hplaw.law import Law
 
 
-COHERENT = ("peak_lr", "batch_tokens", "loss")
-"""Quantities that come from one law where one gives them all: losses of different tokenizers are never mixed."""
+COHERENT = ("peak_lr", "batch_tokens")
+"""Quantities that come from one law where one gives both: a rate is the best for a batch."""
 
 SIZES = ("n_params", "n_params_with_embedding", "tokens")
 """Quantities that belong together: a law that would choose all, though one is settled, is asked for the rest last."""
@@ -71,20 +71,25 @@ class Route(msgspec.Struct, frozen=True):
 
     slots: tuple[Slot, ...]
     reasons: Mapping[str, str]
-    together: tuple[Group, ...]
+    together: Group | None
 
 
-def find_route(catalogue: Catalogue, known: frozenset[str], want: Sequence[str], prefer: Sequence[str]) -> Route:
+def find_route(
+    catalogue: Catalogue, known: frozenset[str], want: Sequence[str], prefer: Sequence[str], *, asked: bool = True
+) -> Route:
     """Return the route from known names to wanted ones.
 
     **Arguments:**
 
     - `prefer`: laws to take first for the quantities they can give.
+    - `asked`: whether the wanted quantities were named; a loss that was not is by a shipped law that was preferred for
+      something else only where no other gives it, as losses of different tokenizers are not comparable.
 
     **Raises:** `LawNotFound` for a law that is not there; `QueryError` for one that gives nothing here, and for a
     wanted quantity that laws derive from one another in a circle only.
     """
-    search = _Search(catalogue, known, [catalogue.get(address) for address in prefer])
+    apart = () if asked and "loss" in want else ("loss",)
+    search = _Search(catalogue, known, [catalogue.get(address) for address in prefer], apart)
     for quantity in want:
         search.visit(quantity, ())
     if any(slot.quantity in COHERENT for slot in search.slots):
@@ -97,16 +102,12 @@ def find_route(catalogue: Catalogue, known: frozenset[str], want: Sequence[str],
     return Route(tuple(search.slots), search.reasons, _together(search.slots))
 
 
-def _together(slots: Sequence[Slot]) -> tuple[Group, ...]:
-    """Return the groups of quantities to take from one law, largest first: all coherent ones, else rate and batch."""
-    here = {slot.quantity: slot for slot in slots}
-    groups = [tuple(q for q in COHERENT if q in here), tuple(q for q in COHERENT[:2] if q in here)]
-    return tuple(_group([here[name] for name in names]) for names in dict.fromkeys(groups) if len(names) > 1)
-
-
-def _group(slots: Sequence[Slot]) -> Group:
-    """Return the group that some slots make."""
-    first, *others = slots
+def _together(slots: Sequence[Slot]) -> Group | None:
+    """Return the quantities to take from one law, where more than one is looked for."""
+    coherent = [slot for slot in slots if slot.quantity in COHERENT]
+    if len(coherent) < 2:
+        return None
+    first, *others = coherent
     shared = tuple(c for c in first.candidates if all(any(o.law is c.law for o in slot.candidates) for slot in others))
     preferred = {c.preferred for slot in slots for c in slot.candidates}
     return Group(
@@ -119,8 +120,10 @@ def _group(slots: Sequence[Slot]) -> Group:
 class _Search:
     """Depth first from wanted quantities to known ones; a law that would lead back to its own output is omitted."""
 
-    def __init__(self, catalogue: Catalogue, known: frozenset[str], preferred: list[Law]) -> None:
-        self.catalogue, self.known, self.preferred = catalogue, known, preferred
+    def __init__(
+        self, catalogue: Catalogue, known: frozenset[str], preferred: list[Law], apart: Sequence[str]
+    ) -> None:
+        self.catalogue, self.known, self.preferred, self.apart = catalogue, known, preferred, apart
         self.slots: list[Slot] = []
         self.reasons: dict[str, str] = {}
         self.found: dict[str, bool] = {}
@@ -155,12 +158,12 @@ class _Search:
                 lacking[law.id] = missing
                 blocks.update(*(self.blocked.get(need, ()) for need in missing))
             else:
-                candidates.append(self._candidate(law, needs))
+                candidates.append(self._candidate(law, needs, quantity))
         soft = {
             name for candidate in candidates for name in candidate.law.chosen if name != quantity and name not in path
         }
-        if quantity not in COHERENT[:2]:
-            for name in sorted(soft & set(COHERENT[:2])):
+        if quantity not in COHERENT:
+            for name in sorted(soft & set(COHERENT)):
                 self.visit(name, path)
         for name in sorted(
             {name for candidate in candidates for name in candidate.law.spec.domain} - self.known - set(path)
@@ -198,8 +201,9 @@ class _Search:
             law for law in self.preferred if law in self.catalogue.shadowed and quantity in self.catalogue.gives(law)
         ]
 
-    def _candidate(self, law: Law, needs: tuple[str, ...]) -> Candidate:
-        place = self.preferred.index(law) if law in self.preferred else len(self.preferred)
+    def _candidate(self, law: Law, needs: tuple[str, ...], quantity: str) -> Candidate:
+        named = law in self.preferred and not (quantity in self.apart and self.catalogue.shelf(law) in SHELVES)
+        place = self.preferred.index(law) if named else len(self.preferred)
         evidence = law.spec.evidence
         used = sum(item.known in self.known for item in inputs(law))
         apart = any(n in self.known and n not in law.inputs for n in self.catalogue.gives(law) if n in SIZES)

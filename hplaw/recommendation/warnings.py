@@ -11,6 +11,8 @@ import numpy as np
 
 from hplaw import rows
 from hplaw.catalogue.catalogue import Catalogue
+from hplaw.evaluation.domain import UNKNOWN
+from hplaw.evaluation.inputs import inputs
 from hplaw.formatting import factor_of, number, times
 from hplaw.law import Law
 from hplaw.law.derived import derived
@@ -73,7 +75,7 @@ def _notes(found: Derivation, used: Sequence[Law]) -> Iterator[Note]:
             yield Note(answer.status.replace("_", "-"), ft.partial(str, answer.say), law.address)
         yield from _standing(law, found.catalogue)
     yield from _stand_in(found.question, used)
-    yield from _unused(found.question, found.source)
+    yield from _unused(found.question, found.known, found.source)
     for law, name, why in found.passed:
         yield Note(
             "passed-over", ft.partial("{} was passed over for {}: {}".format, law.id, name, why), law.address, name
@@ -104,7 +106,8 @@ def _domain(law: Law, found: Derivation) -> Iterator[Note]:
         yield Note("outside-domain", text, law.address, name, efolds, efolds > 0)
     for name, value in away.differs:
         seen = ", ".join(map(str, law.spec.domain[name]))
-        text = ft.partial("{} is {}, and {} was fitted on {}".format, name, value, law.id, seen)
+        words = "{2} was fitted on the {0} {3}; yours may differ" if value == UNKNOWN else "{} is {}, and {} was fitted on {}"
+        text = ft.partial(words.format, name, value, law.id, seen)
         yield Note("recipe-differs", text, law.address, name)
 
 
@@ -149,15 +152,15 @@ def _taken(takers: Sequence[str], name: str, share: float) -> str:
     return f"{' and '.join(takers)} took another count of parameters for {name}, which embeddings may change by up to {share:.0%}; give it, or the model's shape"
 
 
-def _unused(question: Question, source: Mapping[str, Law]) -> Iterator[Note]:
+def _unused(question: Question, known: Mapping[str, Any], source: Mapping[str, Law]) -> Iterator[Note]:
     """Warn where the rate is not that of the batch, or the batch not that of the rate, which the user fixed."""
     for fixed, other in (("batch_tokens", "peak_lr"), ("peak_lr", "batch_tokens")):
         law = source.get(other)
-        if fixed in question.given and law is not None and fixed not in law.inputs:
+        settled: rows.Truth = fixed in question.given
+        if fixed in question.bounds and fixed in known:
+            low, high = question.bounds[fixed]
+            settled = (known[fixed] == low) | (known[fixed] == high)
+        if law is not None and all(item.known != fixed for item in inputs(law)):
             words = "{0} by {1} does not depend on {2}: it is the best at the law's own {2}, not at the one given"
-            yield Note("ignores-given", ft.partial(words.format, other, law.id, fixed), law.address, fixed)
-    for name in question.bounds:
-        law = source.get(name)
-        if law is not None and name not in law.chosen:
-            words = "{} does not choose {} by its loss, so the bound is not used"
-            yield Note("ignores-bound", ft.partial(words.format, law.id, name), law.address, name)
+            text = ft.partial(words.format, other, law.id, fixed)
+            yield Note("ignores-given", text, law.address, fixed, holds=settled)

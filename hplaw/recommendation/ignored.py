@@ -1,0 +1,44 @@
+"""What was given and changes no answer, each with the reason: no fact is dropped in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hplaw.catalogue.catalogue import Catalogue
+from hplaw.evaluation.inputs import Input, inputs
+from hplaw.law import Law
+from hplaw.recommendation.derivation import Derivation
+
+
+PLACES = ("recipe",)
+"""Quantities that say which laws are asked."""
+
+
+def ignored(found: Derivation, used: Sequence[Law]) -> dict[str, str]:
+    """Return the names of what was given and no law of the answer takes, with the reason.
+
+    **Arguments:**
+
+    - `used`: the laws behind the answer.
+    """
+    question = found.question
+    taken = {item.known for law in used for item in _inputs(found.catalogue, law)}
+    return {
+        name: _reason(name, question.known[name], used)
+        for name in question.given
+        if name not in taken and name not in question.shape and name not in PLACES
+    }
+
+
+def _inputs(catalogue: Catalogue, law: Law) -> list[Input]:
+    return [item for member in catalogue.members(law) for item in inputs(member)]
+
+
+def _reason(name: str, value: object, used: Sequence[Law]) -> str:
+    """Return why a quantity changes nothing: it is a condition of a law at most."""
+    for law in used:
+        seen = law.spec.domain.get(name)
+        if seen is not None and isinstance(value, str):
+            held = "holds for it" if value in seen else f"was fitted on {', '.join(map(str, seen))}"
+            return f"{law.id} {held}; no law used here changes with {name}"
+    return f"no law used here depends on {name}"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from hplaw.errors import QueryError, nearest
+from hplaw.evaluation.domain import UNKNOWN
 from hplaw.evaluation.inputs import categories_of
 from hplaw.law.derived import derived
 from hplaw.messages.law import Health, LawRecord, LawSummary
+from hplaw.messages.recipe import Recipe
 from hplaw.vocabulary.hardware_names import OWN
 from hplaw.vocabulary.names import by_fold, meant_quantity, spelled
 from hplaw.vocabulary.quantities import Quantity, vocabulary
@@ -133,6 +135,36 @@ def list_laws(catalogue: Catalogue, *, quantity: str | None = None, status: str 
         if quantity is None or quantity in catalogue.gives(law)
         if status is None or status == law.spec.status
     ]
+
+
+def list_recipes(catalogue: Catalogue) -> list[Recipe]:
+    """Return the recipes that questions may name: those in the domains of laws, each with the laws that hold for it."""
+    found: dict[str, list[Law]] = {}
+    for law in catalogue.laws:
+        for name in law.spec.domain.get("recipe", ()):
+            if name != UNKNOWN:
+                found.setdefault(str(name), []).append(law)
+    return [_recipe(name, laws) for name, laws in sorted(found.items())]
+
+
+def _recipe(name: str, laws: Sequence[Law]) -> Recipe:
+    """Return what is known of a recipe, domains of several laws as one."""
+    domain: dict[str, list[Any]] = {}
+    for law in laws:
+        for quantity, seen in law.spec.domain.items():
+            if quantity == "recipe":
+                continue
+            both = [*domain.get(quantity, ()), *seen]
+            domain[quantity] = sorted(set(both)) if law.quantity(quantity).categorical else [min(both), max(both)]
+    runs = [law.spec.evidence.runs for law in laws if law.spec.evidence]
+    return Recipe(
+        name=name,
+        laws=[law.id for law in laws],
+        gives=list(dict.fromkeys(quantity for law in laws for quantity in law.gives)),
+        domain=domain,
+        runs=sum(runs) if runs else None,
+        title=laws[0].spec.title,
+    )
 
 
 def health(catalogue: Catalogue | None, problems: Iterable[str] = ()) -> Health:

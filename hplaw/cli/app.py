@@ -87,6 +87,7 @@ GROUPS = {
             "Show a schedule of the learning rate and its area.",
             "cosine --steps 10k --lr 3e-4 --plot cosine.svg",
         ),
+        ("recipes", "recipes:recipes", "List the recipes that a question may name.", ""),
         ("quantities", "quantities:quantities", "List the vocabulary, or explain one quantity.", "n_params"),
     ),
     "Laws": (

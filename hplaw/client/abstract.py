@@ -12,6 +12,7 @@ from hplaw.messages.energy import EnergyReply, Frontier, HardwareRecord
 from hplaw.messages.law import Health, LawRecord, LawSummary, QuantityRecord
 from hplaw.messages.parametrization import AbcReply, LayerTable
 from hplaw.messages.query import Query
+from hplaw.messages.recipe import Recipe
 from hplaw.messages.recommendation import BriefRecommendation, Evaluation, Recommendation
 from hplaw.messages.schedule import ScheduleCurve
 from hplaw.messages.theory import Theory
@@ -54,6 +55,10 @@ class AbstractClient(abc.ABC):
     @abc.abstractmethod
     def quantities(self) -> list[QuantityRecord]:
         """Return the vocabulary of questions and laws."""
+
+    @abc.abstractmethod
+    def recipes(self) -> list[Recipe]:
+        """Return the recipes that questions may name, each with the laws that hold for it."""
 
     @abc.abstractmethod
     def theory(self, quantity: str) -> Theory:

@@ -14,6 +14,7 @@ from hplaw.messages.energy import EnergyReply, Frontier, HardwareRecord
 from hplaw.messages.law import Health, LawRecord, LawSummary, QuantityRecord
 from hplaw.messages.parametrization import AbcReply, LayerTable
 from hplaw.messages.query import Query
+from hplaw.messages.recipe import Recipe
 from hplaw.messages.recommendation import BriefRecommendation, Evaluation, Recommendation
 from hplaw.messages.schedule import ScheduleCurve
 from hplaw.messages.theory import Theory
@@ -82,6 +83,10 @@ class AsyncClient:
     async def quantities(self) -> list[QuantityRecord]:
         """Return the vocabulary of questions and laws."""
         return await self._send(calls.quantities_call())
+
+    async def recipes(self) -> list[Recipe]:
+        """Return the recipes that questions may name, each with the laws that hold for it."""
+        return await self._send(calls.recipes_call())
 
     async def theory(self, quantity: str) -> Theory:
         """Return what every rule gives for a quantity: direction, exponent, assumptions, agreement and conflict."""

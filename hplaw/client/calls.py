@@ -18,6 +18,7 @@ from hplaw.messages.law import Health, LawRecord, LawSummary, QuantityRecord
 from hplaw.messages.parametrization import AbcReply, LayerTable
 from hplaw.messages.problem import Problem, to_error
 from hplaw.messages.query import MAX_QUERIES, Query
+from hplaw.messages.recipe import Recipe
 from hplaw.messages.recommendation import BatchReply, BriefRecommendation, Evaluation, Recommendation
 from hplaw.messages.schedule import ScheduleCurve
 from hplaw.messages.theory import Theory
@@ -143,6 +144,11 @@ def evaluate_call(address: str, given: Mapping[str, Any]) -> Call:
 def quantities_call() -> Call:
     """Return the call that reads the vocabulary."""
     return Call(method="GET", path="/v1/quantities", kind=list[QuantityRecord])
+
+
+def recipes_call() -> Call:
+    """Return the call that lists the recipes that questions may name."""
+    return Call(method="GET", path="/v1/recipes", kind=list[Recipe])
 
 
 def theory_call(quantity: str) -> Call:

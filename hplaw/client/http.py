@@ -15,6 +15,7 @@ from hplaw.messages.energy import EnergyReply, Frontier, HardwareRecord
 from hplaw.messages.law import Health, LawRecord, LawSummary, QuantityRecord
 from hplaw.messages.parametrization import AbcReply, LayerTable
 from hplaw.messages.query import Query
+from hplaw.messages.recipe import Recipe
 from hplaw.messages.recommendation import BriefRecommendation, Evaluation, Recommendation
 from hplaw.messages.schedule import ScheduleCurve
 from hplaw.messages.theory import Theory
@@ -105,6 +106,10 @@ class Client(AbstractClient):
     def quantities(self) -> list[QuantityRecord]:
         """Return the vocabulary of questions and laws."""
         return self._send(calls.quantities_call())
+
+    def recipes(self) -> list[Recipe]:
+        """Return the recipes that questions may name, each with the laws that hold for it."""
+        return self._send(calls.recipes_call())
 
     def theory(self, quantity: str) -> Theory:
         """Return what every rule gives for a quantity: direction, exponent, assumptions, agreement and conflict."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
-from hplaw.catalogue.listing import full_quantities, health, law_record, list_laws
+from hplaw.catalogue.listing import full_quantities, health, law_record, list_laws, list_recipes
 from hplaw.client import calls
 from hplaw.client.abstract import AbstractClient
 from hplaw.messages.decode import decode, decode_queries
@@ -15,6 +15,7 @@ from hplaw.messages.energy import EnergyReply, EnergyRequest, Frontier, Frontier
 from hplaw.messages.law import Health, LawRecord, LawSummary, QuantityRecord, quantity_records
 from hplaw.messages.parametrization import AbcReply, AbcRequest, LayerTable, ParametrizeRequest
 from hplaw.messages.query import EvaluateRequest, Query
+from hplaw.messages.recipe import Recipe
 from hplaw.messages.recommendation import BatchReply, BriefRecommendation, Evaluation, Recommendation
 from hplaw.messages.schedule import ScheduleCurve, ScheduleRequest
 from hplaw.messages.theory import Theory
@@ -74,6 +75,10 @@ class LocalClient(AbstractClient):
     def quantities(self) -> list[QuantityRecord]:
         """Return the vocabulary of questions and laws."""
         return quantity_records(full_quantities(self._catalogue).values())
+
+    def recipes(self) -> list[Recipe]:
+        """Return the recipes that questions may name, each with the laws that hold for it."""
+        return list_recipes(self._catalogue)
 
     def theory(self, quantity: str) -> Theory:
         """Return what every rule gives for a quantity: direction, exponent, assumptions, agreement and conflict."""

@@ -11,10 +11,11 @@ from litestar.params import Body, PathParameter, QueryParameter
 
 from hplaw.answer.evaluate_law import evaluate
 from hplaw.catalogue.catalogue import Catalogue
-from hplaw.catalogue.listing import full_quantities, law_record, list_laws as find_laws
+from hplaw.catalogue.listing import full_quantities, law_record, list_laws as find_laws, list_recipes as find_recipes
 from hplaw.law import Law
 from hplaw.messages.law import LawRecord, LawSummary, QuantityRecord, quantity_records
 from hplaw.messages.query import EvaluateRequest
+from hplaw.messages.recipe import Recipe
 from hplaw.messages.recommendation import Evaluation
 from hplaw.messages.record import encode
 from hplaw.messages.theory import Theory
@@ -94,6 +95,15 @@ async def list_quantities(request: AnyRequest) -> Reply[list[QuantityRecord]]:
     return kept_reply(request, body, private=context.private)
 
 
+@reading("/recipes")
+async def list_recipes(request: AnyRequest) -> Reply[list[Recipe]]:
+    """List the recipes that questions may name, each with the laws that hold for it."""
+    context = context_of(request)
+    read_filters(request.scope["query_string"])
+    body = context.law_store.now.reply(b"/v1/recipes", lambda catalogue: encode(find_recipes(catalogue)))
+    return kept_reply(request, body, private=context.private)
+
+
 @reading("/theory/{quantity:str}", 422)
 async def read_theory(
     request: AnyRequest,
@@ -121,5 +131,7 @@ def _about(
 
 
 router = Router(
-    "/v1", route_handlers=[list_laws, read_law, cite_law, evaluate_law, list_quantities, read_theory], tags=["laws"]
+    "/v1",
+    route_handlers=[list_laws, read_law, cite_law, evaluate_law, list_quantities, list_recipes, read_theory],
+    tags=["laws"],
 )

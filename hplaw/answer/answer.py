@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from hplaw import rows
+from hplaw.answer.around import with_shape
 from hplaw.answer.mixture import mixed_answer, read_known
 from hplaw.answer.one_law import Answer, answer_alone, joined, uncertain
+from hplaw.catalogue.catalogue import Catalogue
 from hplaw.decide.decision import Bounds
 from hplaw.evaluation.point import SILENT
 from hplaw.expression.backends import Undefined
@@ -27,7 +29,7 @@ def answer(
     *,
     want: Sequence[str] | None = None,
     bounds: Bounds | None = None,
-    catalogue: object = None,
+    catalogue: Catalogue | None = None,
     seen: Collection[str] | None = None,
     plain: bool = False,
 ) -> Answer:
@@ -35,15 +37,21 @@ def answer(
 
     **Arguments:**
 
-    - `catalogue`: where the members of a mixture are found.
+    - `catalogue`: where the members of a mixture, and the law whose shape an answer takes, are found.
 
     **Raises:** what `answer_alone` and `mixed_answer` raise.
     """
     if law.spec.mixture is not None:
         return mixed_answer(law, known, want=want, bounds=bounds, catalogue=catalogue)
+    shape = None if plain or law.spec.shape is None or catalogue is None else catalogue.find(law.spec.shape)
+
+    def ask(known: Mapping[str, object], bounds: Bounds | None) -> Answer:
+        found = answer_alone(law, known, want=want, bounds=bounds, seen=seen, plain=plain)
+        return found if shape is None else with_shape(found, shape, known)
+
     size = rows.count(known.values()) if uncertain(law) else None
     if size is None or size <= CHUNK:
-        return answer_alone(law, known, want=want, bounds=bounds, seen=seen, plain=plain)
+        return ask(known, bounds)
     parts: list[Answer] = []
     key = np.full(size, -1, dtype=np.intp)
     for start in range(0, size, CHUNK):
@@ -51,7 +59,7 @@ def answer(
         some = {name: rows.take(value, chunk) for name, value in known.items()}
         limits = {name: (rows.take(a, chunk), rows.take(b, chunk)) for name, (a, b) in (bounds or {}).items()}
         try:
-            parts.append(answer_alone(law, some, want=want, bounds=limits, seen=seen, plain=plain))
+            parts.append(ask(some, limits))
         except rows.RowsDiffer as differ:
             key[chunk] = differ.key
     if (key >= 0).any():
@@ -60,7 +68,7 @@ def answer(
 
 
 def plain_outputs(
-    law: Law, given: Mapping[str, object], catalogue: object = None, *, want: Sequence[str] = ()
+    law: Law, given: Mapping[str, object], catalogue: Catalogue | None = None, *, want: Sequence[str] = ()
 ) -> tuple[str, dict[str, Any]]:
     """Return a law's status and its plain values at `given`, tables by category; what an example is checked against.
 

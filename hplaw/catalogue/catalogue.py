@@ -72,6 +72,10 @@ class Catalogue:
         message = f"no law is called '{name[:80]}'{nearest(name[:80], self._by_id)}"
         raise LawNotFound(message, lists="laws")
 
+    def find(self, name: str) -> Law | None:
+        """Return the visible law of an id, or None."""
+        return self._by_id.get(name)
+
     def shelf(self, law: Law) -> str:
         """Return the name of the folder in which a visible law was found."""
         return self._shelves.get(law.id, "")

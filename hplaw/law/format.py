@@ -241,6 +241,7 @@ class LawSpec(Spec, frozen=True, kw_only=True):
     outputs: dict[str, str | OutputSpec] = {}
     cases: list[CaseSpec] = []
     decision: DecisionSpec | None = None
+    shape: str | None = None
     fit: FitSpec | None = None
     grid: GridSpec | None = None
     mixture: MixtureSpec | None = None

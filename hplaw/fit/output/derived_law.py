@@ -42,7 +42,7 @@ def write_derived(to: Path, law: Law, fitted: Law) -> Law:
         name: msgspec.structs.replace(item, value=np.median(draws[name], axis=0).tolist(), sd=None)
         for name, item in law.spec.parameters.items()
     }
-    seen = fitted.spec.domain
+    seen = {name: at for name, at in fitted.spec.domain.items() if not fitted.quantity(name).categorical}
     spec = msgspec.structs.replace(
         law.spec,
         status="calibrated",

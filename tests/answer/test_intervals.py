@@ -234,7 +234,7 @@ def test_parameters_and_discrepancy_do_not_go_together() -> None:
 # What follows a choice
 
 
-FOLLOWED = ("value", "low", "high", "low50", "high50", "transfer_low", "transfer_high")
+FOLLOWED = ("value", "low", "high", "low50", "high50", "same_recipe_low", "same_recipe_high")
 
 
 def test_a_warm_up_in_steps_follows_the_batch_through_its_intervals() -> None:
@@ -244,7 +244,7 @@ def test_a_warm_up_in_steps_follows_the_batch_through_its_intervals() -> None:
     for field in FOLLOWED:
         assert getattr(warmup, field) == pytest.approx(2000 * getattr(batch, field)), field
     fixed = estimate_of(answer(law, {"n_params": 1e9, "tokens": 1e11, "batch_tokens": 5e5}), "warmup_tokens")
-    assert (fixed.value, fixed.low, fixed.transfer_low) == (pytest.approx(1e9), None, None)
+    assert (fixed.value, fixed.low, fixed.same_recipe_low) == (pytest.approx(1e9), None, None)
 
 
 def test_what_follows_a_choice_is_the_same_in_a_batch_of_questions() -> None:
@@ -257,7 +257,7 @@ def test_what_follows_a_choice_is_the_same_in_a_batch_of_questions() -> None:
     ]
     for query, row in zip(queries, recommend_many(queries, shipped()), strict=True):
         one = recommend(query, shipped()).answers["warmup_tokens"]
-        for field in ("value", "low", "high", "transfer_low", "transfer_high"):
+        for field in ("value", "low", "high", "same_recipe_low", "same_recipe_high"):
             alone, together = getattr(one, field), getattr(row.answers["warmup_tokens"], field)
             assert together == (alone if alone is None else pytest.approx(alone, rel=1e-9)), field
 

@@ -62,8 +62,8 @@ def test_other_columns_and_comments_pass_through(run: Any, tmp_path: Path) -> No
     assert list(rows[0])[7:] == [
         "peak_lr_low",
         "peak_lr_high",
-        "peak_lr_transfer_low",
-        "peak_lr_transfer_high",
+        "peak_lr_same_recipe_low",
+        "peak_lr_same_recipe_high",
         "peak_lr_law",
         "warnings",
         "error",

@@ -114,13 +114,13 @@ def test_warnings_stand_before_details_in_a_line_each(run: Any) -> None:
 
 def test_the_interval_of_the_table_is_the_one_for_the_users_recipe(run: Any) -> None:
     answers = recommend(Query(n_params=7e9, tokens=1.4e12), shipped()).answers
-    assert answers["peak_lr"].transfer_low is not None
-    assert law_only("loss", answers) == (answers["loss"].transfer_low is None)
+    assert answers["peak_lr"].same_recipe_low is not None
+    assert law_only("loss", answers) == (answers["loss"].same_recipe_low is None)
     record = json.loads(run(*PLAIN.split(), "--json").out)["answers"]["peak_lr"]
     row = next(line for line in run(*PLAIN.split()).out.splitlines() if line.startswith("  peak_lr"))
     low, high = (float(part) for part in re.split(r"\s{2,}", row.strip())[2].split(" to "))
-    assert low == pytest.approx(record["transfer_low"], rel=0.01)
-    assert high == pytest.approx(record["transfer_high"], rel=0.01)
+    assert low == pytest.approx(record["same_recipe_low"], rel=0.01)
+    assert high == pytest.approx(record["same_recipe_high"], rel=0.01)
 
 
 def test_an_example_stands_where_no_accelerator_is_named(run: Any) -> None:

@@ -433,7 +433,7 @@ def test_a_decision_is_shown_whole() -> None:
     found = recommend(query, catalogue_of(SURFACE))
     for name in ("peak_lr", "batch_tokens"):
         e = found.answers[name]
-        ends = [e.transfer_low, e.low, e.low50, e.value, e.high50, e.high, e.transfer_high]
+        ends = [e.same_recipe_low, e.low, e.low50, e.value, e.high50, e.high, e.same_recipe_high]
         assert ends == sorted(ends)
         assert e.plateau_low < e.value < e.plateau_high
         assert e.law == SURFACE.address

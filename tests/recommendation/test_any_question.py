@@ -96,8 +96,8 @@ def ask(seed: int, count: int) -> int:
                 e.high,
                 e.low50,
                 e.high50,
-                e.transfer_low,
-                e.transfer_high,
+                e.same_recipe_low,
+                e.same_recipe_high,
                 e.plateau_low,
                 e.plateau_high,
             ]

@@ -81,7 +81,7 @@ def compare(queries: list[Query], catalogue: Catalogue) -> None:
         assert list(row.answers) == list(alone.answers), query
         for name, found in row.answers.items():
             want = alone.answers[name]
-            for field in ("value", "low", "high", "transfer_low", "transfer_high", "law"):
+            for field in ("value", "low", "high", "same_recipe_low", "same_recipe_high", "law"):
                 a, b = getattr(found, field), getattr(want, field)
                 assert close(a, b), (query, name, field, a, b)
             assert (found.reason is None) == (want.reason is None), (query, name)
@@ -179,7 +179,7 @@ def test_a_row_of_a_batch_is_what_the_whole_record_says() -> None:
             e = whole.answers[name]
             assert close(found.value, e.value)
             assert close(found.low, e.low)
-            assert close(found.transfer_high, e.transfer_high)
+            assert close(found.same_recipe_high, e.same_recipe_high)
             assert found.law == e.law
 
 

@@ -354,8 +354,8 @@ def test_a_table_is_not_an_answer_but_a_reason() -> None:
 
 
 def test_warnings_say_how_far_and_what_differs() -> None:
-    law = rate("a", checked="recalled", rest='[domain]\ntokens = [1e10, 1e11]\noptimizer = ["sgd"]')
-    found = ask([law], want=["peak_lr"])
+    law = rate("a", checked="recalled", rest='[domain]\ntokens = [1e10, 1e11]\ncorpus = ["c4"]')
+    found = ask([law], want=["peak_lr"], given={"corpus": "pile"})
     assert [w.code for w in found.warnings] == ["outside-domain", "recipe-differs", "recalled"]
     outside = found.warnings[0]
     assert (outside.law, outside.quantity, outside.efolds) == (law.address, "tokens", 2.3026)

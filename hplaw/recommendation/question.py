@@ -61,6 +61,10 @@ OPTIMIZER = Query().optimizer
 """The optimizer of a query that names none."""
 
 
+REFERENCE = ("reference_loss", "reference_n_params", "reference_tokens")
+"""What says which loss a recipe reached, and where: all of it or nothing."""
+
+
 class Question(msgspec.Struct, frozen=True, gc=False):
     """A query understood.
 
@@ -143,6 +147,10 @@ def understand(query: Query, catalogue: Catalogue) -> Question:
         known["recipe"] = UNKNOWN
         defaults.add("recipe")
     warnings: list[AnswerWarning] = []
+    lacking = [name for name in REFERENCE if name not in known]
+    if 0 < len(lacking) < len(REFERENCE):
+        message = f"{', '.join(name for name in REFERENCE if name in known)} needs {' and '.join(lacking)}; give loss, size and data of a run of your own, or none of them"
+        raise ConflictingQuery(message, field=f"given.{lacking[0]}")
     before = frozenset(known)
     if query.model is not None:
         _add_model(query.model, known, warnings)

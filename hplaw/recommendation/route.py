@@ -109,9 +109,9 @@ def _together(slots: Sequence[Slot]) -> Group | None:
         return None
     first, *others = coherent
     shared = tuple(c for c in first.candidates if all(any(o.law is c.law for o in slot.candidates) for slot in others))
-    preferred = {c.preferred for slot in slots for c in slot.candidates}
+    preferred = {c.preferred for slot in coherent for c in slot.candidates}
     return Group(
-        tuple(slot.quantity for slot in slots),
+        tuple(slot.quantity for slot in coherent),
         Slot(first.quantity, shared),
         min(preferred) if len(preferred) > 1 else None,
     )

@@ -13,7 +13,6 @@ import msgspec
 import numpy as np
 
 from hplaw import rows
-from hplaw.answer.intervals import samples
 from hplaw.answer.one_law import Answer
 from hplaw.arrays import Array
 from hplaw.decide.decide import decide
@@ -38,9 +37,9 @@ def with_shape(found: Answer, shape: Law, known: Mapping[str, Any]) -> Answer:
 
     **Arguments:**
 
-    - `known`: values by quantity, numbers or columns; those that are given have no plateau.
+    - `known`: values by quantity, numbers or columns; those that are given have no plateau, and cost nothing.
     """
-    chosen = [name for name in shape.chosen if name in found.values]
+    chosen = [name for name in shape.chosen if name in found.values and known.get(name) is None]
     place = {item.known: known.get(item.known) for item in inputs(shape) if item.name not in shape.chosen}
     if not chosen or any(value is None for value in place.values()):
         return found
@@ -51,22 +50,21 @@ def with_shape(found: Answer, shape: Law, known: Mapping[str, Any]) -> Answer:
     plateaus = {
         name: tuple(found.values[name] * (side / there.values[name]) for side in there.plateau[name])
         for name in chosen
-        if name in there.plateau and known.get(name) is None
+        if name in there.plateau
     }
-    return msgspec.structs.replace(found, plateaus=plateaus, regret=_regret(found, shape, known, place, chosen))
+    return msgspec.structs.replace(found, plateaus=plateaus, regret=_regret(found, shape, place, chosen))
 
 
-def _regret(found: Answer, shape: Law, known: Mapping[str, Any], place: Mapping[str, Any], chosen: list[str]) -> Any:
+def _regret(found: Answer, shape: Law, place: Mapping[str, Any], chosen: list[str]) -> Any:
     """Return the mean excess of an answer over the scenarios of its law; None where the shape is no sum of ridges."""
     form = linex(shape)
     if form is None or form.size != scenarios(found.law).size:
         return None
-    best = samples(found.law, known, chosen)
     c: Array = form.at(place)[0]
     m: Any = 0.0
     for name, slope in zip(shape.chosen, form.slopes, strict=True):
-        if name in best:
-            apart = np.log(rows.across(found.values[name])) - np.log(best[name])
+        if name in chosen and name in found.samples:
+            apart = np.log(rows.across(found.values[name])) - np.log(found.samples[name])
             m = m + slope.reshape(-1, form.size) * apart[..., None, :]
     excess = (c.reshape(*c.shape[:-1], -1, form.size) * (np.exp(m) - 1 - m)).sum(axis=-2)
     return rows.plain(np.minimum(excess, SEEN).mean(axis=-1))

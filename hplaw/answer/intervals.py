@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from hplaw import rows
@@ -36,6 +37,16 @@ WIDEST = 100.0
 """Standard deviation of a logarithm from which on an interval is too wide to be written down."""
 
 
+class Intervals(msgspec.Struct, frozen=True, eq=False):
+    """Intervals by quantity, those for another recipe, the medians that are the values of a fitted law, and the samples
+    behind the intervals, `[scenario]` or `[row, scenario]`, of those that have no closed form."""
+
+    spreads: dict[str, Spread] = {}
+    transfers: dict[str, Spread] = {}
+    medians: dict[str, Any] = {}
+    samples: dict[str, Array] = {}
+
+
 def intervals_of(
     here: Point,
     known: Mapping[str, object],
@@ -43,8 +54,8 @@ def intervals_of(
     decision: Decision | None,
     *,
     seen: Collection[str] | None = None,
-) -> tuple[dict[str, Spread], dict[str, Spread], dict[str, Any]]:
-    """Return intervals, those for another recipe, and the medians that are the values of a fitted law.
+) -> Intervals:
+    """Return the intervals of a law's values.
 
     **Arguments:**
 
@@ -96,10 +107,9 @@ def intervals_of(
             with_it = Run(law, values, drawn_in, stretch=wider, transfer=True, chosen=chosen)
             outer |= {name: with_it.output(name) for name in following}
     _collect(spreads, transfers, inner, outer)
-    if not drawn.fitted:
-        return spreads, transfers, {}
-    medians = {name: _median(law, name, spreads[name].median, wanted[name]) for name in numbers if name in spreads}
-    return spreads, transfers, medians
+    fitted = [name for name in numbers if name in spreads] if drawn.fitted else []
+    medians = {name: _median(law, name, spreads[name].median, wanted[name]) for name in fitted}
+    return Intervals(spreads, transfers, medians, inner)
 
 
 def _median(law: Law, name: str, median: Any, value: Any) -> Any:

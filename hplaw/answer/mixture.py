@@ -82,6 +82,7 @@ def mixed_answer(
         failed={name: why for part in parts for name, why in part.failed.items()},
         spreads={} if silent else spreads,
         transfers={},
+        samples={},
         plateaus={},
         regret=None,
         at=dict(known),

@@ -10,8 +10,9 @@ import msgspec
 import numpy as np
 
 from hplaw import rows
-from hplaw.answer.intervals import intervals_of
+from hplaw.answer.intervals import Intervals, intervals_of
 from hplaw.answer.quantiles import Spread
+from hplaw.arrays import Array
 from hplaw.decide.decide import decide
 from hplaw.decide.decision import Bounds
 from hplaw.errors import ConflictingQuery
@@ -35,7 +36,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     - `status`, `say`: whether it applies here, and the words of the case that applies.
     - `values`: numbers, categories, or tuples over an index, by quantity; `failed` why one of them has no value.
     - `spreads`, `transfers`, `plateaus`: intervals by quantity, where there are any; `transfers` are for another recipe
-      than the law's own.
+      than the law's own. `samples` are behind them, `[scenario]` or `[row, scenario]`, where there is no closed form.
     - `at`: the inputs the law was evaluated with.
 
     Numbers may be columns, a row for each question; all else is shared by the rows. NaN in a column means none.
@@ -48,6 +49,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     failed: dict[str, str]
     spreads: dict[str, Spread]
     transfers: dict[str, Spread]
+    samples: dict[str, Array]
     plateaus: dict[str, tuple[Any, Any]]
     regret: Any
     at: dict[str, Any]
@@ -107,21 +109,19 @@ def answer_alone(
     if here.status in SILENT:
         values, decision = {}, None
         failed |= dict.fromkeys((*free, *wanted), here.say or here.status)
-    spreads: dict[str, Spread] = {}
-    transfers: dict[str, Spread] = {}
+    found = Intervals()
     if not plain and values and uncertain(law):
-        spreads, transfers, medians = intervals_of(
-            here, known, {n: values[n] for n in wanted if n in values}, decision, seen=seen
-        )
-        values.update(medians)
+        found = intervals_of(here, known, {n: values[n] for n in wanted if n in values}, decision, seen=seen)
+        values.update(found.medians)
     return Answer(
         law=law,
         status=here.status,
         say=here.say,
         values=values,
         failed=failed,
-        spreads=spreads,
-        transfers=transfers,
+        spreads=found.spreads,
+        transfers=found.transfers,
+        samples=found.samples,
         plateaus=decision.plateau if decision else {},
         regret=decision.regret if decision else None,
         at={item.name: here.environment.get(item.name) for item in inputs(law) if item.name not in free},
@@ -151,6 +151,7 @@ def joined(parts: Sequence[Answer], size: int) -> Answer:
             )
             for name in first.plateaus
         },
+        samples={},
         regret=rows.join([part.regret for part in parts]),
         at={name: rows.join([part.at[name] for part in parts]) for name in first.at},
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from fractions import Fraction
 
+from hplaw.catalogue.catalogue import Catalogue
 from hplaw.errors import HplawError
 from hplaw.expression.backends import exact_number
 from hplaw.law.format import ExampleSpec
@@ -12,7 +13,7 @@ from hplaw.law.law import Law
 from hplaw.narrowing import is_table
 
 
-def check_law(law: Law, catalogue: object = None) -> list[str]:
+def check_law(law: Law, catalogue: Catalogue | None = None) -> list[str]:
     """Return what is wrong with a law's examples, one sentence each, nothing when all hold.
 
     **Arguments:**
@@ -30,7 +31,7 @@ def check_law(law: Law, catalogue: object = None) -> list[str]:
     return problems
 
 
-def _check(law: Law, example: ExampleSpec, catalogue: object) -> list[str]:
+def _check(law: Law, example: ExampleSpec, catalogue: Catalogue | None) -> list[str]:
     from hplaw.answer.answer import plain_outputs
 
     if law.spec.kind == "procedure":

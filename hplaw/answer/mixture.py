@@ -11,6 +11,7 @@ from hplaw import rows
 from hplaw.answer.intervals import samples
 from hplaw.answer.one_law import Answer, answer_alone
 from hplaw.answer.quantiles import quantiles, spreads_of
+from hplaw.catalogue.catalogue import Catalogue
 from hplaw.decide.decision import Bounds
 from hplaw.errors import QueryError
 from hplaw.evaluation.inputs import inputs, read_given
@@ -19,7 +20,7 @@ from hplaw.law.law import Law
 from hplaw.posterior.scenarios import DRAWS
 
 
-def members_of(law: Law, catalogue: Any) -> list[Law]:
+def members_of(law: Law, catalogue: Catalogue | None) -> list[Law]:
     """Return the laws that a mixture is made of.
 
     **Raises:** `QueryError` where no catalogue is at hand to find them in.
@@ -31,7 +32,7 @@ def members_of(law: Law, catalogue: Any) -> list[Law]:
     return catalogue.members(law)
 
 
-def read_known(law: Law, given: Mapping[str, object], catalogue: object) -> dict[str, Any]:
+def read_known(law: Law, given: Mapping[str, object], catalogue: Catalogue | None) -> dict[str, Any]:
     """Return `given` as the inputs of a law, or of a mixture's members.
 
     **Raises:** `QueryError` naming the field at fault.
@@ -52,7 +53,12 @@ def read_known(law: Law, given: Mapping[str, object], catalogue: object) -> dict
 
 
 def mixed_answer(
-    law: Law, known: Mapping[str, object], *, want: Sequence[str] | None, bounds: Bounds | None, catalogue: object
+    law: Law,
+    known: Mapping[str, object],
+    *,
+    want: Sequence[str] | None,
+    bounds: Bounds | None,
+    catalogue: Catalogue | None,
 ) -> Answer:
     """Return a mixture's answer: the median and quantiles of its members' draws in proportion to their weights.
 

@@ -40,7 +40,8 @@ SETTINGS = (
 """The quantities that a user sets, in the order in which they are shown; all others are to be expected."""
 
 SECTIONS = Sections(
-    ("alternatives", "nearest", "elasticities", "intervals", "derivation", "sources"), explained=("derivation", "sources")
+    ("alternatives", "nearest", "elasticities", "intervals", "derivation", "sources"),
+    explained=("derivation", "sources"),
 )
 """What is behind the first screen."""
 

@@ -64,9 +64,7 @@ def _brief(found: Derivation, size: int) -> list[BriefRecommendation]:
     codes = codes_of(found, used, size)
     passed = list(ignored(found, used))
     return [
-        BriefRecommendation(
-            answers={name: columns[name][row] for name in wanted}, ignored=passed, warnings=codes[row]
-        )
+        BriefRecommendation(answers={name: columns[name][row] for name in wanted}, ignored=passed, warnings=codes[row])
         for row in range(size)
     ]
 

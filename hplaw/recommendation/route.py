@@ -120,9 +120,7 @@ def _together(slots: Sequence[Slot]) -> Group | None:
 class _Search:
     """Depth first from wanted quantities to known ones; a law that would lead back to its own output is omitted."""
 
-    def __init__(
-        self, catalogue: Catalogue, known: frozenset[str], preferred: list[Law], apart: Sequence[str]
-    ) -> None:
+    def __init__(self, catalogue: Catalogue, known: frozenset[str], preferred: list[Law], apart: Sequence[str]) -> None:
         self.catalogue, self.known, self.preferred, self.apart = catalogue, known, preferred, apart
         self.slots: list[Slot] = []
         self.reasons: dict[str, str] = {}

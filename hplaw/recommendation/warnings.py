@@ -106,7 +106,11 @@ def _domain(law: Law, found: Derivation) -> Iterator[Note]:
         yield Note("outside-domain", text, law.address, name, efolds, efolds > 0)
     for name, value in away.differs:
         seen = ", ".join(map(str, law.spec.domain[name]))
-        words = "{2} was fitted on the {0} {3}; yours may differ" if value == UNKNOWN else "{} is {}, and {} was fitted on {}"
+        words = (
+            "{2} was fitted on the {0} {3}; yours may differ"
+            if value == UNKNOWN
+            else "{} is {}, and {} was fitted on {}"
+        )
         text = ft.partial(words.format, name, value, law.id, seen)
         yield Note("recipe-differs", text, law.address, name)
 

@@ -34,8 +34,6 @@ FOLDS = 8
 """Parts of the published families, of which one is left out at a time."""
 LARGE = 2e8
 """Parameters above which a size is an optimizer's largest here."""
-ASKER = "asker"
-"""A recipe that no table has."""
 CHAINS, WARMUP, DRAWS = 1, 75, 150
 """Of each refit: a joint mode would make the scatter of cells too small."""
 
@@ -197,7 +195,9 @@ class Refits:
             law = write_folder(Path(here) / "law", fitted, Verdict(), data="", sha256="", accept=True)
             found: list[list[Seen]] = []
             for team, known, practice in asked:
-                given = {name: known[name] for name in law.inputs} | {"recipe": ASKER, "practice": practice}
+                given = {name: known[name] for name in law.inputs} | {"practice": practice}
+                if not given["given_batch_tokens"]:  # the batch is asked for, too
+                    del given["given_batch_tokens"]
                 outputs = evaluate(law, given).outputs
                 found.append([_seen(team, name, known, outputs[name]) for name in _told(known)])
             return found

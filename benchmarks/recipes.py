@@ -222,7 +222,7 @@ class Refits:
                         quantity=item.quantity,
                         row=known,
                         found=math.log(known[item.quantity]),
-                        bounds=_bounds(known, item.quantity),
+                        bounds=bounds_of(known, item.quantity),
                         value=float(value),
                         half=(float(low50), float(high50)),
                         most=(float(low), float(high)),
@@ -235,7 +235,8 @@ def _told(known: Mapping[str, Any]) -> list[str]:
     return [name for name in QUANTITIES if known[name] is not None]
 
 
-def _bounds(known: Mapping[str, Any], name: str) -> tuple[float, float]:
+def bounds_of(known: Mapping[str, Any], name: str) -> tuple[float, float]:
+    """Return the logarithms between which a value found lies: itself for a point, infinite where a grid is open."""
     low, high = known[f"{name}_low"], known[f"{name}_high"]
     if low is None and high is None:
         low = high = known[name]
@@ -248,7 +249,7 @@ def _seen(team: str, name: str, known: Mapping[str, Any], said: Any) -> Seen:
         quantity=name,
         row=known,
         found=math.log(known[name]),
-        bounds=_bounds(known, name),
+        bounds=bounds_of(known, name),
         value=math.log(said.value),
         half=(math.log(said.low50), math.log(said.high50)),
         most=(math.log(said.low), math.log(said.high)),

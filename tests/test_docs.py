@@ -307,9 +307,9 @@ def test_python_is_shown() -> None:
     assert blocks(README, "python")
 
 
-@pytest.mark.parametrize("script", ["law_table.py", "limits.py", "rooms.py"])
+@pytest.mark.parametrize("script", ["law_table.py", "limits.py", "recipe_spread.py", "rooms.py"])
 def test_what_tools_write_is_up_to_date(script: str) -> None:
-    """The tables of laws, the tables of a power limit, and the picture of the rooms."""
+    """The tables of laws and of a power limit, the covariance between recipes in the surfaces, the picture of the rooms."""
     done = subprocess.run(
         [sys.executable, str(ROOT / "tools" / script), "--check"], capture_output=True, text=True, check=False
     )

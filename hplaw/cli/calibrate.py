@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from hplaw.cli.exit_status import FAILED, OK
 from hplaw.cli.extras import needing
-from hplaw.cli.few_runs import few, next_runs
+from hplaw.cli.few_runs import few, narrowed, next_question, next_runs
 from hplaw.cli.options import Json
 from hplaw.cli.page import Page, write
 from hplaw.cli.progress import Progress, duration
@@ -144,6 +144,7 @@ def calibrate(
 
 def _say(law: Law, to: Path, seconds: float) -> int:
     from hplaw.fit.check.scores import read_scores
+    from hplaw_experiments.recipes.from_table import middle
     from hplaw_experiments.sweep.calibrate import changes
 
     evidence = law.spec.evidence
@@ -164,14 +165,14 @@ def _say(law: Law, to: Path, seconds: float) -> int:
         for c in (changes(law) if served else [])
     ]
     if rows:
-        n, d = law.spec.constants["n_ref"], law.spec.constants["d_ref"]
+        n, d = middle(law)
         page.heading(f"What changed, at n_params={number(n)} and tokens={number(d)}")
         page.table(rows, head=("quantity", "here", "law", "says", "here is"))
+    if served:
+        narrowed(page, law)
     page.line()
     if served:
-        page.line(
-            f"next: hplaw recommend --laws {to} --law {law.id} --given n_params={law.spec.constants['n_ref']:g} --tokens {law.spec.constants['d_ref']:g}"
-        )
+        page.line(next_question(law, to))
     write(str(page))
     if not served:
         print(

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -19,31 +19,55 @@ from hplaw.vocabulary.quantities import check_value, parse_number, vocabulary
 
 
 if TYPE_CHECKING:
+    from hplaw.law import Law
     from hplaw_experiments.recipes.propose import Proposal
 
 
 TARGET = ("n_params", "tokens")
 """What a target says."""
 
+ASKED = (1e9, 2e10)
+"""n_params and tokens of the question that is proposed."""
+
 COLUMNS = ("block", "n_params", "tokens", "peak_lr", "batch_tokens", "compute_flop")
 """Columns of the table of proposed runs."""
 
 
-def few(runs: Path, maps: Mapping[str, str], to: Path, method: str | None) -> int:
+def few(runs: Path, maps: Mapping[str, str], to: Path, method: Literal["nuts", "map"] | None) -> int:
     """Write the law that a few tuned optima, or runs with their loss, of the user's own lead to."""
     with needing("a calibration"):
         from hplaw_experiments.recipes.from_table import write_own
 
-        law, words, shares = write_own(runs, to, maps=maps, method=method or "map")
+        law, words = write_own(runs, to, maps=maps, method=method or "map")
     page = Page()
     page.line(f"wrote {to}: {law.address}, from {words}")
-    if shares:
-        page.heading("Averaged from")
-        page.table([(name, f"{share:.0%}") for name, share in shares.items()])
+    narrowed(page, law)
     page.line()
-    page.line(f"next: hplaw recommend --laws {to} --law {law.id} --params 1B --tokens 20B")
+    page.line(next_question(law, to))
     write(str(page))
     return OK
+
+
+def narrowed(page: Page, law: Law) -> None:
+    """Add to a page what your own law knows better than was known before: in the middle of its runs, and at the next question."""
+    from hplaw_experiments.recipes.from_table import middle, narrowing
+
+    found = narrowing(law, [middle(law), ASKED])
+    page.heading("What it narrowed: the 90% interval, as a factor of the value up and down")
+    rows = [
+        (
+            f"n_params={number(one.point[0])}, tokens={number(one.point[1])}",
+            *(f"{before:.3g} to {after:.3g}" for before, after in zip(one.before, one.after, strict=True)),
+        )
+        for one in found
+    ]
+    page.table(rows, head=("at", "peak_lr", "batch_tokens"))
+
+
+def next_question(law: Law, to: Path) -> str:
+    """Return the line that says what to ask your own law."""
+    n_params, tokens = map(number, ASKED)
+    return f"next: hplaw recommend --laws {to} --law {law.id} --params {n_params} --tokens {tokens}"
 
 
 def read_target(pairs: Mapping[str, str]) -> tuple[float, float]:

@@ -26,6 +26,7 @@ from hplaw.recommendation.elasticity import elasticities
 from hplaw.recommendation.ignored import ignored
 from hplaw.recommendation.nearest import nearest
 from hplaw.recommendation.question import OPTIMIZER, understand
+from hplaw.recommendation.route import COHERENT
 from hplaw.recommendation.warnings import warnings_of
 from hplaw.vocabulary.names import folded
 
@@ -52,7 +53,9 @@ def recommend(query: Query, catalogue: Catalogue) -> Recommendation:
     slopes = elasticities(question, found)
     answers = {name: _estimate(name, found, slopes) for name in question.want if question.asked or found.offered(name)}
     used = found.laws_behind([name for name in question.want if name in found.source])
-    regrets = [found.answers[law].regret for law in used if found.answers[law].regret is not None]
+    # the cost of missing the best is that of settings answered together
+    whole = [law for law in used if all(found.source.get(name, law) is law for name in (*law.chosen, *COHERENT))]
+    regrets = [regret for law in whole if (regret := found.answers[law].regret) is not None]
     return Recommendation(
         query=query_record(query),
         recipe=question.known["recipe"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -14,7 +14,7 @@ from hplaw.catalogue.listing import find_quantity
 from hplaw.errors import DataError
 from hplaw.runs.store import Store
 from hplaw.runs.table import checked, filtered, mapped, read_table, sha256_of
-from hplaw.vocabulary.quantities import vocabulary
+from hplaw.vocabulary.quantities import Quantity, vocabulary
 
 
 STATE, FINISHED = "State", ("finished", "FINISHED", "completed")
@@ -61,12 +61,19 @@ def import_runs(
     return Imported(len(table), added, unfinished, tuple(table.columns))
 
 
-def read_mapped(path: Path, *, maps: Mapping[str, str] | None = None, where: str = "") -> tuple[pl.DataFrame, int]:
+def read_mapped(
+    path: Path, *, maps: Mapping[str, str] | None = None, where: str = "", more: Iterable[Quantity] = ()
+) -> tuple[pl.DataFrame, int]:
     """Return the quantities in a file, by row and checked, and how many rows were of runs that had not ended.
+
+    **Arguments:**
+
+    - `more`: quantities of a law's own beside those of the vocabulary.
 
     **Raises:** as `import_runs`.
     """
-    words, maps = vocabulary(), dict(maps or {})
+    words = {**vocabulary(), **{quantity.name: quantity for quantity in more}}
+    maps = dict(maps or {})
     for name in maps:
         if name not in SIDE_COLUMNS:
             find_quantity(words, name, field=name, told=f"--map {name}: ")

@@ -2,26 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
+import msgspec
 import polars as pl
 
+from hplaw.answer.answer import answer
 from hplaw.catalogue.catalogue import Catalogue, load_catalogue
 from hplaw.errors import DataError
 from hplaw.formatting import plural
 from hplaw.law import Law
-from hplaw_experiments.recipes.best_settings import posterior, read_settings, rescaled, write_law_of
+from hplaw_experiments.recipes.best_settings import GIVEN, posterior, read_settings, write_law_of
 from hplaw_experiments.recipes.next_best import RUNS_PER_CELL
-from hplaw_experiments.recipes.propose import Proposal, bowl_of, half_width, propose, see_runs
-from hplaw_experiments.recipes.recipe import PRIOR, features, read_prior
-from hplaw_experiments.recipes.single_runs import NEEDED, SHAPE, write_surface
+from hplaw_experiments.recipes.propose import Proposal, bowl_of, propose, see_runs
+from hplaw_experiments.recipes.recipe import PRIOR, half_width, read_prior
+
+
+NEEDED = ("n_params", "tokens", "peak_lr", "batch_tokens", "loss")
+"""Columns of a table of single runs."""
+
+SHAPE = "pretrain-surface"
+"""The law whose bowl is the prior of another recipe's."""
+
+Point = tuple[float, float]
+
+
+class Narrowing(msgspec.Struct, frozen=True, kw_only=True):
+    """Half of the 90% interval of the best rate and batch at a size and data, as factors, before runs were seen and after."""
+
+    point: Point
+    before: Point
+    after: Point
+
+
+def narrowing(law: Law, points: Sequence[Point], *, catalogue: Catalogue | None = None) -> list[Narrowing]:
+    """Return what your own law knows better than the law of recipes does, at the points: n_params and tokens."""
+    laws = load_catalogue() if catalogue is None else catalogue
+    known = read_prior(laws.get(PRIOR)).recipe
+    found: list[Narrowing] = []
+    for n_params, tokens in points:
+        spreads = answer(law, {"n_params": n_params, "tokens": tokens}).spreads
+        rate, batch = (math.sqrt(spreads[name].high / spreads[name].low) for name in ("peak_lr", "batch_tokens"))
+        found.append(
+            Narrowing(point=(n_params, tokens), before=half_width(known, n_params, tokens), after=(rate, batch))
+        )
+    return found
+
+
+def middle(law: Law) -> Point:
+    """Return the size and data in the middle of the runs that a law was made from."""
+    sizes, data = (law.spec.domain[name] for name in ("n_params", "tokens"))
+    return math.sqrt(float(sizes[0]) * float(sizes[1])), math.sqrt(float(data[0]) * float(data[1]))
 
 
 def write_own(
-    path: Path, to: Path, *, maps: Mapping[str, str], method: str = "map", catalogue: Catalogue | None = None
-) -> tuple[Law, str, Mapping[str, float]]:
-    """Write the law folder `to/own-recipe` that a table leads to; return the law, from what, and what it averages.
+    path: Path,
+    to: Path,
+    *,
+    maps: Mapping[str, str],
+    method: Literal["nuts", "map"] = "map",
+    catalogue: Catalogue | None = None,
+) -> tuple[Law, str]:
+    """Write the law folder `to/own-recipe` that a table leads to; return the law, and from what.
 
     **Arguments:**
 
@@ -33,20 +78,22 @@ def write_own(
     from hplaw.runs.table import sha256_of
 
     laws = load_catalogue() if catalogue is None else catalogue
-    table = read_mapped(path, maps=maps)[0]
+    law_of_recipes = laws.get(PRIOR)
+    table = read_mapped(path, maps=maps, more=[law_of_recipes.quantity(GIVEN)])[0]
     mark = sha256_of(path)
+    prior = read_prior(law_of_recipes)
     if not has_losses(table):
         settings = read_settings(table)
-        law, shares = write_law_of(settings, to, catalogue=laws, data=path.name, sha256=mark)
-        return law, f"{len(settings)} tuned {'optimum' if len(settings) == 1 else 'optima'}", shares
-    prior = read_prior(laws.get(PRIOR))
-    runs = read_single(table)
-    law = write_surface(
-        runs, to, prior=prior, recipe=prior.recipe, shape=laws.get(SHAPE), data=path.name, sha256=mark, method=method
-    )
+        law = write_law_of(settings, to, prior=prior, data=path.name, sha256=mark)
+        return law, f"{len(settings)} tuned {'optimum' if len(settings) == 1 else 'optima'}"
+    # JAX takes seconds to start, and tuned optima do without
+    from hplaw_experiments.recipes.single_runs import write_surface
+
+    runs, shape = read_single(table), laws.get(SHAPE)
+    law = write_surface(runs, to, recipe=prior.recipe, shape=shape, data=path.name, sha256=mark, method=method)
     evidence = law.spec.evidence
     assert evidence is not None
-    return law, f"{plural(evidence.runs, 'run')} in {plural(evidence.groups, 'cell')}", {}
+    return law, f"{plural(evidence.runs, 'run')} in {plural(evidence.groups, 'cell')}"
 
 
 def has_losses(table: pl.DataFrame) -> bool:
@@ -75,13 +122,8 @@ def read_single(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def propose_own(
-    target: tuple[float, float],
-    count: int,
-    *,
-    runs: Path | None,
-    maps: Mapping[str, str],
-    catalogue: Catalogue | None = None,
-) -> tuple[list[Proposal], tuple[float, float]]:
+    target: Point, count: int, *, runs: Path | None, maps: Mapping[str, str], catalogue: Catalogue | None = None
+) -> tuple[list[Proposal], Point]:
     """Return the runs to make next, and how well the optimum at the target is known before, as factors.
 
     **Arguments:**
@@ -94,20 +136,21 @@ def propose_own(
     from hplaw.runs.importing import read_mapped
 
     laws = load_catalogue() if catalogue is None else catalogue
-    prior = read_prior(laws.get(PRIOR))
+    law_of_recipes = laws.get(PRIOR)
+    prior = read_prior(law_of_recipes)
     bowl = bowl_of(laws.get(SHAPE))
-    known, done = prior.recipe, dict[tuple[float, float], int]()
+    known, done = prior.recipe, dict[Point, int]()
     if runs is not None:
-        table = read_mapped(runs, maps=maps)[0]
+        table = read_mapped(runs, maps=maps, more=[law_of_recipes.quantity(GIVEN)])[0]
         if has_losses(table):
             single = read_single(table).filter(pl.col("loss").is_not_null())
-            known = see_runs(known, prior, bowl, single)
+            known = see_runs(known, bowl, single)
             done = {
                 (n, d): count for n, d, count in single.group_by("n_params", "tokens", maintain_order=True).len().rows()
             }
         else:
             settings = read_settings(table)
-            known, _ = posterior(settings, prior, rescaled(prior, laws))
+            known = posterior(settings, prior)
             done = {(s.n_params, s.tokens): RUNS_PER_CELL for s in settings}
-    before = half_width(known.covariance, features(*target), prior.cell)
+    before = half_width(known, *target)
     return propose(known, prior, bowl, target=target, runs=count, done=done), before

@@ -20,7 +20,7 @@ from hplaw.errors import QueryError
 from hplaw.law import Law
 from hplaw.posterior.scenarios import scenarios
 from hplaw_experiments.recipes.next_best import Block, next_best, seen as seen_block
-from hplaw_experiments.recipes.recipe import Prior, Recipe, Seen, features, update
+from hplaw_experiments.recipes.recipe import Prior, Recipe, Seen, features, half_width, update
 
 
 Array = NDArray[np.float64]
@@ -29,23 +29,11 @@ Point = tuple[float, float]
 RATES = (-1.8, -0.6, 0.6, 1.8)
 """Rates of a cross, as ln over the guess."""
 
-BATCHES = (-math.log(4), math.log(4))
-"""Batches of a cross, as ln over the guess."""
+BATCHES = (-math.log(6), math.log(6))
+"""Batches of a cross, as ln over the guess: about as far as one recipe's lie from another's."""
 
-VALLEY = 0.35
-"""By how much ln of the best rate rises with ln batch: a cross moves its batches along the valley."""
-
-CROSS: tuple[Point, ...] = (*((u, 0.0) for u in RATES), *((VALLEY * v, v) for v in BATCHES))
-"""Six runs around a guess: ln rate and ln batch over it."""
-
-DESIGNS: Mapping[str, tuple[Point, ...]] = {
-    "cross": CROSS,
-    "rates": CROSS[:4],
-    "corner": ((-0.9, 0.0), (0.9, 0.0), (VALLEY * BATCHES[1], BATCHES[1])),
-}
-"""Blocks of runs that a cell is offered with."""
-
-FEWEST = min(len(points) for points in DESIGNS.values())
+FEWEST = 3
+"""Runs of the smallest block."""
 
 LEVEL = 0.05
 """Standard deviation of a cell's level around anything that is known of it, in ln loss."""
@@ -109,6 +97,18 @@ def bowl_of(law: Law) -> Bowl:
     )
 
 
+def cross(prior: Prior) -> tuple[Point, ...]:
+    """Return six runs around a guess, ln rate and ln batch over it: the batches move along the valley of best rates."""
+    few, many = BATCHES
+    return (*((u, 0.0) for u in RATES), (prior.lower * few, few), (prior.upper * many, many))
+
+
+def designs(prior: Prior) -> dict[str, tuple[Point, ...]]:
+    """Return the blocks of runs that a cell is offered with."""
+    whole = cross(prior)
+    return {"cross": whole, "rates": whole[:4], "corner": ((-0.9, 0.0), (0.9, 0.0), whole[-1])}
+
+
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     """One run to make.
 
@@ -150,7 +150,7 @@ def cells_for(target: Point, done: Sequence[Point]) -> list[Point]:
     return sorted(below, key=lambda cell: (cell[0] * cell[1], cell))
 
 
-def block_of(recipe: Recipe, prior: Prior, bowl: Bowl, cell: Point, points: Sequence[Point]) -> Block:
+def block_of(recipe: Recipe, bowl: Bowl, cell: Point, points: Sequence[Point]) -> Block:
     """Return the runs of a design around what is guessed for a cell."""
     n_params, tokens = cell
     x = features(n_params, tokens)
@@ -161,7 +161,7 @@ def block_of(recipe: Recipe, prior: Prior, bowl: Bowl, cell: Point, points: Sequ
         {"n_params": n_params, "tokens": tokens, "peak_lr": float(rate), "batch_tokens": float(batch)}
         for rate, batch in settings
     )
-    part = _linear(prior, bowl, x, places, np.zeros(len(places)))
+    part = _linear(recipe.scatter.at(*cell), bowl, x, places, np.zeros(len(places)))
     whiten = np.linalg.inv(np.linalg.cholesky(part.noise))
     return Block(cell=_name(cell), gradients=whiten @ part.rows, flop=6 * n_params * tokens * len(runs), runs=runs)
 
@@ -170,19 +170,20 @@ def _name(cell: Point) -> str:
     return f"{cell[0]:.6g} {cell[1]:.6g}"
 
 
-def _linear(prior: Prior, bowl: Bowl, x: Array, places: Array, left: Array) -> Seen:
+def _linear(scatter: Array, bowl: Bowl, x: Array, places: Array, left: Array) -> Seen:
     """Return what runs of one cell say of its recipe's numbers: their change moves the losses by `rows`.
 
     **Arguments:**
 
+    - `scatter`: covariance of the cell's optimum around its recipe's law `[2, 2]`.
     - `places`: ln rate and batch over the guess `[run, 2]`; `left` what the guess leaves of ln loss, its level aside.
     """
     slope = bowl.slope(places)
     noise = np.diag((NOISE + NOISE_SHARE * bowl.excess(places)) ** 2)
-    return Seen(rows=-slope @ x, values=left, noise=noise + LEVEL**2 + slope @ prior.cell @ slope.T)
+    return Seen(rows=-slope @ x, values=left, noise=noise + LEVEL**2 + slope @ scatter @ slope.T)
 
 
-def see_runs(recipe: Recipe, prior: Prior, bowl: Bowl, runs: pl.DataFrame) -> Recipe:
+def see_runs(recipe: Recipe, bowl: Bowl, runs: pl.DataFrame) -> Recipe:
     """Return a recipe after single runs are seen, by Gauss and Newton's method around its mean.
 
     **Arguments:**
@@ -192,6 +193,7 @@ def see_runs(recipe: Recipe, prior: Prior, bowl: Bowl, runs: pl.DataFrame) -> Re
     cells = [
         (
             features(float(str(n)), float(str(d))),
+            recipe.scatter.at(float(str(n)), float(str(d))),
             np.log(cell.select("peak_lr", "batch_tokens").to_numpy()),
             np.log(cell["loss"].to_numpy()),
         )
@@ -200,10 +202,10 @@ def see_runs(recipe: Recipe, prior: Prior, bowl: Bowl, runs: pl.DataFrame) -> Re
     mean, found = recipe.mean, recipe
     for _ in range(ROUNDS):
         parts: list[Seen] = []
-        for x, settings, z in cells:
+        for x, scatter, settings, z in cells:
             places = settings - x @ mean
             left = z - bowl.excess(places)
-            part = _linear(prior, bowl, x, places, left - left.mean())
+            part = _linear(scatter, bowl, x, places, left - left.mean())
             parts.append(msgspec.structs.replace(part, values=part.values + part.rows @ mean))
         found = update(recipe, parts)
         mean = mean + 0.5 * (found.mean - mean)
@@ -242,22 +244,24 @@ def propose(
     curvature = bowl.curvature()
     chosen: list[Block] = []
     covariance, left = recipe.covariance, runs
-    if not made and runs >= len(CROSS):
-        chosen.append(block_of(recipe, prior, bowl, offered[0], CROSS))
+    offers = designs(prior)
+    first = offers["cross"]
+    if not made and runs >= len(first):
+        chosen.append(block_of(recipe, bowl, offered[0], first))
         covariance = seen_block(covariance, chosen[0].gradients)
-        left -= len(CROSS)
+        left -= len(first)
     count = {_name(cell): number for cell, number in made.items()}
     count |= {block.cell: len(block.runs) for block in chosen}
-    blocks = [block_of(recipe, prior, bowl, cell, points) for cell in offered for points in DESIGNS.values()]
+    blocks = [block_of(recipe, bowl, cell, points) for cell in offered for points in offers.values()]
     chosen += next_best(blocks, covariance=covariance, target=goal, curvature=curvature, runs=left, done=count)
-    return _told(chosen, recipe.covariance, goal, prior.cell)
+    return _told(chosen, recipe, target)
 
 
-def _told(blocks: Sequence[Block], covariance: Array, goal: Array, cell: Array) -> list[Proposal]:
+def _told(blocks: Sequence[Block], recipe: Recipe, target: Point) -> list[Proposal]:
     found: list[Proposal] = []
     for number, block in enumerate(blocks, 1):
-        covariance = seen_block(covariance, block.gradients)
-        rate, batch = half_width(covariance, goal, cell)
+        recipe = msgspec.structs.replace(recipe, covariance=seen_block(recipe.covariance, block.gradients))
+        rate, batch = half_width(recipe, *target)
         found += [
             Proposal(
                 block=number,
@@ -269,10 +273,3 @@ def _told(blocks: Sequence[Block], covariance: Array, goal: Array, cell: Array) 
             for run in block.runs
         ]
     return found
-
-
-def half_width(covariance: Array, goal: Array, cell: Array) -> tuple[float, float]:
-    """Return the 90% intervals of the best rate and batch as factors of the prediction."""
-    spread = np.sqrt(np.diag(goal @ covariance @ goal.T + cell))
-    rate, batch = np.exp(1.6448536269514722 * spread)
-    return float(rate), float(batch)

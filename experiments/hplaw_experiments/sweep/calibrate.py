@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 import polars as pl
@@ -16,9 +15,9 @@ from hplaw.answer.evaluate_law import evaluate
 from hplaw.catalogue.catalogue import Catalogue, load_catalogue
 from hplaw.errors import FitError, HplawError, QueryError
 from hplaw.law import Law
-from hplaw.law.read import decode_spec, parse_law
-from hplaw.law.write import write_law
 from hplaw.runs.store import Store
+from hplaw_experiments.recipes.from_table import SHAPE, middle, read_single
+from hplaw_experiments.recipes.recipe import PRIOR, read_prior
 from hplaw_experiments.sweep.plan import read_spec
 from hplaw_experiments.sweep.run import losses_of
 from hplaw_experiments.sweep.walkers import next_trials
@@ -27,14 +26,8 @@ from hplaw_experiments.trial import SweepSpec, key
 
 Preset = Literal["quick", "standard", "full"]
 
-LAW = "own-surface"
-"""The id of the law that a sweep over rate, batch, size and data is fitted to."""
-
 TABLE = "runs.parquet"
 """The table of runs beside the law's folder, to which the law was fitted."""
-
-DRAWS = 1000
-"""Draws of each of four chains: few small runs leave the bowl's shape wide, and the chains slow."""
 
 KWH = 3.6e6
 """Joules of a kilowatt hour."""
@@ -102,41 +95,6 @@ def sweep_table(spec: SweepSpec, store: Store) -> pl.DataFrame:
     return ended
 
 
-def law_for(table: pl.DataFrame, *, title: str) -> Law:
-    """Return the law to be fitted, its priors placed where the runs lie.
-
-    The reference size, data and loss are geometric means over cells, rate and batch those of the cells' best runs:
-    this places priors that are wide, and uses the runs for no more.
-    """
-    cells = ["n_params", "tokens"]
-    best = table.sort("loss").group_by(cells, maintain_order=True).first()
-    middle = {
-        name: math.exp(float(best[column].log().mean() or 0.0))  # type: ignore[arg-type]
-        for name, column in (
-            ("n_ref", "n_params"),
-            ("d_ref", "tokens"),
-            ("lr_ref", "peak_lr"),
-            ("batch_ref", "batch_tokens"),
-            ("loss_ref", "loss"),
-        )
-    }
-    middle = {name: float(f"{value:.3g}") for name, value in middle.items()}
-    text = (files("hplaw_experiments") / "templates" / "surface.toml").read_bytes()
-    spec = decode_spec(text)
-    parameters: dict[str, Any] = dict(spec.parameters)
-    for name, ref in (("p0", "lr_ref"), ("q0", "batch_ref"), ("b0", "loss_ref")):
-        parameters[name] = msgspec.structs.replace(parameters[name], value=math.log(middle[ref]))
-    centre = {
-        "n_params": middle["n_ref"],
-        "tokens": middle["d_ref"],
-        "peak_lr": middle["lr_ref"],
-        "batch_tokens": middle["batch_ref"],
-    }
-    example = msgspec.structs.replace(spec.examples[0], given=centre, expect={"loss": middle["loss_ref"]}, rtol=0.5)
-    own = msgspec.structs.replace(spec, title=title, constants=middle, parameters=parameters, examples=[example])
-    return parse_law(write_law(own).encode())
-
-
 def fit_table(
     table: pl.DataFrame,
     to: Path,
@@ -144,40 +102,36 @@ def fit_table(
     title: str,
     method: Literal["nuts", "map"] = "nuts",
     accept: bool = False,
-    seed: int = 0,
     progress: Callable[[float, str], None] | None = None,
 ) -> Law:
-    """Fit the surface to runs and write the law's folder `to/own-surface`, the table of runs beside it.
+    """Fit a surface to the runs of a sweep, the law of recipes its prior, as is done with runs of your own.
 
-    **Raises:** `FitError` where the runs do not say enough.
+    Writes the law's folder `to/own-recipe`, the table of runs beside it.
+
+    **Raises:** `DataError` where the runs are too few.
     """
-    from hplaw.fit.check.judge import judge
-    from hplaw.fit.data.runs import read_runs
-    from hplaw.fit.infer.fitting import fit_law
-    from hplaw.fit.output.card import Provenance, write_card
-    from hplaw.fit.output.law_folder import write_folder
     from hplaw.runs.table import sha256_of
+    from hplaw_experiments.recipes.single_runs import write_surface
 
-    told = progress or (lambda share, words: None)
-    law = law_for(table, title=title)
     to.mkdir(parents=True, exist_ok=True)
     data = to / TABLE
     known = [name for name in table.columns if table[name].null_count() < len(table)]
     partial = data.with_suffix(".part")
     table.select(known).write_parquet(partial)
     partial.replace(data)
-    runs = read_runs(data, law=law)
-    fitted = fit_law(law, runs, method=method, draws=DRAWS, seed=seed, progress=told)
-    judgement = judge(fitted, progress=told)
-    where = Provenance(law=law.id, data=data.name, maps={}, where="", method=method, draws=DRAWS, seed=seed)
-    return write_folder(
-        to / LAW,
-        fitted,
-        judgement.verdict,
+    laws = load_catalogue()
+    return write_surface(
+        read_single(table),
+        to,
+        recipe=read_prior(laws.get(PRIOR)).recipe,
+        shape=laws.get(SHAPE),
         data=data.name,
         sha256=sha256_of(data),
+        method=method,
+        title=title,
+        judged=True,
         accept=accept,
-        card=lambda new, folder: write_card(new, folder, fitted, judgement, where),
+        progress=progress or (lambda share, words: None),
     )
 
 
@@ -189,7 +143,8 @@ def changes(
     Laws are evaluated outside their domains here, to show the error that calibration removes.
     """
     laws = load_catalogue() if catalogue is None else catalogue
-    point = {name: law.spec.constants[ref] for name, ref in (("n_params", "n_ref"), ("tokens", "d_ref"))}
+    n_params, tokens = middle(law)
+    point = {"n_params": n_params, "tokens": tokens}
     ours = _said(law, point, laws)
     found: list[Change] = []
     for other in laws.laws:

@@ -11,18 +11,8 @@ import pytest
 from hplaw.cli.app import main
 from hplaw.errors import QueryError
 from hplaw_experiments.recipes.next_best import RUNS_PER_CELL
-from hplaw_experiments.recipes.propose import (
-    CROSS,
-    NOISE,
-    NOISE_SHARE,
-    Bowl,
-    bowl_of,
-    cells_for,
-    half_width,
-    propose,
-    see_runs,
-)
-from hplaw_experiments.recipes.recipe import PRIOR, Prior, features, read_prior
+from hplaw_experiments.recipes.propose import NOISE, NOISE_SHARE, Bowl, bowl_of, cells_for, cross, propose, see_runs
+from hplaw_experiments.recipes.recipe import PRIOR, Prior, features, half_width, read_prior
 from tests.helpers import shipped
 
 
@@ -48,7 +38,7 @@ def simulate(
     cells: dict[tuple[float, float], tuple[float, np.ndarray]] = {}
     rows = []
     for n, d, rate, batch in settings:
-        drawn = random.normal(1, 0.1), random.multivariate_normal(np.zeros(2), prior.cell)
+        drawn = random.normal(1, 0.1), random.multivariate_normal(np.zeros(2), prior.recipe.scatter.at(n, d))
         level, off = cells.setdefault((n, d), drawn)
         x = np.log([rate, batch]) - features(n, d) @ theta - off
         excess = float(bowl.excess(x[None])[0])
@@ -69,7 +59,7 @@ def test_the_first_runs_are_a_cross_in_the_cheapest_cell(prior: Prior, bowl: Bow
     assert {(p.n_params, p.tokens) for p in found} == {cheapest}
     guess = features(*cheapest) @ prior.recipe.mean
     places = [np.log([p.peak_lr, p.batch_tokens]) - guess for p in found]
-    np.testing.assert_allclose(places, CROSS, atol=1e-9)
+    np.testing.assert_allclose(places, cross(prior), atol=1e-9)
 
 
 def test_no_cell_gets_more_runs_than_teach_something(prior: Prior, bowl: Bowl) -> None:
@@ -103,7 +93,7 @@ def test_proposals_narrow_more_per_flop_than_random_runs(prior: Prior, bowl: Bow
         }
         for name, settings in designs.items():
             runs = simulate(settings, theta, prior, bowl, random)
-            after = see_runs(prior.recipe, prior, bowl, runs)
+            after = see_runs(prior.recipe, bowl, runs)
             flop = sum(6 * n * d for n, d, *_ in settings)
             gains[name].append((before - spread(after.covariance, bowl)) / flop)
             if name == "ours":
@@ -127,11 +117,11 @@ def test_seeing_runs_finds_the_recipe_that_made_them(prior: Prior, bowl: Bowl) -
     theta = random.multivariate_normal(prior.recipe.mean, prior.recipe.covariance)
     cells = [(1e8, 2e9), (1e8, 1.8e10), (2e9, 4e10)]
     guess = [features(*cell) @ theta for cell in cells]
-    settings = [(*cell, *np.exp(g + np.array(p))) for cell, g in zip(cells, guess, strict=True) for p in CROSS]
-    after = see_runs(prior.recipe, prior, bowl, simulate(settings, theta, prior, bowl, random))
+    settings = [(*cell, *np.exp(g + np.array(p))) for cell, g in zip(cells, guess, strict=True) for p in cross(prior)]
+    after = see_runs(prior.recipe, bowl, simulate(settings, theta, prior, bowl, random))
     for cell, g in zip(cells, guess, strict=True):
         np.testing.assert_allclose(features(*cell) @ after.mean, g, atol=0.6)
-    before, now = (half_width(r.covariance, GOAL, prior.cell) for r in (prior.recipe, after))
+    before, now = (half_width(recipe, *TARGET) for recipe in (prior.recipe, after))
     assert now[0] < 0.6 * before[0]
 
 

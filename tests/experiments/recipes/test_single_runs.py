@@ -10,10 +10,10 @@ import pytest
 from hplaw.answer.answer import answer
 from hplaw.errors import DataError
 from hplaw.posterior.arrays import read_arrays
-from hplaw_experiments.recipes.from_table import read_single, write_own
-from hplaw_experiments.recipes.propose import CROSS, bowl_of
+from hplaw_experiments.recipes.from_table import NEEDED, SHAPE, read_single, write_own
+from hplaw_experiments.recipes.propose import bowl_of, cross
 from hplaw_experiments.recipes.recipe import PRIOR, features, read_prior
-from hplaw_experiments.recipes.single_runs import NEEDED, OPTIMUM, SHAPE, open_optimum, surface_law
+from hplaw_experiments.recipes.single_runs import OPTIMUM, open_optimum, surface_law
 from tests.helpers import shipped
 
 
@@ -29,7 +29,7 @@ def crosses(seed: int) -> tuple[pl.DataFrame, np.ndarray]:
     for number, (n, d) in enumerate(CELLS):
         best = features(n, d) @ theta
         guess = best + random.normal(0, 0.4, 2)
-        for point in CROSS:
+        for point in cross(prior):
             x = guess + np.array(point)
             z = 1.2 - 0.05 * number + float(bowl.excess((x - best)[None])[0]) + random.normal(0, 1e-3)
             rows.append((n, d, *np.exp(x), math.exp(z)))
@@ -41,8 +41,9 @@ def test_twelve_runs_find_the_best_setting_of_a_larger_cell(tmp_path: Path) -> N
     runs, theta = crosses(1)
     file = tmp_path / "runs.csv"
     runs.write_csv(file)
-    law, words, _ = write_own(file, tmp_path / "mine", maps={}, catalogue=shipped())
+    law, words = write_own(file, tmp_path / "mine", maps={}, catalogue=shipped())
     assert law.id == "own-recipe"
+    assert law.spec.domain["recipe"] == ["own-recipe"]
     assert "in 2 cells" in words
     large = (4e8, 1.6e10)
     found = answer(law, {"n_params": large[0], "tokens": large[1]})
@@ -56,7 +57,7 @@ def test_twelve_runs_find_the_best_setting_of_a_larger_cell(tmp_path: Path) -> N
 def test_the_optimum_law_of_the_prior_is_that_of_its_recipes() -> None:
     prior = read_prior(shipped().get(PRIOR))
     runs, _ = crosses(0)
-    spec = surface_law(runs, prior.recipe, cell=prior.cell, shape=shipped().get(SHAPE))
+    spec = surface_law(runs, prior.recipe, shape=shipped().get(SHAPE))
     opened = open_optimum(spec, prior.recipe)
     roots = np.array([opened.tables[f"{name}_root"]["values"] for name in OPTIMUM])
     np.testing.assert_allclose(roots @ roots.T, prior.recipe.covariance, atol=1e-9)
@@ -65,7 +66,7 @@ def test_the_optimum_law_of_the_prior_is_that_of_its_recipes() -> None:
 def test_the_tables_of_the_bowl_are_written_with_as_many_digits_as_they_need() -> None:
     prior = read_prior(shipped().get(PRIOR))
     shape = shipped().get(SHAPE)
-    spec = surface_law(crosses(0)[0], prior.recipe, cell=prior.cell, shape=shape)
+    spec = surface_law(crosses(0)[0], prior.recipe, shape=shape)
     assert all(
         value == float(f"{value:.6g}") for name in ("lh", "th", "lk") for value in spec.tables[f"{name}_mean"]["values"]
     )

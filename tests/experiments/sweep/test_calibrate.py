@@ -9,7 +9,8 @@ import pytest
 
 from hplaw.errors import FitError, QueryError
 from hplaw.runs import Store
-from hplaw_experiments.sweep.calibrate import changes, fit_table, law_for, preset, read_budget, sweep_table
+from hplaw_experiments.recipes.from_table import middle, narrowing
+from hplaw_experiments.sweep.calibrate import changes, fit_table, preset, read_budget, sweep_table
 from hplaw_experiments.sweep.plan import make_trials, space_of
 from hplaw_experiments.sweep.space import enumerate_points
 
@@ -45,12 +46,6 @@ def test_a_budget_has_a_unit(text: str) -> None:
         read_budget(text)
 
 
-def test_priors_lie_where_the_runs_do() -> None:
-    law = law_for(simulated(), title="mine")
-    assert law.spec.constants["n_ref"] == pytest.approx(7830, rel=0.01)
-    assert law.spec.constants["lr_ref"] == pytest.approx(0.0226, rel=0.2)
-
-
 def test_cells_of_the_quick_sweep_have_one_amount_of_data_each() -> None:
     spec = preset("quick")
     trials = make_trials(spec, enumerate_points(space_of(spec)))
@@ -66,11 +61,14 @@ def test_a_sweep_that_has_not_run_has_no_table(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_law_of_ones_own_is_recovered_and_compared(tmp_path: Path) -> None:
     law = fit_table(simulated(), tmp_path, title="mine", method="map", accept=True)
-    assert law.id == "own-surface"
+    assert law.id == "own-recipe"
+    assert law.spec.domain["recipe"] == ["own-recipe"]
     assert law.spec.evidence is not None
     assert law.spec.evidence.groups == 9
     told = {change.quantity: change for change in changes(law)}
-    n, d = law.spec.constants["n_ref"], law.spec.constants["d_ref"]
+    n, d = middle(law)
     assert told["peak_lr"].ours == pytest.approx(0.02 * (n / 1e4) ** -0.5, rel=0.25)
     assert told["batch_tokens"].ours == pytest.approx(400 * (d / 1e5) ** 0.5, rel=0.4)
     assert any(change.law.startswith("step-law-2025") for change in changes(law))
+    [narrowed] = narrowing(law, [(n, d)])
+    assert all(after < 2 < before for before, after in zip(narrowed.before, narrowed.after, strict=True))

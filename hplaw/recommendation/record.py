@@ -54,7 +54,7 @@ def recommend(query: Query, catalogue: Catalogue) -> Recommendation:
     answers = {name: _estimate(name, found, slopes) for name in question.want if question.asked or found.offered(name)}
     used = found.laws_behind([name for name in question.want if name in found.source])
     # the cost of missing the best is that of settings answered together
-    whole = [law for law in used if all(found.source.get(name, law) is law for name in (*law.chosen, *COHERENT))]
+    whole = [law for law in used if all(found.source.get(n) is law or n in question.known for n in COHERENT)]
     regrets = [regret for law in whole if (regret := found.answers[law].regret) is not None]
     return Recommendation(
         query=query_record(query),

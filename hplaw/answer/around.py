@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from hplaw import rows
+from hplaw.answer.intervals import samples
 from hplaw.answer.one_law import Answer
 from hplaw.arrays import Array
 from hplaw.decide.decide import decide
@@ -52,19 +53,21 @@ def with_shape(found: Answer, shape: Law, known: Mapping[str, Any]) -> Answer:
         for name in chosen
         if name in there.plateau
     }
-    return msgspec.structs.replace(found, plateaus=plateaus, regret=_regret(found, shape, place, chosen))
+    return msgspec.structs.replace(found, plateaus=plateaus, regret=_regret(found, shape, known, place, chosen))
 
 
-def _regret(found: Answer, shape: Law, place: Mapping[str, Any], chosen: list[str]) -> Any:
+def _regret(found: Answer, shape: Law, known: Mapping[str, Any], place: Mapping[str, Any], chosen: list[str]) -> Any:
     """Return the mean excess of an answer over the scenarios of its law; None where the shape is no sum of ridges."""
     form = linex(shape)
     if form is None or form.size != scenarios(found.law).size:
         return None
+    drawn = all(name in found.samples for name in chosen)
+    best = found.samples if drawn else samples(found.law, known, chosen)
     c: Array = form.at(place)[0]
     m: Any = 0.0
     for name, slope in zip(shape.chosen, form.slopes, strict=True):
-        if name in chosen and name in found.samples:
-            apart = np.log(rows.across(found.values[name])) - np.log(found.samples[name])
+        if name in chosen:
+            apart = np.log(rows.across(found.values[name])) - np.log(best[name])
             m = m + slope.reshape(-1, form.size) * apart[..., None, :]
     excess = (c.reshape(*c.shape[:-1], -1, form.size) * (np.exp(m) - 1 - m)).sum(axis=-2)
     return rows.plain(np.minimum(excess, SEEN).mean(axis=-1))

@@ -80,6 +80,7 @@ def write_law_of(settings: Sequence[Setting], to: Path, *, prior: Prior, data: s
     sizes, data_ = [s.n_params for s in settings], [s.tokens for s in settings]
     spec = msgspec.structs.replace(
         with_numbers(spec, posterior(settings, prior)),
+        constants={**spec.constants, "lower": prior.lower, "upper": prior.upper},
         domain={**spec.domain, "n_params": [min(sizes), max(sizes)], "tokens": [min(data_), max(data_)]},
         evidence=EvidenceSpec(
             runs=len(settings),

@@ -1,4 +1,4 @@
-"""The page of evidence: what the law of recipes foretells of what it was not fitted to, beside what was found.
+"""The page of evidence: what the law of recipes predicts of what it was not fitted to, beside what was found.
 
 python -m benchmarks.evidence --to docs/evidence.md
 
@@ -40,26 +40,26 @@ def _lines(found: Found) -> Iterator[str]:
     yield "# Evidence"
     yield ""
     yield (
-        "What `recipe`, the law of many teams' recipes, foretells of teams, published models and sizes that it was not"
-        " fitted to. Each is left out in turn: the law is fitted anew without its rows and asked as somebody with a recipe"
+        "What `recipe`, the law of many teams' recipes, predicts of teams, published models and sizes that it was not"
+        " fitted to. Each is held out in turn: the law is fitted again without its rows and asked as somebody with a recipe"
         " of their own asks. `python -m benchmarks.evidence --to docs/evidence.md` makes this page from the tables that"
         " HPLAW_DATA names."
     )
     yield ""
     yield (
-        "A factor is foretold over found or found over foretold, whichever is above one; the bias is the logarithm of"
-        " foretold over found. Inside counts values found that lie in the interval. The half-width is the root of the"
+        "A factor is predicted over found or found over predicted, whichever is above one; the bias is the logarithm of"
+        " predicted over found. Inside counts values found that lie in the interval. The half-width is the root of the"
         " interval's ratio. A best at the edge of its grid is a bound only: it counts under bounds met, where the 90 percent"
         " interval reaches beyond it, and nowhere else."
     )
     yield ""
-    yield "## Teams left out"
+    yield "## Teams held out"
     yield ""
     yield HEAD
     yield RULE
     yield from (_row(f"{team}: {QUANTITIES[name]}", value) for (team, name), value in team_scores(found).items())
     yield ""
-    yield "## Published models, families left out"
+    yield "## Published models, families held out"
     yield ""
     yield (
         "Each family counts once, and the factor is the mean in logarithms. `practice` asks for what one more team would"
@@ -73,7 +73,7 @@ def _lines(found: Found) -> Iterator[str]:
         yield ""
         yield from _models(found, name, words)
     yield ""
-    yield "## Optimizers, the largest size of each left out"
+    yield "## Optimizers, the largest size of each held out"
     yield ""
     yield "Marin's sweep, rates on grids of a factor of two; the other sizes and optimizers stay in."
     yield ""
@@ -92,9 +92,9 @@ def _lines(found: Found) -> Iterator[str]:
     yield ""
     seen = [item for items in found.teams.values() for item in items]
     for name, words in QUANTITIES.items():
-        yield from _wrong(f"The {words} of a team left out", [item for item in seen if item.quantity == name])
+        yield from _wrong(f"The {words} of a team held out", [item for item in seen if item.quantity == name])
         models = [item for item in found.practice if item.quantity == name]
-        yield from _wrong(f"The {words} of a published family left out, by `practice`", models)
+        yield from _wrong(f"The {words} of a published family held out, by `practice`", models)
 
 
 def _row(words: str, value: Score) -> str:
@@ -128,7 +128,7 @@ def _wrong(what: str, seen: Sequence[Seen]) -> Iterator[str]:
             missed.append((value.factor, team, value))
     if missed:
         texts = [
-            f"{team} (factor {value.factor:.1f}, foretold too {'high' if value.bias > 0 else 'low'})"
+            f"{team} (factor {value.factor:.1f}, predicted too {'high' if value.bias > 0 else 'low'})"
             for _, team, value in sorted(missed, reverse=True)
         ]
         yield f"* {what} lies outside the 90 percent interval more often than not: {', '.join(texts)}."

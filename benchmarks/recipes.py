@@ -1,6 +1,6 @@
-"""How well the law of recipes foretells teams, families of published models and optimizers' sizes that it was not fitted to.
+"""How well the law of recipes predicts teams, families of published models and optimizers' sizes that it was not fitted to.
 
-Each is left out in turn: the law is fitted anew without its rows, written as `hplaw fit` writes it, and asked as somebody
+Each is held out in turn: the law is fitted again without its rows, written as `hplaw fit` writes it, and asked as somebody
 with a recipe of their own asks. The tables are others' and lie where HPLAW_DATA says; without them there is nothing to
 measure. `benchmarks.evidence` writes the page of it.
 """
@@ -31,7 +31,7 @@ TEAMS = {
 """Teams that swept, by the name of their recipe in the table."""
 QUANTITIES = {"peak_lr": "rate", "batch_tokens": "batch"}
 FOLDS = 8
-"""Parts of the published families, of which one is left out at a time."""
+"""Parts of the published families, of which one is held out at a time."""
 LARGE = 2e8
 """Parameters above which a size is an optimizer's largest here."""
 CHAINS, WARMUP, DRAWS = 1, 75, 150
@@ -39,7 +39,7 @@ CHAINS, WARMUP, DRAWS = 1, 75, 150
 
 
 class Seen(NamedTuple):
-    """One value found, in logarithms, with its bounds (a point's are itself), and what was foretold: median and intervals."""
+    """One value found, in logarithms, with its bounds (a point's are itself), and what was predicted: median and intervals."""
 
     team: str
     quantity: str
@@ -57,7 +57,7 @@ class Seen(NamedTuple):
 
     @property
     def error(self) -> float:
-        """Return the logarithm of foretold over found."""
+        """Return the logarithm of predicted over found."""
         return self.value - self.found
 
     @property
@@ -71,7 +71,7 @@ class Seen(NamedTuple):
 
 
 class Score(NamedTuple):
-    """Values left out: how many are enclosed of how many, the factor by which they are missed, coverage, half-width."""
+    """Values held out: how many are enclosed of how many, the factor by which they are missed, coverage, half-width."""
 
     told: int
     all: int
@@ -84,7 +84,7 @@ class Score(NamedTuple):
 
 
 def score(seen: Sequence[Seen]) -> Score | None:
-    """Return the score of values left out, medians over those that are enclosed; None where none is."""
+    """Return the score of values held out, medians over those that are enclosed; None where none is."""
     told = [item for item in seen if item.told]
     if not told:
         return None
@@ -125,7 +125,7 @@ def _width(seen: Iterable[Seen]) -> float:
 
 
 class Found(NamedTuple):
-    """Everything foretold: teams by name, published models by what was asked, sizes by optimizer."""
+    """Everything predicted: teams by name, published models by law, sizes by optimizer."""
 
     teams: Mapping[str, list[Seen]]
     practice: list[Seen]
@@ -134,7 +134,7 @@ class Found(NamedTuple):
 
 
 class Refits:
-    """The law of recipes over all rows, fitted anew with some left out."""
+    """The law of recipes over all rows, fitted again with some held out."""
 
     def __init__(self, law: Any, folder: Path, catalogue: Any) -> None:
         from hplaw.fit.data.best_settings import best_settings
@@ -166,11 +166,11 @@ class Refits:
         return normal, found.draws.reshape(-1, self.density.size)
 
     def answers(self, left_out: Any, asked: Sequence[tuple[str, Mapping[str, Any], float]]) -> list[list[Seen]]:
-        """Return what the law without some rows says of others, asked as somebody with a recipe of their own asks.
+        """Return what the law without some rows gives for others, evaluated for a recipe that it does not know.
 
         **Arguments:**
 
-        - `asked`: team, row, and whether practice is asked for, for each question.
+        - `asked`: team, row, and whether practice is wanted, for each question.
         """
         from hplaw.answer.evaluate_law import evaluate
         from hplaw.fit.check.verdict import Verdict
@@ -196,14 +196,14 @@ class Refits:
             found: list[list[Seen]] = []
             for team, known, practice in asked:
                 given = {name: known[name] for name in law.inputs} | {"practice": practice}
-                if not given["given_batch_tokens"]:  # the batch is asked for, too
+                if not given["given_batch_tokens"]:  # the batch is wanted, too
                     del given["given_batch_tokens"]
                 outputs = evaluate(law, given).outputs
                 found.append([_seen(team, name, known, outputs[name]) for name in _told(known)])
             return found
 
     def replicates(self, left_out: Any) -> list[Seen]:
-        """Return what the law foretells of rows of known recipes that are left out."""
+        """Return what the law predicts of rows of known recipes that are held out."""
         from hplaw.fit.model.double_precision import double_precision
 
         with double_precision():
@@ -256,8 +256,8 @@ def _seen(team: str, name: str, known: Mapping[str, Any], said: Any) -> Seen:
     )
 
 
-def foretell(law: Any, folder: Path, catalogue: Any, note: Callable[[str], None]) -> Found:
-    """Leave out each team, each part of the published families, and each optimizer's largest sizes, in turn."""
+def predict(law: Any, folder: Path, catalogue: Any, note: Callable[[str], None]) -> Found:
+    """Hold out each team, each part of the published families, and each optimizer's largest sizes, in turn."""
     refits = Refits(law, folder, catalogue)
     rows = refits.rows
     sweeps = np.array([not known["practice"] for known in rows])
@@ -312,7 +312,7 @@ def team_scores(found: Found) -> dict[tuple[str, str], Score]:
 
 
 def family_scores(found: Found) -> dict[tuple[str, str], Score]:
-    """Return the score of published models by what was asked and by quantity."""
+    """Return the score of published models by law and by quantity."""
     return {
         (asked, name): score_families([item for item in seen if item.quantity == name])
         for asked, seen in (("practice", found.practice), ("default", found.default))
@@ -329,7 +329,7 @@ def optimizer_scores(found: Found) -> dict[str, Score]:
 PRACTICE = {("practice", "peak_lr"): (1.85, 0.85), ("practice", "batch_tokens"): (1.75, 0.85)}
 DEFAULT = {("default", "peak_lr"): (2.3, 0.8), ("default", "batch_tokens"): (2.3, 0.8)}
 MEDIANS = {"peak_lr": 1.6, "batch_tokens": 1.5}
-"""What is asked for: factors at most, and shares of the 90 percent interval at least."""
+"""Goals: factors at most, and shares of the 90 percent interval at least."""
 
 
 def report(found: Found) -> list[dict[str, Any]]:
@@ -337,18 +337,18 @@ def report(found: Found) -> list[dict[str, Any]]:
     teams = team_scores(found)
     lines: list[dict[str, Any]] = []
     for (team, name), value in teams.items():
-        lines += _lines(f"{team} left out: {QUANTITIES[name]}", value)
+        lines += _lines(f"{team} held out: {QUANTITIES[name]}", value)
     for name, most in MEDIANS.items():
         factors = [value.factor for (_, quantity), value in teams.items() if quantity == name]
         lines.append(row(f"median over teams of that factor, {QUANTITIES[name]}", _median(factors), "1", most=most))
     for key, value in family_scores(found).items():
         most, least = (PRACTICE | DEFAULT)[key]
-        lines += _lines(f"published families left out, {key[0]}: {QUANTITIES[key[1]]}", value, most, least)
+        lines += _lines(f"published families held out, {key[0]}: {QUANTITIES[key[1]]}", value, most, least)
     each = optimizer_scores(found)
     if each:
         seen = [item for items in found.optimizers.values() for item in items]
         factor = _median([value.factor for value in each.values()])
-        lines.append(row("largest size of each optimizer left out: rate, median factor", factor, "1", most=1.5))
+        lines.append(row("largest size of each optimizer held out: rate, median factor", factor, "1", most=1.5))
         met = float(np.mean([item.met for item in seen]))
         lines.append(row("share of those grids that the 90 percent interval reaches", met, "1", least=0.85))
     return lines
@@ -371,7 +371,7 @@ def run(note: Callable[[str], None] = lambda text: None) -> list[dict[str, Any]]
 
 
 def measure(note: Callable[[str], None]) -> Found:
-    """Return what the shipped law of recipes, fitted anew with parts left out, foretells of them.
+    """Return what the shipped law of recipes, fitted again with parts held out, predicts of them.
 
     **Raises:** `FileNotFoundError` where the tables are not at hand.
     """
@@ -383,4 +383,4 @@ def measure(note: Callable[[str], None]) -> Found:
     from hplaw.catalogue.catalogue import load_catalogue
 
     catalogue = load_catalogue()
-    return foretell(catalogue.get("recipe"), Path(folder), catalogue, note)
+    return predict(catalogue.get("recipe"), Path(folder), catalogue, note)

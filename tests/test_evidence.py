@@ -11,7 +11,7 @@ from benchmarks.recipes import Found, Seen, report, score, score_families, team_
 
 
 def seen(found: float, value: float, *, team: str = "a", quantity: str = "peak_lr", bounds: Any = None) -> Seen:
-    """Return one value whose intervals reach ln 1.5 and ln 3 to each side of what was foretold."""
+    """Return one value whose intervals reach ln 1.5 and ln 3 to each side of what was predicted."""
     half, most = math.log(1.5), math.log(3)
     place, said = math.log(found), math.log(value)
     known = {"n_params": 1e9, "tokens": 2e10, "optimizer": "adamw"}
@@ -61,8 +61,8 @@ def test_the_lines_of_the_benchmark_say_what_is_asked_for() -> None:
     middle = (1.5 + math.sqrt(9 * 8)) / 2
     assert teams["value"] == pytest.approx(middle, rel=1e-3)
     assert not teams["ok"]
-    assert lines["published families left out, practice: rate, factor"]["ok"]
-    assert lines["largest size of each optimizer left out: rate, median factor"]["value"] == pytest.approx(1.2)
+    assert lines["published families held out, practice: rate, factor"]["ok"]
+    assert lines["largest size of each optimizer held out: rate, median factor"]["value"] == pytest.approx(1.2)
     assert set(team_scores(example())) == {("Near", "peak_lr"), ("Near", "batch_tokens"), ("Far", "peak_lr")}
 
 
@@ -72,7 +72,7 @@ def test_the_page_shows_each_group_and_where_the_law_is_wrong() -> None:
     assert "| a | 1B | 20B | 1.00e-3 | 1.50e-3 (5.00e-4 to 4.50e-3) |" in text
     assert "Bounds only: mars; 100% of 1 bound met." in text
     assert (
-        "The rate of a team left out lies outside the 90 percent interval more often than not: Far (factor 8.5" in text
+        "The rate of a team held out lies outside the 90 percent interval more often than not: Far (factor 8.5" in text
     )
 
 

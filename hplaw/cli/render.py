@@ -103,7 +103,7 @@ def render(
 
 
 def _in_order(answer: Recommendation) -> dict[str, Estimate]:
-    """Return the answers, what is to set first; the same energy in joule only where it was asked for."""
+    """Return the answers, what is to set first; the same energy in joule only where it was evaluated for."""
     rank = {name: place for place, name in enumerate(SETTINGS)}
     names = sorted(answer.answers, key=lambda name: rank.get(name, len(rank)))
     twice = "energy_kwh" in answer.answers and "energy_j" not in answer.query.get("want", ())
@@ -111,7 +111,7 @@ def _in_order(answer: Recommendation) -> dict[str, Estimate]:
 
 
 def ignored_texts(ignored: Mapping[str, str]) -> Iterator[str]:
-    """Yield the reasons why something given changes nothing; what no law takes is told at once.
+    """Yield the reasons why something given changes nothing; what no law takes is said at once.
 
     >>> list(ignored_texts({name: f"no law used here depends on {name}" for name in ("seq_len", "beta2")}))
     ['seq_len, beta2 (no law used here depends on them)']
@@ -199,7 +199,7 @@ ADDERS: Mapping[str, Callable[[Page, Mapping[str, Estimate]], None]] = {
 
 
 def question(query: Mapping[str, Any]) -> str:
-    """Return what was asked, in one line.
+    """Return what was evaluated, in one line.
 
     >>> question({"n_params": 7e9, "tokens": 1.4e12, "optimizer": "adamw", "given": {"weight_decay": 0.1}})
     'n_params 7B, tokens 1.4T, optimizer adamw, weight_decay 0.1'

@@ -137,7 +137,7 @@ class LikelihoodSpec(Spec, frozen=True, kw_only=True):
     """One observed quantity: when a row has it, and with what noise.
 
     `low` and `high` name quantities that bound what is observed. A row that gives a bound says that what was to be
-    observed lies within: above `low`, below `high`, between both; its value then says nothing more.
+    observed lies within: above `low`, below `high`, between both; its value then adds nothing.
     """
 
     observed: str

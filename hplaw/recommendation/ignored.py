@@ -11,7 +11,7 @@ from hplaw.recommendation.derivation import Derivation
 
 
 PLACES = ("recipe",)
-"""Quantities that say which laws are asked."""
+"""Quantities that decide which law answers."""
 
 
 def ignored(found: Derivation, used: Sequence[Law]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 A grid that was tried tells between which values the best lies, not where: halfway (in logarithms) to the next worse
 value on each side. A best at an edge of the grid is a bound on one side, open on the other. The columns:
 
-- `recipe`: whose settings; `practice` is 1 for what a team trained with, `published_law` for what a law says, else 0.
+- `recipe`: whose settings; `practice` is 1 for what a team trained with, `published_law` for what a law gives, else 0.
 - `n_params`, `n_active_params`, `tokens`, `optimizer`, `muon_scale`: where.
 - `peak_lr`, `batch_tokens`: the value found, null where it was not looked for.
 - `peak_lr_low`, `peak_lr_high`, `batch_tokens_low`, `batch_tokens_high`: bounds on the best; both null for a point.
@@ -41,13 +41,13 @@ LAWS: Mapping[str, Sequence[tuple[float, float]]] = {
     "bjorck-2024": [(n, d) for n in (1e8, 1e9) for d in (3e10, 3e11)],
     "power-lines-batch-2025": [(n, d) for n in (1.1e8, 1e9) for d in (3e9, 3e10)],
 }
-"""Published laws that were fitted to sweeps, and the points of their domains at which they stand for these."""
+"""Published laws that were fitted to sweeps, and the points of their domains at which they represent these."""
 
 FIXED = {"bjorck-2024": 524288.0}
 """Batches, in tokens, at which the rates of such a law were found, where it does not choose one."""
 
 TEAMS = {"step-law-2025": "step-law"}
-"""Laws of a team whose sweep is at hand, which are left out together with it."""
+"""Laws of a team whose sweep is at hand, which are held out together with it."""
 
 MARIN_SEQ_LEN = 4096
 """Tokens of a sequence in Marin's sweep."""
@@ -133,7 +133,7 @@ def _batch(cell: Cell, best: Best | None, tokens: float) -> Cell:
 
 
 def step_law(runs: pl.DataFrame) -> Iterator[Cell]:
-    """Yield the place of the least smoothed loss of each cell; its grids are fine enough to make it a point."""
+    """Yield the place of the lowest smoothed loss of each cell; its grids are fine enough to make it a point."""
     from hplaw.fit.data.smooth import smooth
 
     for _, cell in runs.group_by("cell_id", maintain_order=True):

@@ -29,7 +29,7 @@ _ROUNDS = 4
 """Rounds of expectation and maximization."""
 _LARGE = 150
 """Numbers above which the search for the mode learns no matrix of curvatures, whose upkeep is cubic in them: it goes by the
-Hessian, taken anew `_TURNS` times at most."""
+Hessian, taken again `_TURNS` times at most."""
 _TURNS = 4
 _MISSING = 2.0
 """Factor on the variance of scales given the effects, as these are known only through runs."""
@@ -112,7 +112,7 @@ def _descend(density: Density, weights: Array, start: Array, free: NDArray[np.bo
 
 
 _STILL = 1e-3
-"""Fall of the potential from which on it stands still."""
+"""Fall of the potential below which a search has settled."""
 
 
 def _minimum(

@@ -60,7 +60,7 @@ def student_tail(t: Array, freedom: int) -> Array:
     """Return the share of a Student's t below `t`, for an even number of degrees of freedom.
 
     1/2 + q/2 sum_k C(2k, k) ((1 - q^2) / 4)^k over k < freedom / 2, q = t / sqrt(freedom + t^2). The sum over all k is
-    1 / |q|: far below, where the two halves cancel, the rest of the sum stands for their difference.
+    1 / |q|: far below, where the two halves cancel, the rest of the sum represents their difference.
 
     **Source:** Abramowitz and Stegun, 26.7.4.
     """

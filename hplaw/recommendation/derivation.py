@@ -192,6 +192,18 @@ class Derivation:
                 self._collect(needed, steps)
         steps.setdefault(law, []).append(quantity)
 
+    def answer_of(self, name: str) -> Answer | None:
+        """Return the answer that gave a quantity: that of a law on the way, or what a budget or target chose."""
+        choice, law = self.question.choice, self.source.get(name)
+        if choice is not None and name in choice.answer.values:
+            return choice.answer
+        return None if law is None else self.answers[law]
+
+    @property
+    def used(self) -> list[Law]:
+        """Return the laws behind what is wanted, and behind what was chosen for it."""
+        return self.laws_behind([name for name in self.question.needed if name in self.source])
+
     def laws_behind(self, names: Sequence[str]) -> list[Law]:
         """Return the laws used for some quantities, each once, in the order of use."""
         return list(dict.fromkeys(law for name in names for law, _ in self.path(name)))
@@ -249,12 +261,12 @@ def _after(first: Answer, again: Answer) -> Answer:
 
 def route_of(question: Question, catalogue: Catalogue) -> Route:
     """Return the route of a question, computed once for the same names known, wanted and preferred."""
-    key = (frozenset(question.known), question.want, question.prefer)
+    key = (frozenset(question.known), question.needed, question.prefer)
     route = catalogue.routes.get(key)
     if route is None:
         if len(catalogue.routes) >= ROUTES:
             catalogue.routes.clear()
-        route = catalogue.routes[key] = find_route(catalogue, key[0], question.want, question.prefer)
+        route = catalogue.routes[key] = find_route(catalogue, key[0], question.needed, question.prefer)
     return route
 
 

@@ -21,9 +21,11 @@ from hplaw.messages.query import Query
 from hplaw.messages.recommendation import Alternative, Estimate, Recommendation, Step
 from hplaw.messages.record import encode, to_builtins
 from hplaw.narrowing import is_tuple
+from hplaw.recommendation.budget import settle
 from hplaw.recommendation.derivation import Derivation, derive
 from hplaw.recommendation.elasticity import elasticities
 from hplaw.recommendation.question import OPTIMIZER, understand
+from hplaw.recommendation.sense import sensible
 from hplaw.recommendation.warnings import warnings_of
 from hplaw.vocabulary.names import folded
 
@@ -45,11 +47,11 @@ def recommend(query: Query, catalogue: Catalogue) -> Recommendation:
     0.001632
     """
     query = _named_by_default(query)
-    question = understand(query, catalogue)
+    question = settle(understand(query, catalogue), catalogue)
     found = derive(question, catalogue)
     slopes = elasticities(question, found)
     answers = {name: _estimate(name, found, slopes) for name in question.want if question.asked or found.offered(name)}
-    used = found.laws_behind([name for name in question.want if name in found.source])
+    used = found.used
     regrets = [found.answers[law].regret for law in used if found.answers[law].regret is not None]
     return Recommendation(
         query=query_record(query),
@@ -88,16 +90,20 @@ def identity(query: Query, asked: Sequence[Law]) -> str:
 
 
 def _estimate(name: str, found: Derivation, slopes: Mapping[str, Mapping[str, float]]) -> Estimate:
-    law = found.source.get(name)
-    if law is None:
+    answer, choice = found.answer_of(name), found.question.choice
+    if answer is None:
         return Estimate(value=None, reason=found.reasons.get(name, f"no law here gives {name}"), unit=found.unit(name))
-    return estimate_of(
-        found.answers[law],
+    if choice is not None and answer is choice.answer:
+        steps = dict(step_ for decider in choice.behind for step_ in found.path(decider))
+        return estimate_of(answer, name, derivation=[step(found.answers[law], given) for law, given in steps.items()])
+    estimate = estimate_of(
+        answer,
         name,
         derivation=[step(found.answers[other], quantities) for other, quantities in found.path(name)],
         elasticities=dict(slopes.get(name, {})),
         alternatives=[_alternative(other, value, found.away[other]) for other, value in found.others(name)],
     )
+    return sensible([estimate], found.known)[0] if name == "loss" else estimate
 
 
 def step(answer: Answer, quantities: Sequence[str]) -> Step:

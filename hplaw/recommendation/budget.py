@@ -261,7 +261,9 @@ class Paid:
     def __init__(self, trials: Trials, budget: Budget) -> None:
         self.trials, self.budget = trials, budget
 
-    def prices(self, points: Sequence[tuple[float | None, float]], *, without: Sequence[str] = ()) -> Search[list[Found]]:
+    def prices(
+        self, points: Sequence[tuple[float | None, float]], *, without: Sequence[str] = ()
+    ) -> Search[list[Found]]:
         """Return what runs of some sizes and tokens take of the budget's kind."""
         found = yield from self.trials.values((self.budget.kind,), points, without=without)
         return [_told(outcome, self.budget.kind) for outcome in found]
@@ -300,7 +302,9 @@ class Paid:
             if abs(math.log(share)) < 0.05:
                 return n
         if not RATIOS[0] <= tokens / n <= RATIOS[1]:
-            message = f"{self.said} buys no training between {SIZES[0]:g} and {SIZES[1]:g} parameters; give another budget"
+            message = (
+                f"{self.said} buys no training between {SIZES[0]:g} and {SIZES[1]:g} parameters; give another budget"
+            )
             raise ConflictingQuery(message, field=self.budget.kind)
         return n
 
@@ -328,10 +332,10 @@ def _reach(trials: Trials, still: Sequence[str], target: float) -> Search[Choice
     size, tokens = known.get("n_params"), known.get("tokens")
     aim = Aim(trials, target)
     if "n_params" not in still:
-        tokens = yield from aim.solve(lambda d: (size, d), DATA, f"tokens up to {DATA[1]:g}")
+        tokens = yield from aim.solve(lambda d: (size, d), DATA, UNLIMITED)
         ways, sizes = (0.0, 1.0), {"tokens": tokens}
     elif "tokens" not in still:
-        size = yield from aim.solve(lambda n: (n, tokens), SIZES, f"a size up to {SIZES[1]:g}")
+        size = yield from aim.solve(lambda n: (n, tokens), SIZES, "a model of any size")
         ways, sizes = (1.0, 0.0), {"n_params": size}
     else:
         size, tokens = yield from _cheapest(aim)
@@ -345,8 +349,14 @@ def _reach(trials: Trials, still: Sequence[str], target: float) -> Search[Choice
     spreads, transfers = (
         _crossings(sizes, ways, steps, [getattr(one, side) for one in found], target) for side in ("spread", "transfer")
     )
-    return _choice(loss.law, sizes, spreads=spreads, transfers=transfers, behind=("loss",))
+    return _choice(loss.law, sizes, spreads=spreads, transfers=transfers, behind=("loss",), reason=MISSABLE)
 
+
+MISSABLE = "the target lies within the interval of the loss at any size, so there is no interval"
+"""Why what reaches a target has no interval."""
+
+UNLIMITED = "any number of tokens"
+"""How the data of a size is said where they are open."""
 
 STEP = 0.5
 """Distance in e-folds between the runs that the interval of a target is read from."""
@@ -376,21 +386,21 @@ class Aim:
         if x is None:
             (far,) = yield from self.trials.losses([point(ends[1])])
             reached = _positive(far) < self.target
-            law = far.law.address if far.law else "the law"
-            message = f"target_loss={self.target:g} is {'above' if reached else 'below'} what {law} gives here; give {'a lower' if reached else 'a higher'} loss"
+            law = far.law.id if far.law else "the law"
+            message = f"target_loss={self.target:g} is above any loss that {law} gives with {most}; give a lower loss"
             if not reached:
-                message = f"target_loss={self.target:g} is out of reach: {law} gives {number(far.value or 0.0, digits=4)} with {most}; give a higher loss"
+                message = f"target_loss={self.target:g} is out of reach: {law} gives {number(far.value or 0.0, digits=4)} at best with {most}; give a higher loss"
             raise ConflictingQuery(message, field="target_loss")
         return x
 
 
 def _cheapest(aim: Aim) -> Search[tuple[float, float]]:
     """Return the size and the tokens that reach a loss with the lowest compute."""
-    start = yield from aim.solve(lambda n: (n, USUAL_RATIO * n), (SIZES[0], 1e15), "a size up to 1e15 and 20 tokens per parameter")
+    start = yield from aim.solve(lambda n: (n, USUAL_RATIO * n), SIZES, "any size and its data")
     sizes = ladder(start / math.e**2, start * math.e**2, 9)
 
     def tokens(n: float) -> Search[float]:
-        return (yield from aim.solve(lambda d: (n, d), DATA, f"tokens up to {DATA[1]:g}"))
+        return (yield from aim.solve(lambda d: (n, d), DATA, UNLIMITED))
 
     found = yield from _together([tokens(n) for n in sizes])
     computes = [math.inf if isinstance(d, HplawError) else math.log(n * d) for n, d in zip(sizes, found, strict=True)]
@@ -622,6 +632,10 @@ def _within(x: float, ends: tuple[float, float]) -> float:
 # What was chosen
 
 
+UNKNOWN = "no law here gives an interval of the best size, so there is none"
+"""Why what was chosen has no interval."""
+
+
 def _choice(
     law: Law | None,
     values: dict[str, float],
@@ -630,6 +644,7 @@ def _choice(
     transfers: Mapping[str, Spread | None] | None = None,
     plateaus: dict[str, tuple[float, float]] | None = None,
     behind: tuple[str, ...],
+    reason: str = UNKNOWN,
 ) -> Choice:
     """Return what a search found, as an answer of the law that it was found by."""
     assert law is not None
@@ -645,7 +660,7 @@ def _choice(
         regret=None,
         at={},
     )
-    return Choice(answer, behind)
+    return Choice(answer, behind, reason)
 
 
 def _inverse(value: float, price: Found, *, share: float = 1.0) -> Spread | None:
@@ -692,7 +707,7 @@ def _warned(
         need = None if isinstance(outcome, HplawError) else outcome[budget.kind]
         if need is not None and need.value is not None and need.value > OVER * budget.amount:
             unit = UNITS[budget.kind]
-            text = f"the run needs {number(need.value)} {unit}, and the budget is {number(budget.amount)} {unit}"
+            text = f"the run needs {number(need.value)} {unit}, and the budget is {number(budget.amount)}"
             warnings.append(_warning("over-budget", text, budget.kind, need))
     if target is not None:
         (outcome,) = yield from trials.values(("loss",), [here])

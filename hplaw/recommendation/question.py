@@ -36,6 +36,9 @@ SPENT = ("compute_flop", "training_flop", "accelerator_hours", "energy_kwh", "en
 AIMS = (*(frozenset({name}) for name in SPENT), frozenset({"devices", "duration_s"}), frozenset({"target_loss"}))
 """What chooses size and data where they are not settled."""
 
+AIMED = frozenset[str]().union(*AIMS)
+"""The quantities of budgets and targets."""
+
 
 ENERGY_WANT = ("accelerator_hours", "energy_j", "energy_kwh")
 """What is also answered where an accelerator is named; with `devices` also the time, with a country the carbon."""
@@ -68,10 +71,11 @@ OPTIMIZER = Query().optimizer
 
 class Choice(msgspec.Struct, frozen=True):
     """Size and data chosen for a budget or a target: as an answer of the law whose loss or price decided, and the
-    quantities that were looked at for it."""
+    quantities that were looked at for it; `reason` says why there is no interval where there is none."""
 
     answer: Answer
     behind: tuple[str, ...]
+    reason: str
 
 
 class Question(msgspec.Struct, frozen=True, gc=False):
@@ -169,7 +173,7 @@ def _stacked_choice(choices: Sequence[Choice | None]) -> Choice | None:
             for name in first.answer.plateaus
         },
     )
-    return Choice(answer, first.behind)
+    return msgspec.structs.replace(first, answer=answer)
 
 
 def understand(query: Query, catalogue: Catalogue) -> Question:
@@ -222,9 +226,7 @@ def resized(question: Question, sizes: Mapping[str, Any], *, without: Sequence[s
     known = {name: value for name, value in question.known.items() if name not in without} | dict(sizes)
     stand_in, follows = _stand_in(known)
     filled = dict.fromkeys((*question.filled, *_fill(known), *follows))
-    return msgspec.structs.replace(
-        question, known=known, filled=tuple(filled), stand_in=stand_in or question.stand_in
-    )
+    return msgspec.structs.replace(question, known=known, filled=tuple(filled), stand_in=stand_in or question.stand_in)
 
 
 def _checked(quantity: Quantity, value: object, field: str, catalogue: Catalogue) -> Any:

@@ -24,7 +24,7 @@ from hplaw.narrowing import is_tuple
 from hplaw.recommendation.budget import settle
 from hplaw.recommendation.derivation import Derivation, derive
 from hplaw.recommendation.elasticity import elasticities
-from hplaw.recommendation.question import OPTIMIZER, understand
+from hplaw.recommendation.question import OPTIMIZER, Choice, understand
 from hplaw.recommendation.sense import sensible
 from hplaw.recommendation.warnings import warnings_of
 from hplaw.vocabulary.names import folded
@@ -94,8 +94,7 @@ def _estimate(name: str, found: Derivation, slopes: Mapping[str, Mapping[str, fl
     if answer is None:
         return Estimate(value=None, reason=found.reasons.get(name, f"no law here gives {name}"), unit=found.unit(name))
     if choice is not None and answer is choice.answer:
-        steps = dict(step_ for decider in choice.behind for step_ in found.path(decider))
-        return estimate_of(answer, name, derivation=[step(found.answers[law], given) for law, given in steps.items()])
+        return _chosen(name, choice, found)
     estimate = estimate_of(
         answer,
         name,
@@ -104,6 +103,15 @@ def _estimate(name: str, found: Derivation, slopes: Mapping[str, Mapping[str, fl
         alternatives=[_alternative(other, value, found.away[other]) for other, value in found.others(name)],
     )
     return sensible([estimate], found.known)[0] if name == "loss" else estimate
+
+
+def _chosen(name: str, choice: Choice, found: Derivation) -> Estimate:
+    """Return what a budget or a target chose, with the laws that it was chosen by as its derivation."""
+    steps = dict(one for decider in choice.behind for one in found.path(decider))
+    derivation = [step(found.answers[law], quantities) for law, quantities in steps.items()]
+    estimate = estimate_of(choice.answer, name, derivation=derivation)
+    known = estimate.low is not None or estimate.transfer_low is not None
+    return estimate if known else msgspec.structs.replace(estimate, reason=choice.reason)
 
 
 def step(answer: Answer, quantities: Sequence[str]) -> Step:

@@ -84,12 +84,14 @@ def _shown(estimate: AnyEstimate, limit: float) -> AnyEstimate:
     value = estimate.value
     if not isinstance(value, float) or value <= limit:
         return estimate
-    law = "the law" if estimate.law is None else estimate.law
+    law = str(estimate.law).partition("@")[0]
     reason = f"{law} gives a loss above {limit:.3g}, that of guessing: it does not hold here"
     nothing = {name: None for name in _NUMBERS if name in estimate.__struct_fields__}
     return msgspec.structs.replace(estimate, **nothing, reason=reason)
 
 
 _NUMBERS = tuple(
-    name for name in Estimate.__struct_fields__ if name == "value" or name.startswith(("low", "high")) or "_low" in name or "_high" in name
+    name
+    for name in Estimate.__struct_fields__
+    if name == "value" or name.startswith(("low", "high")) or "_low" in name or "_high" in name
 )

@@ -84,6 +84,9 @@ class Found(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
+Point: TypeAlias = tuple[float | None, float]
+"""A size, None where the question's shape says it, and tokens."""
+
 Outcome: TypeAlias = "Mapping[str, Found] | HplawError"
 Search: TypeAlias = Generator[list[Question], list[Outcome], T]
 
@@ -146,8 +149,8 @@ def _settle(question: Question, catalogue: Catalogue) -> Search[Question]:
         return (yield from _warned(question, budgets, target, catalogue))
     if not budgets and target is None:
         if not question.asked:
-            lacking = " and ".join(still)
-            raise QueryError(f"{lacking} {'is' if len(still) == 1 else 'are'} not given", field=still[0], lists="sizes")
+            message = f"{' and '.join(still)} {'is' if len(still) == 1 else 'are'} not given"
+            raise QueryError(message, field=still[0], lists="sizes")
         return question
     if not _needs(question, still, catalogue):
         return question
@@ -207,7 +210,7 @@ def _spend(trials: Trials, still: Sequence[str], budget: Budget) -> Search[Choic
     if "n_params" in still and not known.get("tokens_per_device_s"):
         return (yield from _best(paid))
     n = known.get("n_params")
-    (tokens,) = yield from paid.tokens([n or SIZES[0]] if "n_params" in still else [n])
+    (tokens,) = yield from paid.tokens([n if "n_params" not in still else SIZES[0]])
     sizes = {"tokens": tokens}
     if "n_params" in still:
         # a measured speed is that of one size: the one that the law expects it of
@@ -217,22 +220,10 @@ def _spend(trials: Trials, still: Sequence[str], budget: Budget) -> Search[Choic
 
 
 def _best(paid: Paid) -> Search[Choice]:
-    """Search for the size of lowest loss that a budget pays for."""
-    start = yield from paid.usual_size()
-    low = max(SIZES[0], start * (USUAL_RATIO / RATIOS[1]) ** 0.5)
-    high = min(SIZES[1], start * (USUAL_RATIO / RATIOS[0]) ** 0.5)
-    ends = (low, high)
-    curve = Parabola(0.0, 0.0)
-    for count in COUNTS:
-        sizes = ladder(*ends, count)
-        losses = yield from paid.losses(sizes)
-        best = min(range(count), key=losses.__getitem__)
-        ends = sizes[max(best - 1, 0)], sizes[min(best + 1, count - 1)]
-        curve = Parabola.through([math.log(n) for n in sizes], losses, best)
-    n = _within(math.exp(curve.lowest), (low, high))
-    (tokens,) = yield from paid.tokens([n])
+    """Choose the size of lowest loss that a budget pays for."""
+    lowest = yield from _lowest(paid)
+    n, tokens = lowest.n, lowest.tokens
     (price,) = yield from paid.prices([(n, tokens)])
-    (loss,) = yield from paid.trials.losses([(n, tokens)])
     chosen = {"n_params": n, "tokens": tokens}
     optimum = yield from paid.trials.optimum(n, tokens)
     spreads, transfers = (
@@ -244,11 +235,44 @@ def _best(paid: Paid) -> Search[Choice]:
         for side in ("spread", "transfer")
     )
     plateaus: dict[str, tuple[float, float]] = {}
-    if curve.bend > 0:
-        wide = math.exp(math.sqrt(2 * PLATEAU / curve.bend))
+    if lowest.bend > 0:
+        wide = math.exp(math.sqrt(2 * PLATEAU / lowest.bend))
         plateaus = {name: (value / wide, value * wide) for name, value in chosen.items()}
     behind = ("loss", paid.budget.kind)
-    return _choice(loss.law, chosen, spreads=spreads, transfers=transfers, plateaus=plateaus, behind=behind)
+    return _choice(lowest.loss.law, chosen, spreads=spreads, transfers=transfers, plateaus=plateaus, behind=behind)
+
+
+class Lowest(msgspec.Struct, frozen=True):
+    """Where a budget reaches its lowest loss; `bend` is the second derivative there, of the logarithms."""
+
+    n: float
+    tokens: float
+    loss: Found
+    bend: float
+
+
+def _lowest(paid: Paid) -> Search[Lowest]:
+    """Search for the size of lowest loss: from end to end, about the best of these, and at the parabola through them."""
+    start = yield from paid.usual_size()
+    low = max(SIZES[0], start * (USUAL_RATIO / RATIOS[1]) ** 0.5)
+    high = min(SIZES[1], start * (USUAL_RATIO / RATIOS[0]) ** 0.5)
+    sizes = ladder(low, high, COUNTS[0])
+    first = yield from paid.losses(sizes)
+    best = _least(first)
+    sizes = ladder(sizes[max(best - 1, 0)], sizes[min(best + 1, COUNTS[0] - 1)], COUNTS[1])
+    found = yield from paid.losses(sizes)
+    best = _least(found)
+    curve = Parabola.through([math.log(n) for n in sizes], [math.log(_positive(loss)) for _, loss in found], best)
+    n = math.exp(curve.lowest)
+    ((tokens, loss),) = yield from paid.losses([n])
+    if _positive(loss) > _positive(found[best][1]):  # a loss that is not smooth has its lowest point elsewhere
+        n, (tokens, loss) = sizes[best], found[best]
+    return Lowest(n, tokens, loss, curve.bend)
+
+
+def _least(found: Sequence[tuple[float, Found]]) -> int:
+    losses = [_positive(loss) for _, loss in found]
+    return losses.index(min(losses))
 
 
 COUNTS = (8, 7)
@@ -261,9 +285,7 @@ class Paid:
     def __init__(self, trials: Trials, budget: Budget) -> None:
         self.trials, self.budget = trials, budget
 
-    def prices(
-        self, points: Sequence[tuple[float | None, float]], *, without: Sequence[str] = ()
-    ) -> Search[list[Found]]:
+    def prices(self, points: Sequence[Point], *, without: Sequence[str] = ()) -> Search[list[Found]]:
         """Return what runs of some sizes and tokens take of the budget's kind."""
         found = yield from self.trials.values((self.budget.kind,), points, without=without)
         return [_told(outcome, self.budget.kind) for outcome in found]
@@ -294,25 +316,25 @@ class Paid:
 
     def usual_size(self) -> Search[float]:
         """Return the size that the budget pays the usual number of tokens per parameter for."""
-        n = 1e9
+        n, share = 1e9, math.inf
         for _ in range(12):
             (tokens,) = yield from self.tokens([n])
             share = tokens / (USUAL_RATIO * n)
-            n = _within(n * math.sqrt(share), SIZES)
             if abs(math.log(share)) < 0.05:
                 return n
-        if not RATIOS[0] <= tokens / n <= RATIOS[1]:
+            n = _within(n * math.sqrt(share), SIZES)
+        if not RATIOS[0] <= USUAL_RATIO * share <= RATIOS[1]:
             message = (
                 f"{self.said} buys no training between {SIZES[0]:g} and {SIZES[1]:g} parameters; give another budget"
             )
             raise ConflictingQuery(message, field=self.budget.kind)
         return n
 
-    def losses(self, sizes: Sequence[float]) -> Search[list[float]]:
-        """Return the logarithm of the loss of each size, trained with what the budget pays for."""
+    def losses(self, sizes: Sequence[float]) -> Search[list[tuple[float, Found]]]:
+        """Return the tokens that the budget pays for and the loss then reached, by size."""
         tokens = yield from self.tokens(sizes)
         losses = yield from self.trials.losses(list(zip(sizes, tokens, strict=True)))
-        return [math.log(_positive(loss)) for loss in losses]
+        return list(zip(tokens, losses, strict=True))
 
     @property
     def said(self) -> str:
@@ -329,25 +351,36 @@ DATA_EVER = (1e-3, 1e22)
 def _reach(trials: Trials, still: Sequence[str], target: float) -> Search[Choice]:
     """Search for the data at which a size reaches a loss, the size for data, or both at the lowest compute."""
     known = trials.question.known
-    size, tokens = known.get("n_params"), known.get("tokens")
     aim = Aim(trials, target)
+    n: float | None = known.get("n_params")
+    sizes: dict[str, float] = {}
     if "n_params" not in still:
-        tokens = yield from aim.solve(lambda d: (size, d), DATA, UNLIMITED)
-        ways, sizes = (0.0, 1.0), {"tokens": tokens}
+
+        def of_data(tokens: float) -> Point:
+            return n, tokens
+
+        tokens = sizes["tokens"] = yield from aim.solve(of_data, DATA, "any number of tokens")
     elif "tokens" not in still:
-        size = yield from aim.solve(lambda n: (n, tokens), SIZES, "a model of any size")
-        ways, sizes = (1.0, 0.0), {"n_params": size}
+        tokens = float(known["tokens"])
+
+        def of_size(size: float) -> Point:
+            return size, tokens
+
+        n = sizes["n_params"] = yield from aim.solve(of_size, SIZES, "a model of any size")
     else:
-        size, tokens = yield from _cheapest(aim)
-        ways, sizes = (0.5, 0.5), {"n_params": size, "tokens": tokens}
-    (loss,) = yield from trials.losses([(size, tokens)])
-    steps = [STEP * step for step in range(-REACH, REACH + 1)]
-    points = [
-        (None if size is None else size * math.exp(ways[0] * step), tokens * math.exp(ways[1] * step)) for step in steps
+        n, tokens = yield from _cheapest(aim)
+        sizes = {"n_params": n, "tokens": tokens}
+    (loss,) = yield from trials.losses([(n, tokens)])
+    # the interval is read along the line on which the target was looked for
+    way = 1 / len(sizes)
+    factors = {step: math.exp(way * step) for step in range(-REACH, REACH + 1)}
+    points: list[Point] = [
+        (n and n * (by if "n_params" in sizes else 1.0), tokens * (by if "tokens" in sizes else 1.0))
+        for by in factors.values()
     ]
     found = yield from trials.losses(points)
     spreads, transfers = (
-        _crossings(sizes, ways, steps, [getattr(one, side) for one in found], target) for side in ("spread", "transfer")
+        _crossings(sizes, [getattr(one, side) for one in found], target) for side in ("spread", "transfer")
     )
     return _choice(loss.law, sizes, spreads=spreads, transfers=transfers, behind=("loss",), reason=MISSABLE)
 
@@ -355,13 +388,8 @@ def _reach(trials: Trials, still: Sequence[str], target: float) -> Search[Choice
 MISSABLE = "the target lies within the interval of the loss at any size, so there is no interval"
 """Why what reaches a target has no interval."""
 
-UNLIMITED = "any number of tokens"
-"""How the data of a size is said where they are open."""
-
-STEP = 0.5
-"""Distance in e-folds between the runs that the interval of a target is read from."""
-REACH = 16
-"""How many of them are on each side."""
+REACH = 8
+"""E-folds, of size and data together, on each side of what reaches a target, in which its interval is looked for."""
 
 
 class Aim:
@@ -370,9 +398,7 @@ class Aim:
     def __init__(self, trials: Trials, target: float) -> None:
         self.trials, self.target = trials, target
 
-    def solve(
-        self, point: Callable[[float], tuple[float | None, float]], ends: tuple[float, float], most: str
-    ) -> Search[float]:
+    def solve(self, point: Callable[[float], Point], ends: tuple[float, float], most: str) -> Search[float]:
         """Return where on a line the loss is reached.
 
         **Raises:** `ConflictingQuery` where it is reached nowhere, or everywhere.
@@ -395,43 +421,34 @@ class Aim:
 
 
 def _cheapest(aim: Aim) -> Search[tuple[float, float]]:
-    """Return the size and the tokens that reach a loss with the lowest compute."""
-    start = yield from aim.solve(lambda n: (n, USUAL_RATIO * n), SIZES, "any size and its data")
-    sizes = ladder(start / math.e**2, start * math.e**2, 9)
+    """Return the size and the tokens that reach a loss with the lowest compute: in the ratio that is best there."""
+    ratio = USUAL_RATIO
+    for last in (False, True):
 
-    def tokens(n: float) -> Search[float]:
-        return (yield from aim.solve(lambda d: (n, d), DATA, UNLIMITED))
+        def in_ratio(n: float, ratio: float = ratio) -> Point:
+            return n, ratio * n
 
-    found = yield from _together([tokens(n) for n in sizes])
-    computes = [math.inf if isinstance(d, HplawError) else math.log(n * d) for n, d in zip(sizes, found, strict=True)]
-    best = min(range(len(sizes)), key=computes.__getitem__)
-    n = math.exp(Parabola.through([math.log(n) for n in sizes], computes, best).lowest)
-    return n, (yield from tokens(n))
+        n = yield from aim.solve(in_ratio, SIZES, "any size and data")
+        if last:
+            break
+        lowest = yield from _lowest(Paid(aim.trials, Budget("compute_flop", 6 * ratio * n * n)))
+        ratio = lowest.tokens / lowest.n
+    return n, ratio * n
 
 
-def _crossings(
-    sizes: Mapping[str, float],
-    ways: tuple[float, float],
-    steps: Sequence[float],
-    spreads: Sequence[Spread | None],
-    target: float,
-) -> dict[str, Spread]:
-    """Return between which sizes or data each quantile of the loss crosses the target."""
-    if any(spread is None for spread in spreads):
-        return {}
+def _crossings(sizes: Mapping[str, float], spreads: Sequence[Spread | None], target: float) -> dict[str, Spread]:
+    """Return between which sizes or data each quantile of the loss crosses the target, given it at each e-fold."""
     levels: list[float] = []
     for field in Spread.__struct_fields__:
-        aside = [math.log(getattr(spread, field) / target) for spread in spreads]
-        place = next((i for i in range(len(steps) - 1) if aside[i] > 0 >= aside[i + 1]), None)
+        found = [getattr(spread, field, 0.0) / target for spread in spreads]
+        place = next((i for i in range(len(found) - 1) if found[i] > 1 >= found[i + 1] > 0), None)
         if place is None:
             return {}  # a loss that may be out of reach has no largest size
-        share = aside[place] / (aside[place] - aside[place + 1])
-        levels.append(steps[place] + share * STEP)
-    power = dict(zip(("n_params", "tokens"), ways, strict=True))
-    middle = levels[2]
+        before, after = math.log(found[place]), math.log(found[place + 1])
+        levels.append(place + before / (before - after))
+    way, middle = 1 / len(sizes), levels[2]
     return {
-        name: Spread(*[value * math.exp(power[name] * (level - middle)) for level in levels])
-        for name, value in sizes.items()
+        name: Spread(*[value * math.exp(way * (level - middle)) for level in levels]) for name, value in sizes.items()
     }
 
 
@@ -445,13 +462,13 @@ class Trials:
         self.question, self.catalogue = question, catalogue
         self._given = {law: set(catalogue.gives(catalogue.get(law))) for law in question.prefer}
 
-    def losses(self, points: Sequence[tuple[float | None, float]]) -> Search[list[Found]]:
+    def losses(self, points: Sequence[Point]) -> Search[list[Found]]:
         """Return the loss of runs of some sizes and tokens; a size of None is that of the question."""
         found = yield from self.values(("loss",), points)
         return [_told(outcome, "loss") for outcome in found]
 
     def values(
-        self, want: tuple[str, ...], points: Sequence[tuple[float | None, float]], *, without: Sequence[str] = ()
+        self, want: tuple[str, ...], points: Sequence[Point], *, without: Sequence[str] = ()
     ) -> Search[list[Outcome]]:
         """Return wanted quantities of runs of some sizes and tokens."""
         return (yield [self._at(want, n, tokens, without) for n, tokens in points])
@@ -586,6 +603,7 @@ def _root(function: Callable[[float], Search[float]], ends: tuple[float, float])
     if place is None:
         return None
     a, b, at_a, at_b = math.log(grid[place]), math.log(grid[place + 1]), values[place], values[place + 1]
+    x = b
     for _ in range(60):  # false position, the end that stays counting half (the Illinois rule)
         x = (a * at_b - b * at_a) / (at_b - at_a)
         value = yield from function(math.exp(x))
@@ -598,7 +616,7 @@ def _root(function: Callable[[float], Search[float]], ends: tuple[float, float])
     return math.exp(x)
 
 
-GRID = 16
+GRID = 9
 """Points among which a crossing is looked for first."""
 
 
@@ -668,8 +686,10 @@ def _inverse(value: float, price: Found, *, share: float = 1.0) -> Spread | None
     spread, best = price.spread, price.value
     if spread is None or best is None:
         return None
-    levels = [value * (best / level) ** share for level in msgspec.structs.astuple(spread)]
-    return Spread(*levels[::-1])
+    levels = msgspec.structs.astuple(spread)
+    if levels[0] <= 0:
+        return None
+    return Spread(*[value * (best / level) ** share for level in levels[::-1]])
 
 
 def _around(optimum: Outcome, name: str, side: str, value: float) -> Spread | None:

@@ -91,19 +91,10 @@ Outcome: TypeAlias = "Mapping[str, Found] | HplawError"
 Search: TypeAlias = Generator[list[Question], list[Outcome], T]
 
 
-def settle(question: Question, catalogue: Catalogue) -> Question:
-    """Return a question with the size and data that its budget or target chooses; see `settle_many`.
-
-    **Raises:** `QueryError` where neither is said, or the target cannot be reached.
-    """
-    (found,) = settle_many([question], catalogue)
-    if isinstance(found, HplawError):
-        raise found
-    return found
-
-
 def settle_many(questions: Sequence[Question], catalogue: Catalogue) -> list[Question | HplawError]:
-    """Return questions with the sizes and data that their budgets or targets choose; an error where there are none."""
+    """Return questions with the sizes and data that their budgets or targets choose; an error where neither is
+    said, or the target cannot be reached.
+    """
     found: list[Question | HplawError] = list(questions)
     places = [place for place, question in enumerate(questions) if _unsettled(question)]
     if places:
@@ -167,7 +158,9 @@ def _settle(question: Question, catalogue: Catalogue) -> Search[Question]:
         raise
     if choice is None:
         return question
-    settled = msgspec.structs.replace(resized(question, choice.answer.values), choice=choice)
+    # what is spent is counted again, so that the answer shows by which law
+    settled = resized(question, choice.answer.values, without=choice.behind)
+    settled = msgspec.structs.replace(settled, choice=choice)
     return (yield from _warned(settled, budgets, target if budgeted else None, catalogue))
 
 
@@ -238,7 +231,7 @@ def _best(paid: Paid) -> Search[Choice]:
     if lowest.bend > 0:
         wide = math.exp(math.sqrt(2 * PLATEAU / lowest.bend))
         plateaus = {name: (value / wide, value * wide) for name, value in chosen.items()}
-    behind = ("loss", paid.budget.kind)
+    behind = (paid.budget.kind, "loss")
     return _choice(lowest.loss.law, chosen, spreads=spreads, transfers=transfers, plateaus=plateaus, behind=behind)
 
 

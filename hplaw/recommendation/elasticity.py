@@ -33,7 +33,7 @@ def elasticities(question: Question, found: Derivation) -> dict[str, dict[str, f
     A law that must search for its optimum is omitted too: a slope of a search is another search. So are budgets and
     targets; the slopes are by the size and data that were chosen for them.
     """
-    numbers = [name for name in question.given if isinstance(question.known[name], float)]
+    numbers = [name for name in question.given if isinstance(question.known.get(name), float)]
     if question.choice is not None:
         numbers = [*question.choice.answer.values, *(name for name in numbers if name not in AIMED)]
     points: dict[Law, Point | None] = {}

@@ -12,6 +12,7 @@ import msgspec
 from hplaw.answer.estimate import estimate_of
 from hplaw.answer.one_law import Answer
 from hplaw.catalogue.catalogue import Catalogue
+from hplaw.errors import HplawError
 from hplaw.evaluation.domain import Distance
 from hplaw.evaluation.point import standing
 from hplaw.law import Law
@@ -21,7 +22,7 @@ from hplaw.messages.query import Query
 from hplaw.messages.recommendation import Alternative, Estimate, Recommendation, Step
 from hplaw.messages.record import encode, to_builtins
 from hplaw.narrowing import is_tuple
-from hplaw.recommendation.budget import settle
+from hplaw.recommendation.budget import settle_many
 from hplaw.recommendation.derivation import Derivation, derive
 from hplaw.recommendation.elasticity import elasticities
 from hplaw.recommendation.question import OPTIMIZER, Choice, understand
@@ -47,7 +48,9 @@ def recommend(query: Query, catalogue: Catalogue) -> Recommendation:
     0.001632
     """
     query = _named_by_default(query)
-    question = settle(understand(query, catalogue), catalogue)
+    (question,) = settle_many([understand(query, catalogue)], catalogue)
+    if isinstance(question, HplawError):
+        raise question
     found = derive(question, catalogue)
     slopes = elasticities(question, found)
     answers = {name: _estimate(name, found, slopes) for name in question.want if question.asked or found.offered(name)}

@@ -86,12 +86,13 @@ def _shown(estimate: AnyEstimate, limit: float) -> AnyEstimate:
         return estimate
     law = str(estimate.law).partition("@")[0]
     reason = f"{law} gives a loss above {limit:.3g}, that of guessing: it does not hold here"
-    nothing = {name: None for name in _NUMBERS if name in estimate.__struct_fields__}
-    return msgspec.structs.replace(estimate, **nothing, reason=reason)
+    found = {name: old for name, old in _NOTHING.items() if name in estimate.__struct_fields__}
+    return msgspec.structs.replace(estimate, **found, reason=reason)
 
 
-_NUMBERS = tuple(
-    name
+_NOTHING = {
+    name: msgspec.structs.asdict(Estimate(value=None))[name]
     for name in Estimate.__struct_fields__
-    if name == "value" or name.startswith(("low", "high")) or "_low" in name or "_high" in name
-)
+    if name not in ("unit", "reason", "alternatives")
+}
+"""What an estimate without a value has in its fields; other laws may still give one."""

@@ -15,6 +15,7 @@ from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import known_quantities
 from hplaw.errors import HplawError, QueryError
 from hplaw.evaluation.domain import Distance
+from hplaw.evaluation.inputs import inputs
 from hplaw.evaluation.point import Point, plain_point
 from hplaw.expression.backends import Undefined
 from hplaw.forms.power_law import power_law
@@ -178,18 +179,18 @@ class Derivation:
         steps = self._paths.get(name)
         if steps is None:
             steps = self._paths[name] = {}
-            self._collect(name, steps)
+            self._collect(name, steps, frozenset())
         yield from steps.items()
 
     # a method, as a function inside that calls itself would be a cycle that keeps this answer's memory
-    def _collect(self, quantity: str, steps: dict[Law, list[str]]) -> None:
+    def _collect(self, quantity: str, steps: dict[Law, list[str]], below: frozenset[str]) -> None:
         law = self.source.get(quantity)
-        if law is None or quantity in steps.get(law, ()):
+        if law is None or quantity in steps.get(law, ()) or quantity in below:
             return
         fixed = law in self._again and quantity not in law.chosen
-        for needed in law.inputs:
-            if fixed or self.source.get(needed) is not law:
-                self._collect(needed, steps)
+        for item in inputs(law):
+            if fixed or self.source.get(item.known) is not law:
+                self._collect(item.known, steps, below | {quantity})
         steps.setdefault(law, []).append(quantity)
 
     def answer_of(self, name: str) -> Answer | None:

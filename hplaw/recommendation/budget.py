@@ -24,6 +24,7 @@ from hplaw.messages.recommendation import AnswerWarning
 from hplaw.recommendation.derivation import Derivation, derive_many, route_of
 from hplaw.recommendation.question import SPENT, Choice, Question, resized
 from hplaw.recommendation.route import COHERENT
+from hplaw.vocabulary.hardware_names import OWN
 
 
 T = TypeVar("T")
@@ -168,6 +169,9 @@ def _counted(trials: Trials, still: Sequence[str], budgets: Sequence[Budget]) ->
     """Return budgets in the kinds that laws here count, the one that is spent first."""
     first, *others = budgets
     known = trials.question.known
+    if not first.kind.endswith("_flop") and not any(name in known for name in ("hardware", *OWN)):
+        message = f"a budget of {UNITS[first.kind]} is spent on an accelerator; give hardware"
+        raise QueryError(message, field="hardware")
     if first.kind == "training_flop" and "n_params" in still:
         # without a shape nothing counts attention, so that its compute is taken for that of 6 N D
         first = Budget("compute_flop", first.amount)

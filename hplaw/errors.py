@@ -50,8 +50,13 @@ LISTS: dict[str, dict[Caller, str]] = {
         "command": "`hplaw laws list` lists them",
         "http": "GET /v1/laws lists them",
     },
+    "sizes": {
+        "python": "give n_params and tokens, a budget (given compute_flop, or hardware, devices and duration_s), or target_loss",
+        "command": "give --params and --tokens, a budget (--flops, or --hardware, --devices and --days), or --target-loss",
+        "http": "give n_params and tokens, a budget (given compute_flop, or hardware, devices and duration_s), or target_loss",
+    },
 }
-"""Where each caller finds all names of a kind."""
+"""What each caller is told to do: where all names of a kind are found, what a question needs."""
 
 
 class HplawError(Exception):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hplaw.cli.exit_status import FAILED, MISUSED, OK, STOPPED
-from hplaw.cli.query_options import Asked, answer, plain_question
+from hplaw.cli.query_options import OPTIONS, Asked, answer, plain_question
 from hplaw.errors import HplawError, QueryError, nearest
 from hplaw.vocabulary.names import called
 from hplaw.vocabulary.quantities import vocabulary
@@ -328,7 +328,7 @@ def _usage(error: CycloptsError) -> str:
 def _meant_option(word: str, known: Sequence[str]) -> str:
     """Return what to write in place of an option that is none: another, or a quantity behind --given."""
     name = called(word.lstrip("-"))
-    flag = f"--{name.removeprefix('n_').replace('_', '-')}"
+    flag = f"--{OPTIONS.get(name, name).replace('_', '-')}"
     if flag in known:
         return f"; did you mean '{flag}'?"
     if "--given" in known and name in vocabulary():

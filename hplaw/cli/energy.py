@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 
 BUDGETS = {
+    "FLOP": ("compute_flop", 1.0),
     "MWh": ("energy_kwh", 1e3),
     "kWh": ("energy_kwh", 1.0),
     "GWh": ("energy_kwh", 1e6),
@@ -202,7 +203,10 @@ def hardware(
 def frontier(
     *,
     budget: Annotated[
-        str, one("What may be spent: 10MWh, 50000h of accelerators, 30d of --devices, or 1e6$ at --price an hour.")
+        str,
+        one(
+            "What may be spent: 10MWh, 50000h of accelerators, 1e22FLOP, 30d of --devices, or 1e6$ at --price an hour."
+        ),
     ],
     hardware: Annotated[str, one("Accelerator, by name.")] = "h100-sxm",
     precision: Annotated[str | None, one("Number format; the usual one of the accelerator by default.")] = None,
@@ -210,7 +214,7 @@ def frontier(
     price: Annotated[str | None, one("What one accelerator costs in an hour.")] = None,
     given: Annotated[list[str] | None, several("Any other quantity: seq_len=8192.")] = None,
     points: Annotated[str, one("Sizes that the table and the plot have.")] = "25",
-    law: Annotated[str, one("The law of the loss.")] = "pretrain-loss",
+    law: Annotated[str | None, one("The law of the loss; the one of `hplaw recommend` by default.")] = None,
     plot: Annotated[Path | None, Parameter(help="Write the plot here: .svg, .png, .html or .json.")] = None,
     laws: LawFolders = None,
     explain: Explain = False,
@@ -218,7 +222,7 @@ def frontier(
     all: All = False,
     json: Json = False,
 ) -> int:
-    """Find the size and the tokens of lowest loss within a budget of energy, hours, money or time."""
+    """Find the size and the tokens of lowest loss within a budget of energy, hours, FLOP, money or time."""
     from hplaw.client.calls import to_json
     from hplaw.energy.frontier import frontier as work_out
     from hplaw.messages.decode import decode
@@ -228,7 +232,6 @@ def frontier(
     fields: dict[str, Any] = {
         "hardware": hardware,
         "points": read_number("--points", points),
-        "law": law,
         kind: amount,
         "given": {key: parse_value(key, text) for key, text in parse_pairs(given, "--given").items()},
     }
@@ -236,6 +239,8 @@ def frontier(
         fields["devices"] = read_number("--devices", devices)
     if precision is not None:
         fields["precision"] = precision
+    if law is not None:
+        fields["law"] = law
     if price is not None:
         fields["price_per_hour"] = read_number("--price", price)
     if kind == "cost" and price is None:

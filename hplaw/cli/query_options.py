@@ -16,7 +16,7 @@ from hplaw.cli.exit_status import FAILED, OK, ROWS_FAILED
 from hplaw.cli.reading import open_catalogue, read_object
 from hplaw.errors import QueryError
 from hplaw.messages.query import Query
-from hplaw.messages.query_text import COUNTRY, DAYS, NAMES, NUMBERS, RECIPE, read_query_fields
+from hplaw.messages.query_text import COMPUTE, COUNTRY, DAYS, NAMES, NUMBERS, RECIPE, read_query_fields
 from hplaw.messages.record import encode
 from hplaw.vocabulary.reading import split_names
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from hplaw.catalogue.catalogue import Catalogue
 
 
-_RENAMED = {"n_params": "params", "n_active_params": "active_params"}
+_RENAMED = {"n_params": "params", "n_active_params": "active_params", COMPUTE: "flops"}
 """The options of quantities that are not called as the quantity is."""
 
-OPTIONS = {name: _RENAMED.get(name, name) for name in (*NUMBERS, *NAMES, DAYS, COUNTRY, RECIPE)}
+OPTIONS = {name: _RENAMED.get(name, name) for name in (*NUMBERS, *NAMES, DAYS, COUNTRY, RECIPE, COMPUTE)}
 """The options with one value, by what they give."""
 
 
@@ -51,6 +51,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     days: str | None = None
     country: str | None = None
     recipe: str | None = None
+    flops: str | None = None
     model: str | None = None
     given: Sequence[str] = ()
     bound: Sequence[str] = ()

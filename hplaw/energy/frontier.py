@@ -1,11 +1,11 @@
 """What a budget buys: sizes and tokens that use it up, and the one of lowest loss.
 
-Hours and energy of a size are in proportion to its tokens, so that one answer for each size says what the budget buys.
+Each size is a question with that budget, so that its tokens and its loss are those that `recommend` answers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,20 +15,18 @@ from hplaw.energy.training import first_precision, known_hardware
 from hplaw.errors import ConflictingQuery, QueryError
 from hplaw.messages.energy import Frontier, FrontierPoint, FrontierRequest
 from hplaw.messages.query import Query
-from hplaw.messages.recommendation import BriefRecommendation
+from hplaw.messages.recommendation import BriefEstimate, BriefRecommendation, Estimate
+from hplaw.recommendation.budget import RATIOS, ladder
 from hplaw.recommendation.many import recommend_many
 from hplaw.recommendation.record import recommend
 
 
 SIZES = (1e7, 1e13)
 """Parameters between which is looked."""
-TOKENS = 1e12
-"""Tokens that sizes are priced with."""
-LEAST_RATIO, MOST_RATIO = 0.2, 20_000.0
-"""Tokens per parameter between which a way to spend a budget is shown."""
 NEAR = 0.005
 """Relative loss up to which another size is as good for all practical purposes."""
-KINDS = ("energy_kwh", "accelerator_hours", "cost", "duration_s")
+KINDS = ("energy_kwh", "accelerator_hours", "compute_flop", "cost", "duration_s")
+WANT = ("n_params", "tokens", "loss", "accelerator_hours", "energy_kwh")
 
 
 def frontier(request: FrontierRequest, catalogue: Catalogue) -> Frontier:
@@ -41,23 +39,19 @@ def frontier(request: FrontierRequest, catalogue: Catalogue) -> Frontier:
     hardware = known_hardware(request.hardware, catalogue)
     precision = request.precision or first_precision(hardware, table)
     request = msgspec.structs.replace(request, hardware=hardware, precision=precision)
-    _refuse(request, kind, catalogue)
-    count = int(request.points)
-    wide = _ladder(*SIZES, 61)
-    priced = _priced(request, kind, wide, catalogue)
-    usable = [n for n, price in zip(wide, priced, strict=True) if LEAST_RATIO <= amount / price / n <= MOST_RATIO]
+    found = recommend(_query(request), catalogue)
+    best = _point(None, found.answers, request)
+    usable = _usable(request, catalogue)
     if not usable:
         message = (
             f"{kind}={amount:g} buys no training between {SIZES[0]:g} and {SIZES[1]:g} parameters; give another budget"
         )
         raise ConflictingQuery(message, field=kind)
-    points = _points(request, kind, amount, _ladder(usable[0], usable[-1], count), catalogue)
+    points = _points(request, ladder(usable[0], usable[-1], int(request.points)), catalogue)
     least = min(range(len(points)), key=lambda i: points[i].loss)
     edges = points[max(least - 1, 0)].n_params, points[min(least + 1, len(points) - 1)].n_params
-    finer = _points(request, kind, amount, _ladder(*edges, 41), catalogue)
-    best = min(finer, key=lambda point: point.loss)
-    near = [p.n_params for p in (*points, *finer) if p.loss <= best.loss * (1 + NEAR)]
-    found = recommend(_query(request, best.n_params, best.tokens), catalogue)
+    finer = _points(request, ladder(*edges, 41), catalogue)
+    near = [p.n_params for p in (*points, *finer, best) if p.loss <= best.loss * (1 + NEAR)]
     laws = list(dict.fromkeys(str(item.law) for item in found.answers.values() if item.law))
     return Frontier(best=best, near=[min(near), max(near)], points=points, laws=laws, warnings=found.warnings)
 
@@ -74,85 +68,71 @@ def _budget(request: FrontierRequest) -> tuple[str, float]:
     if kind == "duration_s" and request.devices is None:
         message = "a duration needs devices, how many accelerators run for it"
         raise QueryError(message, field="devices")
+    if request.given.get("tokens_per_device_s"):
+        message = "tokens_per_device_s is measured at one size, and a frontier compares sizes; ask `recommend`, or leave it out"
+        raise ConflictingQuery(message, field="given.tokens_per_device_s")
     return kind, float(getattr(request, kind))
 
 
-def _refuse(request: FrontierRequest, kind: str, catalogue: Catalogue) -> None:
-    """Refuse what laws cannot give for any size, in their words."""
-    found = recommend(_query(request, 1e9, TOKENS), catalogue).answers
-    for name in ("loss", "energy_kwh" if kind == "energy_kwh" else "accelerator_hours"):
-        if found[name].value is None:
-            raise QueryError(str(found[name].reason), field="hardware")
-
-
-def _ladder(low: float, high: float, count: int) -> list[float]:
-    return [low * (high / low) ** (i / (count - 1)) for i in range(count)]
-
-
-def _query(request: FrontierRequest, n: float, tokens: float) -> Query:
+def _query(request: FrontierRequest, n: float | None = None, want: Sequence[str] = WANT) -> Query:
+    """Return the question what a budget buys, for one size or the best."""
+    kind, amount = _budget(request)
+    if kind == "cost":
+        kind, amount = "accelerator_hours", amount / float(request.price_per_hour or 1.0)
     return Query(
         n_params=n,
-        tokens=tokens,
         hardware=request.hardware,
         precision=request.precision,
         devices=request.devices,
-        given=request.given,
-        laws=[request.law],
-        want=["loss", "accelerator_hours", "energy_kwh"],
+        given={**request.given, kind: amount},
+        laws=[] if request.law is None else [request.law],
+        want=list(want),
     )
 
 
-def _asked(
-    request: FrontierRequest, sizes: Sequence[float], tokens: Sequence[float], catalogue: Catalogue
-) -> list[BriefRecommendation]:
-    rows = recommend_many([_query(request, n, d) for n, d in zip(sizes, tokens, strict=True)], catalogue)
-    if rows[0].error:
-        raise QueryError(rows[0].error)
-    return rows
+def _usable(request: FrontierRequest, catalogue: Catalogue) -> list[float]:
+    """Return sizes that the budget pays for with a number of tokens that anybody might train on."""
+    request = msgspec.structs.replace(request, law=None)
+    wide = ladder(*SIZES, 61)
+    found = recommend_many([_query(request, n, ["tokens"]) for n in wide], catalogue)
+    tokens = [row.answers["tokens"].value if row.answers else None for row in found]
+    return [n for n, d in zip(wide, tokens, strict=True) if isinstance(d, float) and RATIOS[0] <= d / n <= RATIOS[1]]
 
 
-def _value(row: BriefRecommendation, name: str) -> float:
-    found = row.answers[name]
-    if not isinstance(found.value, int | float):
-        raise QueryError(str(found.reason), field="hardware")
-    return float(found.value)
+def _points(request: FrontierRequest, sizes: Sequence[float], catalogue: Catalogue) -> list[FrontierPoint]:
+    found: list[BriefRecommendation] = recommend_many([_query(request, n) for n in sizes], catalogue)
+    for row in found:
+        if row.error:
+            raise QueryError(row.error)
+    return [_point(n, row.answers, request) for n, row in zip(sizes, found, strict=True)]
 
 
-def _price(request: FrontierRequest, kind: str, row: BriefRecommendation) -> float:
-    """Return what the priced tokens take of the budget's kind."""
-    if kind == "energy_kwh":
-        return _value(row, "energy_kwh")
-    hours = _value(row, "accelerator_hours")
-    if kind == "cost":
-        return hours * float(request.price_per_hour or 0.0)
-    return hours * 3600 / float(request.devices or 1.0) if kind == "duration_s" else hours
+def _point(
+    n: float | None, answers: Mapping[str, Estimate] | Mapping[str, BriefEstimate], request: FrontierRequest
+) -> FrontierPoint:
+    """Return one way to spend the budget; what is a budget itself is no answer."""
+    spent = _query(request).given
 
+    def value(name: str) -> float | None:
+        known = spent.get(name) if name in spent else answers[name].value
+        return float(known) if isinstance(known, int | float) else None
 
-def _priced(request: FrontierRequest, kind: str, sizes: Sequence[float], catalogue: Catalogue) -> list[float]:
-    """Return the budget that one token takes, by size."""
-    rows = _asked(request, sizes, [TOKENS] * len(sizes), catalogue)
-    return [_price(request, kind, row) / TOKENS for row in rows]
+    def needed(name: str) -> float:
+        known = value(name)
+        if known is None:
+            raise QueryError(str(answers[name].reason), field="hardware")
+        return known
 
-
-def _points(
-    request: FrontierRequest, kind: str, amount: float, sizes: Sequence[float], catalogue: Catalogue
-) -> list[FrontierPoint]:
-    tokens = [amount / price for price in _priced(request, kind, sizes, catalogue)]
-    points: list[FrontierPoint] = []
-    for n, d, row in zip(sizes, tokens, _asked(request, sizes, tokens, catalogue), strict=True):
-        loss, energy = row.answers["loss"], row.answers["energy_kwh"].value
-        points.append(
-            FrontierPoint(
-                n_params=n,
-                tokens=d,
-                loss=_value(row, "loss"),
-                loss_low=loss.low,
-                loss_high=loss.high,
-                accelerator_hours=_value(row, "accelerator_hours"),
-                energy_kwh=float(energy) if isinstance(energy, int | float) else None,
-            )
-        )
-    return points
+    loss = answers["loss"]
+    return FrontierPoint(
+        n_params=needed("n_params") if n is None else n,
+        tokens=needed("tokens"),
+        loss=needed("loss"),
+        loss_low=loss.low,
+        loss_high=loss.high,
+        accelerator_hours=needed("accelerator_hours"),
+        energy_kwh=value("energy_kwh"),
+    )
 
 
 def chart(found: Frontier, title: str) -> dict[str, Any]:

@@ -65,11 +65,16 @@ class HardwareRecord(Record, frozen=True, kw_only=True):
 
 
 class FrontierRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
-    """A budget of one kind, energy, accelerator-hours, money, or time of so many devices, and the accelerator it is spent on."""
+    """A budget of one kind, energy, accelerator-hours, FLOP, money, or time of so many devices, and the accelerator it is
+    spent on.
+
+    `law` is the law of the loss, that of a recommendation by default.
+    """
 
     hardware: str
     energy_kwh: Amount | None = None
     accelerator_hours: Amount | None = None
+    compute_flop: Annotated[float, Meta(ge=1, le=1e36)] | None = None
     cost: Amount | None = None
     price_per_hour: Annotated[float, Meta(ge=1e-3, le=1e9)] | None = None
     duration_s: Amount | None = None
@@ -77,7 +82,7 @@ class FrontierRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
     precision: str | None = None
     given: dict[str, Scalar] = field(default_factory=dict[str, Scalar])
     points: Annotated[float, Meta(ge=5, le=201)] = 25
-    law: str = "pretrain-loss"
+    law: str | None = None
 
 
 class FrontierPoint(Record, frozen=True, kw_only=True):

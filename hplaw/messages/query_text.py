@@ -22,6 +22,9 @@ DAYS = "days"
 COUNTRY, RECIPE = "country", "recipe"
 """Keys for the quantities of these names, which are no fields of their own."""
 
+COMPUTE = "compute_flop"
+"""The key for the quantity of this name, which is no field of its own: `--flops`."""
+
 SECONDS_A_DAY = 86400.0
 
 
@@ -32,7 +35,7 @@ def read_query_fields(
 
     **Arguments:**
 
-    - `texts`: values by name, of `NUMBERS`, `NAMES`, `DAYS`, `COUNTRY` and `RECIPE`.
+    - `texts`: values by name, of `NUMBERS`, `NAMES`, `DAYS`, `COUNTRY`, `RECIPE` and `COMPUTE`.
     - `given`: further quantities, each `name=value`.
     - `bound`: limits of quantities, each `name=LOW..HIGH`.
     - `label`: what the caller calls a name, for messages.
@@ -50,6 +53,8 @@ def read_query_fields(
             fields[name] = text
         elif name in NUMBERS:
             fields[name] = read_number(label(name), text)
+        elif name == COMPUTE:
+            others[name] = read_number(label(name), text)
         elif name == DAYS:
             others["duration_s"] = read_number(label(name), text) * SECONDS_A_DAY
         else:

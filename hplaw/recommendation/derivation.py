@@ -221,19 +221,31 @@ class Derivation:
         steps = self._paths.get(name)
         if steps is None:
             steps = self._paths[name] = {}
-            self._collect(name, steps)
+            self._collect(name, steps, frozenset())
         yield from steps.items()
 
     # a method, as a function inside that calls itself would be a cycle that keeps this answer's memory
-    def _collect(self, quantity: str, steps: dict[Law, list[str]]) -> None:
+    def _collect(self, quantity: str, steps: dict[Law, list[str]], below: frozenset[str]) -> None:
         law = self.source.get(quantity)
-        if law is None or quantity in steps.get(law, ()):
+        if law is None or quantity in steps.get(law, ()) or quantity in below:
             return
         fixed = law in self._again and quantity not in law.chosen
-        for needed in law.inputs:
-            if fixed or self.source.get(needed) is not law:
-                self._collect(needed, steps)
+        for item in inputs(law):
+            if fixed or self.source.get(item.known) is not law:
+                self._collect(item.known, steps, below | {quantity})
         steps.setdefault(law, []).append(quantity)
+
+    def answer_of(self, name: str) -> Answer | None:
+        """Return the answer that gave a quantity: that of a law on the way, or what a budget or target chose."""
+        choice, law = self.question.choice, self.source.get(name)
+        if choice is not None and name in choice.answer.values:
+            return choice.answer
+        return None if law is None else self.answers[law]
+
+    @property
+    def used(self) -> list[Law]:
+        """Return the laws behind what is wanted, and behind what was chosen for it."""
+        return self.laws_behind([name for name in self.question.needed if name in self.source])
 
     def laws_behind(self, names: Sequence[str]) -> list[Law]:
         """Return the laws used for some quantities, each once, in the order of use."""
@@ -292,13 +304,13 @@ def _after(first: Answer, again: Answer) -> Answer:
 
 def route_of(question: Question, catalogue: Catalogue) -> Route:
     """Return the route of a question, computed once for the same names known, wanted and preferred."""
-    key = (frozenset(question.known), question.want, question.prefer, question.asked)
+    key = (frozenset(question.known), question.needed, question.prefer, question.asked)
     route = catalogue.routes.get(key)
     if route is None:
         if len(catalogue.routes) >= ROUTES:
             catalogue.routes.clear()
         route = catalogue.routes[key] = find_route(
-            catalogue, key[0], question.want, question.prefer, asked=question.asked
+            catalogue, key[0], question.needed, question.prefer, asked=question.asked
         )
     return route
 

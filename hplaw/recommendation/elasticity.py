@@ -17,7 +17,7 @@ from hplaw.forms.derivative import slope
 from hplaw.forms.power_law import best_exponents, power_law
 from hplaw.law import Law
 from hplaw.recommendation.derivation import Derivation
-from hplaw.recommendation.question import Question
+from hplaw.recommendation.question import AIMED, Question
 
 
 _STEP = 1e-4
@@ -30,9 +30,12 @@ _DIGITS = 6
 def elasticities(question: Question, found: Derivation) -> dict[str, dict[str, float]]:
     """Return d ln(answer) / d ln(given) by answer and given quantity; zeros are omitted.
 
-    A law that must search for its optimum is omitted too: a slope of a search is another search.
+    A law that must search for its optimum is omitted too: a slope of a search is another search. So are budgets and
+    targets; the slopes are by the size and data that were chosen for them.
     """
-    numbers = [name for name in question.given if isinstance(question.known[name], float)]
+    numbers = [name for name in question.given if isinstance(question.known.get(name), float)]
+    if question.choice is not None:
+        numbers = [*question.choice.answer.values, *(name for name in numbers if name not in AIMED)]
     points: dict[Law, Point | None] = {}
     slopes: dict[str, dict[str, float]] = {name: {name: 1.0} for name in numbers}
     slopes |= {follower: {leader: 1.0} for follower, leader in question.filled if leader in slopes}

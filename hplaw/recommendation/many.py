@@ -9,9 +9,11 @@ from hplaw.catalogue.catalogue import Catalogue
 from hplaw.errors import Caller, HplawError, QueryError
 from hplaw.messages.query import Query
 from hplaw.messages.recommendation import BriefEstimate, BriefRecommendation
+from hplaw.recommendation.budget import settle_many
 from hplaw.recommendation.derivation import Derivation, derive_many
 from hplaw.recommendation.ignored import ignored
 from hplaw.recommendation.question import Question, understand
+from hplaw.recommendation.sense import sensible
 from hplaw.recommendation.warnings import codes_of
 
 
@@ -43,11 +45,19 @@ def recommend_many(
             results[place] = _failed(error, by)
         else:
             asked.append(place)
-    for places, found in derive_many(questions, catalogue):
+    settled: list[Question] = []
+    taken: list[int] = []
+    for place, question in zip(asked, settle_many(questions, catalogue), strict=True):
+        if isinstance(question, HplawError):
+            results[place] = _failed(question, by)
+        else:
+            settled.append(question)
+            taken.append(place)
+    for places, found in derive_many(settled, catalogue):
         size = len(places)
         brief = [_failed(found, by)] * size if isinstance(found, HplawError) else _brief(found, size)
         for place, row in zip(places, brief, strict=True):
-            results[asked[place]] = row
+            results[taken[place]] = row
     return [result for result in results if result is not None]
 
 
@@ -59,10 +69,11 @@ def _brief(found: Derivation, size: int) -> list[BriefRecommendation]:
     """Return the answers of a derivation, a record for each row."""
     question = found.question
     wanted = [name for name in question.want if question.asked or found.offered(name)]
-    used = found.laws_behind([name for name in wanted if name in found.source])
     columns = {name: _estimates(name, found, size) for name in wanted}
-    codes = codes_of(found, used, size)
-    passed = list(ignored(found, used))
+    if "loss" in columns:
+        columns["loss"] = sensible(columns["loss"], found.known)
+    codes = codes_of(found, found.used, size)
+    passed = list(ignored(found, found.used))
     return [
         BriefRecommendation(answers={name: columns[name][row] for name in wanted}, ignored=passed, warnings=codes[row])
         for row in range(size)
@@ -70,11 +81,10 @@ def _brief(found: Derivation, size: int) -> list[BriefRecommendation]:
 
 
 def _estimates(name: str, found: Derivation, size: int) -> list[BriefEstimate]:
-    law = found.source.get(name)
-    if law is None:
+    answer = found.answer_of(name)
+    if answer is None:
         return [BriefEstimate(value=None, reason=found.reasons.get(name, f"no law here gives {name}"))] * size
-    answer = found.answers[law]
-    value = answer.values.get(name)
+    law, value = answer.law, answer.values.get(name)
     if value is None:
         return [BriefEstimate(value=None, law=law.address, reason=answer.failed.get(name) or answer.say)] * size
     spread, same = answer.interval(name)

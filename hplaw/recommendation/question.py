@@ -9,12 +9,15 @@ from typing import Any
 import msgspec
 
 from hplaw import rows
+from hplaw.answer.one_law import Answer
+from hplaw.answer.quantiles import Spread
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import find_quantity, known_quantities, read_category
 from hplaw.errors import ConflictingQuery, QueryError
 from hplaw.evaluation.domain import UNKNOWN
 from hplaw.messages.query import Query
 from hplaw.messages.recommendation import AnswerWarning
+from hplaw.recommendation.sense import refuse_nonsense
 from hplaw.vocabulary.names import meant_quantity
 from hplaw.vocabulary.quantities import Quantity, check_value, vocabulary
 
@@ -28,8 +31,14 @@ DEFAULT_WANT = ("peak_lr", "batch_tokens", "weight_decay", "warmup_tokens", "los
 """What is answered when nothing is asked for by name, as far as laws are available."""
 
 
-BUDGETS = (frozenset({"compute_flop"}), frozenset({"devices", "duration_s"}))
-"""What says how much may be trained, where size and data are not settled."""
+SPENT = ("compute_flop", "training_flop", "accelerator_hours", "energy_kwh", "energy_j")
+"""Quantities that are a budget where they are given: how much may be spent of what a law then counts."""
+
+AIMS = (*(frozenset({name}) for name in SPENT), frozenset({"devices", "duration_s"}), frozenset({"target_loss"}))
+"""What chooses size and data where they are not settled."""
+
+AIMED = frozenset[str]().union(*AIMS)
+"""The quantities of budgets and targets."""
 
 
 ENERGY_WANT = ("accelerator_hours", "energy_j", "energy_kwh")
@@ -37,14 +46,14 @@ ENERGY_WANT = ("accelerator_hours", "energy_j", "energy_kwh")
 
 
 def default_want(known: Mapping[str, object]) -> tuple[str, ...]:
-    """Return what is answered when nothing is asked for: size and data first, where a budget is given in their place.
+    """Return what is answered when nothing is asked for: size and data first, where a budget or a target is given in their place.
 
     >>> default_want({"compute_flop": 1e21})[:2]
     ('n_params', 'tokens')
     """
     wanted = (*DEFAULT_WANT, *_energy_want(known)) if "hardware" in known else DEFAULT_WANT
     open_sizes = tuple(name for name in ("n_params", "tokens") if name not in known)
-    if open_sizes and any(budget <= known.keys() for budget in BUDGETS):
+    if open_sizes and any(aim <= known.keys() for aim in AIMS):
         return (*open_sizes, *wanted)
     return wanted
 
@@ -65,6 +74,15 @@ REFERENCE = ("reference_loss", "reference_n_params", "reference_tokens")
 """What says which loss a recipe reached, and where: all of it or nothing."""
 
 
+class Choice(msgspec.Struct, frozen=True):
+    """Size and data chosen for a budget or a target: as an answer of the law whose loss or price decided, and the
+    quantities that were looked at for it; `reason` says why there is no interval where there is none."""
+
+    answer: Answer
+    behind: tuple[str, ...]
+    reason: str
+
+
 class Question(msgspec.Struct, frozen=True, gc=False):
     """A query understood.
 
@@ -73,6 +91,7 @@ class Question(msgspec.Struct, frozen=True, gc=False):
     - `filled`: quantities that follow from others by default, with the one they follow.
     - `stand_in`: a count of parameters that another is used as, since the shape is unknown, and the share it may be off by.
     - `warnings`: what was assumed.
+    - `choice`: what of `known` was chosen, for it is wanted all the same.
 
     Questions that are asked together are one, whose numbers are columns; see `stacked`.
     """
@@ -87,6 +106,12 @@ class Question(msgspec.Struct, frozen=True, gc=False):
     stand_in: tuple[str, Any] | None
     warnings: tuple[AnswerWarning, ...]
     asked: bool
+    choice: Choice | None = None
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Return what is to be derived: what is wanted, and what a choice was made by."""
+        return self.want if self.choice is None else tuple(dict.fromkeys((*self.want, *self.choice.behind)))
 
 
 def signature(question: Question) -> Any:
@@ -103,6 +128,7 @@ def signature(question: Question) -> Any:
         sides,
         question.stand_in and question.stand_in[0],
         tuple(warning.code for warning in question.warnings),
+        question.choice and _alike(question.choice),
     )
 
 
@@ -117,7 +143,44 @@ def stacked(questions: Sequence[Question]) -> Question:
         known=known,
         bounds={name: (rows.stack(low), rows.stack(high)) for name, (low, high) in sides.items()},
         stand_in=first.stand_in and (first.stand_in[0], shares),
+        choice=_stacked_choice([question.choice for question in questions]),
     )
+
+
+def _alike(choice: Choice) -> Any:
+    answer = choice.answer
+    parts = (answer.values, answer.spreads, answer.transfers, answer.plateaus)
+    return choice.behind, answer.law.address, tuple(map(tuple, parts))
+
+
+def _stacked_choice(choices: Sequence[Choice | None]) -> Choice | None:
+    """Return choices that are `_alike` as one, with a row for each."""
+    answers = [choice.answer for choice in choices if choice is not None]
+    first = choices[0]
+    if first is None or len(answers) == 1:
+        return first
+
+    def spreads(side: str) -> dict[str, Spread]:
+        each: list[Mapping[str, Spread]] = [getattr(answer, side) for answer in answers]
+        return {
+            name: Spread(*map(rows.stack, zip(*(msgspec.structs.astuple(found[name]) for found in each), strict=True)))
+            for name in each[0]
+        }
+
+    answer = msgspec.structs.replace(
+        first.answer,
+        values={name: rows.stack([answer.values[name] for answer in answers]) for name in first.answer.values},
+        spreads=spreads("spreads"),
+        transfers=spreads("transfers"),
+        plateaus={
+            name: (
+                rows.stack([answer.plateaus[name][0] for answer in answers]),
+                rows.stack([answer.plateaus[name][1] for answer in answers]),
+            )
+            for name in first.answer.plateaus
+        },
+    )
+    return msgspec.structs.replace(first, answer=answer)
 
 
 def understand(query: Query, catalogue: Catalogue) -> Question:
@@ -159,6 +222,7 @@ def understand(query: Query, catalogue: Catalogue) -> Question:
     stand_in = _stand_in(known)
     filled = _fill(known)
     bounds = _bounds(query, words, known, catalogue)
+    refuse_nonsense(known)
     want = tuple(dict.fromkeys(query.want)) or default_want(known)
     return Question(
         known,
@@ -172,6 +236,14 @@ def understand(query: Query, catalogue: Catalogue) -> Question:
         tuple(warnings),
         bool(query.want),
     )
+
+
+def resized(question: Question, sizes: Mapping[str, Any], *, without: Sequence[str] = ()) -> Question:
+    """Return a question of another size and other data, and without some of what it knows."""
+    known = {name: value for name, value in question.known.items() if name not in without} | dict(sizes)
+    stand_in, follows = _stand_in(known)
+    filled = dict.fromkeys((*question.filled, *_fill(known), *follows))
+    return msgspec.structs.replace(question, known=known, filled=tuple(filled), stand_in=stand_in or question.stand_in)
 
 
 def _checked(quantity: Quantity, value: object, field: str, catalogue: Catalogue) -> Any:

@@ -12,6 +12,7 @@ import msgspec
 from hplaw.answer.estimate import estimate_of
 from hplaw.answer.one_law import Answer
 from hplaw.catalogue.catalogue import Catalogue
+from hplaw.errors import HplawError
 from hplaw.evaluation.domain import Distance
 from hplaw.evaluation.point import standing
 from hplaw.law import Law
@@ -21,12 +22,14 @@ from hplaw.messages.query import Query
 from hplaw.messages.recommendation import Alternative, Estimate, Recommendation, Step
 from hplaw.messages.record import encode, to_builtins
 from hplaw.narrowing import is_tuple
+from hplaw.recommendation.budget import settle_many
 from hplaw.recommendation.derivation import Derivation, derive
 from hplaw.recommendation.elasticity import elasticities
 from hplaw.recommendation.ignored import ignored
 from hplaw.recommendation.nearest import nearest
-from hplaw.recommendation.question import OPTIMIZER, understand
+from hplaw.recommendation.question import OPTIMIZER, Choice, understand
 from hplaw.recommendation.route import COHERENT
+from hplaw.recommendation.sense import sensible
 from hplaw.recommendation.warnings import warnings_of
 from hplaw.vocabulary.names import folded
 
@@ -48,11 +51,13 @@ def recommend(query: Query, catalogue: Catalogue) -> Recommendation:
     0.001632
     """
     query = _named_by_default(query)
-    question = understand(query, catalogue)
+    (question,) = settle_many([understand(query, catalogue)], catalogue)
+    if isinstance(question, HplawError):
+        raise question
     found = derive(question, catalogue)
     slopes = elasticities(question, found)
     answers = {name: _estimate(name, found, slopes) for name in question.want if question.asked or found.offered(name)}
-    used = found.laws_behind([name for name in question.want if name in found.source])
+    used = found.used
     # the cost of missing the best is that of settings answered together
     whole = [law for law in used if all(found.source.get(n) is law or n in question.known for n in COHERENT)]
     regrets = [regret for law in whole if (regret := found.answers[law].regret) is not None]
@@ -96,16 +101,27 @@ def identity(query: Query, asked: Sequence[Law]) -> str:
 
 
 def _estimate(name: str, found: Derivation, slopes: Mapping[str, Mapping[str, float]]) -> Estimate:
-    law = found.source.get(name)
-    if law is None:
+    answer, choice = found.answer_of(name), found.question.choice
+    if answer is None:
         return Estimate(value=None, reason=found.reasons.get(name, f"no law here gives {name}"), unit=found.unit(name))
-    return estimate_of(
-        found.answers[law],
+    if choice is not None and answer is choice.answer:
+        return _chosen(name, choice, found)
+    estimate = estimate_of(
+        answer,
         name,
         derivation=[step(found.answers[other], quantities) for other, quantities in found.path(name)],
         elasticities=dict(slopes.get(name, {})),
         alternatives=[_alternative(other, value, found.away[other]) for other, value in found.others(name)],
     )
+    return sensible([estimate], found.known)[0] if name == "loss" else estimate
+
+
+def _chosen(name: str, choice: Choice, found: Derivation) -> Estimate:
+    """Return what a budget or a target chose, with the laws that it was chosen by as its derivation."""
+    steps = dict(one for decider in choice.behind for one in found.path(decider))
+    derivation = [step(found.answers[law], quantities) for law, quantities in steps.items()]
+    estimate = estimate_of(choice.answer, name, derivation=derivation)
+    return estimate if estimate.low is not None else msgspec.structs.replace(estimate, reason=choice.reason)
 
 
 def step(answer: Answer, quantities: Sequence[str]) -> Step:

@@ -230,3 +230,44 @@ def test_more_batches_than_there_is_room_for_are_told_to_come_back(http, service
 
 def ask_nothing(http):
     return http.post("/v1/recommendations/batch", json={"queries": []})
+
+
+@pytest.mark.parametrize(
+    ("address", "body"),
+    [
+        ("compute_flop=1e22", {"given": {"compute_flop": 1e22}}),
+        ("given=training_flop=1e22", {"given": {"training_flop": 1e22}}),
+        (
+            "devices=64&hardware=h100-sxm&days=14",
+            {"devices": 64, "hardware": "h100-sxm", "given": {"duration_s": 1209600}},
+        ),
+        ("n_params=1B&target_loss=2.4", {"n_params": 1e9, "target_loss": 2.4}),
+    ],
+)
+def test_a_budget_or_a_target_chooses_size_and_data(http, address, body):
+    asked = http.get(f"/v1/recommendations?{address}").raise_for_status().json()
+    assert asked == http.post("/v1/recommendations", json=body).raise_for_status().json()
+    answers = asked["answers"]
+    assert answers["tokens"]["value"] > 0
+    row = http.post("/v1/recommendations/batch", json={"queries": [body]}).raise_for_status().json()["results"][0]
+    assert {name: found["value"] for name, found in row["answers"].items()} == {
+        name: found["value"] for name, found in answers.items()
+    }
+    if "devices" in body:
+        assert answers["accelerator_hours"]["value"] == pytest.approx(64 * 14 * 24)
+        frontier = {"hardware": "h100-sxm", "devices": 64, "duration_s": 1209600, "points": 5}
+        best = http.post("/v1/frontier", json=frontier).raise_for_status().json()["best"]
+        assert best["n_params"] == pytest.approx(answers["n_params"]["value"])
+        assert best["loss"] == pytest.approx(answers["loss"]["value"])
+
+
+def test_a_run_over_its_budget_is_warned_of(http):
+    body = {**SEVEN_B, "devices": 64, "hardware": "h100-sxm", "given": {"duration_s": 1209600}}
+    warnings = http.post("/v1/recommendations", json=body).raise_for_status().json()["warnings"]
+    assert "over-budget" in {warning["code"] for warning in warnings}
+
+
+def test_a_row_that_says_too_little_has_an_error(http):
+    rows = http.post("/v1/recommendations/batch", json={"queries": [{}, SEVEN_B]}).raise_for_status().json()["results"]
+    assert "give n_params and tokens" in rows[0]["error"]
+    assert rows[1]["error"] is None

@@ -136,7 +136,7 @@ def test_an_example_stands_where_no_accelerator_is_named(run: Any) -> None:
 
 
 def test_what_has_no_value_is_a_warning_and_no_row_of_dashes(run: Any) -> None:
-    text = run("recommend", "--params", "7B").out
+    text = run("recommend", "--params", "7B", "--want", "peak_lr", "steps").out
     assert "tokens" in text.partition("\nWarnings\n")[2]
     assert not re.search(r"-\s+-\s+-", text)
 

@@ -78,6 +78,14 @@ def test_numbers_that_are_none_are_refused_by_their_option(run: Any) -> None:
         ("--params 7B --tokens 1T --bound peak_lr=3", "give LOW..HIGH"),
         ("--params 7B --tokens 1T --bound peak_lr=2..1", "leaves nothing"),
         ("--params 7B --tokens 1T --bound peak_lr=1..x", "'x' is not a number"),
+        ("", "give --params and --tokens, a budget (--flops"),
+        ("--params 7B", "tokens is not given; give --params and --tokens"),
+        ("--params 90k --tokens 1T", "is below 100000"),
+        ("--params 7B --tokens 1M --batch-tokens 2M", "less than one step"),
+        ("--params 7B --tokens 1T --target-loss 11", "above 10.8"),
+        ("--params 1B --target-loss 0.3", "out of reach"),
+        ("--compute 1e24", "did you mean '--flops'?"),
+        ("--devices 64 --days 14", "give hardware"),
         ("--params 7B --tokens 1T --to out.csv", "--to needs --from"),
         ("--params 7B --from in.csv --json", "exclude each other"),
     ],
@@ -239,3 +247,55 @@ def test_the_page_is_bold_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch) ->
     page = Page(80, bold=True)
     page.heading("Set")
     assert str(page) == "\x1b[1mSet\x1b[0m\n"
+
+
+def answers_of(run: Any, words: str) -> dict[str, Any]:
+    done = ask(run, f"{words} --json")
+    assert (done.status, done.err) == (0, "")
+    return {name: found["value"] for name, found in json.loads(done.out)["answers"].items()}
+
+
+def test_machines_and_days_are_used_up_as_by_the_frontier(run: Any) -> None:
+    found = answers_of(run, "--devices 64 --hardware h100-sxm --days 14")
+    assert found["accelerator_hours"] == pytest.approx(21_504, rel=0.01)
+    best = json.loads(run(*["frontier", "--budget", "14d", "--devices", "64", "--hardware", "h100-sxm", "--json"]).out)[
+        "best"
+    ]
+    assert {name: found[name] for name in ("n_params", "tokens", "loss")} == pytest.approx(
+        {name: best[name] for name in ("n_params", "tokens", "loss")}
+    )
+
+
+def test_compute_is_an_option(run: Any) -> None:
+    found = answers_of(run, "--flops 1e24")
+    assert 6 * found["n_params"] * found["tokens"] == pytest.approx(1e24)
+    best = json.loads(run(*["frontier", "--budget", "1e24FLOP", "--json"]).out)["best"]
+    assert best["n_params"] == pytest.approx(found["n_params"])
+    assert best["loss"] == pytest.approx(found["loss"])
+
+
+def test_a_target_gives_the_tokens_at_which_it_is_reached(run: Any) -> None:
+    found = answers_of(run, "--target-loss 2.3 --params 1B")
+    assert found["loss"] == pytest.approx(2.3)
+    assert answers_of(run, f"--params 1B --tokens {found['tokens']!r}")["loss"] == pytest.approx(2.3)
+
+
+def test_a_run_over_its_budget_says_what_it_needs(run: Any) -> None:
+    page = ask(run, "--params 7B --tokens 1T --hardware h100-sxm --devices 64 --days 14").out
+    assert "the run needs 46.2k accelerator hours, and the budget is 21.5k" in page
+
+
+def test_a_loss_above_that_of_guessing_is_not_shown(run: Any) -> None:
+    page = ask(run, "--params 7B --tokens 10M --law pretrain-surface").out
+    assert "gives a loss above 10.8" in " ".join(page.split())
+    assert "nat/token" not in page
+
+
+def test_rows_that_cannot_be_are_errors_of_their_own(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("n_params,tokens,target_loss\n7e9,1e12,\n1e4,1e12,\n7e9,,\n1e9,,2.4\n1e9,,0.3\n")
+    done = run("recommend", "--from", str(tmp_path / "in.csv"), "--to", str(tmp_path / "out.jsonl"))
+    assert done.status == 3
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    says = [None, "is below 100000", "give --params and --tokens", None, "out of reach"]
+    for row, words in zip(rows, says, strict=True):
+        assert (row["error"] is None) if words is None else (words in row["error"])

@@ -7,7 +7,7 @@ import pytest
 
 from hplaw.energy.frontier import chart, frontier
 from hplaw.energy.training import energy, hardware_records
-from hplaw.errors import QueryError
+from hplaw.errors import ConflictingQuery, QueryError
 from hplaw.messages.energy import EnergyRequest, FrontierRequest
 from hplaw.messages.query import Query
 from hplaw.recommendation.many import recommend_many
@@ -166,7 +166,8 @@ def budget_of(**fields: Any) -> Any:
 
 def test_more_energy_buys_a_larger_model_and_less_loss() -> None:
     small, large = (
-        frontier(FrontierRequest(hardware="h100-sxm", energy_kwh=budget), shipped()) for budget in (1e3, 1e5)
+        frontier(FrontierRequest(hardware="h100-sxm", energy_kwh=budget, law="pretrain-loss"), shipped())
+        for budget in (1e3, 1e5)
     )
     assert large.best.n_params > small.best.n_params
     assert large.best.loss < small.best.loss
@@ -177,22 +178,41 @@ def test_more_energy_buys_a_larger_model_and_less_loss() -> None:
 
 
 def test_hours_money_and_time_are_budgets_alike() -> None:
-    hours, money, time = (
+    hours, money, time, compute = (
         budget_of(**kind).best.accelerator_hours
         for kind in (
             {"accelerator_hours": 5e4},
             {"cost": 1e5, "price_per_hour": 2.0},
             {"duration_s": 3600.0 * 5e4 / 512, "devices": 512.0},
+            {"compute_flop": 4e22},
         )
     )
     assert math.isclose(hours, 5e4, rel_tol=1e-6)
     assert math.isclose(money, hours, rel_tol=1e-6)
     assert math.isclose(time, hours, rel_tol=1e-3)
+    assert 0.5 < compute / hours < 1.5
+
+
+def test_a_frontier_of_compute_counts_it() -> None:
+    found = budget_of(compute_flop=1e22)
+    assert all(math.isclose(6 * p.n_params * p.tokens, 1e22, rel_tol=1e-6) for p in (*found.points, found.best))
+
+
+def test_a_speed_measured_at_one_size_has_no_frontier() -> None:
+    with pytest.raises(ConflictingQuery, match="measured at one size"):
+        budget_of(accelerator_hours=1e4, given={"tokens_per_device_s": 9e3})
 
 
 @pytest.mark.parametrize(
     "fields",
-    [{}, {"energy_kwh": 1e4, "accelerator_hours": 1e4}, {"cost": 1e5}, {"duration_s": 1e5}, {"energy_kwh": 1e18}],
+    [
+        {},
+        {"energy_kwh": 1e4, "compute_flop": 1e22},
+        {"energy_kwh": 1e4, "accelerator_hours": 1e4},
+        {"cost": 1e5},
+        {"duration_s": 1e5},
+        {"energy_kwh": 1e18},
+    ],
 )
 def test_a_budget_of_no_kind_or_of_several_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(QueryError):

@@ -49,9 +49,9 @@ def question(rng: random.Random, catalogue: Catalogue) -> Query:
     """Return a random question; half of them about a plain run, so that something can be answered."""
     words = {name: q for name, q in full_quantities(catalogue).items() if name != "loss"}
     fields: dict[str, Any] = {}
-    if rng.random() < 0.7:
+    if rng.random() < 0.9:
         fields |= {"n_params": 10 ** rng.uniform(6, 13), "tokens": 10 ** rng.uniform(8, 15)}
-    for name in rng.sample(FIELDS, rng.choice([0, 0, 1, 2, 4])):
+    for name in rng.sample(FIELDS, rng.choice([0, 0, 0, 0, 1, 2, 4])):
         fields[name] = value(rng, words[name])
     names = [name for name in words if name not in FIELDS]
     fields["given"] = {n: value(rng, words[n]) for n in rng.sample(names, rng.choice([0, 0, 0, 1, 2, 5]))}

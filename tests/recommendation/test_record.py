@@ -27,10 +27,10 @@ QUERIES: list[dict[str, Any]] = [
     {"n_params": 1e9, "tokens": 1e11, "target_loss": 2.5},
     {"n_params": 1e9, "tokens": 1e11, "given": {"peak_lr": 1e-3}},
     {"n_params": 1e9, "tokens": 1e11, "optimizer": "sgd"},
-    {"tokens": 1e11},
-    {"n_params": 1e9},
-    {},
-    {"n_params": 1e-3, "tokens": 1e-3},
+    {"tokens": 1e11, "want": ["peak_lr", "batch_tokens", "loss", "steps"]},
+    {"n_params": 1e9, "want": ["peak_lr", "batch_tokens", "loss", "steps"]},
+    {"want": ["peak_lr", "batch_tokens", "loss", "steps"]},
+    {"n_params": 1e5, "tokens": 1e-3},
     {"n_params": 1e18, "tokens": 1e22},
     {"n_params": 1e9, "tokens": 1e11, "want": ["loss", "steps", "training_state_bytes", "critical_batch_tokens"]},
     {"n_params": 1e9, "tokens": 1e11, "laws": ["kaplan-lr-2020", "deepseek-llm-2024"]},
@@ -39,6 +39,10 @@ QUERIES: list[dict[str, Any]] = [
         "tokens": 1e12,
     },
     {"given": {"compute_flop": 1e21}},
+    {"hardware": "h100-sxm", "devices": 64, "given": {"duration_s": 1e6}},
+    {"hardware": "h100-sxm", "n_params": 1e9, "given": {"energy_kwh": 1e3}},
+    {"n_params": 1e9, "target_loss": 2.5},
+    {"target_loss": 2.5},
 ]
 each_query = pytest.mark.parametrize("fields", QUERIES, ids=range(len(QUERIES)))
 

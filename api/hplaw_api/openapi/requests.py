@@ -18,7 +18,13 @@ from hplaw_api.request_types import Fields, hardware_by_precisions, model_types,
 Schema = dict[str, Any]
 
 REF = "#/components/schemas/{name}"
-_BUDGETS = {"energy_kwh": (), "accelerator_hours": (), "cost": ("price_per_hour",), "duration_s": ("devices",)}
+_BUDGETS = {
+    "energy_kwh": (),
+    "accelerator_hours": (),
+    "compute_flop": (),
+    "cost": ("price_per_hour",),
+    "duration_s": ("devices",),
+}
 
 
 def narrow(found: dict[str, Schema], catalogue: Catalogue) -> None:

@@ -131,6 +131,16 @@ def budgets_of(known: Mapping[str, Any]) -> list[Budget]:
     return found
 
 
+def limits_of(known: Mapping[str, Any]) -> set[str]:
+    """Return the names of what a question may spend, or is to reach: sizes are chosen by it, or compared with it.
+
+    >>> sorted(limits_of({"devices": 64.0, "duration_s": 7200.0, "target_loss": 2.0}))
+    ['devices', 'duration_s', 'target_loss']
+    """
+    names = {name for name in (*SPENT, "target_loss") if name in known}
+    return names | ({"devices", "duration_s"} if {"devices", "duration_s"} <= known.keys() else set())
+
+
 def _settle(question: Question, catalogue: Catalogue) -> Search[Question]:
     """Search for what one question leaves open, and warn of what does not fit."""
     still = _open(question)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.evaluation.inputs import Input, inputs
 from hplaw.law import Law
+from hplaw.recommendation.budget import limits_of
 from hplaw.recommendation.derivation import Derivation
 
 
@@ -22,7 +23,7 @@ def ignored(found: Derivation, used: Sequence[Law]) -> dict[str, str]:
     - `used`: the laws behind the answer.
     """
     question = found.question
-    taken = {item.known for law in used for item in _inputs(found.catalogue, law)}
+    taken = {item.known for law in used for item in _inputs(found.catalogue, law)} | limits_of(question.known)
     return {
         name: _reason(name, question.known[name], used)
         for name in question.given
@@ -31,6 +32,7 @@ def ignored(found: Derivation, used: Sequence[Law]) -> dict[str, str]:
 
 
 def _inputs(catalogue: Catalogue, law: Law) -> list[Input]:
+    """Return the inputs of a law, or of the members of a mixture."""
     return [item for member in catalogue.members(law) for item in inputs(member)]
 
 

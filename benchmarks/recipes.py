@@ -196,9 +196,10 @@ class Refits:
             found: list[list[Seen]] = []
             for team, known, practice in asked:
                 given = {name: known[name] for name in law.inputs} | {"practice": practice}
-                if not given["given_batch_tokens"]:  # the batch is wanted, too
-                    del given["given_batch_tokens"]
+                batch = given.pop("given_batch_tokens")
                 outputs = evaluate(law, given).outputs
+                if batch:  # the rate is the best at this batch
+                    outputs |= {"peak_lr": evaluate(law, given | {"given_batch_tokens": batch}).outputs["peak_lr"]}
                 found.append([_seen(team, name, known, outputs[name]) for name in _told(known)])
             return found
 

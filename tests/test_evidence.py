@@ -1,5 +1,6 @@
 """Scores of the law of recipes, and the page made of them; the measuring itself is no test."""
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,10 @@ from typing import Any
 import pytest
 
 from benchmarks.evidence import main, page
+from benchmarks.ranks import inside, ranks
 from benchmarks.recipes import Found, Seen, report, score, score_families, team_scores
+from hplaw_experiments.recipes.recipe import read_prior
+from tests.helpers import shipped
 
 
 def seen(found: float, value: float, *, team: str = "a", quantity: str = "peak_lr", bounds: Any = None) -> Seen:
@@ -85,3 +89,17 @@ def test_without_the_tables_it_stops_with_one_sentence(
     assert said.startswith("benchmarks.evidence: HPLAW_DATA names no folder")
     assert said.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_the_ranks_beside_the_card_are_those_of_the_law_and_uniform() -> None:
+    """Of 64 recipes simulated from the law, intervals after three tuned optima hold what they promise."""
+    law = shipped().get("recipe")
+    assert law.path is not None
+    written = json.loads((law.path.parent / "ranks.json").read_text())
+    found = ranks(read_prior(law))
+    for name, values in written["ranks"].items():
+        assert len(values) == written["tables"] == 64
+        assert found[name] == pytest.approx(values, abs=1e-3)
+        assert 0.82 <= inside(values, 0.9) <= 0.98
+        assert 0.35 <= inside(values, 0.5) <= 0.65
+        assert 0.38 <= sum(values) / len(values) <= 0.62

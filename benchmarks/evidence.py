@@ -12,6 +12,7 @@ import math
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks.recipes import (
     QUANTITIES,
@@ -26,6 +27,9 @@ from benchmarks.recipes import (
 )
 from hplaw.formatting import plural
 
+
+PICTURE = "evidence.svg"
+"""The plot beside the page."""
 
 HEAD = "| | enclosed | median factor | bias | inside 90 % | inside 50 % | half-width | bounds met |"
 RULE = "|---|---|---|---|---|---|---|---|"
@@ -52,6 +56,8 @@ def _lines(found: Found) -> Iterator[str]:
         " interval's ratio. A best at the edge of its grid is a bound only: it counts under bounds met, where the 90 percent"
         " interval reaches beyond it, and nowhere else."
     )
+    yield ""
+    yield f"![Predicted against found: teams and families held out, with 90% intervals]({PICTURE})"
     yield ""
     yield "## Teams held out"
     yield ""
@@ -95,6 +101,48 @@ def _lines(found: Found) -> Iterator[str]:
         yield from _wrong(f"The {words} of a team held out", [item for item in seen if item.quantity == name])
         models = [item for item in found.practice if item.quantity == name]
         yield from _wrong(f"The {words} of a published family held out, by `practice`", models)
+
+
+def picture(found: Found) -> Any:
+    """Return the plot of what was predicted, with 90% intervals, against what was found: teams, and families by `practice`."""
+    import altair as alt
+
+    rows = [
+        {
+            "what": f"{words}, {kind}",
+            "team": item.team if kind == "teams" else "published trainings",
+            "found": math.exp(item.found),
+            "value": math.exp(item.value),
+            "low": math.exp(item.most[0]),
+            "high": math.exp(item.most[1]),
+        }
+        for kind, seen in (
+            ("teams", [item for items in found.teams.values() for item in items if item.told]),
+            ("practice", found.practice),
+        )
+        for item in seen
+        for words in (QUANTITIES[item.quantity],)
+    ]
+    log = alt.Scale(type="log", nice=False, zero=False)
+    axis = alt.Axis(format="~g", tickCount=4, labelExpr="replace(format(datum.value, '.0e'), 'e+', 'e')")
+    x = alt.X("found:Q", title="found", scale=log, axis=axis)
+    y = alt.Y("value:Q", title="predicted", scale=log, axis=axis)
+    colour = alt.Color("team:N", title=None, legend=alt.Legend(orient="bottom", columns=4, labelLimit=0))
+    plots: list[Any] = []
+    for what in dict.fromkeys(str(row["what"]) for row in rows):
+        some = [row for row in rows if row["what"] == what]
+        data = alt.Data(values=some)
+        ends = [min(float(row["found"]) for row in some), max(float(row["found"]) for row in some)]
+        line = alt.Chart(alt.Data(values=[{"found": end, "value": end} for end in ends]))
+        bars = alt.Chart(data).mark_rule(opacity=0.35).encode(x, alt.Y("low:Q"), y2="high:Q", color=colour)
+        dots = alt.Chart(data).mark_circle(size=30).encode(x, y, color=colour)
+        plots.append(
+            alt.layer(line.mark_line(color="#999999", strokeWidth=1).encode(x, y), bars, dots).properties(
+                width=280, height=240, title=what
+            )
+        )
+    grid = alt.vconcat(*(alt.hconcat(*plots[i : i + 2]) for i in range(0, len(plots), 2)))
+    return grid.properties(background="white", padding={"left": 10, "right": 30, "top": 10, "bottom": 10})
 
 
 def _row(words: str, value: Score) -> str:
@@ -160,6 +208,7 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"benchmarks.evidence: {error}", file=sys.stderr)
         return 2
     asked.to.write_text(page(found), encoding="utf-8")
+    picture(found).save(str(asked.to.with_name(PICTURE)))
     print(f"wrote {asked.to}")
     return 0
 

@@ -129,7 +129,7 @@ def test_every_kind_of_bad_row_has_an_error_of_its_own(http):
         {"n_param": 7e9},
         {"hardware": "rtx-9999"},
         {"devices": 2.5},
-        {"laws": ["step-law"]},
+        {**LEAN, "laws": ["step-law"]},
         {"want": "peak_lr"},
     ]
     told = [

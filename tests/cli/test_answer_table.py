@@ -65,6 +65,7 @@ def test_other_columns_and_comments_pass_through(run: Any, tmp_path: Path) -> No
         "peak_lr_same_recipe_low",
         "peak_lr_same_recipe_high",
         "peak_lr_law",
+        "ignored",
         "warnings",
         "error",
     ]

@@ -258,7 +258,9 @@ def answers_of(run: Any, words: str) -> dict[str, Any]:
 def test_machines_and_days_are_used_up_as_by_the_frontier(run: Any) -> None:
     found = answers_of(run, "--devices 64 --hardware h100-sxm --days 14")
     assert found["accelerator_hours"] == pytest.approx(21_504, rel=0.01)
-    best = json.loads(run(*"frontier --budget 14d --devices 64 --hardware h100-sxm --json".split()).out)["best"]
+    best = json.loads(run(*["frontier", "--budget", "14d", "--devices", "64", "--hardware", "h100-sxm", "--json"]).out)[
+        "best"
+    ]
     assert {name: found[name] for name in ("n_params", "tokens", "loss")} == pytest.approx(
         {name: best[name] for name in ("n_params", "tokens", "loss")}
     )
@@ -267,7 +269,7 @@ def test_machines_and_days_are_used_up_as_by_the_frontier(run: Any) -> None:
 def test_compute_is_an_option(run: Any) -> None:
     found = answers_of(run, "--flops 1e24")
     assert 6 * found["n_params"] * found["tokens"] == pytest.approx(1e24)
-    best = json.loads(run(*"frontier --budget 1e24FLOP --json".split()).out)["best"]
+    best = json.loads(run(*["frontier", "--budget", "1e24FLOP", "--json"]).out)["best"]
     assert best["n_params"] == pytest.approx(found["n_params"])
     assert best["loss"] == pytest.approx(found["loss"])
 

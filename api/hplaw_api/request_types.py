@@ -21,7 +21,7 @@ from hplaw.energy.training import hardware_records
 from hplaw.errors import LawNotFound
 from hplaw.messages.device import Probe
 from hplaw.messages.query import Bounds
-from hplaw.messages.query_text import COUNTRY, DAYS, RECIPE, SECONDS_A_DAY
+from hplaw.messages.query_text import COMPUTE, COUNTRY, DAYS, RECIPE, SECONDS_A_DAY
 from hplaw.parametrization.abc_regime import ROLES
 from hplaw.parametrization.factors import OPTIMIZERS, PARAMETRIZATIONS
 from hplaw.theory.batch_transfer import may_be_given
@@ -82,7 +82,7 @@ def request_types(catalogue: Catalogue) -> dict[str, Fields]:
 
 
 def query_string_types(catalogue: Catalogue) -> Fields:
-    """Return the types of what a query string writes in its own way: days, the country, pairs `name=value`."""
+    """Return the types of what a query string writes in its own way: days, the country, compute, pairs `name=value`."""
     words = full_quantities(catalogue)
     given = _one_of({name: value_pattern(word) for name, word in words.items() if name != "loss"})
     bound = _one_of({name: limits_pattern(word) for name, word in words.items() if not word.categorical})
@@ -94,6 +94,7 @@ def query_string_types(catalogue: Catalogue) -> Fields:
         DAYS: Annotated[float, Meta(gt=0, description="time that the run may take, in days", **longest)],
         COUNTRY: value_type(words[COUNTRY]),
         RECIPE: value_type(words[RECIPE]),
+        COMPUTE: value_type(words[COMPUTE]),
         "given": Annotated[list[Annotated[str, Meta(pattern=given)]], Meta(description=about)],
         "bound": Annotated[list[Annotated[str, Meta(pattern=bound)]], Meta(description=limits)],
     }

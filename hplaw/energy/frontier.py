@@ -25,6 +25,8 @@ SIZES = (1e7, 1e13)
 """Parameters between which is looked."""
 NEAR = 0.005
 """Relative loss up to which another size is as good for all practical purposes."""
+MOST_HOURS = 1e15
+"""Accelerator hours that money may pay for."""
 KINDS = ("energy_kwh", "accelerator_hours", "compute_flop", "cost", "duration_s")
 WANT = ("n_params", "tokens", "loss", "accelerator_hours", "energy_kwh")
 
@@ -71,7 +73,11 @@ def _budget(request: FrontierRequest) -> tuple[str, float]:
     if request.given.get("tokens_per_device_s"):
         message = "tokens_per_device_s is measured at one size, and a frontier compares sizes; ask `recommend`, or leave it out"
         raise ConflictingQuery(message, field="given.tokens_per_device_s")
-    return kind, float(getattr(request, kind))
+    amount = float(getattr(request, kind))
+    if kind == "cost" and amount / float(request.price_per_hour or 1.0) > MOST_HOURS:
+        message = f"cost={amount:g} pays for more than {MOST_HOURS:g} hours; give another budget"
+        raise ConflictingQuery(message, field="cost")
+    return kind, amount
 
 
 def _query(request: FrontierRequest, n: float | None = None, want: Sequence[str] = WANT) -> Query:

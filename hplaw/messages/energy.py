@@ -13,6 +13,8 @@ from hplaw.messages.record import Record, Scalar
 
 Amount = Annotated[float, Meta(ge=1e-3, le=1e18)]
 """What a budget may be."""
+Time = Annotated[float, Meta(ge=1e-3, le=1e15)]
+"""What a budget of hours or seconds may be."""
 Names = Annotated[list[Annotated[str, Meta(min_length=1, max_length=80)]], Meta(max_length=8)]
 
 
@@ -23,7 +25,7 @@ class EnergyRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
     `carbon_g_per_kwh`, or a device of your own by `peak_flop_per_s`, `memory_bytes_per_s` and `board_power_w`.
     """
 
-    n_params: Annotated[float, Meta(ge=1, le=1e18)] | None = None
+    n_params: Annotated[float, Meta(ge=1e5, le=1e18)] | None = None
     n_active_params: Annotated[float, Meta(ge=1, le=1e18)] | None = None
     tokens: Annotated[float, Meta(ge=1, le=1e22)] | None = None
     hardware: Names = field(default_factory=list[str])
@@ -73,11 +75,11 @@ class FrontierRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
 
     hardware: str
     energy_kwh: Amount | None = None
-    accelerator_hours: Amount | None = None
+    accelerator_hours: Time | None = None
     compute_flop: Annotated[float, Meta(ge=1, le=1e36)] | None = None
     cost: Amount | None = None
     price_per_hour: Annotated[float, Meta(ge=1e-3, le=1e9)] | None = None
-    duration_s: Amount | None = None
+    duration_s: Time | None = None
     devices: Annotated[float, Meta(ge=1, le=1e8, multiple_of=1)] | None = None
     precision: str | None = None
     given: dict[str, Scalar] = field(default_factory=dict[str, Scalar])

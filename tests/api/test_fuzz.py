@@ -1,5 +1,6 @@
-"""The whole interface fuzzed from its own description, by a program that knows nothing else of it."""
+"""The whole interface fuzzed from its own description, by a program that knows little else of it: see `fuzz_hooks`."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,13 @@ def fuzz(service, folder: Path, *options: str) -> None:
     """Run schemathesis with all its default checks; fail with its report when it finds anything."""
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{service.url}/schema/openapi.json"]
     done = subprocess.run(
-        [*command, *options], capture_output=True, text=True, check=False, cwd=folder, timeout=LONGEST_S
+        [*command, *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        timeout=LONGEST_S,
+        env={**os.environ, "SCHEMATHESIS_HOOKS": "tests.api.fuzz_hooks", "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     report = "\n".join(line[:500] for line in done.stdout.splitlines()[-200:])
     assert done.returncode == 0, f"{report}\n{done.stderr[-2000:]}"

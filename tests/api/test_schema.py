@@ -102,13 +102,14 @@ def test_path_parameters_have_examples_of_their_own_kind_which_the_page_fills_in
 @pytest.mark.parametrize(
     ("body", "valid"),
     [
-        ({}, True),
+        ({"want": ["peak_lr"]}, True),
         ({"n_params": 7e9, "tokens": 1.4e12}, True),
-        ({"n_params": None}, True),
+        ({"n_params": None, "want": ["peak_lr"]}, True),
+        ({"given": {"compute_flop": 1e22}}, True),
         ({"given": {"seq_len": 2048}, "want": ["steps"]}, True),
-        ({"bounds": {"batch_tokens": {"high": 4e6}}}, True),
-        ({"model": {"n_layers": 12, "d_model": 768}}, True),
-        ({"model": {"model_type": "llama", "hidden_size": 768, "torch_dtype": "bfloat16"}}, True),
+        ({"target_loss": 2.5, "bounds": {"batch_tokens": {"high": 4e6}}}, True),
+        ({"tokens": 1e9, "model": {"n_layers": 12, "d_model": 768}}, True),
+        ({"want": ["loss"], "model": {"model_type": "llama", "hidden_size": 768, "torch_dtype": "bfloat16"}}, True),
         ({"model": {"layers": 12}}, False),
         ({"model": {"hidden_size": "768"}}, False),
         ({"n_params": 0}, False),
@@ -132,7 +133,8 @@ def test_replies_conform_to_their_schemas(api, http):
     for path, method, operation in operations(api):
         good = operation["responses"]["200"]["content"]
         if method == "get" and "application/json" in good:
-            reply = http.get(path.format(address=address, quantity="tokens"))
+            asked = {"n_params": "7B", "tokens": "1T"} if path == "/v1/recommendations" else {}
+            reply = http.get(path.format(address=address, quantity="tokens"), params=asked)
             assert validator(api, good["application/json"]["schema"]).is_valid(reply.json()), path
 
 

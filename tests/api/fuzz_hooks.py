@@ -1,0 +1,42 @@
+"""What a description cannot say of a question: which of its values go together.
+
+Run by schemathesis before it sends a case that it holds valid. A question that says too little, or of a run that cannot be,
+is refused with 422; `test_wrong_input` has those.
+"""
+
+from typing import Any
+
+import schemathesis
+from schemathesis import GenerationMode
+
+
+PATH = "/v1/recommendations"
+
+
+@schemathesis.hook
+def before_call(context: Any, case: Any, kwargs: Any) -> None:
+    """Give a question size and data, and take from it what contradicts them."""
+    if case.operation.path != PATH or not (case.meta and case.meta.generation.mode == GenerationMode.POSITIVE):
+        return
+    if isinstance(case.body, dict):
+        complete(case.body, given=case.body.get("given"))
+    elif case.operation.method.upper() == "GET":
+        complete(case.query, given=None)
+        case.query["given"] = [pair for pair in case.query.get("given") or [] if pair.partition("=")[0] not in TOGETHER]
+
+
+TOGETHER = ("steps", "vocab_size", "n_params_with_embedding", "n_params", "tokens", "batch_tokens", "target_loss")
+"""Quantities that a question may not have at all values at which it may have others."""
+
+
+def complete(fields: Any, given: Any) -> None:
+    """Give a question size and data where it has none, and remove what may contradict them."""
+    fields["n_params"] = max(fields.get("n_params") or 7e9, 1e5)
+    fields["tokens"] = fields.get("tokens") or 1.4e12
+    for name in ("batch_tokens", "target_loss"):
+        most = fields["tokens"] if name == "batch_tokens" else 0.1
+        if fields.get(name) is not None and fields[name] > most:
+            fields[name] = most
+    for name in TOGETHER:
+        if isinstance(given, dict):
+            given.pop(name, None)

@@ -56,7 +56,7 @@ LISTS: dict[str, dict[Caller, str]] = {
         "http": "give n_params and tokens, a budget (given compute_flop, or hardware, devices and duration_s), or target_loss",
     },
 }
-"""What each caller is told to do: where all names of a kind are found, what a question needs."""
+"""What each caller is to do: where all names of a kind are found, what a question needs."""
 
 
 class HplawError(Exception):

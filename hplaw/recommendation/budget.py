@@ -186,7 +186,7 @@ def _counted(trials: Trials, still: Sequence[str], budgets: Sequence[Budget]) ->
         # without a shape nothing counts attention, so that its compute is taken for that of 6 N D
         first = Budget("compute_flop", first.amount)
     if first.kind == "accelerator_hours" and "mfu" in known and "accelerator_hours" not in known:
-        # a utilization of one's own says what the machines compute in that time
+        # a utilization that was measured says what the machines compute in that time
         (found,) = yield [msgspec.structs.replace(trials.question, want=("compute_flop",), prefer=())]
         others, first = [first, *others], Budget("compute_flop", _positive(_told(found, "compute_flop")))
     return [first, *others]

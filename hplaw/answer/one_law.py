@@ -10,10 +10,10 @@ import msgspec
 import numpy as np
 
 from hplaw import rows
-from hplaw.answer.intervals import intervals_of
+from hplaw.answer.intervals import intervals_of, leaders
 from hplaw.answer.quantiles import Spread
 from hplaw.decide.decide import decide
-from hplaw.decide.decision import Bounds
+from hplaw.decide.decision import Bounds, Decision
 from hplaw.errors import ConflictingQuery
 from hplaw.evaluation.grid import classify
 from hplaw.evaluation.inputs import inputs
@@ -116,10 +116,22 @@ def answer_alone(
         failed=failed,
         spreads=spreads,
         transfers=transfers,
-        plateaus=decision.plateau if decision else {},
+        plateaus=_plateaus(law, known, decision, values) if decision else {},
         regret=decision.regret if decision else None,
         at={item.name: here.environment.get(item.name) for item in inputs(law) if item.name not in free},
     )
+
+
+def _plateaus(
+    law: Law, known: Mapping[str, object], decision: Decision, values: Collection[str]
+) -> dict[str, tuple[Any, Any]]:
+    """Return the plateaus of what is chosen, and of outputs that follow one chosen quantity alone, from its edges."""
+    found = dict(decision.plateau)
+    for name, chosen in leaders(law).items():
+        if name in values and chosen in decision.plateau:
+            edges = [point(law, {**known, chosen: edge}).output(name) for edge in decision.plateau[chosen]]
+            found[name] = rows.smaller(*edges), rows.larger(*edges)
+    return found
 
 
 def joined(parts: Sequence[Answer], size: int) -> Answer:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import itertools as it
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import polars as pl
@@ -55,7 +56,6 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     relative_loss_low: float | None = None
     used_weight_decay: float | None = None
     used_warmup_steps: float | None = None
-    used_second_moment_steps: float | None = None
 
 
 SCHEMA: Mapping[str, type[pl.DataType]] = {
@@ -81,7 +81,7 @@ def sweep(runs: pl.DataFrame) -> Iterator[Row]:
             )
 
 
-def _settings(run: Mapping[str, float]) -> Row:
+def _settings(run: Mapping[str, Any]) -> Row:
     """Return where a run of the sweep lies."""
     decay, warmup, beta2 = run["weight_decay"], run["warmup"], run["beta2"]
     whole = run["batch_tokens"] / (run["learning_rate"] * run["tokens"])
@@ -119,9 +119,8 @@ def practice(table: pl.DataFrame) -> Iterator[Row]:
             peak_lr=run["peak_lr"],
             used_weight_decay=run["weight_decay"] or None,
             used_warmup_steps=steps or None,
-            used_second_moment_steps=None if run["beta2"] is None else 1 / (1 - run["beta2"]),
         )
-        if row.used_weight_decay or row.used_warmup_steps or row.used_second_moment_steps:
+        if row.used_weight_decay or row.used_warmup_steps:
             yield row
 
 

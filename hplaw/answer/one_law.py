@@ -84,7 +84,10 @@ def answer_alone(
     if free:
         chosen = closed_form(law, known) if plain and not bounds and len(free) == len(law.chosen) else None
         if chosen is None:
-            decision = decide(law, known, bounds)
+            try:
+                decision = decide(law, known, bounds)
+            except Undefined as error:
+                return _undecided(law, known, free, want, str(error))
             chosen = decision.values
         values.update(chosen)
         known = {**known, **chosen}
@@ -119,6 +122,25 @@ def answer_alone(
         plateaus=_plateaus(law, known, decision, values) if decision else {},
         regret=decision.regret if decision else None,
         at={item.name: here.environment.get(item.name) for item in inputs(law) if item.name not in free},
+    )
+
+
+def _undecided(
+    law: Law, known: Mapping[str, object], free: Sequence[str], want: Sequence[str] | None, say: str
+) -> Answer:
+    """Return the answer of a law whose objective has no value here, as for an optimizer that it does not know."""
+    wanted = [name for name in law.outputs if want is None or name in want]
+    return Answer(
+        law=law,
+        status="undefined",
+        say=say,
+        values={},
+        failed=dict.fromkeys((*free, *wanted), say),
+        spreads={},
+        transfers={},
+        plateaus={},
+        regret=None,
+        at={item.name: known.get(item.known) for item in inputs(law) if item.name not in free},
     )
 
 

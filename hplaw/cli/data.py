@@ -86,7 +86,8 @@ def make_rows(
     name: Annotated[
         str,
         Parameter(
-            name="NAME", help="The law that the rows are for: training-time, training-energy, device-energy, recipe or weight-decay-warmup."
+            name="NAME",
+            help="The law that the rows are for: training-time, training-energy, device-energy, recipe or weight-decay-warmup.",
         ),
     ],
     file: Annotated[

@@ -26,13 +26,13 @@ from hplaw.runs.table import read_table
 
 
 VARIED = ("baseline", "weight_decay", "warmup", "beta2")
-"""Runs of the sweep that tell, by the key that differs from the baseline."""
+"""Runs of the sweep that are read, by the key that differs from the baseline."""
 
 FAR = 0.05
 """Share above the baseline's loss from which a run counts as diverged."""
 
 DIVERGED = 0.01
-"""Share above the baseline's loss that a diverged run stands for: at least so much."""
+"""Share above the baseline's loss that a diverged run is counted with: at least so much."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):

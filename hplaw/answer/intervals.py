@@ -136,6 +136,16 @@ def followers(law: Law) -> frozenset[str]:
     )
 
 
+@derived
+def leaders(law: Law) -> dict[str, str]:
+    """Return the chosen quantity that an output follows, where it follows one alone, as beta2 does its steps."""
+    behind = {
+        name: {chosen for word in (name, *law.lets_behind([name])) for chosen in law.words_of(word) & {*law.chosen}}
+        for name in followers(law)
+    }
+    return {name: next(iter(chosen)) for name, chosen in behind.items() if len(chosen) == 1}
+
+
 def _closed_spreads(
     here: Point,
     known: Mapping[str, Any],

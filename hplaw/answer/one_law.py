@@ -10,11 +10,11 @@ import msgspec
 import numpy as np
 
 from hplaw import rows
-from hplaw.answer.intervals import Intervals, intervals_of
+from hplaw.answer.intervals import Intervals, intervals_of, leaders
 from hplaw.answer.quantiles import Spread
 from hplaw.arrays import Array
 from hplaw.decide.decide import decide
-from hplaw.decide.decision import Bounds
+from hplaw.decide.decision import Bounds, Decision
 from hplaw.errors import ConflictingQuery
 from hplaw.evaluation.grid import classify
 from hplaw.evaluation.inputs import inputs
@@ -92,7 +92,10 @@ def answer_alone(
     if free:
         chosen = closed_form(law, known) if plain and not bounds and len(free) == len(law.chosen) else None
         if chosen is None:
-            decision = decide(law, known, bounds)
+            try:
+                decision = decide(law, known, bounds)
+            except Undefined as error:
+                return _undecided(law, known, free, want, str(error))
             chosen = decision.values
         values.update(chosen)
         known = {**known, **chosen}
@@ -122,10 +125,41 @@ def answer_alone(
         spreads=found.spreads,
         transfers=found.transfers,
         samples=found.samples,
-        plateaus=decision.plateau if decision else {},
+        plateaus=_plateaus(law, known, decision, values) if decision else {},
         regret=decision.regret if decision else None,
         at={item.name: here.environment.get(item.name) for item in inputs(law) if item.name not in free},
     )
+
+
+def _undecided(
+    law: Law, known: Mapping[str, object], free: Sequence[str], want: Sequence[str] | None, say: str
+) -> Answer:
+    """Return the answer of a law whose objective has no value here, as for an optimizer that it does not know."""
+    wanted = [name for name in law.outputs if want is None or name in want]
+    return Answer(
+        law=law,
+        status="undefined",
+        say=say,
+        values={},
+        failed=dict.fromkeys((*free, *wanted), say),
+        spreads={},
+        transfers={},
+        plateaus={},
+        regret=None,
+        at={item.name: known.get(item.known) for item in inputs(law) if item.name not in free},
+    )
+
+
+def _plateaus(
+    law: Law, known: Mapping[str, object], decision: Decision, values: Collection[str]
+) -> dict[str, tuple[Any, Any]]:
+    """Return the plateaus of what is chosen, and of outputs that follow one chosen quantity alone, from its edges."""
+    found = dict(decision.plateau)
+    for name, chosen in leaders(law).items():
+        if name in values and chosen in decision.plateau:
+            edges = [point(law, {**known, chosen: edge}).output(name) for edge in decision.plateau[chosen]]
+            found[name] = rows.smaller(*edges), rows.larger(*edges)
+    return found
 
 
 def joined(parts: Sequence[Answer], size: int) -> Answer:

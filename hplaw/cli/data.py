@@ -86,14 +86,15 @@ def make_rows(
     name: Annotated[
         str,
         Parameter(
-            name="NAME", help="The law that the rows are for: training-time, training-energy, device-energy or recipe."
+            name="NAME",
+            help="The law that the rows are for: training-time, training-energy, device-energy, recipe or weight-decay-warmup.",
         ),
     ],
     file: Annotated[
         Path,
         Parameter(
             name="FILE",
-            help="The table, CSV with # comments or parquet: what trainings took, as developers report it; for device-energy trainings of one GPU, metered over batch and power limit; for recipe the folder of the sweeps. Columns and tables that it lacks are named.",
+            help="The table, CSV with # comments or parquet: what trainings took, as developers report it; for device-energy trainings of one GPU, metered over batch and power limit; for recipe and weight-decay-warmup the folder of the sweeps. Columns and tables that it lacks are named.",
         ),
     ],
     /,

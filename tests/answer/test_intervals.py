@@ -234,17 +234,18 @@ def test_parameters_and_discrepancy_do_not_go_together() -> None:
 # What follows a choice
 
 
-FOLLOWED = ("value", "low", "high", "low50", "high50", "same_recipe_low", "same_recipe_high")
+FOLLOWED = ("value", "low", "high", "low50", "high50", "plateau_low", "plateau_high")
 
 
-def test_a_warm_up_in_steps_follows_the_batch_through_its_intervals() -> None:
-    law = shipped().get("pretrain-surface")
-    found = answer(law, {"n_params": 1e9, "tokens": 1e11})
-    batch, warmup = (estimate_of(found, name) for name in ("batch_tokens", "warmup_tokens"))
+def test_a_warm_up_in_tokens_follows_its_steps_through_intervals_and_plateau() -> None:
+    law = shipped().get("weight-decay-warmup")
+    known = {"n_params": 1e9, "tokens": 1e12, "batch_tokens": 5e5, "peak_lr": 1e-3}
+    found = answer(law, known)
+    steps, warmup = (estimate_of(found, name) for name in ("warmup_steps", "warmup_tokens"))
     for field in FOLLOWED:
-        assert getattr(warmup, field) == pytest.approx(2000 * getattr(batch, field)), field
-    fixed = estimate_of(answer(law, {"n_params": 1e9, "tokens": 1e11, "batch_tokens": 5e5}), "warmup_tokens")
-    assert (fixed.value, fixed.low, fixed.same_recipe_low) == (pytest.approx(1e9), None, None)
+        assert getattr(warmup, field) == pytest.approx(5e5 * getattr(steps, field)), field
+    fixed = estimate_of(answer(law, {**known, "warmup_steps": 2000.0}), "warmup_tokens")
+    assert (fixed.value, fixed.low, fixed.plateau_low) == (pytest.approx(1e9), None, None)
 
 
 def test_what_follows_a_choice_is_the_same_in_a_batch_of_questions() -> None:
@@ -254,10 +255,11 @@ def test_what_follows_a_choice_is_the_same_in_a_batch_of_questions() -> None:
         Query(n_params=1e9, tokens=2e10, given={"batch_tokens": 5e5}),
         Query(n_params=3e8, tokens=2e10, given={"peak_lr": 1e-3}),
         Query(n_params=3e9, tokens=9e10, given={"peak_lr": 1e-3}),
+        Query(n_params=3e9, tokens=9e10, given={"warmup_steps": 1000}),
     ]
     for query, row in zip(queries, recommend_many(queries, shipped()), strict=True):
         one = recommend(query, shipped()).answers["warmup_tokens"]
-        for field in ("value", "low", "high", "same_recipe_low", "same_recipe_high"):
+        for field in ("value", "low", "high"):
             alone, together = getattr(one, field), getattr(row.answers["warmup_tokens"], field)
             assert together == (alone if alone is None else pytest.approx(alone, rel=1e-9)), field
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.errors import DataError, LawNotFound, nearest
-from hplaw.fit.data import best_settings, device_energy, published_energy
+from hplaw.fit.data import best_settings, device_energy, one_factor, published_energy
 
 
 def make_rows(name: str, path: Path, catalogue: Catalogue) -> pl.DataFrame:
@@ -17,9 +17,9 @@ def make_rows(name: str, path: Path, catalogue: Catalogue) -> pl.DataFrame:
 
     **Arguments:**
 
-    - `name`: the law: training-time and training-energy read published trainings, device-energy metered ones, recipe sweeps.
-    - `path`: CSV with `#` comments, or parquet; `read_published` and `read_metered` name its columns. For recipe the
-      folder of the tables that `best_settings` names.
+    - `name`: the law: training-time and training-energy read published trainings, device-energy metered ones, recipe and weight-decay-warmup sweeps.
+    - `path`: CSV with `#` comments, or parquet; `read_published` and `read_metered` name its columns. For recipe and
+      weight-decay-warmup the folder of the tables that `best_settings` names.
 
     **Raises:** `LawNotFound` with the nearest name; `DataError` for another table, and for one of which no row is left.
     """
@@ -49,9 +49,14 @@ def _best(name: str, path: Path, catalogue: Catalogue) -> pl.DataFrame:
     return best_settings.best_settings(path, catalogue)
 
 
+def _one_factor(name: str, path: Path, catalogue: Catalogue) -> pl.DataFrame:
+    return one_factor.one_factor(path)
+
+
 _MAKERS: Mapping[str, Callable[[str, Path, Catalogue], pl.DataFrame]] = {
     "training-time": _published,
     "training-energy": _published,
     "device-energy": _metered,
     "recipe": _best,
+    "weight-decay-warmup": _one_factor,
 }

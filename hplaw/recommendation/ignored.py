@@ -24,9 +24,10 @@ def ignored(found: Derivation, used: Sequence[Law]) -> dict[str, str]:
     """
     question = found.question
     taken = {item.known for law in used for item in _inputs(found.catalogue, law)} | limits_of(question.known)
+    given = [name for name in question.given if name in question.known]  # a budget that was spent is what its law gives
     return {
         name: _reason(name, question.known[name], used)
-        for name in question.given
+        for name in given
         if name not in taken and name not in question.shape and name not in PLACES
     }
 

@@ -39,6 +39,7 @@ QUESTIONS: dict[str, tuple[Sections, int]] = {
 
 TITLES = {"derivation": "Derivation", "sizes": "All sizes", "inputs": "Rules that need more inputs"}
 TITLES |= {"excluded": "Rules that do not apply", "related": "Rules for related quantities"}
+TITLES |= {"nearest": "Published trainings nearby"}
 TITLES |= {"affects": "Quantities that depend on it"}
 """How sections begin that do not begin with their name."""
 
@@ -107,20 +108,34 @@ def test_warnings_stand_before_details_in_a_line_each(run: Any) -> None:
     assert text.index("\nWarnings\n") < text.index("\nAlternatives\n")
     block = text.partition("\nWarnings\n")[2].partition("\n\n")[0].splitlines()
     assert block == [
-        "  n_params=7B is 13x above the 215M to 537M that pretrain-surface was fitted on",
-        "  tokens=1.4T is 49x above the 4B to 28.4B that pretrain-surface was fitted on",
+        "  compute_flop=5.88e22 is 4.5x above the 1.4e18 to 1.3e22 that pretrain-loss was",
+        "    fitted on",
+        "  pretrain-loss took another count of parameters for n_params_with_embedding,",
+        "    which embeddings may change by up to 32%; give it, or the model's shape",
     ]
 
 
 def test_the_interval_of_the_table_is_the_one_for_the_users_recipe(run: Any) -> None:
-    answers = recommend(Query(n_params=7e9, tokens=1.4e12), shipped()).answers
+    words = [*PLAIN.split(), "--law", "pretrain-surface"]
+    answers = recommend(Query(n_params=7e9, tokens=1.4e12, laws=["pretrain-surface"]), shipped()).answers
     assert answers["peak_lr"].same_recipe_low is not None
-    assert law_only("loss", answers) == (answers["loss"].same_recipe_low is None)
-    record = json.loads(run(*PLAIN.split(), "--json").out)["answers"]["peak_lr"]
-    row = next(line for line in run(*PLAIN.split()).out.splitlines() if line.startswith("  peak_lr"))
+    record = json.loads(run(*words, "--json").out)["answers"]["peak_lr"]
+    row = next(line for line in run(*words).out.splitlines() if line.startswith("  peak_lr"))
     low, high = (float(part) for part in re.split(r"\s{2,}", row.strip())[2].split(" to "))
-    assert low == pytest.approx(record["same_recipe_low"], rel=0.01)
-    assert high == pytest.approx(record["same_recipe_high"], rel=0.01)
+    assert low == pytest.approx(record["low"], rel=0.01)
+    assert high == pytest.approx(record["high"], rel=0.01)
+
+
+def test_the_interval_of_a_loss_by_name_is_marked_as_that_of_the_laws_recipe(run: Any) -> None:
+    query = Query(n_params=7e9, tokens=1.4e12, laws=["pretrain-surface"], want=["peak_lr", "loss"])
+    assert law_only("loss", recommend(query, shipped()).answers)
+    text = run(*PLAIN.split(), "--law", "pretrain-surface", "--want", "peak_lr,loss").out
+    assert "; * for the law's recipe only" in text
+
+
+def test_what_is_ignored_is_on_the_second_line(run: Any) -> None:
+    lines = run(*PLAIN.split(), "--given", "seq_len=4096", "schedule=wsd").out.splitlines()
+    assert lines[1].startswith("Ignored: seq_len (no law used here depends on it)") or "Ignored: " in lines[2]
 
 
 def test_an_example_stands_where_no_accelerator_is_named(run: Any) -> None:

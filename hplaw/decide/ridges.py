@@ -334,12 +334,14 @@ def _first_edge(reach: Number, skew: Number) -> Number:
 
 
 def solve(matrix: Sequence[Sequence[Number]], right: Sequence[Number]) -> list[Number]:
-    """Return matrix^-1 right for one and two quantities without a factorization; entries are numbers or columns.
+    """Return matrix^-1 right, for up to three quantities without a factorization; entries are numbers or columns.
 
     **Raises:** `Flat` for a number without an inverse; `RowsDiffer` for some of a column.
 
     >>> solve([[2.0, 0.0], [1.0, 1.0]], [2.0, 3.0])
     [1.0, 2.0]
+    >>> solve([[2.0, 0.0, 0.0], [1.0, 1.0, 0.0], [0.0, 1.0, 4.0]], [2.0, 3.0, 10.0])
+    [1.0, 2.0, 2.0]
     """
     if len(right) == 2:
         (a, b), (c, d) = matrix
@@ -347,6 +349,17 @@ def solve(matrix: Sequence[Sequence[Number]], right: Sequence[Number]) -> list[N
         scale = a * d - b * c
         _singular(scale)
         return [(d * u - b * v) / scale, (a * v - c * u) / scale]
+    if len(right) == 3:
+        (a, b, c), (d, e, f), (g, h, i) = matrix
+        u, v, w = right
+        first, second, third = e * i - f * h, f * g - d * i, d * h - e * g
+        scale = a * first + b * second + c * third
+        _singular(scale)
+        return [
+            (u * first + v * (c * h - b * i) + w * (b * f - c * e)) / scale,
+            (u * second + v * (a * i - c * g) + w * (c * d - a * f)) / scale,
+            (u * third + v * (b * g - a * h) + w * (a * e - b * d)) / scale,
+        ]
     if len(right) == 1:
         _singular(matrix[0][0])
         return [right[0] / matrix[0][0]]

@@ -109,6 +109,7 @@ def test_a_size_that_is_given_gets_the_tokens_that_are_left() -> None:
     assert tokens.low is not None
     assert tokens.high is not None
     hours = found.answers["accelerator_hours"]
+    assert hours.low is not None
     assert tokens.high / value(found, "tokens") == pytest.approx(value(found, "accelerator_hours") / hours.low)
 
 

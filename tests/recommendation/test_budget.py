@@ -109,6 +109,7 @@ def test_a_size_that_is_given_gets_the_tokens_that_are_left() -> None:
     assert tokens.low is not None
     assert tokens.high is not None
     hours = found.answers["accelerator_hours"]
+    assert hours.low is not None
     assert tokens.high / value(found, "tokens") == pytest.approx(value(found, "accelerator_hours") / hours.low)
 
 
@@ -246,7 +247,9 @@ def drawn(rng: random.Random) -> Query:
     )
     machines: dict[str, Any] = {"hardware": "h100-sxm", "devices": float(rng.randint(1, 999)), "given": given}
     fields: dict[str, Any] = rng.choice([machines, machines, {"target_loss": rng.uniform(1.5, 4)}])
-    sizes = rng.choice([{}, {"n_params": 10 ** rng.uniform(8, 11)}, {"tokens": 10 ** rng.uniform(9, 13)}])
+    sizes: dict[str, Any] = rng.choice(
+        [{}, {"n_params": 10 ** rng.uniform(8, 11)}, {"tokens": 10 ** rng.uniform(9, 13)}]
+    )
     return Query(**fields, **sizes, bounds=rng.choice([{}, {"batch_tokens": Bounds(high=4e6)}]))
 
 

@@ -24,7 +24,7 @@ LARGEST = 4
 SUBSETS = {60: (0.06, 0.08), 30: (0.10, math.inf)}
 """Runs of a random subset, and what the mean and the worst mean of its draws may be."""
 EXPERTS = (0.06, 0.15)
-"""What the mean and the largest regret of mixtures may be where all cells of most tokens, or of one share, are held out."""
+"""What mean and largest regret of mixtures may be where all cells of most tokens, or of one share, are held out."""
 DRAWS = 4
 WARPS = ((1.7, 0.15, -0.1, 0.6, -0.1, 0.15), (0.5, -0.2, 0.1, 2.0, 0.1, -0.2))
 """Hidden changes of the data: rate and batch each times c n^a d^b, n and d relative to 4e8 and 3e10."""
@@ -99,7 +99,7 @@ def apart(frame: Any, cells: Any) -> tuple[Any, list[Cell]]:
 
 
 def folds(frame: Any) -> dict[str, Any]:
-    """Return the cells of mixtures that extrapolation holds out: all that saw most tokens, all of each share of active parameters."""
+    """Return the cells of mixtures that extrapolation holds out: those of most tokens, and those of each active share."""
     import polars as pl
 
     cells = frame.select(CELL).unique(maintain_order=True)

@@ -30,7 +30,7 @@ def test_a_mixture_that_uses_all_parameters_is_near_the_dense_model(name: str) -
     for tokens in (4e9, 4e10):
         all_used = optimum("pretrain-surface-moe", SIZE, tokens)[name]
         dense = optimum("pretrain-surface", SIZE, tokens)[name]
-        assert abs(math.log(all_used / dense)) < 0.4
+        assert abs(math.log(all_used / dense)) < 0.5
 
 
 @pytest.mark.parametrize(("name", "long"), [(RATE, 0.26), (BATCH, 0.60)])

@@ -23,6 +23,8 @@ LARGEST = 4
 """Dense cells of most compute, that are held out of the fit and scored."""
 SUBSETS = {60: (0.06, 0.08), 30: (0.10, math.inf)}
 """Runs of a random subset, and what the mean and the worst mean of its draws may be."""
+EXPERTS = (0.06, 0.15)
+"""What mean and largest regret of mixtures may be where all cells of most tokens, or of one share, are held out."""
 DRAWS = 4
 WARPS = ((1.7, 0.15, -0.1, 0.6, -0.1, 0.15), (0.5, -0.2, 0.1, 2.0, 0.1, -0.2))
 """Hidden changes of the data: rate and batch each times c n^a d^b, n and d relative to 4e8 and 3e10."""
@@ -30,6 +32,8 @@ NOISY = 16
 """How often cells are measured again, to tell what the noise of their runs does to a score."""
 _CAP, _STEPS = 0.25, (math.log(2) / 2, 0.75 * math.log(2))
 
+CELL = ["n_params", "n_active_params", "tokens"]
+"""What distinguishes cells."""
 FAMILIES = {"dense": ("pretrain-surface", {}), "moe": ("pretrain-surface-moe", {"n_active_params": "n_active"})}
 """Families of models: the law of each, and names of its columns beside that of the loss."""
 
@@ -76,20 +80,34 @@ def split(frame: Any, largest: int = LARGEST) -> tuple[Any, list[Cell]]:
     """Return the runs of all but the largest cells, and the largest cells."""
     import polars as pl
 
-    names = ["n_params", "n_active_params", "tokens"]
-    cells = (
-        frame.select(names)
-        .unique(maintain_order=True)
-        .with_columns((pl.col("n_active_params") * pl.col("tokens")).alias("compute"))
-        .sort("compute")
-    )
-    rest = frame.join(cells.head(len(cells) - largest), on=names, how="semi", maintain_order="left")
+    cells = frame.select(CELL).unique(maintain_order=True)
+    compute = pl.col("n_active_params") * pl.col("tokens")
+    return apart(frame, cells.sort(compute, maintain_order=True).tail(largest))
+
+
+def apart(frame: Any, cells: Any) -> tuple[Any, list[Cell]]:
+    """Return the runs of all other cells, and these cells."""
+    import polars as pl
+
+    rest = frame.join(cells, on=CELL, how="anti", maintain_order="left")
     left: list[Cell] = []
-    for known in cells.tail(largest).select(names).rows(named=True):
+    for known in cells.select(CELL).rows(named=True):
         here = frame.filter(*(pl.col(name) == value for name, value in known.items()))
         x = np.log(here.select("peak_lr", "batch_tokens").to_numpy())
         left.append(surface(known, x, np.log(here["loss"].to_numpy())))
     return rest, left
+
+
+def folds(frame: Any) -> dict[str, Any]:
+    """Return the cells of mixtures that extrapolation holds out: those of most tokens, and those of each active share."""
+    import polars as pl
+
+    cells = frame.select(CELL).unique(maintain_order=True)
+    share = pl.col("n_active_params") / pl.col("n_params")
+    shares = cells.select(share.unique().sort()).to_series().to_list()
+    return {"most tokens": cells.filter(pl.col("tokens") == pl.col("tokens").max())} | {
+        f"share {value:.2f}": cells.filter(share == value) for value in shares
+    }
 
 
 def warped(frame: Any, warp: Sequence[float]) -> Any:
@@ -199,8 +217,7 @@ def run(law: Any = None, note: Callable[[str], None] = lambda text: None) -> lis
         ours, theirs = one_by_one(one, runs)
         note(f"{family} one by one, ours {np.round(ours, 3)} step law {np.round(theirs, 3)}")
         rows += _beside(ours, theirs, f"each {family} cell held out in turn")
-        if family == "dense":
-            rows += _dense(one, runs, note)
+        rows += _dense(one, runs, note) if family == "dense" else _experts(one, runs, note)
     return rows
 
 
@@ -215,6 +232,23 @@ def _beside(ours: Sequence[float], theirs: Sequence[float], where: str) -> list[
         row("the same, 5% of a bootstrap over cells", low),
         row("the same, 95%", high),
     ]
+
+
+def _experts(law: Any, frame: Any, note: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Return the rows of what extrapolation holds out of mixtures of experts."""
+    found: list[tuple[Cell, float]] = []
+    for name, out in folds(frame).items():
+        rest, cells = apart(frame, out)
+        here = regrets(recommend(law, rest, cells), cells)
+        note(f"experts, {name} held out {np.round(here, 3)}")
+        found += zip(cells, here, strict=True)
+    cells = list({tuple(cell.known.values()): cell for cell, _ in found}.values())
+    ours = [float(np.mean([value for other, value in found if other.known == cell.known])) for cell in cells]
+    rows = _beside(ours, step_law(cells), "expert cells of most tokens, and of each share, held out together")
+    limits = (EXPERTS[0], None, None, 0.0, None, 0.0)
+    rows = [row(r["name"], r["value"], most=most) for r, most in zip(rows, limits, strict=True)]
+    rows[1] = row("largest regret there", max(value for _, value in found), most=EXPERTS[1])
+    return rows
 
 
 def _dense(law: Any, frame: Any, note: Callable[[str], None]) -> list[dict[str, Any]]:

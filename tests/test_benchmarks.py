@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 import benchmarks.__main__ as bench
@@ -76,3 +77,41 @@ def test_noise_of_runs_alone_gives_a_regret() -> None:
     cell = quality.surface({"n_params": 4e8, "tokens": 1e10}, x, z)
     means = [quality.scored_by_noise([cell], scale)[0] for scale in (0.0, 0.001, 0.004)]
     assert means[0] < 0.002 < means[1] < means[2] / 2
+
+
+def expert_runs() -> pl.DataFrame:
+    """Return runs of six cells of mixtures, the best of all in the middle of each grid."""
+    rows = [
+        (2e9, active, tokens, rate, batch, 2.5 * np.exp(0.01 * (np.log(rate / 4e-4) ** 2 + np.log(batch / 2e5) ** 2)))
+        for active, tokens in ((2e8, 2e9), (2e8, 4e9), (2e8, 8e9), (6e8, 2e9), (6e8, 8e9), (1.2e9, 2e9))
+        for rate in np.geomspace(1e-4, 1.6e-3, 5)
+        for batch in np.geomspace(5e4, 8e5, 5)
+    ]
+    return pl.DataFrame(rows, schema=[*quality.CELL, "peak_lr", "batch_tokens", "loss"], orient="row")
+
+
+def test_extrapolation_holds_out_the_longest_cells_and_each_share() -> None:
+    found = quality.folds(expert_runs())
+    assert {name: cells.rows() for name, cells in found.items()} == {
+        "most tokens": [(2e9, 2e8, 8e9), (2e9, 6e8, 8e9)],
+        "share 0.10": [(2e9, 2e8, 2e9), (2e9, 2e8, 4e9), (2e9, 2e8, 8e9)],
+        "share 0.30": [(2e9, 6e8, 2e9), (2e9, 6e8, 8e9)],
+        "share 0.60": [(2e9, 1.2e9, 2e9)],
+    }
+
+
+def test_cells_held_out_are_not_among_the_rest() -> None:
+    runs = expert_runs()
+    rest, cells = quality.apart(runs, quality.folds(runs)["most tokens"])
+    assert len(rest) == len(runs) - 50
+    assert rest["tokens"].max() == 4e9
+    for cell in cells:
+        assert cell.known["tokens"] == 8e9
+        assert np.exp(cell.best) == pytest.approx([4e-4, 2e5], rel=0.02)
+        assert cell.regret(4e-4, 2e5) < 0.01 < cell.regret(1.2e-3, 2e5)
+
+
+def test_the_largest_cells_are_those_of_most_compute() -> None:
+    rest, cells = quality.split(expert_runs(), 2)
+    assert [tuple(cell.known.values()) for cell in cells] == [(2e9, 1.2e9, 2e9), (2e9, 6e8, 8e9)]
+    assert len(rest) == 4 * 25

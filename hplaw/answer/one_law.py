@@ -144,6 +144,7 @@ def _undecided(
         failed=dict.fromkeys((*free, *wanted), say),
         spreads={},
         transfers={},
+        samples={},
         plateaus={},
         regret=None,
         at={item.name: known.get(item.known) for item in inputs(law) if item.name not in free},

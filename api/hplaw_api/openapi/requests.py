@@ -18,8 +18,11 @@ from hplaw_api.request_types import Fields, hardware_by_precisions, model_types,
 Schema = dict[str, Any]
 
 REF = "#/components/schemas/{name}"
-_BUDGETS: dict[str, tuple[str, ...]] = dict.fromkeys(("energy_kwh", "accelerator_hours", "compute_flop"), ())
-_BUDGETS |= {"cost": ("price_per_hour",), "duration_s": ("devices",)}
+_BUDGETS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("energy_kwh", "accelerator_hours", "compute_flop"), ()),
+    "cost": ("price_per_hour",),
+    "duration_s": ("devices",),
+}
 
 
 def narrow(found: dict[str, Schema], catalogue: Catalogue) -> None:

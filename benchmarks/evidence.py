@@ -31,7 +31,7 @@ from hplaw.formatting import plural
 PICTURE = "evidence.svg"
 """The plot beside the page."""
 
-HEAD = "| | enclosed | median factor | bias | inside 90 % | inside 50 % | half-width | bounds met |"
+HEAD = "| | enclosed | median factor | bias | inside 90% | inside 50% | half-width | bounds met |"
 RULE = "|---|---|---|---|---|---|---|---|"
 
 
@@ -53,7 +53,7 @@ def _lines(found: Found) -> Iterator[str]:
     yield (
         "A factor is predicted over found or found over predicted, whichever is above one; the bias is the logarithm of"
         " predicted over found. Inside counts values found that lie in the interval. The half-width is the root of the"
-        " interval's ratio. A best at the edge of its grid is a bound only: it counts under bounds met, where the 90 percent"
+        " interval's ratio. A best at the edge of its grid is a bound only: it counts under bounds met, where the 90%"
         " interval reaches beyond it, and nowhere else."
     )
     yield ""
@@ -124,7 +124,7 @@ def picture(found: Found) -> Any:
         for words in (QUANTITIES[item.quantity],)
     ]
     log = alt.Scale(type="log", nice=False, zero=False)
-    axis = alt.Axis(format="~g", tickCount=4, labelExpr="replace(format(datum.value, '.0e'), 'e+', 'e')")
+    axis = alt.Axis(format="~g", tickCount=4, labelExpr="replace(format(datum.value, '.0e'), 'e+', 'e')", labelOverlap=True)
     x = alt.X("found:Q", title="found", scale=log, axis=axis)
     y = alt.Y("value:Q", title="predicted", scale=log, axis=axis)
     colour = alt.Color("team:N", title=None, legend=alt.Legend(orient="bottom", columns=4, labelLimit=0))
@@ -155,7 +155,7 @@ def _row(words: str, value: Score) -> str:
 def _models(found: Found, name: str, words: str) -> Iterator[str]:
     yield f"### The {words} they used"
     yield ""
-    yield "| family | parameters | tokens | used | `practice`, 90 % | | default, 90 % | |"
+    yield "| family | parameters | tokens | used | `practice`, 90% | | default, 90% | |"
     yield "|---|---|---|---|---|---|---|---|"
     defaults = [item for item in found.default if item.quantity == name]
     for one, other in zip((item for item in found.practice if item.quantity == name), defaults, strict=True):
@@ -179,7 +179,7 @@ def _wrong(what: str, seen: Sequence[Seen]) -> Iterator[str]:
             f"{team} (factor {value.factor:.1f}, predicted too {'high' if value.bias > 0 else 'low'})"
             for _, team, value in sorted(missed, reverse=True)
         ]
-        yield f"* {what} lies outside the 90 percent interval more often than not: {', '.join(texts)}."
+        yield f"* {what} lies outside the 90% interval more often than not: {', '.join(texts)}."
 
 
 _UNITS = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))

@@ -62,7 +62,7 @@ class Seen(NamedTuple):
 
     @property
     def met(self) -> bool:
-        """Return whether the 90 percent interval reaches between the bounds."""
+        """Return whether the 90% interval reaches between the bounds."""
         return self.most[0] <= self.bounds[1] and self.bounds[0] <= self.most[1]
 
     def within(self, interval: tuple[float, float]) -> bool:
@@ -330,7 +330,7 @@ def optimizer_scores(found: Found) -> dict[str, Score]:
 PRACTICE = {("practice", "peak_lr"): (1.85, 0.85), ("practice", "batch_tokens"): (1.75, 0.85)}
 DEFAULT = {("default", "peak_lr"): (2.3, 0.8), ("default", "batch_tokens"): (2.3, 0.8)}
 MEDIANS = {"peak_lr": 1.6, "batch_tokens": 1.5}
-"""Goals: factors at most, and shares of the 90 percent interval at least."""
+"""Goals: factors at most, and shares of the 90% interval at least."""
 
 
 def report(found: Found) -> list[dict[str, Any]]:
@@ -351,13 +351,13 @@ def report(found: Found) -> list[dict[str, Any]]:
         factor = _median([value.factor for value in each.values()])
         lines.append(row("largest size of each optimizer held out: rate, median factor", factor, "1", most=1.5))
         met = float(np.mean([item.met for item in seen]))
-        lines.append(row("share of those grids that the 90 percent interval reaches", met, "1", least=0.85))
+        lines.append(row("share of those grids that the 90% interval reaches", met, "1", least=0.85))
     return lines
 
 
 def _lines(what: str, value: Score, most: float | None = None, least: float | None = None) -> Iterator[dict[str, Any]]:
     yield row(f"{what}, factor", value.factor, "1", most=most)
-    yield row(f"{what}, inside 90 percent", value.within, "1", least=least)
+    yield row(f"{what}, inside 90%", value.within, "1", least=least)
     yield row(f"{what}, inside 50 percent", value.within50, "1")
     yield row(f"{what}, half-width", value.width, "1")
 

@@ -40,11 +40,11 @@ LOWEST_LABEL = 4.5e-5
 APART = 0.105
 """The minimum distance of two labels at the edge, in powers of ten of the learning rate."""
 
-FITTED = "pretrain-surface"
+FITTED = "recipe"
 """The law that was fitted here; its band is drawn."""
 
 NAMES = {
-    FITTED: "pretrain-surface",
+    FITTED: "recipe: any recipe",
     "step-law-2025": "Step Law",
     "porian-2024": "Porian et al.",
     "deepseek-llm-2024": "DeepSeek LLM",
@@ -164,7 +164,7 @@ def chart(catalogue: Catalogue) -> alt.LayerChart:
     title = alt.TitleParams(
         "Peak learning rate by published rules, and by the law fitted here",
         subtitle=f"{RATIO:.0f} training tokens per parameter. Solid: inside the range a rule was fitted on. "
-        "Faint: outside. Band: 90% interval of the fitted law.",
+        "Faint: outside. Band: 90% interval of the law recipe, for a recipe that is not known.",
         anchor="start",
         color=INK,
         subtitleColor=INK,

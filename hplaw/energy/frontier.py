@@ -109,7 +109,7 @@ def _points(request: FrontierRequest, sizes: Sequence[float], catalogue: Catalog
     found: list[BriefRecommendation] = recommend_many([_query(request, n) for n in sizes], catalogue)
     for row in found:
         if row.error:
-            raise QueryError(row.error)
+            raise ConflictingQuery(row.error)
     return [_point(n, row.answers, request) for n, row in zip(sizes, found, strict=True)]
 
 
@@ -126,7 +126,7 @@ def _point(
     def needed(name: str) -> float:
         known = value(name)
         if known is None:
-            raise QueryError(str(answers[name].reason), field="hardware")
+            raise ConflictingQuery(str(answers[name].reason), field="hardware")
         return known
 
     loss = answers["loss"]

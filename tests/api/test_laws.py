@@ -93,7 +93,7 @@ def test_address_with_digest_keeps_for_good(http, part):
         "/v1/laws/step-law-2025",
         "/v1/quantities",
         "/v1/theory/tokens",
-        "/v1/recommendations?n_params=1e9",
+        "/v1/recommendations?n_params=1e9&tokens=2e10",
         "/schema",
     ],
 )

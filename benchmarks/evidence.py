@@ -124,7 +124,9 @@ def picture(found: Found) -> Any:
         for words in (QUANTITIES[item.quantity],)
     ]
     log = alt.Scale(type="log", nice=False, zero=False)
-    axis = alt.Axis(format="~g", tickCount=4, labelExpr="replace(format(datum.value, '.0e'), 'e+', 'e')", labelOverlap=True)
+    axis = alt.Axis(
+        format="~g", tickCount=4, labelExpr="replace(format(datum.value, '.0e'), 'e+', 'e')", labelOverlap=True
+    )
     x = alt.X("found:Q", title="found", scale=log, axis=axis)
     y = alt.Y("value:Q", title="predicted", scale=log, axis=axis)
     colour = alt.Color("team:N", title=None, legend=alt.Legend(orient="bottom", columns=4, labelLimit=0))

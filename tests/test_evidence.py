@@ -75,9 +75,7 @@ def test_the_page_shows_each_group_and_where_the_law_is_wrong() -> None:
     assert "| Near: rate | 1 of 1 | 1.50 | +0.41 |" in text
     assert "| a | 1B | 20B | 1.00e-3 | 1.50e-3 (5.00e-4 to 4.50e-3) |" in text
     assert "Bounds only: mars; 100% of 1 bound met." in text
-    assert (
-        "The rate of a team held out lies outside the 90% interval more often than not: Far (factor 8.5" in text
-    )
+    assert "The rate of a team held out lies outside the 90% interval more often than not: Far (factor 8.5" in text
 
 
 def test_without_the_tables_it_stops_with_one_sentence(

@@ -18,6 +18,7 @@ from hplaw.answer.one_law import Answer
 from hplaw.answer.quantiles import Spread
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.errors import ConflictingQuery, HplawError, QueryError
+from hplaw.evaluation.inputs import inputs
 from hplaw.formatting import number
 from hplaw.law import Law
 from hplaw.messages.recommendation import AnswerWarning
@@ -150,7 +151,7 @@ def _settle(question: Question, catalogue: Catalogue) -> Search[Question]:
     if not still:
         return (yield from _warned(question, budgets, target, catalogue))
     if not budgets and target is None:
-        if not question.asked:
+        if not question.asked and not _does_without(question, catalogue):
             message = f"{' and '.join(still)} {'is' if len(still) == 1 else 'are'} not given"
             raise QueryError(message, field=still[0], lists="sizes")
         return question
@@ -173,6 +174,16 @@ def _settle(question: Question, catalogue: Catalogue) -> Search[Question]:
     settled = resized(question, choice.answer.values, without=choice.behind)
     settled = msgspec.structs.replace(settled, choice=choice)
     return (yield from _warned(settled, budgets, target if budgeted else None, catalogue))
+
+
+def _does_without(question: Question, catalogue: Catalogue) -> bool:
+    """Return whether a law that was named needs neither size nor data beyond what is given."""
+    laws = [catalogue.get(address) for address in question.prefer]
+    return any(
+        all(item.known in question.known for item in inputs(member) if item.required)
+        for law in laws
+        for member in catalogue.members(law)
+    )
 
 
 def _counted(trials: Trials, still: Sequence[str], budgets: Sequence[Budget]) -> Search[list[Budget]]:

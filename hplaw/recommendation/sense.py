@@ -17,6 +17,9 @@ from hplaw.messages.recommendation import BriefEstimate, Estimate
 SMALLEST = 1e5
 """Parameters below which no law here means anything."""
 
+FEWEST = 1e3
+"""Training tokens below which there is no run: fewer than those of one step."""
+
 SIZES = ("n_params", "n_params_with_embedding")
 
 HIGHEST_LOSS = 10.8
@@ -43,6 +46,11 @@ def refuse_nonsense(known: Mapping[str, Any]) -> None:
             message = f"{name}={known[name]:g} is above {_guessing(known)}; give a lower loss"
             raise QueryError(message, field=name)
     tokens = known.get("tokens", math.inf)
+    if tokens < FEWEST:
+        message = (
+            f"tokens={tokens:g} is below {FEWEST:g}, which is less than one step; give the tokens of the whole run"
+        )
+        raise QueryError(message, field="tokens")
     batch = known.get("batch_tokens", 0.0)
     if batch > tokens:
         message = f"batch_tokens={number(batch)} is above tokens={number(tokens)}, which leaves less than one step; give a smaller batch"

@@ -202,7 +202,7 @@ def test_many_callers_at_once_get_their_own_answers(http):
 @pytest.mark.parametrize("tokens", [5e-324, 1e-300, 1e22])
 def test_extremes_are_answered_or_refused_as_models_that_no_law_covers(http, n_params, tokens):
     query = {"n_params": n_params, "tokens": tokens}
-    status = 200 if n_params >= 1e5 else 422
+    status = 200 if n_params >= 1e5 and tokens >= 1e3 else 422
     assert http.post("/v1/recommendations", json=query).status_code == status
     rows = http.post("/v1/recommendations/batch", json={"queries": [query] * 20})
     assert rows.status_code == 200

@@ -55,9 +55,16 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     at: dict[str, Any]
 
     def interval(self, name: str) -> tuple[Spread | None, Spread | None]:
-        """Return the interval of a quantity for the one who asks, and that for the law's own recipe where it is another."""
+        """Return the interval of a quantity for the one who asks, and that for the law's own recipe where it is another.
+
+        What is best to choose may lie where the best hardly lies itself, if the other side costs more: the interval then
+        reaches as far.
+        """
         inner, outer = self.spreads.get(name), self.transfers.get(name)
-        return (outer, inner) if outer else (inner, None)
+        spread, value = outer or inner, self.values.get(name)
+        if spread is not None:
+            spread = spread.around(value)
+        return spread, inner if outer else None
 
 
 def answer_alone(

@@ -25,6 +25,11 @@ class Spread(msgspec.Struct, frozen=True):
     high50: Any
     high: Any
 
+    def around(self, value: Any) -> Spread:
+        """Return the quantiles, those on either side moved to a value that lies outside of them."""
+        low, low50 = rows.smaller(self.low, value), rows.smaller(self.low50, value)
+        return Spread(low, low50, self.median, rows.larger(self.high50, value), rows.larger(self.high, value))
+
     def within(self, low: Any, high: Any) -> Spread:
         """Return the quantiles of what is moved to the nearer of two limits where it lies outside, either None."""
         return Spread(*[rows.within(level, low, high) for level in msgspec.structs.astuple(self)])

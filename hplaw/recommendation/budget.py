@@ -135,11 +135,15 @@ def budgets_of(known: Mapping[str, Any]) -> list[Budget]:
 def limits_of(known: Mapping[str, Any]) -> set[str]:
     """Return the names of what a question may spend, or is to reach: sizes are chosen by it, or compared with it.
 
-    >>> sorted(limits_of({"devices": 64.0, "duration_s": 7200.0, "target_loss": 2.0}))
+    Time and energy are those of an accelerator.
+
+    >>> sorted(limits_of({"devices": 64.0, "duration_s": 7200.0, "hardware": "h100-sxm", "target_loss": 2.0}))
     ['devices', 'duration_s', 'target_loss']
     """
-    names = {name for name in (*SPENT, "target_loss") if name in known}
-    return names | ({"devices", "duration_s"} if {"devices", "duration_s"} <= known.keys() else set())
+    metered = any(name in known for name in ("hardware", *OWN))
+    names = {name for name in SPENT if name in known and (metered or name.endswith("_flop"))}
+    timed = {"devices", "duration_s"} if metered and {"devices", "duration_s"} <= known.keys() else set[str]()
+    return names | timed | ({"target_loss"} & known.keys())
 
 
 def _settle(question: Question, catalogue: Catalogue) -> Search[Question]:

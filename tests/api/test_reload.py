@@ -59,7 +59,7 @@ def eventually(holds, *, within_s=10.0):
 
 
 def rate(http):
-    query = {"n_params": 1.0, "laws": ["my-rule"], "want": ["peak_lr"]}
+    query = {"n_params": 1e9, "laws": ["my-rule"], "want": ["peak_lr"]}
     return http.post("/v1/recommendations", json=query).json()["answers"]["peak_lr"]["value"]
 
 

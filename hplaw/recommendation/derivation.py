@@ -192,11 +192,12 @@ class Derivation:
             if any(item.known == name for item in inputs(law)):
                 known = {**self.known, name: inside}
                 found = answer(law, known, want=self._needed, catalogue=self.catalogue, seen=self.question.want)
-            spread = found.spreads.get(name)
-            limited = {} if spread is None else {name: spread.within(low, high)}
-            found = msgspec.structs.replace(
-                found, values={**found.values, name: inside}, spreads={**found.spreads, **limited}
-            )
+            spreads = dict(found.spreads)
+            spread = spreads.pop(name, None)
+            limited = None if spread is None else spread.within(low, high)
+            if limited is not None and rows.shared(limited.low < limited.high):  # bounds may leave one value
+                spreads[name] = limited
+            found = msgspec.structs.replace(found, values={**found.values, name: inside}, spreads=spreads)
         return found
 
     def _overruled(self, law: Law, first: Answer) -> bool:

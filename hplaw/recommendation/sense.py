@@ -17,8 +17,8 @@ from hplaw.messages.recommendation import BriefEstimate, Estimate
 SMALLEST = 1e5
 """Parameters below which no law here means anything."""
 
-FEWEST = 1e3
-"""Training tokens below which there is no run: fewer than those of one step."""
+FEWEST = 1.0
+"""Training tokens below which there is no run."""
 
 SIZES = ("n_params", "n_params_with_embedding")
 
@@ -48,7 +48,7 @@ def refuse_nonsense(known: Mapping[str, Any]) -> None:
     tokens = known.get("tokens", math.inf)
     if tokens < FEWEST:
         message = (
-            f"tokens={tokens:g} is below {FEWEST:g}, which is less than one step; give the tokens of the whole run"
+            f"tokens={tokens:g} is below {FEWEST:g}, and there is no run of less; give the tokens of the whole run"
         )
         raise QueryError(message, field="tokens")
     batch = known.get("batch_tokens", 0.0)

@@ -18,13 +18,13 @@ checked = "primary"
 inputs = ["n_params"]
 
 [outputs]
-peak_lr = "{factor} * n_params ** -0.3"
+peak_lr = "{factor} * (n_params / 1e9) ** -0.3"
 
 [domain]
 n_params = [1e8, 1e10]
 
 [[examples]]
-given = {{ n_params = 1.0 }}
+given = {{ n_params = 1e9 }}
 expect = {{ peak_lr = {factor} }}
 rtol = 1e-6
 

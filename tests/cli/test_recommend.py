@@ -141,6 +141,7 @@ def test_the_page_says_what_to_set_then_what_to_expect_then_the_rest(run: Any) -
         "Expect",
         *(["Warnings"] if "Warnings" in headings else []),
         "Alternatives",
+        "Published trainings nearby",
         "Elasticities",
         "Intervals",
         "Derivation",
@@ -286,7 +287,7 @@ def test_a_run_over_its_budget_says_what_it_needs(run: Any) -> None:
 
 
 def test_a_loss_above_that_of_guessing_is_not_shown(run: Any) -> None:
-    page = ask(run, "--params 7B --tokens 10M --law pretrain-surface").out
+    page = ask(run, "--params 7B --tokens 10M --law pretrain-surface --want loss").out
     assert "gives a loss above 10.8" in " ".join(page.split())
     assert "nat/token" not in page
 

@@ -224,7 +224,9 @@ def test_what_cannot_be_is_refused(fields: dict[str, Any], field: str, says: str
 
 @pytest.mark.parametrize("count", [1, 12])
 def test_a_loss_above_that_of_guessing_is_no_number(count: int) -> None:
-    asked = [Query(n_params=7e9, tokens=1e7 * (1 + i / 100), laws=["pretrain-surface"]) for i in range(count)]
+    asked = [
+        Query(n_params=7e9, tokens=1e7 * (1 + i / 100), laws=["pretrain-surface"], want=["loss"]) for i in range(count)
+    ]
     estimate = recommend(asked[0], shipped()).answers["loss"]
     assert estimate.value is None
     assert "above 10.8" in str(estimate.reason)
@@ -268,7 +270,11 @@ def test_budgets_and_targets_are_answered_together_as_alone() -> None:
         whole = recommend(query, shipped())
         for name, estimate in row.answers.items():
             same = whole.answers[name]
-            assert (estimate.value, estimate.low, estimate.transfer_high) == (same.value, same.low, same.transfer_high)
+            assert (estimate.value, estimate.low, estimate.same_recipe_high) == (
+                same.value,
+                same.low,
+                same.same_recipe_high,
+            )
 
 
 def test_a_law_that_leads_in_a_circle_with_another_is_derived() -> None:

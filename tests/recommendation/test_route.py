@@ -117,7 +117,7 @@ def test_alternatives_tell_what_others_say_and_how_far_they_are() -> None:
 # Laws that belong together
 
 
-def test_rate_batch_and_loss_come_from_one_law() -> None:
+def test_rate_and_batch_come_from_one_law_and_the_loss_apart() -> None:
     whole = rule(
         "whole",
         {"peak_lr": "1e-3 * tokens ** 0", "batch_tokens": "1e6", "loss": "2"},
@@ -129,8 +129,12 @@ def test_rate_batch_and_loss_come_from_one_law() -> None:
         rule("loss", {"loss": "3 * tokens ** 0"}),
     ]
     found = ask([whole, *better], want=["peak_lr", "batch_tokens", "loss"])
-    assert {used(found, name) for name in found.answers} == {"whole"}
-    assert [a.law.split("@")[0] for a in found.answers["loss"].alternatives] == ["loss"]
+    assert {name: used(found, name) for name in found.answers} == {
+        "peak_lr": "whole",
+        "batch_tokens": "whole",
+        "loss": "loss",
+    }
+    assert [a.law.split("@")[0] for a in found.answers["loss"].alternatives] == ["whole"]
 
 
 def test_without_such_a_law_rate_and_batch_come_from_one() -> None:
@@ -354,8 +358,8 @@ def test_a_table_is_not_an_answer_but_a_reason() -> None:
 
 
 def test_warnings_say_how_far_and_what_differs() -> None:
-    law = rate("a", checked="recalled", rest='[domain]\ntokens = [1e10, 1e11]\ncorpus = ["c4"]')
-    found = ask([law], want=["peak_lr"], given={"corpus": "pile"})
+    law = rate("a", checked="recalled", rest='[domain]\ntokens = [1e10, 1e11]\nschedule = ["wsd"]')
+    found = ask([law], want=["peak_lr"], given={"schedule": "cosine"})
     assert [w.code for w in found.warnings] == ["outside-domain", "recipe-differs", "recalled"]
     outside = found.warnings[0]
     assert (outside.law, outside.quantity, outside.efolds) == (law.address, "tokens", 2.3026)

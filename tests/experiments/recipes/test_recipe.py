@@ -39,7 +39,7 @@ def prior() -> Prior:
 @pytest.mark.parametrize(("n_params", "tokens"), [(4e8, 1e10), (1e8, 1e11), (7e9, 1e12)])
 def test_the_prior_answers_as_the_law_does(prior: Prior, n_params: float, tokens: float) -> None:
     """The two state their exponents in different bases; the law's intervals hold draws of a t, the prior's its normal."""
-    found = evaluate(shipped().get(PRIOR), {"n_params": n_params, "tokens": tokens, "recipe": "mine"}).outputs
+    found = evaluate(shipped().get(PRIOR), {"n_params": n_params, "tokens": tokens}).outputs
     mean, _ = foretell(prior.recipe, n_params, tokens)
     widths = half_width(prior.recipe, n_params, tokens)
     for name, value, width in zip(("peak_lr", "batch_tokens"), np.exp(mean), widths, strict=True):

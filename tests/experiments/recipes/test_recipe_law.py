@@ -23,7 +23,7 @@ def law() -> Law:
 
 
 def given(**known: float | str) -> dict[str, float | str]:
-    return {"n_params": 4e8, "tokens": 1e10, "recipe": "mine", **known}
+    return {"n_params": 4e8, "tokens": 1e10, **known}
 
 
 def rate(law: Law, **known: float | str) -> float:

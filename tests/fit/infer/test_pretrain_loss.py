@@ -87,7 +87,8 @@ def test_a_budget_is_answered_by_size_and_data_first(catalogue):
     query = Query(devices=64, hardware="h100-sxm", given={"duration_s": 14 * 86400.0}, laws=["pretrain-loss"])
     found = recommend(query, catalogue).answers
     assert list(found)[:2] == ["n_params", "tokens"]
-    assert 8e9 < found["n_params"].low < found["n_params"].value < found["n_params"].high < 4e10
+    # over all recipes; in the recipe of the law the best size is known better
+    assert 4e9 < found["n_params"].low < found["n_params"].value < found["n_params"].high < 5e10
     assert found["n_params"].law == found["loss"].law
     assert found["accelerator_hours"].value == pytest.approx(64 * 14 * 24)
     assert found["compute_flop"].value == pytest.approx(6 * found["n_params"].value * found["tokens"].value)

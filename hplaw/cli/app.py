@@ -61,7 +61,12 @@ GROUPS = {
         ("hardware", "energy:hardware", "List accelerators.", "h100-sxm"),
     ),
     "Explain": (
-        ("explain", "influence:explain", "Show which runs decide a recommendation.", "--params 7B --tokens 1.4T"),
+        (
+            "explain",
+            "influence:explain",
+            "Show which runs decide a recommendation.",
+            "--params 7B --tokens 1.4T --law pretrain-surface",
+        ),
         ("theory", "theory:theory", "Show the rules for a quantity and where they conflict.", "peak_lr"),
         (
             "transfer",

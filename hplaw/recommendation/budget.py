@@ -24,6 +24,7 @@ from hplaw.messages.recommendation import AnswerWarning
 from hplaw.recommendation.derivation import route_of
 from hplaw.recommendation.question import SPENT, Choice, Question, resized
 from hplaw.recommendation.trials import (
+    EXACT,
     Found,
     Outcome,
     Parabola,

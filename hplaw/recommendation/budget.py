@@ -31,6 +31,7 @@ from hplaw.recommendation.trials import (
     Point,
     Search,
     Trials,
+    apart,
     between,
     find_root,
     found_in,
@@ -77,6 +78,13 @@ PLATEAU = 1e-3
 """Relative loss that defines a plateau."""
 
 
+SPARE = 1e-3
+"""Share of a budget that a search may leave over."""
+
+TINY = 5e-324
+"""The smallest amount that can be written down."""
+
+
 class Budget(msgspec.Struct, frozen=True):
     """An amount of what a law counts."""
 
@@ -119,7 +127,7 @@ def budgets_of(known: Mapping[str, Any]) -> list[Budget]:
     """
     found = [Budget(kind, known[kind]) for kind in SPENT if kind in known]
     if "devices" in known and "duration_s" in known:
-        found.append(Budget("accelerator_hours", known["devices"] * known["duration_s"] / 3600))
+        found.append(Budget("accelerator_hours", max(known["devices"] * known["duration_s"] / 3600, TINY)))
     return found
 
 
@@ -159,9 +167,10 @@ def _settle(question: Question, catalogue: Catalogue) -> Search[Question]:
             choice = yield from _spend(trials, still, first)
         else:
             choice = yield from _reach(trials, still, target or 0.0)
-    except QueryError:
-        if question.asked and not any(name in question.want for name in still):
-            return question  # what can be had without a size is answered all the same
+    except QueryError as error:
+        wanted = any(name in question.want for name in still)
+        if question.asked and not (wanted and isinstance(error, ConflictingQuery)):
+            return question  # what can be had without a size is answered all the same, the rest has its reason
         raise
     if choice is None:
         return question
@@ -306,12 +315,15 @@ class Paid:
     def tokens(self, sizes: Sequence[float | None]) -> Search[list[float]]:
         """Return the tokens that use the budget up, by size."""
         tokens = [FIRST_TOKENS] * len(sizes)
+        shares = [1.0] * len(sizes)
         for _ in range(8):  # a law in proportion to tokens, as all here are, is right after the first
             prices = yield from self.prices(list(zip(sizes, tokens, strict=True)))
             shares = [self.budget.amount / positive(price) for price in prices]
             tokens = [between(count * share, DATA_EVER) for count, share in zip(tokens, shares, strict=True)]
-            if all(abs(math.log(share)) < EXACT for share in shares):
-                break
+            if all(abs(share - 1) < EXACT for share in shares):
+                return tokens
+        if any(abs(share - 1) > SPARE for share in shares):
+            raise self.nothing()
         return tokens
 
     def size(self, tokens: float) -> Search[float]:
@@ -319,7 +331,7 @@ class Paid:
 
         def dear(n: float) -> Search[float]:
             (price,) = yield from self.prices([(n, tokens)], without=("tokens_per_device_s",))
-            return math.log(positive(price) / self.budget.amount)
+            return apart(positive(price), self.budget.amount)
 
         n = yield from find_root(dear, SIZES)
         if n is None:
@@ -337,11 +349,13 @@ class Paid:
                 return n
             n = between(n * math.sqrt(share), SIZES)
         if not RATIOS[0] <= USUAL_RATIO * share <= RATIOS[1]:
-            message = (
-                f"{self.said} buys no training between {SIZES[0]:g} and {SIZES[1]:g} parameters; give another budget"
-            )
-            raise ConflictingQuery(message, field=self.budget.kind)
+            raise self.nothing()
         return n
+
+    def nothing(self) -> ConflictingQuery:
+        """Return the error of a budget that is too small or too large for any run."""
+        message = f"{self.said} buys no training between {SIZES[0]:g} and {SIZES[1]:g} parameters; give another budget"
+        return ConflictingQuery(message, field=self.budget.kind)
 
     def losses(self, sizes: Sequence[float]) -> Search[list[tuple[float, Found]]]:
         """Return the tokens that the budget pays for and the loss then reached, by size."""
@@ -417,11 +431,11 @@ class Aim:
         **Raises:** `ConflictingQuery` where it is reached nowhere, or everywhere.
         """
 
-        def apart(x: float) -> Search[float]:
+        def missed(x: float) -> Search[float]:
             (loss,) = yield from self.trials.losses([point(x)])
-            return -math.log(positive(loss) / self.target)
+            return apart(self.target, positive(loss))
 
-        x = yield from find_root(apart, ends)
+        x = yield from find_root(missed, ends)
         if x is None:
             (far,) = yield from self.trials.losses([point(ends[1])])
             reached = positive(far) < self.target

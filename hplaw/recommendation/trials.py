@@ -240,6 +240,11 @@ class Parabola(msgspec.Struct, frozen=True):
         return Parabola(x[best] + step * (before - after) / (2 * bend), bend / step**2)
 
 
+def apart(a: float, b: float) -> float:
+    """Return the logarithm of a ratio that may itself be too large or too small to write down."""
+    return math.log(a) - math.log(b)
+
+
 def between(x: float, ends: tuple[float, float]) -> float:
     """Return a number moved to the nearer of two ends where it lies outside."""
     return min(max(x, ends[0]), ends[1])

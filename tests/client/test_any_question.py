@@ -10,6 +10,7 @@ from hplaw.client import LocalClient
 from hplaw.errors import ConflictingQuery, HplawError, QueryError
 from hplaw.messages.recommendation import Estimate
 from hplaw.messages.record import encode
+from hplaw.recommendation.sense import SMALLEST, highest_loss
 from hplaw.vocabulary.quantities import vocabulary
 from tests.helpers import shipped
 
@@ -40,6 +41,13 @@ def questions(draw: st.DrawFn) -> dict[str, object]:
     known = {name: draw(values(name)) for name in {*names, *some}}
     if "n_params" in known and "n_active_params" in known:
         known["n_active_params"] = min(known["n_active_params"], known["n_params"])
+    for name in ("n_params", "n_params_with_embedding", "steps"):
+        if name in known:
+            known[name] = max(known[name], 1.0 if name == "steps" else SMALLEST)
+    if "tokens" in known and "batch_tokens" in known:
+        known["batch_tokens"] = min(known["batch_tokens"], known["tokens"])
+    if "target_loss" in known:
+        known["target_loss"] = min(known["target_loss"], highest_loss(known) or 5e-324)
     free = st.sampled_from([name for name in NUMBERS if name not in known])
     bounds = {}
     for name in draw(st.lists(free, max_size=2, unique=True)):
@@ -49,7 +57,8 @@ def questions(draw: st.DrawFn) -> dict[str, object]:
         **{name: value for name, value in known.items() if name in FIELDS},
         "given": {name: value for name, value in known.items() if name not in FIELDS},
         "bounds": bounds,
-        "want": draw(st.lists(st.sampled_from(sorted(vocabulary())), max_size=4)),
+        # a question that gives too little must say what it wants
+        "want": draw(st.lists(st.sampled_from(sorted(vocabulary())), min_size=1 - len(some) // 2, max_size=4)),
     }
 
 
@@ -87,7 +96,7 @@ def test_any_consistent_question_is_answered(local, question):
 
 
 VANISHING = {
-    "n_params": 1.0,
+    "n_params": 1e5,
     "tokens": 5e-324,
     "given": {"gradient_bytes": 1.0, "flop_per_token": 0.1},
     "want": ["batch_seqs"],
@@ -99,7 +108,7 @@ NOWHERE = {"n_params": 1e9, "tokens": 1e11, "hardware": ""}
 """A question about an accelerator that no table of any law has."""
 
 
-COUNTLESS = {"n_params": 1e-26, "tokens": 1e22}
+COUNTLESS = {"n_params": 1e5, "tokens": 1e22}
 """A question so far from all runs that rounding moves what is chosen."""
 
 

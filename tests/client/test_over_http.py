@@ -194,7 +194,8 @@ def test_client_is_shared_between_threads(service):
     with Client(service.url) as client:
         found = []
         threads = [
-            threading.Thread(target=lambda k=k: found.append(client.recommend(n_params=1e9 + k))) for k in range(8)
+            threading.Thread(target=lambda k=k: found.append(client.recommend(n_params=1e9 + k, tokens=2e10)))
+            for k in range(8)
         ]
         for thread in threads:
             thread.start()

@@ -20,6 +20,7 @@ from scipy import stats
 import numpyro
 
 from hplaw.catalogue.catalogue import load_catalogue
+from hplaw.evaluation.inputs import inputs
 from hplaw.expression.backends import numpy_backend
 from hplaw.fit.data.runs import keep_runs
 from hplaw.fit.infer.fitting import fit_law
@@ -91,7 +92,8 @@ def simulate(law: Law, runs: pl.DataFrame, values: Values, rng: np.random.Genera
     spec = law.spec.fit
     assert spec is not None
     assert spec.likelihood == "student_t(4, scale)"
-    columns = {name: runs[name].to_numpy() for name in law.inputs if name in runs.columns}
+    columns: dict[str, Any] = {item.name: item.default for item in inputs(law) if item.default is not None}
+    columns |= {name: runs[name].to_numpy() for name in law.inputs if name in runs.columns}
     zeros = {name: 0.0 for effect in law.spec.effects.values() for name in effect.of}
     environment = numpy_environment(law, {**zeros, **values, **columns})
     loss = law.program(numpy_backend()).outputs["loss"](environment)

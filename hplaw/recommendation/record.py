@@ -61,7 +61,6 @@ def recommend(query: Query, catalogue: Catalogue) -> Recommendation:
     # the cost of missing the best is that of settings answered together
     whole = [law for law in used if all(found.source.get(n) is law or n in question.known for n in COHERENT)]
     regrets = [regret for law in whole if (regret := found.answers[law].regret) is not None]
-    behind = {step.law for estimate in answers.values() for step in estimate.derivation}
     return Recommendation(
         query=query_record(query),
         recipe=question.known["recipe"],
@@ -71,7 +70,7 @@ def recommend(query: Query, catalogue: Catalogue) -> Recommendation:
         warnings=warnings_of(found, used),
         predicted_regret=regrets[0] if regrets else None,
         predicted_regret_reason=None if regrets else "no law used here predicts the loss around its optimum",
-        citations=[citation(law) for law in used if law.address in behind],
+        citations=[citation(law) for law in used],
         id=identity(query, found.asked),
     )
 

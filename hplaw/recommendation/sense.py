@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from hplaw import rows
-from hplaw.errors import QueryError
+from hplaw.errors import ConflictingQuery, QueryError
 from hplaw.formatting import number
 from hplaw.messages.recommendation import BriefEstimate, Estimate
 
@@ -50,7 +50,7 @@ def refuse_nonsense(known: Mapping[str, Any]) -> None:
         message = (
             f"tokens={tokens:g} is below {FEWEST:g}, and there is no run of less; give the tokens of the whole run"
         )
-        raise QueryError(message, field="tokens")
+        raise ConflictingQuery(message, field="tokens")
     batch = known.get("batch_tokens", 0.0)
     if batch > tokens:
         message = f"batch_tokens={number(batch)} is above tokens={number(tokens)}, which leaves less than one step; give a smaller batch"

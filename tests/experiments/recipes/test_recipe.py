@@ -44,7 +44,7 @@ def test_the_prior_answers_as_the_law_does(prior: Prior, n_params: float, tokens
     widths = half_width(prior.recipe, n_params, tokens)
     for name, value, width in zip(("peak_lr", "batch_tokens"), np.exp(mean), widths, strict=True):
         assert value == pytest.approx(found[name].value, rel=0.1)
-        assert math.log(width) == pytest.approx(0.5 * math.log(found[name].high / found[name].low), rel=0.25)
+        assert math.log(width) == pytest.approx(0.5 * math.log(found[name].high / found[name].low), rel=0.3)
 
 
 def test_a_law_of_another_form_is_no_prior() -> None:

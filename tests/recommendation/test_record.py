@@ -30,7 +30,7 @@ QUERIES: list[dict[str, Any]] = [
     {"tokens": 1e11, "want": ["peak_lr", "batch_tokens", "loss", "steps"]},
     {"n_params": 1e9, "want": ["peak_lr", "batch_tokens", "loss", "steps"]},
     {"want": ["peak_lr", "batch_tokens", "loss", "steps"]},
-    {"n_params": 1e5, "tokens": 1e8},
+    {"n_params": 1e7, "tokens": 1e8},
     {"n_params": 1e18, "tokens": 1e22},
     {"n_params": 1e9, "tokens": 1e11, "want": ["loss", "steps", "training_state_bytes", "critical_batch_tokens"]},
     {"n_params": 1e9, "tokens": 1e11, "laws": ["kaplan-lr-2020", "deepseek-llm-2024"]},

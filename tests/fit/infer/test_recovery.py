@@ -92,8 +92,9 @@ def simulate(law: Law, runs: pl.DataFrame, values: Values, rng: np.random.Genera
     spec = law.spec.fit
     assert spec is not None
     assert spec.likelihood == "student_t(4, scale)"
-    columns: dict[str, Any] = {item.name: item.default for item in inputs(law) if item.default is not None}
-    columns |= {name: runs[name].to_numpy() for name in law.inputs if name in runs.columns}
+    plain = {item.name: item.default for item in inputs(law) if item.default is not None}
+    runs = runs.with_columns(**{name: pl.lit(value) for name, value in plain.items() if name not in runs.columns})
+    columns = {name: runs[name].to_numpy() for name in law.inputs if name in runs.columns}
     zeros = {name: 0.0 for effect in law.spec.effects.values() for name in effect.of}
     environment = numpy_environment(law, {**zeros, **values, **columns})
     loss = law.program(numpy_backend()).outputs["loss"](environment)

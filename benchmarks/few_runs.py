@@ -117,7 +117,7 @@ def predicted(seen: Sequence[Mapping[str, Any]], asked: Sequence[Mapping[str, An
     from hplaw_experiments.recipes.best_settings import posterior
 
     recipe = posterior([_setting(known) for known in seen], prior)
-    found = [item for known in asked for item in _foretold(known, recipe, prior)]
+    found = [item for known in asked for item in _predicted_of(known, recipe, prior)]
     scores = {name: score([item for item in found if item.quantity == name]) for name in MOST}
     return {name: value for name, value in scores.items() if value is not None}
 
@@ -129,7 +129,7 @@ def _setting(known: Mapping[str, Any]) -> Any:
     return Setting(**{name: known[name] for name in names}, given_batch_tokens=known["given_batch_tokens"] or None)
 
 
-def _foretold(known: Mapping[str, Any], recipe: Any, prior: Any) -> Iterator[Seen]:
+def _predicted_of(known: Mapping[str, Any], recipe: Any, prior: Any) -> Iterator[Seen]:
     """Yield what a recipe predicts of a cell: of a rate whose batch was given, that at this batch."""
     from hplaw_experiments.recipes.recipe import settings_seen
 

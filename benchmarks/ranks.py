@@ -15,15 +15,16 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
+from benchmarks.few_runs import LADDER
+
 
 TABLES = 64
 """Recipes that are simulated."""
-LADDER = tuple(3e7 * 2 ** (i / 2) for i in range(12))
-"""Sizes of their cells, of 20 tokens per parameter."""
 GIVEN = 3
 """Cheapest cells that the law is conditioned on."""
 QUANTITIES = ("peak_lr", "batch_tokens")
@@ -32,17 +33,17 @@ QUANTITIES = ("peak_lr", "batch_tokens")
 def ranks(prior: Any, *, tables: int = TABLES, seed: int = 0) -> dict[str, list[float]]:
     """Return the rank of the largest cell's value in each simulated table, by quantity."""
     from hplaw_experiments.recipes.best_settings import posterior
-    from hplaw_experiments.recipes.recipe import drawn, foretell
+    from hplaw_experiments.recipes.recipe import drawn, predict
 
     random = np.random.default_rng(seed)
     found: dict[str, list[float]] = {name: [] for name in QUANTITIES}
     for _ in range(tables):
         settings = drawn(prior, [(n, 20 * n) for n in LADDER], random)
         last = settings[-1]
-        mean, covariance = foretell(posterior(settings[:GIVEN], prior), last.n_params, last.tokens)
+        mean, covariance = predict(posterior(settings[:GIVEN], prior), last.n_params, last.tokens)
         for place, name in enumerate(QUANTITIES):
-            off = math.log(getattr(last, name)) - mean[place]
-            found[name].append(round(0.5 * math.erfc(-off / math.sqrt(2 * covariance[place, place])), 4))
+            predicted = NormalDist(mean[place], math.sqrt(covariance[place, place]))
+            found[name].append(round(predicted.cdf(math.log(getattr(last, name))), 4))
     return found
 
 

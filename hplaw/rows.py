@@ -11,7 +11,7 @@ import functools as ft
 import itertools as it
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias, TypeGuard
+from typing import Any, TypeAlias, TypeGuard, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,6 +140,14 @@ def larger(a: Number, b: Number) -> Number:
     """Return the larger of two, as Python's `max` does."""
     larger = b > a
     return _where(larger, b, a) if isinstance(larger, np.ndarray) else (b if larger else a)
+
+
+@overload
+def clamp(x: float, low: float, high: float) -> float: ...
+
+
+@overload
+def clamp(x: Number, low: Number, high: Number) -> Number: ...
 
 
 def clamp(x: Number, low: Number, high: Number) -> Number:

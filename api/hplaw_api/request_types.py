@@ -21,7 +21,7 @@ from hplaw.energy.training import hardware_records
 from hplaw.errors import LawNotFound
 from hplaw.messages.device import Probe
 from hplaw.messages.query import Bounds
-from hplaw.messages.query_text import COMPUTE, COUNTRY, DAYS, RECIPE, SECONDS_A_DAY
+from hplaw.messages.query_text import DAYS, OTHERS, SECONDS_A_DAY
 from hplaw.parametrization.abc_regime import ROLES
 from hplaw.parametrization.factors import OPTIMIZERS, PARAMETRIZATIONS
 from hplaw.theory.batch_transfer import may_be_given
@@ -92,9 +92,7 @@ def query_string_types(catalogue: Catalogue) -> Fields:
     limits = "limits of a quantity, `name=LOW..HIGH`, either side may be empty, for example `batch_tokens=1M..4M`"
     return {
         DAYS: Annotated[float, Meta(gt=0, description="time that the run may take, in days", **longest)],
-        COUNTRY: value_type(words[COUNTRY]),
-        RECIPE: value_type(words[RECIPE]),
-        COMPUTE: value_type(words[COMPUTE]),
+        **{name: value_type(words[name]) for name in OTHERS},
         "given": Annotated[list[Annotated[str, Meta(pattern=given)]], Meta(description=about)],
         "bound": Annotated[list[Annotated[str, Meta(pattern=bound)]], Meta(description=limits)],
     }

@@ -87,10 +87,6 @@ def mixed_answer(
         values={} if silent else {name: levels.median for name, levels in spreads.items()},
         failed={name: why for part in parts for name, why in part.failed.items()},
         spreads={} if silent else spreads,
-        transfers={},
-        samples={},
-        plateaus={},
-        regret=None,
         at=dict(known),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -47,11 +47,11 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     say: str | None
     values: dict[str, Any]
     failed: dict[str, str]
-    spreads: dict[str, Spread]
-    transfers: dict[str, Spread]
-    samples: dict[str, Array]
-    plateaus: dict[str, tuple[Any, Any]]
-    regret: Any
+    spreads: dict[str, Spread] = {}
+    transfers: dict[str, Spread] = {}
+    samples: dict[str, Array] = {}
+    plateaus: dict[str, tuple[Any, Any]] = {}
+    regret: Any = None
     at: dict[str, Any]
 
     def interval(self, name: str) -> tuple[Spread | None, Spread | None]:
@@ -149,11 +149,6 @@ def _undecided(
         say=say,
         values={},
         failed=dict.fromkeys((*free, *wanted), say),
-        spreads={},
-        transfers={},
-        samples={},
-        plateaus={},
-        regret=None,
         at={item.name: known.get(item.known) for item in inputs(law) if item.name not in free},
     )
 
@@ -180,22 +175,32 @@ def joined(parts: Sequence[Answer], size: int) -> Answer:
     if any(key):
         lengths = [max(map(len, _columns(part))) if _columns(part) else 1 for part in parts]
         raise rows.RowsDiffer(np.repeat(key, lengths)[:size])
+    return combined(parts, rows.join)
+
+
+def combined(parts: Sequence[Answer], combine: Callable[[list[Any]], Any]) -> Answer:
+    """Return answers that share all but their numbers as one.
+
+    **Arguments:**
+
+    - `combine`: makes one of the numbers or columns of several; a part that has none of an interval has NaN there.
+    """
     first = parts[0]
     return msgspec.structs.replace(
         first,
-        values={name: rows.join([part.values[name] for part in parts]) for name in first.values},
-        spreads=_joined_spreads([part.spreads for part in parts], parts),
-        transfers=_joined_spreads([part.transfers for part in parts], parts),
+        values={name: combine([part.values[name] for part in parts]) for name in first.values},
+        spreads=_combined_spreads([part.spreads for part in parts], parts, combine),
+        transfers=_combined_spreads([part.transfers for part in parts], parts, combine),
+        samples={},
         plateaus={
             name: (
-                rows.join([part.plateaus[name][0] for part in parts]),
-                rows.join([part.plateaus[name][1] for part in parts]),
+                combine([part.plateaus[name][0] for part in parts]),
+                combine([part.plateaus[name][1] for part in parts]),
             )
             for name in first.plateaus
         },
-        samples={},
-        regret=rows.join([part.regret for part in parts]),
-        at={name: rows.join([part.at[name] for part in parts]) for name in first.at},
+        regret=combine([part.regret for part in parts]),
+        at={name: combine([part.at[name] for part in parts]) for name in first.at},
     )
 
 
@@ -209,18 +214,20 @@ def _alike(part: Answer) -> tuple[Any, ...]:
     return (part.status, part.say, part.failed, list(part.values), shared, part.regret is None)
 
 
-def _joined_spreads(found: Sequence[Mapping[str, Spread]], parts: Sequence[Answer]) -> dict[str, Spread]:
-    """Return intervals joined; a part that has none of some quantity has NaN there."""
+def _combined_spreads(
+    found: Sequence[Mapping[str, Spread]], parts: Sequence[Answer], combine: Callable[[list[Any]], Any]
+) -> dict[str, Spread]:
+    """Return intervals as one; a part that has none of some quantity has NaN there."""
     names = dict.fromkeys(name for spreads in found for name in spreads)
-    joined: dict[str, Spread] = {}
+    whole: dict[str, Spread] = {}
     for name in names:
         pieces: list[Spread] = []
         for spreads, part in zip(found, parts, strict=True):
             nothing = rows.pick(part.values[name] == part.values[name], math.nan, math.nan)
             pieces.append(spreads.get(name) or Spread(*[nothing] * 5))
         fields = zip(*map(msgspec.structs.astuple, pieces), strict=True)
-        joined[name] = Spread(*map(rows.join, fields))
-    return joined
+        whole[name] = Spread(*(combine(list(field)) for field in fields))
+    return whole
 
 
 @derived

@@ -16,7 +16,7 @@ from hplaw.cli.exit_status import FAILED, OK, ROWS_FAILED
 from hplaw.cli.reading import open_catalogue, read_object
 from hplaw.errors import QueryError
 from hplaw.messages.query import Query
-from hplaw.messages.query_text import COMPUTE, COUNTRY, DAYS, NAMES, NUMBERS, RECIPE, read_query_fields
+from hplaw.messages.query_text import COMPUTE, DAYS, NAMES, NUMBERS, OTHERS, read_query_fields
 from hplaw.messages.record import encode
 from hplaw.vocabulary.reading import split_names
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _RENAMED = {"n_params": "params", "n_active_params": "active_params", COMPUTE: "flops"}
 """The options of quantities that are not called as the quantity is."""
 
-OPTIONS = {name: _RENAMED.get(name, name) for name in (*NUMBERS, *NAMES, DAYS, COUNTRY, RECIPE, COMPUTE)}
+OPTIONS = {name: _RENAMED.get(name, name) for name in (*NUMBERS, *NAMES, DAYS, *OTHERS)}
 """The options with one value, by what they give."""
 
 

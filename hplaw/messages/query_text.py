@@ -19,11 +19,11 @@ NAMES = ("optimizer", "precision", "hardware")
 DAYS = "days"
 """The key for `duration_s`, in days."""
 
-COUNTRY, RECIPE = "country", "recipe"
-"""Keys for the quantities of these names, which are no fields of their own."""
-
 COMPUTE = "compute_flop"
-"""The key for the quantity of this name, which is no field of its own: `--flops`."""
+"""The key for compute, a number: `--flops`."""
+
+OTHERS = ("country", "recipe", COMPUTE)
+"""Keys for the quantities of these names, which are no fields of their own."""
 
 SECONDS_A_DAY = 86400.0
 
@@ -35,7 +35,7 @@ def read_query_fields(
 
     **Arguments:**
 
-    - `texts`: values by name, of `NUMBERS`, `NAMES`, `DAYS`, `COUNTRY`, `RECIPE` and `COMPUTE`.
+    - `texts`: values by name, of `NUMBERS`, `NAMES`, `DAYS` and `OTHERS`.
     - `given`: further quantities, each `name=value`.
     - `bound`: limits of quantities, each `name=LOW..HIGH`.
     - `label`: what the caller calls a name, for messages.

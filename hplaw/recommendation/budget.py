@@ -1,28 +1,29 @@
 """Size and data that a question leaves open, chosen for its budget or for the loss it is to reach.
 
 Every trial of a size is a question of its own, derived as the answer is, so that a budget is spent by the law of time,
-energy or FLOP that the answer then reports, and the loss is that of the same law. Searches are written for one question
-in floats; those of many questions advance in step, and their trials are derived together.
+energy or FLOP that the answer then reports, and the loss is that of the same law.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
+from hplaw import rows
 from hplaw.answer.one_law import Answer
 from hplaw.answer.quantiles import Spread
 from hplaw.catalogue.catalogue import Catalogue
+from hplaw.decide.decision import PLATEAU
 from hplaw.errors import ConflictingQuery, HplawError, QueryError
 from hplaw.evaluation.inputs import inputs
 from hplaw.formatting import number
 from hplaw.law import Law
 from hplaw.messages.recommendation import AnswerWarning
 from hplaw.recommendation.derivation import route_of
-from hplaw.recommendation.question import SPENT, Choice, Question, resized
+from hplaw.recommendation.question import AIMS, SPENT, Choice, Question, resized
 from hplaw.recommendation.trials import (
     EXACT,
     Found,
@@ -32,7 +33,6 @@ from hplaw.recommendation.trials import (
     Search,
     Trials,
     apart,
-    between,
     find_root,
     found_in,
     in_step,
@@ -42,8 +42,6 @@ from hplaw.recommendation.trials import (
 )
 from hplaw.vocabulary.hardware_names import OWN
 
-
-T = TypeVar("T")
 
 UNITS = {
     "compute_flop": "FLOP",
@@ -73,10 +71,6 @@ FIRST_TOKENS = 1e12
 
 OVER, MISSED = 1.01, 1.001
 """Shares of a budget up to which a run fits it, and of a loss up to which it is reached."""
-
-PLATEAU = 1e-3
-"""Relative loss that defines a plateau."""
-
 
 SPARE = 1e-3
 """Share of a budget that a search may leave over."""
@@ -139,10 +133,13 @@ def limits_of(known: Mapping[str, Any]) -> set[str]:
     >>> sorted(limits_of({"devices": 64.0, "duration_s": 7200.0, "hardware": "h100-sxm", "target_loss": 2.0}))
     ['devices', 'duration_s', 'target_loss']
     """
-    metered = any(name in known for name in ("hardware", *OWN))
-    names = {name for name in SPENT if name in known and (metered or name.endswith("_flop"))}
-    timed = {"devices", "duration_s"} if metered and {"devices", "duration_s"} <= known.keys() else set[str]()
-    return names | timed | ({"target_loss"} & known.keys())
+    names = {name for aim in AIMS if aim <= known.keys() for name in aim}
+    return names if _metered(known) else {name for name in names if name.endswith("_flop") or name == "target_loss"}
+
+
+def _metered(known: Mapping[str, Any]) -> bool:
+    """Return whether an accelerator is named or described."""
+    return any(name in known for name in ("hardware", *OWN))
 
 
 def _settle(question: Question, catalogue: Catalogue) -> Search[Question]:
@@ -194,7 +191,7 @@ def _counted(trials: Trials, still: Sequence[str], budgets: Sequence[Budget]) ->
     """Return budgets in the kinds that laws here count, the one that is spent first."""
     first, *others = budgets
     known = trials.question.known
-    if not first.kind.endswith("_flop") and not any(name in known for name in ("hardware", *OWN)):
+    if not first.kind.endswith("_flop") and not _metered(known):
         message = f"a budget of {UNITS[first.kind]} is spent on an accelerator; give hardware"
         raise QueryError(message, field="hardware")
     if first.kind == "training_flop" and "n_params" in still:
@@ -319,7 +316,7 @@ class Paid:
         for _ in range(8):  # a law in proportion to tokens, as all here are, is right after the first
             prices = yield from self.prices(list(zip(sizes, tokens, strict=True)))
             shares = [self.budget.amount / positive(price) for price in prices]
-            tokens = [between(count * share, DATA_EVER) for count, share in zip(tokens, shares, strict=True)]
+            tokens = [rows.clamp(count * share, *DATA_EVER) for count, share in zip(tokens, shares, strict=True)]
             if all(abs(share - 1) < EXACT for share in shares):
                 return tokens
         if any(abs(share - 1) > SPARE for share in shares):
@@ -347,7 +344,7 @@ class Paid:
             share = tokens / (USUAL_RATIO * n)
             if abs(math.log(share)) < 0.05:
                 return n
-            n = between(n * math.sqrt(share), SIZES)
+            n = rows.clamp(n * math.sqrt(share), *SIZES)
         if not RATIOS[0] <= USUAL_RATIO * share <= RATIOS[1]:
             raise self.nothing()
         return n
@@ -506,9 +503,7 @@ def _choice(
         failed={},
         spreads={name: spread for name, spread in spreads.items() if spread is not None},
         transfers={name: spread for name, spread in (transfers or {}).items() if spread is not None},
-        samples={},
         plateaus=plateaus or {},
-        regret=None,
         at={},
     )
     return Choice(answer, behind, reason)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hplaw.catalogue.catalogue import Catalogue
-from hplaw.evaluation.inputs import Input, inputs
+from hplaw.evaluation.inputs import inputs
 from hplaw.law import Law
 from hplaw.recommendation.budget import limits_of
 from hplaw.recommendation.derivation import Derivation
@@ -23,18 +22,14 @@ def ignored(found: Derivation, used: Sequence[Law]) -> dict[str, str]:
     - `used`: the laws behind the answer.
     """
     question = found.question
-    taken = {item.known for law in used for item in _inputs(found.catalogue, law)} | limits_of(question.known)
+    members = [member for law in used for member in found.catalogue.members(law)]
+    taken = {item.known for member in members for item in inputs(member)} | limits_of(question.known)
     given = [name for name in question.given if name in question.known]  # a budget that was spent is what its law gives
     return {
         name: _reason(name, question.known[name], used)
         for name in given
         if name not in taken and name not in question.shape and name not in PLACES
     }
-
-
-def _inputs(catalogue: Catalogue, law: Law) -> list[Input]:
-    """Return the inputs of a law, or of the members of a mixture."""
-    return [item for member in catalogue.members(law) for item in inputs(member)]
 
 
 def _reason(name: str, value: object, used: Sequence[Law]) -> str:

@@ -9,8 +9,7 @@ from typing import Any
 import msgspec
 
 from hplaw import rows
-from hplaw.answer.one_law import Answer
-from hplaw.answer.quantiles import Spread
+from hplaw.answer.one_law import Answer, combined
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import find_quantity, known_quantities, read_category
 from hplaw.errors import ConflictingQuery, QueryError
@@ -157,30 +156,7 @@ def _stacked_choice(choices: Sequence[Choice | None]) -> Choice | None:
     """Return choices that are `_alike` as one, with a row for each."""
     answers = [choice.answer for choice in choices if choice is not None]
     first = choices[0]
-    if first is None or len(answers) == 1:
-        return first
-
-    def spreads(side: str) -> dict[str, Spread]:
-        each: list[Mapping[str, Spread]] = [getattr(answer, side) for answer in answers]
-        return {
-            name: Spread(*map(rows.stack, zip(*(msgspec.structs.astuple(found[name]) for found in each), strict=True)))
-            for name in each[0]
-        }
-
-    answer = msgspec.structs.replace(
-        first.answer,
-        values={name: rows.stack([answer.values[name] for answer in answers]) for name in first.answer.values},
-        spreads=spreads("spreads"),
-        transfers=spreads("transfers"),
-        plateaus={
-            name: (
-                rows.stack([answer.plateaus[name][0] for answer in answers]),
-                rows.stack([answer.plateaus[name][1] for answer in answers]),
-            )
-            for name in first.answer.plateaus
-        },
-    )
-    return msgspec.structs.replace(first, answer=answer)
+    return None if first is None else msgspec.structs.replace(first, answer=combined(answers, rows.stack))
 
 
 def understand(query: Query, catalogue: Catalogue) -> Question:

@@ -108,7 +108,7 @@ def found_in(outcome: Outcome, name: str) -> Found:
 def positive(found: Found) -> float:
     """Return the value of a quantity that must be positive.
 
-    **Raises:** `QueryError` with the reason where it has none.
+    **Raises:** `ConflictingQuery` where it is not.
     """
     value = found.value
     if value is None or not 0 < value < math.inf:
@@ -243,8 +243,3 @@ class Parabola(msgspec.Struct, frozen=True):
 def apart(a: float, b: float) -> float:
     """Return the logarithm of a ratio that may itself be too large or too small to write down."""
     return math.log(a) - math.log(b)
-
-
-def between(x: float, ends: tuple[float, float]) -> float:
-    """Return a number moved to the nearer of two ends where it lies outside."""
-    return min(max(x, ends[0]), ends[1])

@@ -300,7 +300,7 @@ def average(parts: Sequence[Recipe]) -> Recipe:
     return Recipe(mean=mean, covariance=spread, scatter=scatter)
 
 
-def foretell(recipe: Recipe, n_params: float, tokens: float) -> tuple[Array, Array]:
+def predict(recipe: Recipe, n_params: float, tokens: float) -> tuple[Array, Array]:
     """Return the mean `[2]` and covariance `[2, 2]` of ln rate and ln batch of a cell's optimum."""
     x = features(n_params, tokens)
     return x @ recipe.mean, x @ recipe.covariance @ x.T + recipe.scatter.at(n_params, tokens)
@@ -322,7 +322,7 @@ def drawn(prior: Prior, cells: Sequence[tuple[float, float]], random: np.random.
 
 def half_width(recipe: Recipe, n_params: float, tokens: float) -> tuple[float, float]:
     """Return the 90% intervals of the best rate and batch as factors of the prediction."""
-    _, covariance = foretell(recipe, n_params, tokens)
+    _, covariance = predict(recipe, n_params, tokens)
     rate, batch = np.exp(Z90 * np.sqrt(np.diag(covariance)))
     return float(rate), float(batch)
 

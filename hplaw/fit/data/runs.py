@@ -303,9 +303,9 @@ def _trees(law: Law, formula: Formula) -> Iterable[Any]:
 def domain_seen(law: Law, frame: pl.DataFrame) -> dict[str, list[float | str]]:
     """Return a law's domain with the ranges that the runs span, where they tell."""
     found = dict(law.spec.domain)
-    anew = {by for effect in law.spec.effects.values() if effect.predict == "integrate" for by in effect.by}
+    integrated = {by for effect in law.spec.effects.values() if effect.predict == "integrate" for by in effect.by}
     for name in found:
-        if law.quantity(name).categorical and name in anew:
+        if law.quantity(name).categorical and name in integrated:
             continue  # what was fitted is for another one than those that were seen
         if name not in frame.columns or not frame[name].is_not_null().any():
             continue

@@ -19,9 +19,9 @@ from hplaw_experiments.recipes.recipe import (
     Setting,
     drawn,
     features,
-    foretell,
     grid_of,
     grid_step,
+    predict,
     read_prior,
     settings_seen,
     update,
@@ -53,7 +53,7 @@ def test_intervals_cover_what_a_search_on_the_same_coarse_grid_finds(prior: Prio
         recipe = posterior(seen, prior)
         wanted = np.log([large.peak_lr, large.batch_tokens or 1])
         for one, found in ((recipe, covered), (with_grid(recipe, np.zeros((2, 2))), narrow)):
-            mean, covariance = foretell(one, large.n_params, large.tokens)
+            mean, covariance = predict(one, large.n_params, large.tokens)
             found.append(np.abs(wanted - mean) < 1.645 * np.sqrt(np.diag(covariance)))
     assert np.mean(covered) == pytest.approx(0.9, abs=0.05)
     assert np.mean(narrow) < np.mean(covered) - 0.01
@@ -92,7 +92,7 @@ def test_the_law_written_says_what_was_worked_out(tmp_path: Path, prior: Prior) 
     assert law.spec.domain["recipe"] == ["own-recipe"]
     for n, d in ((1e9, 2e10), (1e9, 1e9)):
         found = evaluate(law, {"n_params": n, "tokens": d}).outputs
-        mean, covariance = foretell(posterior(settings, prior), n, d)
+        mean, covariance = predict(posterior(settings, prior), n, d)
         for i, name in enumerate(("peak_lr", "batch_tokens")):
             assert math.log(found[name].value) == pytest.approx(mean[i], abs=0.02)
             assert math.log(found[name].value / found[name].low) == pytest.approx(

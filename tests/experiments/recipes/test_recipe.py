@@ -17,9 +17,9 @@ from hplaw_experiments.recipes.recipe import (
     average,
     drawn,
     features,
-    foretell,
     half_width,
     mixing,
+    predict,
     read_prior,
     settings_seen,
     update,
@@ -40,7 +40,7 @@ def prior() -> Prior:
 def test_the_prior_answers_as_the_law_does(prior: Prior, n_params: float, tokens: float) -> None:
     """The two state their exponents in different bases; the law's intervals hold draws of a t, the prior's its normal."""
     found = evaluate(shipped().get(PRIOR), {"n_params": n_params, "tokens": tokens}).outputs
-    mean, _ = foretell(prior.recipe, n_params, tokens)
+    mean, _ = predict(prior.recipe, n_params, tokens)
     widths = half_width(prior.recipe, n_params, tokens)
     for name, value, width in zip(("peak_lr", "batch_tokens"), np.exp(mean), widths, strict=True):
         assert value == pytest.approx(found[name].value, rel=0.1)
@@ -80,8 +80,8 @@ def test_a_strange_recipe_is_believed_and_its_exponents_stay_those_of_others(pri
     normal = update(narrow, [settings_seen(at(strange, SEEN[:3]), prior, narrow.scatter, narrow.mean)])
     n, d = LARGE[0]
     truth = (features(n, d) @ strange)[0]
-    mean, covariance = foretell(found, n, d)
-    assert abs(mean[0] - truth) < 0.5 * abs(foretell(normal, n, d)[0][0] - truth)
+    mean, covariance = predict(found, n, d)
+    assert abs(mean[0] - truth) < 0.5 * abs(predict(normal, n, d)[0][0] - truth)
     assert abs(mean[0] - truth) < 1.645 * covariance[0, 0] ** 0.5
     assert half_width(found, n, d)[0] < 3
     assert abs(found.mean[3:] - plain.mean[3:]).max() < 0.1
@@ -96,7 +96,7 @@ def test_recipes_are_recovered_and_their_intervals_hold_what_they_should(prior: 
         for count in (3, 5):
             found = posterior(settings[:count], prior)
             for cell in settings[len(SEEN) :]:
-                mean, covariance = foretell(found, cell.n_params, cell.tokens)
+                mean, covariance = predict(found, cell.n_params, cell.tokens)
                 off = np.abs(mean - np.log([cell.peak_lr, cell.batch_tokens or 1]))
                 inside[count].append(off < 1.645 * np.sqrt(np.diag(covariance)))
                 missed[count].append(off)
@@ -152,9 +152,9 @@ def test_a_rate_at_a_batch_that_was_not_chosen_is_read_at_it(prior: Prior, times
     slope = prior.lower if times < 1 else prior.upper
     there = Setting(n_params=n, tokens=d, peak_lr=rate * times**slope, given_batch_tokens=batch * times)
     found = posterior([there] * 2, prior)
-    assert foretell(found, n, d)[0] == pytest.approx(np.log([rate, batch]), abs=0.05)
+    assert predict(found, n, d)[0] == pytest.approx(np.log([rate, batch]), abs=0.05)
     taken = posterior([msgspec.structs.replace(there, given_batch_tokens=None)] * 2, prior)
-    assert abs(foretell(taken, n, d)[0][0] - math.log(rate)) > 0.2
+    assert abs(predict(taken, n, d)[0][0] - math.log(rate)) > 0.2
 
 
 def test_a_batch_of_ones_own_matters_less_above_the_best_than_below(prior: Prior) -> None:

@@ -138,6 +138,9 @@ GROUPS = {
             "Measure how many random directions a task needs.",
             "--width 32",
         ),
+        ("study list", "study:list_studies", "List the studies.", ""),
+        ("study run", "study:run_study", "Train the runs of a study.", "batch-rule"),
+        ("study report", "study:report_study", "Analyze a study's runs and write its page.", "batch-rule"),
         (
             "study precision-energy",
             "study:precision_energy",
@@ -177,7 +180,7 @@ PARENTS = {
     "laws": "List, show, check, cite, compare and write laws.",
     "sweep": "Plan, run and resume sweeps of training runs.",
     "runs": "List, query, import and verify stored runs.",
-    "study": "Study stored runs.",
+    "study": "Run and report the studies behind the measured laws.",
     "data": "List and fetch the public runs behind shipped laws, make tables into rows.",
 }
 """What the first words of subcommands of two words represent."""

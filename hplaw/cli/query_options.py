@@ -16,7 +16,7 @@ from hplaw.cli.exit_status import FAILED, OK, ROWS_FAILED
 from hplaw.cli.reading import open_catalogue, read_object
 from hplaw.errors import QueryError
 from hplaw.messages.query import Query
-from hplaw.messages.query_text import COMPUTE, DAYS, NAMES, NUMBERS, OTHERS, read_query_fields
+from hplaw.messages.query_text import COMPUTE, DAYS, NAMES, NUMBERS, OTHERS, read_query_fields, tuned_pairs
 from hplaw.messages.record import encode
 from hplaw.vocabulary.reading import split_names
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hplaw.catalogue.catalogue import Catalogue
 
 
-_RENAMED = {"n_params": "params", "n_active_params": "active_params", COMPUTE: "flops"}
+_RENAMED = {"n_params": "params", "n_active_params": "active_params", COMPUTE: "flops", "parametrization": "scheme"}
 """The options of quantities that are not called as the quantity is."""
 
 OPTIONS = {name: _RENAMED.get(name, name) for name in (*NUMBERS, *NAMES, DAYS, *OTHERS)}
@@ -52,6 +52,9 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     country: str | None = None
     recipe: str | None = None
     flops: str | None = None
+    width: str | None = None
+    scheme: str | None = None
+    tuned_base: str | None = None
     model: str | None = None
     given: Sequence[str] = ()
     bound: Sequence[str] = ()
@@ -66,7 +69,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     all: bool = False
 
 
-SHORT = {_flag(option): option for option in (*OPTIONS.values(), "model")}
+SHORT = {_flag(option): option for option in (*OPTIONS.values(), "tuned_base", "model")}
 """The options that the short cut reads, each with one value."""
 
 FLAGS = {_flag(option): option for option in ("json", "explain", "all")}
@@ -123,9 +126,10 @@ def query_of(asked: Asked) -> Query:
     Query(n_params=7000000000.0, ..., given={'weight_decay': 0.1}, ...)
     """
     texts: dict[str, str | None] = {name: getattr(asked, option) for name, option in OPTIONS.items()}
+    tuned = [] if asked.tuned_base is None else tuned_pairs(asked.tuned_base, "--tuned-base")
     fields = read_query_fields(
         {name: text for name, text in texts.items() if text is not None},
-        given=asked.given,
+        given=[*asked.given, *tuned],
         bound=asked.bound,
         label=lambda name: _flag(OPTIONS.get(name, name)),
     )

@@ -29,6 +29,12 @@ def recommend(
     recipe: Annotated[
         str | None, one("The recipe that you train with, by name: `hplaw recipes` lists them; any by default.")
     ] = None,
+    width: Annotated[str | None, one("Width of the model that a rate tuned at another width is for.")] = None,
+    scheme: Annotated[str | None, one("How init and rates go with the width: standard, mup, ntk, mean_field.")] = None,
+    tuned_base: Annotated[
+        str | None,
+        one("A rate that you tuned, and where: batch=256,lr=1e-3 or width=256,lr=3e-3; the answer starts from it."),
+    ] = None,
     model: Annotated[str | None, one("The model's config.json, as Hugging Face writes it.")] = None,
     given: Annotated[list[str] | None, several("Any other quantity that is settled: weight_decay=0.1.")] = None,
     bound: Annotated[
@@ -66,6 +72,9 @@ def recommend(
             days=days,
             country=country,
             recipe=recipe,
+            width=width,
+            scheme=scheme,
+            tuned_base=tuned_base,
             model=model,
             given=given or (),
             bound=bound or (),

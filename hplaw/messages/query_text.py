@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from hplaw.errors import ConflictingQuery
+from hplaw.errors import ConflictingQuery, MalformedQuery, nearest
 from hplaw.messages.query import Bounds
 from hplaw.vocabulary.reading import parse_pairs, parse_value, read_limits, read_number
 
@@ -22,8 +22,19 @@ DAYS = "days"
 COMPUTE = "compute_flop"
 """The key for compute, a number: `--flops`."""
 
-OTHERS = ("country", "recipe", COMPUTE)
+OTHERS = ("country", "recipe", COMPUTE, "width", "parametrization")
 """Keys for the quantities of these names, which are no fields of their own."""
+
+TUNED = {
+    "lr": "base_peak_lr",
+    "batch": "base_batch_tokens",
+    "width": "base_width",
+    "beta1": "base_beta1",
+    "beta2": "base_beta2",
+    "epsilon": "base_adam_epsilon",
+    "weight_decay": "base_weight_decay",
+}
+"""The words of a setting that was tuned, by what they give: `batch=256,lr=1e-3`."""
 
 SECONDS_A_DAY = 86400.0
 
@@ -53,7 +64,7 @@ def read_query_fields(
             fields[name] = text
         elif name in NUMBERS:
             fields[name] = read_number(label(name), text)
-        elif name == COMPUTE:
+        elif name in (COMPUTE, "width"):
             others[name] = read_number(label(name), text)
         elif name == DAYS:
             others["duration_s"] = read_number(label(name), text) * SECONDS_A_DAY
@@ -70,3 +81,28 @@ def read_query_fields(
         low, high = read_limits(label("bound"), name, text)
         bounds[name] = Bounds(low=low, high=high)
     return {**fields, "given": others, "bounds": bounds}
+
+
+def tuned_pairs(text: str, label: str) -> list[str]:
+    """Return a tuned setting as pairs `quantity=value`.
+
+    **Arguments:**
+
+    - `text`: words of `TUNED` with values, separated by commas.
+    - `label`: what the caller calls it, for messages.
+
+    **Raises:** `MalformedQuery` for a word that is none of a setting, or a pair that is none; `ConflictingQuery` for a
+    word given twice, or a setting without a rate.
+
+    >>> tuned_pairs("batch=256,lr=1e-3", "--tuned-base")
+    ['base_batch_tokens=256', 'base_peak_lr=1e-3']
+    """
+    pairs = parse_pairs([part for part in text.split(",") if part.strip()], label)
+    for word in pairs:
+        if word not in TUNED:
+            message = f"{label}: '{word}' is no part of a tuned setting{nearest(word, TUNED)}; give {', '.join(TUNED)}"
+            raise MalformedQuery(message, field="tuned_base")
+    if "lr" not in pairs or len(pairs) < 2:
+        message = f"{label} {text}: give the rate and where it was tuned, for example {label} batch=256,lr=1e-3"
+        raise ConflictingQuery(message, field="tuned_base")
+    return [f"{TUNED[word]}={value}" for word, value in pairs.items()]

@@ -52,6 +52,8 @@ def default_want(known: Mapping[str, object]) -> tuple[str, ...]:
     """
     wanted = (*DEFAULT_WANT, *_energy_want(known)) if "hardware" in known else DEFAULT_WANT
     open_sizes = tuple(name for name in ("n_params", "tokens") if name not in known)
+    if open_sizes and TUNED_RATE in known:
+        return (RATE,)
     if open_sizes and any(aim <= known.keys() for aim in AIMS):
         return (*open_sizes, *wanted)
     return wanted
@@ -63,6 +65,10 @@ def _energy_want(known: Mapping[str, object]) -> Iterator[str]:
         yield "duration_s"
     if "country" in known or "carbon_g_per_kwh" in known:
         yield "carbon_kg"
+
+
+RATE, TUNED_RATE = "peak_lr", "base_peak_lr"
+"""The rate that is asked for, and one that the asker tuned at another batch or width: the answer starts from it."""
 
 
 OPTIMIZER = Query().optimizer
@@ -210,7 +216,7 @@ def understand(query: Query, catalogue: Catalogue) -> Question:
         (*filled, *stand_in[1]),
         stand_in[0],
         tuple(warnings),
-        bool(query.want),
+        bool(query.want) or want == (RATE,),
     )
 
 

@@ -18,6 +18,7 @@ from hplaw.errors import ConflictingQuery
 from hplaw.evaluation.domain import Distance, Domain, domain
 from hplaw.evaluation.inputs import inputs
 from hplaw.law import Law
+from hplaw.recommendation.question import TUNED_RATE
 
 
 COHERENT = ("peak_lr", "batch_tokens")
@@ -206,7 +207,9 @@ class _Search:
         used = sum(item.known in self.known for item in inputs(law))
         apart = any(n in self.known and n not in law.inputs for n in self.catalogue.gives(law) if n in SIZES)
         tail = (_CHECKED[law.spec.checked], -(evidence.runs if evidence else 0), -used, law.id)
-        status = _STATUS[law.spec.status] + (len(_STATUS) if apart else 0)
+        # what starts from a rate that the asker tuned comes before what knows only the size
+        tuned = TUNED_RATE in self.known and TUNED_RATE in law.inputs
+        status = _STATUS[law.spec.status] + len(_STATUS) * (apart - tuned)
         return Candidate(law, needs, place, status, tail, domain(law))
 
     def _reason(self, quantity: str, lacking: Mapping[str, Sequence[str]], circles: Sequence[str]) -> str:

@@ -1,0 +1,164 @@
+"""The best rate of each batch with its uncertainty: one bowl for each cell, fitted together.
+
+response = least + height_b (e^t - 1 - t), t = slant (ln rate - ln best_b): steeper towards rates that are too large where the
+slant is positive, as losses are; a parabola where it is small. The height is in units in which the curvature is free of
+the slant. Noise is Student's t. What an order of the data (a seed) shifts alike at all rates of a cell is taken out before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+import jax.numpy as jnp
+import numpyro
+import numpyro.distributions as dist
+from numpyro.infer import MCMC, NUTS
+
+from hplaw.fit.model.double_precision import double_precision
+from hplaw_experiments.studies.batch_rule.cells import Cell, Series
+
+
+Array = NDArray[np.float64]
+
+CHAINS, WARMUP, DRAWS = 4, 300, 200
+"""Chains of the sampler, and iterations of each before and behind its warm-up."""
+
+
+class Optima(msgspec.Struct, frozen=True):
+    """The best rates of a series: posterior draws.
+
+    - `batches`: shape (cell,).
+    - `log_rate`: shape (draw, cell), logarithm of the best rate.
+    - `least`: shape (draw, cell), the response there.
+    - `r_hat`: the largest over all parameters; `divergences` of the sampler.
+    """
+
+    batches: Array
+    log_rate: Array
+    least: Array
+    r_hat: float
+    divergences: int
+
+    @property
+    def mean(self) -> Array:
+        """Return the posterior means of the logarithms, shape (cell,)."""
+        return self.log_rate.mean(axis=0)
+
+    @property
+    def sd(self) -> Array:
+        """Return their posterior standard deviations, shape (cell,)."""
+        return self.log_rate.std(axis=0)
+
+
+def _model(x: Any, y: Any, cell: Any, keep: Any, start: Any, low: Any, unit: Any) -> None:
+    """The model of a series, padded: `keep` says which rows are runs, `start` and `low` are where each cell begins.
+
+    Responses are in `unit`, the spread of the series, so that priors suit both measures.
+    """
+    cells = start.shape[0]
+    slant = numpyro.sample("slant", dist.Normal(0.5, 0.3))
+    middle = numpyro.sample("log_curvature", dist.Normal(-2.0, 1.5))
+    spread = numpyro.sample("curvature_sd", dist.HalfNormal(0.7))
+    noise = numpyro.sample("noise", dist.LogNormal(-3.0, 1.0))
+    with numpyro.plate("cells", cells):
+        place = numpyro.sample("place", dist.Normal(0.0, 1.0))
+        level = numpyro.sample("level", dist.Normal(0.0, 0.5))
+        raw = numpyro.sample("raw_curvature", dist.Normal(0.0, 1.0))
+    log_rate = numpyro.deterministic("log_rate", start + place)
+    least = numpyro.deterministic("least", low + unit * level)
+    height = jnp.exp(middle + spread * raw)
+    t = slant * (x - log_rate[cell])
+    # (e^t - 1 - t) / slant^2 is half the square of the distance where the slant is near zero
+    bowl = jnp.where(jnp.abs(slant) < 1e-3, 0.5 * (x - log_rate[cell]) ** 2, (jnp.expm1(t) - t) / slant**2)
+    mean = least[cell] + unit * height[cell] * bowl
+    with numpyro.handlers.mask(mask=keep):
+        numpyro.sample("y", dist.StudentT(4.0, mean, unit * noise), obs=y)
+
+
+class Bowls:
+    """Fits bowls to series; all of one size share a compiled sampler.
+
+    **Arguments:**
+
+    - `cells`, `rows`: cells and runs that a series has at most.
+    """
+
+    def __init__(self, *, cells: int, rows: int) -> None:
+        self._cells, self._rows = cells, rows
+        kernel = NUTS(_model, target_accept_prob=0.85, max_tree_depth=6, dense_mass=True)
+        self._sampler = MCMC(
+            kernel,
+            num_warmup=WARMUP,
+            num_samples=DRAWS,
+            num_chains=CHAINS,
+            chain_method="vectorized",
+            progress_bar=False,
+            jit_model_args=True,
+        )
+
+    @classmethod
+    def of(cls, series: Sequence[Series]) -> Bowls:
+        """Return what fits all of some series."""
+        return cls(
+            cells=max(len(each.cells) for each in series),
+            rows=max(sum(len(cell.rates) for cell in each.cells) for each in series),
+        )
+
+    def fit(self, series: Series, *, key: Any) -> Optima:
+        """Return the best rates of a series."""
+        from numpyro.diagnostics import summary
+
+        cells = series.cells
+        unit = float(np.mean([cell.responses.std() for cell in cells]))
+        rows = _padded(cells, self._rows)
+        start = np.array([_best(cell) for cell in cells] + [0.0] * (self._cells - len(cells)))
+        low = np.array([cell.responses.min() for cell in cells] + [0.0] * (self._cells - len(cells)))
+        with double_precision():
+            self._sampler.run(key, *rows, start, low, unit, extra_fields=("diverging",))
+            grouped = self._sampler.get_samples(group_by_chain=True)
+            there = {name: np.asarray(grouped[name])[..., : len(cells)] for name in ("log_rate", "least")}
+            scalars = {name: np.asarray(grouped[name]) for name in ("slant", "log_curvature", "noise")}
+            told = summary({**there, **scalars}, group_by_chain=True)
+            lost = int(np.asarray(self._sampler.get_extra_fields()["diverging"]).sum())
+        return Optima(
+            batches=np.array([cell.batch for cell in cells]),
+            log_rate=there["log_rate"].reshape(-1, len(cells)),
+            least=there["least"].reshape(-1, len(cells)),
+            r_hat=max(float(np.max(each["r_hat"])) for each in told.values()),
+            divergences=lost,
+        )
+
+
+def _best(cell: Cell) -> float:
+    levels = np.unique(cell.rates)
+    return float(levels[np.argmin([cell.responses[cell.rates == level].mean() for level in levels])])
+
+
+def _padded(cells: Sequence[Cell], size: int) -> tuple[Any, ...]:
+    """Return the runs of cells as columns of one length: rate, response, cell, and which rows are runs."""
+    count = sum(len(cell.rates) for cell in cells)
+    fill = np.zeros(size - count)
+    rates = np.concatenate([*(cell.rates for cell in cells), fill])
+    responses = np.concatenate([*map(_level, cells), fill])
+    places = np.concatenate([np.repeat(np.arange(len(cells)), [len(cell.rates) for cell in cells]), fill])
+    return rates, responses, places.astype(np.int32), np.arange(size) < count
+
+
+def _level(cell: Cell) -> Array:
+    """Return a cell's responses without what each seed shifts alike, by the rates that all its seeds came to an end at."""
+    seeds = np.unique(cell.seeds)
+    common = [rate for rate in np.unique(cell.rates) if (cell.rates == rate).sum() == len(seeds)]
+    shared = np.isin(cell.rates, common)
+    if not len(common):
+        return cell.responses
+    whole = cell.responses[shared].mean()
+    found = cell.responses.copy()
+    for seed in seeds:
+        own = cell.seeds == seed
+        found[own] -= cell.responses[own & shared].mean() - whole
+    return found

@@ -29,7 +29,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     - `family`, `width`, `n_layers`: the model; `width` is d_model of a Transformer, channels of the first
       stage of a ConvNet, the hidden width of an MLP; `n_layers` hidden layers or blocks.
     - `d_ff`, `n_heads`, `n_kv_heads`: of a Transformer; 0 leaves them to the family.
-    - `seq_len`: tokens in one sequence; 1 for a classifier.
+    - `seq_len`: tokens in one sequence; 1 for a classifier. A sweep of Transformers that does not give it takes 256,
+      or the largest power of two below that divides all of its batches.
     - `tied_embedding`: input and output embedding are one matrix.
     - `activation`: of an MLP or ConvNet.
     - `parametrization`, `base_width`, `base_n_layers`: how init and rates go with width and depth; a base of

@@ -48,7 +48,8 @@ def plan(
     """Count the trials of a sweep, their compute, and estimate their cost here, before anything runs."""
     with needing("a sweep"):
         from hplaw.runs import Store
-        from hplaw_experiments.sweep.plan import cost_of, make_packs, read_spec, space_of
+        from hplaw_experiments.sweep.defaults import defaults_taken
+        from hplaw_experiments.sweep.plan import cost_of, given_fields, make_packs, read_spec, space_of
         from hplaw_experiments.sweep.run import losses_of
         from hplaw_experiments.sweep.space import count
         from hplaw_experiments.sweep.walkers import next_trials
@@ -68,6 +69,7 @@ def plan(
             rate = rate_here()
         cost = cost_of(packs, flop=flop, rate=rate)
         power = _power() if rate is not None else (None, "")
+        defaults = defaults_taken(asked, given_fields(sweep))
     page = Page()
     page.line(f"{sweep.name}: {plural(len(asked), 'trial')}, {len(asked) - len(left)} of them done")
     rows = [
@@ -76,6 +78,7 @@ def plan(
             f"{number(count(space_of(sweep)))} points, {plural(len(sweep.seeds), 'seed')}, walked by {sweep.walker.kind}",
         ),
         ("left", f"{plural(cost.trials, 'trial')} in {plural(cost.packs, 'pack')} of {plural(cost.shapes, 'shape')}"),
+        ("defaults", ", ".join(f"{name} {value}" for name, value in defaults.items()) or "none taken"),
         ("compute", f"{number(cost.training_flop)} FLOP"),
     ]
     if cost.seconds is not None:

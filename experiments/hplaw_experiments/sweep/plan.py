@@ -11,7 +11,8 @@ import msgspec
 
 from hplaw.errors import DataError, QueryError, nearest
 from hplaw.toml import decode_toml
-from hplaw_experiments.sweep.space import Point, Record
+from hplaw_experiments.sweep.defaults import default_context
+from hplaw_experiments.sweep.space import Point, Record, names_in
 from hplaw_experiments.sweep.space_toml import read_space
 from hplaw_experiments.trial import SweepSpec, Trial, shape_key, steps
 
@@ -81,6 +82,13 @@ def fixed_fields(spec: SweepSpec) -> dict[str, Any]:
     return {**spec.model, **data, **spec.training}
 
 
+def given_fields(spec: SweepSpec) -> set[str]:
+    """Return the fields that a sweep says, by fixed values or by its space; how long a trial is counts as tokens."""
+    space = space_of(spec)
+    given = {*fixed_fields(spec), *space.fields, *names_in(space)}
+    return given | {"tokens"} if given & set(LENGTHS) else given
+
+
 def make_trial(spec: SweepSpec, point: Point, *, seed: int, share: float = 1.0) -> Trial:
     """Return the trial at a point of a sweep's space.
 
@@ -91,6 +99,9 @@ def make_trial(spec: SweepSpec, point: Point, *, seed: int, share: float = 1.0) 
     **Raises:** `QueryError` naming the field at fault.
     """
     fields = {**fixed_fields(spec), **point, "seed": seed}
+    if fields.get("family") == "transformer" and "seq_len" not in fields:
+        context = default_context(fixed_fields(spec), space_of(spec))
+        fields |= {} if context is None else {"seq_len": context}
     lengths = [name for name in LENGTHS if name in fields]
     if len(lengths) != 1:
         given = " and ".join(lengths) or "none"
@@ -100,7 +111,7 @@ def make_trial(spec: SweepSpec, point: Point, *, seed: int, share: float = 1.0) 
     if lengths[0] == "steps":
         length *= float(fields.get("batch_tokens", 0))
     try:
-        trial = msgspec.convert({**fields, "tokens": max(length, 1.0)}, Trial)
+        trial = msgspec.convert({**_whole(fields), "tokens": max(length, 1.0)}, Trial)
     except msgspec.ValidationError as error:
         message = f"a trial of sweep {spec.name}: {error}"
         raise QueryError(message) from None
@@ -114,6 +125,13 @@ def make_trial(spec: SweepSpec, point: Point, *, seed: int, share: float = 1.0) 
         raise QueryError(message, field="tokens")
     whole = max(1, round(length * share / batch)) * batch
     return msgspec.structs.replace(trial, tokens=float(whole))
+
+
+def _whole(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields with whole numbers of a grid as integers, which sizes and batches are."""
+    return {
+        name: int(value) if isinstance(value, float) and value.is_integer() else value for name, value in fields.items()
+    }
 
 
 def make_trials(spec: SweepSpec, points: Iterable[Point], *, share: float = 1.0) -> list[Trial]:

@@ -8,6 +8,7 @@ A classifier's example counts as one token: `tokens` are examples seen, `batch_t
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
@@ -143,15 +144,33 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     training_flop: float | None = None
 
 
+class Seen(msgspec.Struct, frozen=True):
+    """What is seen of a trial while it trains.
+
+    **Arguments:**
+
+    - `trial`: which one.
+    - `share`: of its steps that is done, from 0 to 1.
+    - `loss`: training loss so far, smoothed, nat/token; None before there is one, and where it diverged.
+    - `diverged`: whether the loss ceased to be finite.
+    """
+
+    trial: Trial
+    share: float
+    loss: float | None = None
+    diverged: bool = False
+
+
 @runtime_checkable
 class Progress(Protocol):
     """What a trainer tells while it trains: the share of a pack's steps that is done, from 0 to 1.
 
     Called with 0 when all is compiled and the device is idle, just before the first step, and with 1 when the
-    device has finished and been waited for: who meters a pack takes its window from this.
+    device has finished and been waited for: who meters a pack takes its window from this. `seen` are the trials that
+    got on since the last call; a trainer may leave it out.
     """
 
-    def __call__(self, share: float, /) -> object: ...
+    def __call__(self, share: float, seen: Sequence[Seen] = (), /) -> object: ...
 
 
 class Walker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -15,7 +15,8 @@ from hplaw.cli.few_runs import few, narrowed, next_question, next_runs
 from hplaw.cli.options import Json
 from hplaw.cli.page import Page, write
 from hplaw.cli.progress import Progress, duration
-from hplaw.cli.sweep import Address, Launch, Workers, launcher_of, told_by
+from hplaw.cli.stopping import stopping
+from hplaw.cli.sweep_runs import Address, Launch, Lines, Workers, launcher_of, stopped_line
 from hplaw.errors import QueryError
 from hplaw.formatting import number, plural
 from hplaw.vocabulary.reading import parse_pairs
@@ -109,36 +110,33 @@ def calibrate(
         store = Store(to / STORE)
         began = time.monotonic()
         launcher = launcher_of(launch, workers, address)
-        progress = Progress(sweep.name)
-        print(
-            f"{sweep.name}: training into {store.folder}; if interrupted, the same command continues",
-            file=sys.stderr,
-            flush=True,
-        )
-        try:
-            found = run_sweep(
-                sweep,
-                store,
-                launcher=launcher,
-                report=told_by(progress),
-                within=lambda: _within(limit, store, time.monotonic() - began),
+        screen = Lines(sweep.name)
+
+        def stopped() -> str:
+            screen.end()
+            return stopped_line(screen.live, store)
+
+        print(f"{sweep.name}: training into {store.folder}", file=sys.stderr, flush=True)
+        with stopping(stopped, launcher.close):
+            try:
+                within = lambda: _within(limit, store, time.monotonic() - began)
+                found = run_sweep(sweep, store, launcher=launcher, report=screen, within=within)
+            finally:
+                launcher.close()
+            screen.end()
+            trained = time.monotonic() - began
+            print(f"{sweep.name}: {found.done} of {found.asked} trials in {duration(trained)}", flush=True)
+            table = sweep_table(sweep, store)
+            progress = Progress("fit")
+            law = fit_table(
+                table,
+                to,
+                title=f"Best learning rate and batch size, and the loss: sweep {sweep.name}",
+                method=method or "nuts",
+                accept=accept,
+                progress=lambda share, words: progress(share, words.partition(",")[0]),
             )
-        finally:
-            launcher.close()
             progress.end()
-        trained = time.monotonic() - began
-        print(f"{sweep.name}: {found.done} of {found.asked} trials in {duration(trained)}", flush=True)
-        table = sweep_table(sweep, store)
-        fitting = Progress("fit")
-        law = fit_table(
-            table,
-            to,
-            title=f"Best learning rate and batch size, and the loss: sweep {sweep.name}",
-            method=method or "nuts",
-            accept=accept,
-            progress=lambda share, words: fitting(share, words.partition(",")[0]),
-        )
-        fitting.end()
     return _say(law, to, time.monotonic() - began)
 
 

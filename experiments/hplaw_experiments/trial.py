@@ -174,10 +174,16 @@ class Progress(Protocol):
 
 
 class Walker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a space is walked: the kind, how many points where it is not all of them, and the seed.
+    """How a space is walked: which of its points are run, and in which order.
 
-    `halving` runs all points at `least` of the tokens, then the better share `1 / eta` of them at `eta`
-    times as many, until the full budget.
+    **Arguments:**
+
+    - `kind`: `grid` runs all points, `random` and `sobol` so many of them; `halving` runs all at a share of the
+      tokens, then the better ones for longer, until the full budget.
+    - `points`: how many, where it is not all of them; `halving` draws them at random.
+    - `seed`: of the draw.
+    - `eta`: of `halving`: the better share `1 / eta` goes on, with `eta` times the tokens.
+    - `least`: of `halving`: share of the tokens in the first round, at least.
     """
 
     kind: Literal["grid", "random", "sobol", "halving"] = "grid"
@@ -192,6 +198,7 @@ class SweepSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     **Arguments:**
 
+    - `schema`: version of the file's format.
     - `name`: of the sweep; a column of its runs, nothing is parsed from it.
     - `model`, `data`, `training`: fields of `Trial` that are the same for all. In place of `tokens` may
       stand `steps` or `tokens_per_param`.

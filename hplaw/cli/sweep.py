@@ -1,7 +1,8 @@
-"""`hplaw sweep plan`, `run`, `resume`, `status` and `export`."""
+"""`hplaw sweep plan`, `run`, `resume`, `status`, `export` and `schema`."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -128,6 +129,20 @@ def export(
     return OK
 
 
+def schema(*, to: Annotated[Path | None, Parameter(help="The file for it; standard output by default.")] = None) -> int:
+    """Print the JSON schema of sweep files, by which an editor completes and checks them."""
+    with needing("a sweep"):
+        from hplaw_experiments.sweep.schema import schema_text
+
+        text = schema_text()
+    if to is None:
+        write(text)
+    else:
+        to.write_text(text, encoding="utf-8")
+        print(f"wrote {to}; in a sweep file, first line: #:schema {to}")
+    return OK
+
+
 def _plan(page: Page, sweep: SweepSpec, store: Store, *, probe: bool, pack: int | None) -> int:
     """Add the plan of a sweep to a page, and return how many trials are left."""
     from hplaw_experiments.sweep.defaults import defaults_taken
@@ -151,10 +166,11 @@ def _plan(page: Page, sweep: SweepSpec, store: Store, *, probe: bool, pack: int 
     power = _power() if rate is not None else (None, "")
     defaults = defaults_taken(asked, given_fields(sweep))
     page.line(f"{sweep.name}: {plural(len(asked), 'trial')}, {len(asked) - len(left)} of them done")
+    points = count(space_of(sweep))
     rows = [
         (
             "space",
-            f"{number(count(space_of(sweep)))} points, {plural(len(sweep.seeds), 'seed')}, walked by {sweep.walker.kind}",
+            f"{'any number of' if points == math.inf else number(points)} points, {plural(len(sweep.seeds), 'seed')}, walked by {sweep.walker.kind}",
         ),
         ("left", f"{plural(cost.trials, 'trial')} in {plural(cost.packs, 'pack')} of {plural(cost.shapes, 'shape')}"),
         ("defaults", ", ".join(f"{name} {value}" for name, value in defaults.items()) or "none taken"),

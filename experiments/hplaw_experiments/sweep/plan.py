@@ -26,7 +26,8 @@ STEP_RATIO = 2.0
 LENGTHS = ("tokens", "steps", "tokens_per_param")
 """The words that say how long a trial is; exactly one is given."""
 
-_DATA = {"source": "data", "options": "data_options", "seed": "data_seed"}
+DATA_NAMES = {"source": "data", "options": "data_options", "seed": "data_seed"}
+"""The names that fields of a trial have in the table `data`."""
 
 
 def read_spec(path: Path) -> SweepSpec:
@@ -78,7 +79,7 @@ def space_of(spec: SweepSpec) -> Record:
 
 def fixed_fields(spec: SweepSpec) -> dict[str, Any]:
     """Return the fields that all trials of a sweep share."""
-    data = {_DATA.get(name, name): value for name, value in spec.data.items()}
+    data = {DATA_NAMES.get(name, name): value for name, value in spec.data.items()}
     return {**spec.model, **data, **spec.training}
 
 

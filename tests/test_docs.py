@@ -139,7 +139,7 @@ def test_sweeps_in_the_page_are_planned_and_fit_the_schema(text: str, tmp_path: 
 def test_small_sweeps_in_the_page_run(text: str, tmp_path: Path, shell: Any) -> None:
     (tmp_path / "sweep.toml").write_text(text, encoding="utf-8")
     said = shell("hplaw sweep run sweep.toml")
-    assert "  best  loss " in said
+    assert "  optimum  loss " in said
     assert "next: hplaw sweep export sweep.toml --runs runs --to " in said
 
 

@@ -40,10 +40,14 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
       and of what it makes up.
     - `tokens`, `batch_tokens`: training tokens, and tokens in one step; `steps(trial)` follows.
     - `optimizer`, `peak_lr`, `weight_decay`, `beta1`, `beta2`, `adam_epsilon`, `momentum`: as the vocabulary
-      has them; `gradient_clip` is the largest global norm of a gradient, 0 for none.
-    - `schedule`: the shape of the rate; `schedule_law` the id of a law that gives `learning_rate` from
-      `step`, `total_steps` and `peak_lr`, in its place; `warmup_fraction` the share of the steps that rise,
-      `decay_fraction` the share that falls (wsd), `final_lr_fraction` the last rate over the peak.
+      has them.
+    - `gradient_clip`: largest global norm of a gradient, 0 for none.
+    - `schedule`: the shape of the rate.
+    - `schedule_law`: the id of a law that gives `learning_rate` from `step`, `total_steps` and `peak_lr`, in place of
+      the schedule.
+    - `warmup_fraction`: the share of the steps in which the rate rises.
+    - `decay_fraction`: the share of the steps at the end in which it falls (wsd).
+    - `final_lr_fraction`: the last rate over the peak.
     - `precision`: of the matrix products; sums and weights stay in fp32.
     - `seed`: of the initial weights and of the order of the data.
     - `forecast`: a hopeless trial may be stopped early by a forecast of its curve.

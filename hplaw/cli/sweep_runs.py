@@ -175,25 +175,25 @@ def stopped_line(live: Live | None, store: Store) -> str:
 
 
 def summary(spec: SweepSpec, store: Store, found: Standing) -> Page:
-    """Return what came of a sweep: how many trials, the best setting, and where the runs are."""
-    from hplaw_experiments.sweep.best import best_setting
+    """Return what came of a sweep: how many trials, the optimum, and where the runs are."""
+    from hplaw_experiments.sweep.optimum import find_optimum
     from hplaw_experiments.sweep.run import losses_of
 
     page = Page()
     page.line(words(spec.name, found))
     for problem in found.problems:
         print(f"hplaw: omitted {problem}", file=sys.stderr)
-    best = best_setting(spec, losses_of(store))
+    best = find_optimum(spec, losses_of(store))
     rows: list[tuple[str, str]] = []
     if best is not None:
         setting = ", ".join(f"{name} {value_text(value)}" for name, value in best.setting.items())
         of = f", mean of {best.seeds} seeds" if best.seeds > 1 else ""
-        rows.append(("best", f"loss {number(best.loss, digits=4)}{of}" + (f" at {setting}" if setting else "")))
+        rows.append(("optimum", f"loss {number(best.loss, digits=4)}{of}" + (f" at {setting}" if setting else "")))
         if best.edge:
             side = "higher" if best.edge == "highest" else "lower"
             rows.append(("", f"peak_lr is the {best.edge} of its grid: add {side} rates"))
     elif found.done:
-        rows.append(("best", "none: all trials diverged; lower peak_lr" if found.diverged == found.done else "none"))
+        rows.append(("optimum", "none: all trials diverged; lower peak_lr" if found.diverged == found.done else "none"))
     rows.append(("runs", f"in {store.folder}"))
     page.table(rows)
     return page

@@ -92,10 +92,10 @@ def test_a_file_and_a_folder_name_the_same_sweep(run: Any, tmp_path: Path, monke
     assert done.status == 0
     lines = done.out.splitlines()
     assert lines[0] == "small: 2 of 2 trials done"
-    assert lines[1].startswith("  best  loss ")
+    assert lines[1].startswith("  optimum  loss ")
     assert lines[1].split(" at ")[1] in {"peak_lr 0.001", "peak_lr 0.01"}
     assert "its grid: add" in lines[2]
-    assert lines[3] == "  runs  in mine"
+    assert lines[3] == "  runs     in mine"
     assert lines[-1] == "next: hplaw sweep export small.toml --runs mine --to small.csv"
     assert max(map(len, lines)) <= 80
     assert run(*lines[-1].split()[2:]).out == "wrote small.csv: 2 runs\n"

@@ -1,11 +1,11 @@
-"""The best setting of a sweep: least loss over seeds, and where it lies in the grid."""
+"""The optimum of a sweep: lowest loss over seeds, and where it lies in the grid."""
 
 import math
 
 import msgspec
 import pytest
 
-from hplaw_experiments.sweep.best import best_setting
+from hplaw_experiments.sweep.optimum import find_optimum
 from hplaw_experiments.sweep.walkers import next_trials
 from hplaw_experiments.trial import SweepSpec, Trial, Walker, key
 
@@ -21,7 +21,7 @@ SPEC = SweepSpec(
 
 
 def losses(spec: SweepSpec, best: float) -> dict[str, float | None]:
-    """Return losses with a bowl around a rate, less at the larger width; the rates above 0.05 diverge."""
+    """Return losses with a bowl around a rate, lower at the larger width; the rates above 0.05 diverge."""
 
     def loss(trial: Trial) -> float | None:
         bowl = math.log10(trial.peak_lr / best) ** 2
@@ -31,8 +31,8 @@ def losses(spec: SweepSpec, best: float) -> dict[str, float | None]:
 
 
 @pytest.mark.parametrize(("at", "edge"), [(1e-3, ""), (1e-4, "lowest"), (1e-2, "")])
-def test_the_best_setting_has_least_loss_over_seeds(at: float, edge: str) -> None:
-    found = best_setting(SPEC, losses(SPEC, at))
+def test_the_find_optimum_has_least_loss_over_seeds(at: float, edge: str) -> None:
+    found = find_optimum(SPEC, losses(SPEC, at))
     assert found is not None
     assert found.setting == {"peak_lr": at, "width": 16}
     assert found.loss == pytest.approx(1 - 0.16 + 0.05)
@@ -41,18 +41,18 @@ def test_the_best_setting_has_least_loss_over_seeds(at: float, edge: str) -> Non
 
 def test_a_rate_at_the_top_of_its_grid_is_at_the_edge() -> None:
     spec = msgspec.structs.replace(SPEC, space={"peak_lr": [1e-3, 1e-2]})
-    found = best_setting(spec, losses(spec, 1e-1))
+    found = find_optimum(spec, losses(spec, 1e-1))
     assert found is not None
     assert found.edge == "highest"
 
 
-def test_where_a_seed_diverged_or_all_did_there_is_no_best() -> None:
+def test_where_a_seed_diverged_or_all_did_there_is_no_optimum() -> None:
     known = losses(SPEC, 1e-3)
     winner = next(t for t in next_trials(SPEC, {}) if (t.peak_lr, t.width, t.seed) == (1e-3, 16, 1))
-    found = best_setting(SPEC, known | {key(winner): None})
+    found = find_optimum(SPEC, known | {key(winner): None})
     assert found is not None
     assert found.setting == {"peak_lr": 1e-3, "width": 8}
-    assert best_setting(SPEC, dict.fromkeys(known)) is None
+    assert find_optimum(SPEC, dict.fromkeys(known)) is None
 
 
 def test_of_halving_the_last_round_counts() -> None:
@@ -60,6 +60,6 @@ def test_of_halving_the_last_round_counts() -> None:
     known = losses(spec, 1e-3)
     for trial in next_trials(spec, known):
         known.setdefault(key(trial), 5.0 - trial.peak_lr)
-    found = best_setting(spec, known)
+    found = find_optimum(spec, known)
     assert found is not None
     assert found.setting["peak_lr"] == 1e-2

@@ -1,4 +1,4 @@
-"""The best setting that a sweep found."""
+"""The optimum that a sweep found."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ RATE = "peak_lr"
 """The field whose best value at an end of its grid says that the grid is too narrow."""
 
 
-class Best(msgspec.Struct, frozen=True, kw_only=True):
-    """The point of least loss.
+class Optimum(msgspec.Struct, frozen=True, kw_only=True):
+    """The point of lowest loss.
 
     **Arguments:**
 
@@ -33,8 +33,8 @@ class Best(msgspec.Struct, frozen=True, kw_only=True):
     edge: str = ""
 
 
-def best_setting(spec: SweepSpec, losses: Mapping[str, float | None]) -> Best | None:
-    """Return the point of least loss, its mean over seeds; None where no trial that is done came to an end.
+def find_optimum(spec: SweepSpec, losses: Mapping[str, float | None]) -> Optimum | None:
+    """Return the point of lowest loss, its mean over seeds; None where no trial that is done came to an end.
 
     A point with a seed that diverged, or is not done, does not count. Of several rounds the last one that has such a
     point is taken, whose trials are the longest.
@@ -45,7 +45,7 @@ def best_setting(spec: SweepSpec, losses: Mapping[str, float | None]) -> Best | 
         if means[number] < math.inf:
             varied = [name for name in _names(points) if len({repr(point.get(name)) for point in points}) > 1]
             best = points[number]
-            return Best(
+            return Optimum(
                 setting={name: best[name] for name in varied if name in best},
                 loss=means[number],
                 seeds=len(spec.seeds),

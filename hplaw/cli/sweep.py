@@ -28,6 +28,9 @@ Asked = Annotated[
 Folder = Annotated[
     Path | None, Parameter(name=["--to", "--runs"], help="The folder of runs, beside a file; runs/ by default.")
 ]
+Watching = Annotated[
+    bool, Parameter(name="--watch", negative=(), help="Show a live table of the trials, where there is a terminal.")
+]
 
 
 def plan(
@@ -58,10 +61,11 @@ def run(
     workers: Workers = 1,
     address: Address = None,
     pack: Pack = None,
+    watch: Watching = False,
 ) -> int:
     """Train the trials of a sweep that are not stored yet; run twice, it does nothing the second time."""
     with needing("a sweep"):
-        where = Where(launch=launch, workers=workers, address=address, pack=pack)
+        where = Where(launch=launch, workers=workers, address=address, pack=pack, watch=watch)
         return run_all(find_sweeps(sweep, to), where)
 
 
@@ -74,10 +78,11 @@ def resume(
     workers: Workers = 1,
     address: Address = None,
     pack: Pack = None,
+    watch: Watching = False,
 ) -> int:
     """Continue the interrupted sweeps of a folder of runs."""
     with needing("a sweep"):
-        where = Where(launch=launch, workers=workers, address=address, pack=pack)
+        where = Where(launch=launch, workers=workers, address=address, pack=pack, watch=watch)
         return run_all(find_sweeps(sweep, to), where)
 
 

@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol, runtime_checkable
 
 import msgspec
 from cyclopts import Parameter
@@ -15,6 +15,7 @@ from hplaw.cli.exit_status import FAILED, OK
 from hplaw.cli.page import Page, write
 from hplaw.cli.progress import Progress
 from hplaw.cli.stopping import stopping
+from hplaw.cli.value_text import value_text
 from hplaw.errors import DataError, QueryError
 from hplaw.formatting import number, plural
 
@@ -57,6 +58,7 @@ class Where(msgspec.Struct, frozen=True, kw_only=True):
     workers: int = 1
     address: str | None = None
     pack: int | None = None
+    watch: bool = False
 
 
 def find_sweeps(path: Path, folder: Path | None) -> Sweeps:
@@ -84,6 +86,7 @@ def find_sweeps(path: Path, folder: Path | None) -> Sweeps:
     return Sweeps(specs=found, store=store)
 
 
+@runtime_checkable
 class Screen(Protocol):
     """What shows a sweep while it runs; `live` is what was last shown."""
 
@@ -154,7 +157,7 @@ def run_all(sweeps: Sweeps, where: Where) -> int:
     with stopping(stopped, launcher.close):
         try:
             for spec in sweeps.specs:
-                screen = Lines(spec.name)
+                screen = _screen(spec, store, watch=where.watch)
                 found = run_sweep(spec, store, launcher=launcher, width=pack_width(spec, where.pack), report=screen)
                 screen.end()
                 page = summary(spec, store, found)
@@ -165,6 +168,16 @@ def run_all(sweeps: Sweeps, where: Where) -> int:
         finally:
             launcher.close()
     return OK if complete else FAILED
+
+
+def _screen(spec: SweepSpec, store: Store, *, watch: bool) -> Screen:
+    """Return what shows a sweep: a live table where that is asked for, and lines where there is no terminal for it."""
+    if watch:
+        from hplaw.cli.watch import Watch, terminal
+
+        if terminal():
+            return Watch(store)
+    return Lines(spec.name)
 
 
 def stopped_line(live: Live | None, store: Store) -> str:
@@ -197,17 +210,6 @@ def summary(spec: SweepSpec, store: Store, found: Standing) -> Page:
     rows.append(("runs", f"in {store.folder}"))
     page.table(rows)
     return page
-
-
-def value_text(value: object) -> str:
-    """Return a value of a setting as a sweep file has it, large numbers with a suffix.
-
-    >>> value_text(0.01), value_text(40000), value_text("adam"), value_text(True)
-    ('0.01', '40k', 'adam', 'true')
-    """
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return number(value) if isinstance(value, int | float) else str(value)
 
 
 def pack_width(spec: SweepSpec, pack: int | None) -> int | Callable[[Trial], int]:

@@ -142,8 +142,6 @@ def calibrate(
 
 def _say(law: Law, to: Path, seconds: float) -> int:
     from hplaw.fit.check.scores import read_scores
-    from hplaw_experiments.recipes.from_table import middle
-    from hplaw_experiments.sweep.calibrate import changes
 
     evidence = law.spec.evidence
     assert evidence is not None
@@ -154,22 +152,14 @@ def _say(law: Law, to: Path, seconds: float) -> int:
             f"R-hat {evidence.r_hat:.3f}, effective sample size {evidence.ess:.0f}, {plural(evidence.divergences or 0, 'divergence')}"
         )
     for score in read_scores(evidence.held_out, [fit.observed] if (fit := law.spec.fit) else []):
-        page.line(score.line)
+        page.text(score.line)
     for problem in evidence.failed:
         print(f"hplaw: failed a check: {problem}", file=sys.stderr)
     served = not evidence.failed or bool(evidence.accepted_with)
-    rows = [
-        (c.quantity, number(c.ours), c.law, number(c.theirs), f"{c.factor:.3g} times")
-        for c in (changes(law) if served else [])
-    ]
-    if rows:
-        n, d = middle(law)
-        page.heading(f"What changed, at n_params={number(n)} and tokens={number(d)}")
-        page.table(rows, head=("quantity", "here", "law", "says", "here is"))
     if served:
+        _changed(page, law)
         narrowed(page, law)
-    page.line()
-    if served:
+        page.line()
         page.line(next_question(law, to))
     write(str(page))
     if not served:
@@ -179,6 +169,28 @@ def _say(law: Law, to: Path, seconds: float) -> int:
         )
         return FAILED
     return OK
+
+
+def _changed(page: Page, law: Law) -> None:
+    """Add to a page what the available laws give where the new one was fitted, and by which factor the new one differs."""
+    from hplaw_experiments.recipes.from_table import middle
+    from hplaw_experiments.sweep.calibrate import changes
+
+    found = changes(law)
+    names = list(dict.fromkeys(change.quantity for change in found))
+    ours = {change.quantity: number(change.ours) for change in found}
+    laws = dict.fromkeys(change.law for change in found)
+    by = {(change.law, change.quantity): change for change in found}
+    rows = [(law.id, *(cell for name in names for cell in (ours[name], "")))]
+    for other in laws:
+        cells = [by.get((other, name)) for name in names]
+        both = [("", "") if c is None else (number(c.theirs), f"{number(c.factor)}x") for c in cells]
+        rows.append((other.partition("+")[0], *(cell for pair in both for cell in pair)))
+    if not found:
+        return
+    n, d = middle(law)
+    page.heading(f"What changed, at n_params={number(n)} and tokens={number(d)}")
+    page.table(rows, head=("law", *(word for name in names for word in (name, "here is"))))
 
 
 def _within(limit: Budget | None, store: Store, seconds: float) -> bool:

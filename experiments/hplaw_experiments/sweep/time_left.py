@@ -105,7 +105,9 @@ class TimeLeft:
         if current is not None:
             work = self._left[current[0]]
             whole = a_step * work.steps + a_flop * work.flop
-            total -= min(whole, max(current[2] * whole, now - current[1]))
+            # a pack that got on is judged by its own pace
+            own = self._spent / current[2] if current[2] >= LEAST_SHARE else whole
+            total += max(own - (now - current[1]), 0.0) - whole
         fresh = {work.shape for work in self._left.values()} - self._shapes
         compiling = sum(self._compiled) / len(self._compiled) if self._compiled else COMPILE_S
         if self._apart and fresh:

@@ -114,7 +114,7 @@ def calibrate(
 
         def stopped() -> str:
             screen.end()
-            return stopped_line(screen.live, store)
+            return stopped_line(screen.live, store.folder)
 
         print(f"{sweep.name}: training into {store.folder}", file=sys.stderr, flush=True)
         with stopping(stopped, launcher.close):

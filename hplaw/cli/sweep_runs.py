@@ -152,7 +152,7 @@ def run_all(sweeps: Sweeps, where: Where) -> int:
 
     def stopped() -> str:
         screen.end()
-        return stopped_line(screen.live, store)
+        return stopped_line(screen.live, store.folder)
 
     with stopping(stopped, launcher.close):
         try:
@@ -180,11 +180,11 @@ def _screen(spec: SweepSpec, store: Store, *, watch: bool) -> Screen:
     return Lines(spec.name)
 
 
-def stopped_line(live: Live | None, store: Store) -> str:
+def stopped_line(live: Live | None, folder: Path) -> str:
     """Return what is said at Ctrl-C: what is stored, and the command that goes on, which is the same one."""
     stored = "nothing" if live is None else f"{live.done} of {len(live.trials)} trials"
     of = "" if live is None else f"{live.name}: "
-    return f"{of}stopped, {stored} stored in {store.folder}; to continue: {shlex.join(['hplaw', *sys.argv[1:]])}"
+    return f"{of}stopped, {stored} stored in {folder}; to continue: {shlex.join(['hplaw', *sys.argv[1:]])}"
 
 
 def summary(spec: SweepSpec, store: Store, found: Standing) -> Page:

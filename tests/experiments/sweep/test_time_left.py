@@ -32,6 +32,23 @@ GRID = SweepSpec(
 )
 
 
+MEASURED = (
+    (10.32, 2.60),
+    (4.99, 4.83),
+    (15.91, 5.41),
+    (4.36, 2.56),
+    (4.56, 9.90),
+    (15.71, 5.51),
+    (4.55, 3.42),
+    (4.72, 3.98),
+    (4.62, 17.55),
+    (5.11, 5.92),
+    (14.65, 14.32),
+    (16.27, 13.34),
+)
+"""Seconds of compilation and of training of each pack of the grid, measured on two busy cores."""
+
+
 class Estimate(NamedTuple):
     """What was shown at a time, and what was true: seconds left."""
 
@@ -80,6 +97,12 @@ def check(estimates: Sequence[Estimate]) -> None:
         assert one.said is not None
         assert one.true / 2 <= one.said <= 2 * one.true, one
     assert all(one.said is None for one in estimates if one.at < LEAST_S)
+
+
+def test_the_time_left_of_a_measured_sweep_is_right() -> None:
+    found = replay(GRID, lambda number, pack: MEASURED[number])
+    check(found)
+    assert found[-1].at == pytest.approx(sum(map(sum, MEASURED)))
 
 
 @pytest.mark.parametrize("per_step", [1e-4, 1e-3, 3e-3], ids="{:g} s a step".format)

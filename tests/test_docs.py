@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jsonschema
 import msgspec
 import numpy as np
 import pytest
@@ -21,11 +22,23 @@ from hplaw.answer.check import check_law
 from hplaw.law import parse_law
 from hplaw.law.format import LawSpec
 from hplaw.law.write import write_law
+from hplaw.parametrization.factors import PARAMETRIZATIONS
+from hplaw.theory.schedules import SCHEDULES
+from hplaw_experiments.data.load import SOURCES
+from hplaw_experiments.models.layers import ACTIVATIONS
+from hplaw_experiments.sweep.plan import LENGTHS, read_spec
+from hplaw_experiments.sweep.schema import sweep_schema
+from hplaw_experiments.sweep.space import count
+from hplaw_experiments.sweep.space_toml import WORDS, read_space
+from hplaw_experiments.sweep.walkers import next_trials
+from hplaw_experiments.training.optim import OPTIMIZERS
+from hplaw_experiments.trial import SweepSpec, Trial, Walker
 from tests.conftest import Service
 
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
+SWEEPS = ROOT / "docs" / "sweeps.md"
 LAW_FORMAT = ROOT / "docs" / "law-format.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 LINKED = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
@@ -106,6 +119,38 @@ def test_the_format_names_every_key() -> None:
         else:
             pending += getattr(kind, "__args__", ())
     assert not missing
+
+
+# Sweep files
+
+
+@pytest.mark.parametrize("text", named(blocks(SWEEPS, "toml sweep")))
+def test_sweeps_in_the_page_are_planned_and_fit_the_schema(text: str, tmp_path: Path, shell: Any) -> None:
+    spec = tomllib.loads(text)
+    assert not list(jsonschema.Draft7Validator(sweep_schema()).iter_errors(spec))
+    (tmp_path / "sweep.toml").write_text(text, encoding="utf-8")
+    said = shell("hplaw sweep plan sweep.toml --no-probe")
+    trials = next_trials(read_spec(tmp_path / "sweep.toml"), {})
+    assert said.startswith(f"{spec['name']}: {len(trials)} trials, 0 of them done\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", named(blocks(SWEEPS, "toml sweep")[1:]))
+def test_small_sweeps_in_the_page_run(text: str, tmp_path: Path, shell: Any) -> None:
+    (tmp_path / "sweep.toml").write_text(text, encoding="utf-8")
+    said = shell("hplaw sweep run sweep.toml")
+    assert "  optimum  loss " in said
+    assert "next: hplaw sweep export sweep.toml --runs runs --to " in said
+
+
+def test_the_page_of_sweeps_names_every_key_and_says_its_counts() -> None:
+    text = SWEEPS.read_text(encoding="utf-8")
+    words = set(re.findall(r"\w+", text))
+    kinds = (SweepSpec, Walker, Trial)
+    assert not {name for kind in kinds for name in kind.__struct_fields__} - words - {"seed"}
+    assert not {*LENGTHS, *WORDS, *SOURCES, *OPTIMIZERS, *ACTIVATIONS, *SCHEDULES, *PARAMETRIZATIONS} - words
+    (block,) = (block for block in blocks(SWEEPS, "toml sweep") if "[[space.optimizer]]" in block.text)
+    assert count(read_space(tomllib.loads(block.text)["space"])) == 28
 
 
 # README and pages

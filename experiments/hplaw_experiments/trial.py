@@ -8,6 +8,7 @@ A classifier's example counts as one token: `tokens` are examples seen, `batch_t
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
@@ -29,7 +30,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     - `family`, `width`, `n_layers`: the model; `width` is d_model of a Transformer, channels of the first
       stage of a ConvNet, the hidden width of an MLP; `n_layers` hidden layers or blocks.
     - `d_ff`, `n_heads`, `n_kv_heads`: of a Transformer; 0 leaves them to the family.
-    - `seq_len`: tokens in one sequence; 1 for a classifier.
+    - `seq_len`: tokens in one sequence; 1 for a classifier. A sweep of Transformers that does not give it takes 256,
+      or the largest power of two below that divides all of its batches.
     - `tied_embedding`: input and output embedding are one matrix.
     - `activation`: of an MLP or ConvNet.
     - `parametrization`, `base_width`, `base_n_layers`: how init and rates go with width and depth; a base of
@@ -38,10 +40,14 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
       and of what it makes up.
     - `tokens`, `batch_tokens`: training tokens, and tokens in one step; `steps(trial)` follows.
     - `optimizer`, `peak_lr`, `weight_decay`, `beta1`, `beta2`, `adam_epsilon`, `momentum`: as the vocabulary
-      has them; `gradient_clip` is the largest global norm of a gradient, 0 for none.
-    - `schedule`: the shape of the rate; `schedule_law` the id of a law that gives `learning_rate` from
-      `step`, `total_steps` and `peak_lr`, in its place; `warmup_fraction` the share of the steps that rise,
-      `decay_fraction` the share that falls (wsd), `final_lr_fraction` the last rate over the peak.
+      has them.
+    - `gradient_clip`: largest global norm of a gradient, 0 for none.
+    - `schedule`: the shape of the rate.
+    - `schedule_law`: the id of a law that gives `learning_rate` from `step`, `total_steps` and `peak_lr`, in place of
+      the schedule.
+    - `warmup_fraction`: the share of the steps in which the rate rises.
+    - `decay_fraction`: the share of the steps at the end in which it falls (wsd).
+    - `final_lr_fraction`: the last rate over the peak.
     - `precision`: of the matrix products; sums and weights stay in fp32.
     - `seed`: of the initial weights and of the order of the data.
     - `forecast`: a hopeless trial may be stopped early by a forecast of its curve.
@@ -142,22 +148,46 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     training_flop: float | None = None
 
 
+class Seen(msgspec.Struct, frozen=True):
+    """What is seen of a trial while it trains.
+
+    **Arguments:**
+
+    - `trial`: which one.
+    - `share`: of its steps that is done, from 0 to 1.
+    - `loss`: training loss so far, smoothed, nat/token; None before there is one, and where it diverged.
+    - `diverged`: whether the loss ceased to be finite.
+    """
+
+    trial: Trial
+    share: float
+    loss: float | None = None
+    diverged: bool = False
+
+
 @runtime_checkable
 class Progress(Protocol):
     """What a trainer tells while it trains: the share of a pack's steps that is done, from 0 to 1.
 
     Called with 0 when all is compiled and the device is idle, just before the first step, and with 1 when the
-    device has finished and been waited for: who meters a pack takes its window from this.
+    device has finished and been waited for: who meters a pack takes its window from this. `seen` are the trials that
+    got on since the last call; a trainer may leave it out.
     """
 
-    def __call__(self, share: float, /) -> object: ...
+    def __call__(self, share: float, seen: Sequence[Seen] = (), /) -> object: ...
 
 
 class Walker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a space is walked: the kind, how many points where it is not all of them, and the seed.
+    """How a space is walked: which of its points are run, and in which order.
 
-    `halving` runs all points at `least` of the tokens, then the better share `1 / eta` of them at `eta`
-    times as many, until the full budget.
+    **Arguments:**
+
+    - `kind`: `grid` runs all points, `random` and `sobol` so many of them; `halving` runs all at a share of the
+      tokens, then the better ones for longer, until the full budget.
+    - `points`: how many, where it is not all of them; `halving` draws them at random.
+    - `seed`: of the draw.
+    - `eta`: of `halving`: the better share `1 / eta` goes on, with `eta` times the tokens.
+    - `least`: of `halving`: share of the tokens in the first round, at least.
     """
 
     kind: Literal["grid", "random", "sobol", "halving"] = "grid"
@@ -172,6 +202,7 @@ class SweepSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     **Arguments:**
 
+    - `schema`: version of the file's format.
     - `name`: of the sweep; a column of its runs, nothing is parsed from it.
     - `model`, `data`, `training`: fields of `Trial` that are the same for all. In place of `tokens` may
       stand `steps` or `tokens_per_param`.

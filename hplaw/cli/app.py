@@ -110,6 +110,7 @@ GROUPS = {
         ("sweep resume", "sweep:resume", "Continue an interrupted sweep.", "runs"),
         ("sweep status", "sweep:status", "Show the progress of sweeps.", "runs"),
         ("sweep export", "sweep:export", "Write a sweep's runs as a table.", "sweep.toml --runs runs --to runs.csv"),
+        ("sweep schema", "sweep:schema", "Print the JSON schema of sweep files.", "--to sweep.schema.json"),
         ("runs list", "runs:list_runs", "List what a folder of runs holds.", "runs"),
         ("runs query", "runs:query", "Query a folder of runs in SQL.", 'runs "diverged = false"'),
         (

@@ -15,7 +15,8 @@ from hplaw.cli.few_runs import few, narrowed, next_question, next_runs
 from hplaw.cli.options import Json
 from hplaw.cli.page import Page, write
 from hplaw.cli.progress import Progress, duration
-from hplaw.cli.sweep import Address, Launch, Workers, launcher_of, told_by
+from hplaw.cli.stopping import stopping
+from hplaw.cli.sweep_runs import Address, Launch, Lines, Workers, launcher_of, stopped_line
 from hplaw.errors import QueryError
 from hplaw.formatting import number, plural
 from hplaw.vocabulary.reading import parse_pairs
@@ -109,43 +110,38 @@ def calibrate(
         store = Store(to / STORE)
         began = time.monotonic()
         launcher = launcher_of(launch, workers, address)
-        progress = Progress(sweep.name)
-        print(
-            f"{sweep.name}: training into {store.folder}; if interrupted, the same command continues",
-            file=sys.stderr,
-            flush=True,
-        )
-        try:
-            found = run_sweep(
-                sweep,
-                store,
-                launcher=launcher,
-                report=told_by(progress),
-                within=lambda: _within(limit, store, time.monotonic() - began),
+        screen = Lines(sweep.name)
+
+        def stopped() -> str:
+            screen.end()
+            return stopped_line(screen.live, store.folder)
+
+        print(f"{sweep.name}: training into {store.folder}", file=sys.stderr, flush=True)
+        with stopping(stopped, launcher.close):
+            try:
+                within = lambda: _within(limit, store, time.monotonic() - began)
+                found = run_sweep(sweep, store, launcher=launcher, report=screen, within=within)
+            finally:
+                launcher.close()
+            screen.end()
+            trained = time.monotonic() - began
+            print(f"{sweep.name}: {found.done} of {found.asked} trials in {duration(trained)}", flush=True)
+            table = sweep_table(sweep, store)
+            progress = Progress("fit")
+            law = fit_table(
+                table,
+                to,
+                title=f"Best learning rate and batch size, and the loss: sweep {sweep.name}",
+                method=method or "nuts",
+                accept=accept,
+                progress=lambda share, words: progress(share, words.partition(",")[0]),
             )
-        finally:
-            launcher.close()
             progress.end()
-        trained = time.monotonic() - began
-        print(f"{sweep.name}: {found.done} of {found.asked} trials in {duration(trained)}", flush=True)
-        table = sweep_table(sweep, store)
-        fitting = Progress("fit")
-        law = fit_table(
-            table,
-            to,
-            title=f"Best learning rate and batch size, and the loss: sweep {sweep.name}",
-            method=method or "nuts",
-            accept=accept,
-            progress=lambda share, words: fitting(share, words.partition(",")[0]),
-        )
-        fitting.end()
     return _say(law, to, time.monotonic() - began)
 
 
 def _say(law: Law, to: Path, seconds: float) -> int:
     from hplaw.fit.check.scores import read_scores
-    from hplaw_experiments.recipes.from_table import middle
-    from hplaw_experiments.sweep.calibrate import changes
 
     evidence = law.spec.evidence
     assert evidence is not None
@@ -156,22 +152,14 @@ def _say(law: Law, to: Path, seconds: float) -> int:
             f"R-hat {evidence.r_hat:.3f}, effective sample size {evidence.ess:.0f}, {plural(evidence.divergences or 0, 'divergence')}"
         )
     for score in read_scores(evidence.held_out, [fit.observed] if (fit := law.spec.fit) else []):
-        page.line(score.line)
+        page.text(score.line)
     for problem in evidence.failed:
         print(f"hplaw: failed a check: {problem}", file=sys.stderr)
     served = not evidence.failed or bool(evidence.accepted_with)
-    rows = [
-        (c.quantity, number(c.ours), c.law, number(c.theirs), f"{c.factor:.3g} times")
-        for c in (changes(law) if served else [])
-    ]
-    if rows:
-        n, d = middle(law)
-        page.heading(f"What changed, at n_params={number(n)} and tokens={number(d)}")
-        page.table(rows, head=("quantity", "here", "law", "says", "here is"))
     if served:
+        _changed(page, law)
         narrowed(page, law)
-    page.line()
-    if served:
+        page.line()
         page.line(next_question(law, to))
     write(str(page))
     if not served:
@@ -181,6 +169,28 @@ def _say(law: Law, to: Path, seconds: float) -> int:
         )
         return FAILED
     return OK
+
+
+def _changed(page: Page, law: Law) -> None:
+    """Add to a page what the available laws give where the new one was fitted, and by which factor the new one differs."""
+    from hplaw_experiments.recipes.from_table import middle
+    from hplaw_experiments.sweep.calibrate import changes
+
+    found = changes(law)
+    names = list(dict.fromkeys(change.quantity for change in found))
+    ours = {change.quantity: number(change.ours) for change in found}
+    laws = dict.fromkeys(change.law for change in found)
+    by = {(change.law, change.quantity): change for change in found}
+    rows = [(law.id, *(cell for name in names for cell in (ours[name], "")))]
+    for other in laws:
+        cells = [by.get((other, name)) for name in names]
+        both = [("", "") if c is None else (number(c.theirs), f"{number(c.factor)}x") for c in cells]
+        rows.append((other.partition("+")[0], *(cell for pair in both for cell in pair)))
+    if not found:
+        return
+    n, d = middle(law)
+    page.heading(f"What changed, at n_params={number(n)} and tokens={number(d)}")
+    page.table(rows, head=("law", *(word for name in names for word in (name, "here is"))))
 
 
 def _within(limit: Budget | None, store: Store, seconds: float) -> bool:

@@ -33,22 +33,24 @@ class Progress:
         self._said: float | None = None
 
     def __call__(self, share: float, words: str) -> None:
-        """Say that a share is done, if it is time to; a share that goes back begins a new count."""
+        """Say that a share is done, and the time left at the pace so far; a share that goes back begins a new count."""
         now = self._clock()
         if self._last is None or share < self._last:
             self._first = now, share
         self._last = share
+        began, start = self._first
+        self.say(share, words, (now - began) * (1 - share) / (share - start) if start < share < 1 else None)
+
+    def say(self, share: float, words: str, left: float | None) -> None:
+        """Say that a share is done, if it is time to, and the seconds left where they are known."""
+        now = self._clock()
         if self._said is None and not self._over:
             self._said = now  # what is over soon needs no line
         pause = BLINK_S if self._over else EVERY_S
         if self._said is not None and now - self._said < pause and not (self._over and share >= 1):
             return
         self._said = now
-        began, start = self._first
-        left = ""
-        if start < share < 1:
-            left = f", {duration((now - began) * (1 - share) / (share - start))} left"
-        line = f"{self._name}: {words}, {share:.0%}{left}"
+        line = f"{self._name}: {words}, {share:.0%}" + ("" if left is None else f", {duration(left)} left")
         before, after = ("\r\x1b[K", "") if self._over else ("", "\n")
         print(before + line, end=after, file=self._out, flush=True)
 

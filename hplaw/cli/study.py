@@ -13,8 +13,8 @@ from hplaw.cli.exit_status import FAILED, OK
 from hplaw.cli.extras import needing
 from hplaw.cli.options import one
 from hplaw.cli.page import Page, write
-from hplaw.cli.progress import Progress
-from hplaw.cli.sweep import Address, Launch, Workers, launcher_of, told_by
+from hplaw.cli.stopping import stopping
+from hplaw.cli.sweep_runs import Address, Launch, Lines, Workers, launcher_of, stopped_line
 from hplaw.errors import QueryError
 from hplaw.formatting import plural
 from hplaw.vocabulary.reading import read_number
@@ -64,21 +64,27 @@ def run_study(
             raise QueryError(message, field="budget")
         folder = _folder(name, to)
         launcher = launcher_of(launch, workers, address)
-        shown: list[Progress] = []
+        screen = Lines(name)
 
         def report(sweep: str) -> Any:
-            shown.append(Progress(sweep))
-            return told_by(shown[-1])
+            nonlocal screen
+            screen.end()
+            screen = Lines(sweep)
+            return screen
+
+        def stopped() -> str:
+            screen.end()
+            return stopped_line(screen.live, folder)
 
         began = time.monotonic()
         within = None if limit is None else lambda: time.monotonic() - began < limit
-        print(f"{name}: training into {folder}; if interrupted, the same command continues", file=sys.stderr)
-        try:
-            found = study.run(spec, folder, launcher=launcher, report=report, within=within)
-        finally:
-            launcher.close()
-            for progress in shown:
-                progress.end()
+        print(f"{name}: training into {folder}", file=sys.stderr, flush=True)
+        with stopping(stopped, launcher.close):
+            try:
+                found = study.run(spec, folder, launcher=launcher, report=report, within=within)
+            finally:
+                launcher.close()
+            screen.end()
     print(f"{name}: {found.done} of {plural(found.asked, 'trial')} done, in {folder}")
     if found.before == found.asked:
         print("nothing was left to train; give --to FOLDER to train all of them on this machine")

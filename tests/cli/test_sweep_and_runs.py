@@ -65,6 +65,8 @@ def test_runs_are_imported_listed_asked_compacted_and_verified(run: Any, runs: P
         ("sweep run SPEC --workers 2", 2, "--launch local"),
         ("sweep run SPEC --address auto", 2, "--launch ray"),
         ("sweep run SPEC --pack 0", 2, "one trial or more"),
+        ("sweep export SPEC --to a.csv", 1, "runs is no folder"),
+        ("sweep status . --to runs", 2, "two folders"),
         ("sweep rn SPEC", 2, "did you mean 'run'?"),
     ],
 )
@@ -81,3 +83,40 @@ def test_mistakes_are_one_sentence(
 
 def test_a_folder_without_sweeps_says_how_to_start_one(run: Any, runs: Path) -> None:
     assert "hplaw sweep run" in run("sweep", "status", runs).err
+
+
+def test_a_file_and_a_folder_name_the_same_sweep(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.toml").write_text(SWEEP)
+    done = run("sweep", "run", "small.toml", "--to", "mine")
+    assert done.status == 0
+    lines = done.out.splitlines()
+    assert lines[0] == "small: 2 of 2 trials done"
+    assert lines[1].startswith("  optimum  loss ")
+    assert lines[1].split(" at ")[1] in {"peak_lr 0.001", "peak_lr 0.01"}
+    assert "its grid: add" in lines[2]
+    assert lines[3] == "  runs     in mine"
+    assert lines[-1] == "next: hplaw sweep export small.toml --runs mine --to small.csv"
+    assert max(map(len, lines)) <= 80
+    assert run(*lines[-1].split()[2:]).out == "wrote small.csv: 2 runs\n"
+    assert run("sweep", "export", "mine", "--to", "same.csv").status == 0
+    assert (tmp_path / "same.csv").read_text() == (tmp_path / "small.csv").read_text()
+    for words in ("run mine", "resume mine", "run small.toml --runs mine", "resume small.toml --to mine"):
+        again = run("sweep", *words.split())
+        assert again.status == 0
+        assert again.out.splitlines()[:4] == lines[:4]
+    for words in ("status mine", "status small.toml --to mine", "plan mine", "plan small.toml --to mine"):
+        assert "2" in run("sweep", *words.split()).out.splitlines()[0]
+    assert run("sweep", "status", "small.toml", "--to", "other").out.splitlines() == [
+        "small: 0 of 2 trials done",
+        "",
+        "next: hplaw sweep resume small.toml --to other",
+    ]
+
+
+def test_a_sweep_that_diverged_says_so(run: Any, tmp_path: Path) -> None:
+    wild = SWEEP.replace("[1e-3, 1e-2]", "[1e5]").replace("[training]", '[training]\noptimizer = "sgd"')
+    (tmp_path / "small.toml").write_text(wild)
+    done = run("sweep", "run", tmp_path / "small.toml", "--to", tmp_path / "mine")
+    assert "1 of 1 trials done, 1 of them diverged" in done.out
+    assert "none: all trials diverged; lower peak_lr" in done.out

@@ -8,7 +8,8 @@ from hypothesis import given, strategies as st
 
 import hplaw_experiments
 from hplaw.errors import DataError
-from hplaw_experiments.sweep.plan import cost_of, make_packs, make_trials, read_spec, space_of
+from hplaw_experiments.sweep.defaults import defaults_taken
+from hplaw_experiments.sweep.plan import cost_of, given_fields, make_packs, make_trials, read_spec, space_of
 from hplaw_experiments.sweep.space import enumerate_points
 from hplaw_experiments.trial import TRACED, SweepSpec, Trial, key, shape_key, steps
 
@@ -135,3 +136,59 @@ def test_a_cost_adds_up(tmp_path: Path) -> None:
 @pytest.mark.parametrize("file", sorted(SPECS), ids=lambda file: file.stem)
 def test_shipped_sweeps_read(file: Path) -> None:
     assert read_spec(file).name == file.stem
+
+
+# What a sweep does not say
+
+LANGUAGE = """
+name = "context"
+[model]
+family = "transformer"
+width = 16
+[data]
+source = "language"
+[training]
+steps = 4
+[space]
+peak_lr = [1e-3, 1e-2]
+batch_tokens = [512, 1024]
+"""
+
+
+@pytest.mark.parametrize(
+    ("batches", "context"),
+    [("[512, 1024]", 256), ("[128, 1024]", 128), ("[96, 480]", 32), ("{ grid = [64, 128, 2] }", 64), ("640", 128)],
+)
+def test_transformers_have_one_context_that_divides_every_batch(tmp_path: Path, batches: str, context: int) -> None:
+    spec = read_spec(write(tmp_path, LANGUAGE.replace("[512, 1024]", batches)))
+    trials = trials_of(spec)
+    assert {trial.seq_len for trial in trials} == {context}
+    given = read_spec(
+        write(tmp_path, LANGUAGE.replace("[512, 1024]", batches).replace("[data]", f"seq_len = {context}\n[data]"))
+    )
+    assert [key(trial) for trial in trials_of(given)] == [key(trial) for trial in trials]
+
+
+@pytest.mark.parametrize(
+    ("batches", "says"), [("[100, 512]", "give seq_len"), ("{ range = [64.5, 128] }", "batch_tokens")]
+)
+def test_batches_without_a_common_context_are_refused(tmp_path: Path, batches: str, says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        read_spec(write(tmp_path, LANGUAGE.replace("[512, 1024]", batches)))
+
+
+def test_a_context_that_is_given_and_a_classifier_keep_their_keys(tmp_path: Path) -> None:
+    short = read_spec(write(tmp_path, LANGUAGE.replace("[data]", "seq_len = 1\n[data]")))
+    assert {trial.seq_len for trial in trials_of(short)} == {1}
+    trial = trials_of(read_spec(write(tmp_path, SMALL)))[0]
+    assert key(trial) == key(Trial(width=16, tokens=320, batch_tokens=16, peak_lr=1e-3))
+
+
+def test_every_default_that_matters_is_listed(tmp_path: Path) -> None:
+    spec = read_spec(write(tmp_path, LANGUAGE))
+    found = defaults_taken(trials_of(spec), given_fields(spec))
+    assert (found["seq_len"], found["d_ff"], found["schedule"], found["vocab_size"]) == ("256", "48", "cosine", "256")
+    absent = {"width", "peak_lr", "tokens", "momentum", "activation", "decay_fraction", "parametrization"}
+    assert not absent & set(found)
+    small = read_spec(write(tmp_path, SMALL))
+    assert not {"seq_len", "d_ff", "n_heads"} & set(defaults_taken(trials_of(small), given_fields(small)))

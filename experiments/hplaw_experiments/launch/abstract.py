@@ -6,14 +6,15 @@ import abc
 from collections.abc import Callable, Iterator, Sequence
 
 from hplaw_experiments.launch.job import Job
+from hplaw_experiments.trial import Seen
 
 
 TRIES = 3
 """How often a pack is begun before a worker that dies of it is taken for its fault."""
 
 
-Told = Callable[[Job, float], None]
-"""Called with the share of a job that is done, where that is known before its end."""
+Told = Callable[[Job, float, Sequence[Seen]], None]
+"""Called with the share of a job that is done, and the trials that got on, where that is known before its end."""
 
 
 class AbstractLauncher(abc.ABC):

@@ -16,7 +16,7 @@ from hplaw.runs.store import Store, sync_folder
 from hplaw_experiments.launch.record import Provenance, make_record, provenance
 from hplaw_experiments.metering.devices import find_meter
 from hplaw_experiments.metering.meter import AbstractMeter, Energy
-from hplaw_experiments.trial import Outcome, Trial, key
+from hplaw_experiments.trial import Outcome, Progress, Seen, Trial, key
 
 
 TRAINER = "hplaw_experiments.training.train:train_pack"
@@ -85,7 +85,7 @@ class Place:
 
 
 def run_job(
-    job: Job, place: Place, *, now: Callable[[], dt.datetime] | None = None, told: Callable[[float], None] | None = None
+    job: Job, place: Place, *, now: Callable[[], dt.datetime] | None = None, told: Progress | None = None
 ) -> list[str]:
     """Train a pack and store those of its runs that are not stored yet; return the keys of these.
 
@@ -105,22 +105,18 @@ def run_job(
 
 
 def train_metered(
-    trials: Sequence[Trial],
-    train: Callable[..., list[Outcome]],
-    meter: AbstractMeter,
-    *,
-    told: Callable[[float], None] | None = None,
+    trials: Sequence[Trial], train: Callable[..., list[Outcome]], meter: AbstractMeter, *, told: Progress | None = None
 ) -> tuple[list[Outcome], Energy]:
     """Return the outcomes of a pack, and the energy of its steps without compilation where the trainer tells."""
     found: list[Energy] = []
 
-    def progress(share: float) -> None:
+    def progress(share: float, seen: Sequence[Seen] = ()) -> None:
         if share <= 0:
             meter.start()
         elif share >= 1 and not found:
             found.append(meter.stop())
         if told is not None:
-            told(share)
+            told(share, seen)
 
     meter.start()
     outcomes = train(trials, progress=progress)

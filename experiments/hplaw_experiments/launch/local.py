@@ -91,7 +91,7 @@ class Local(AbstractLauncher):
 
     def close(self) -> None:
         self._closed = True
-        for worker in self._workers.values():
+        for worker in list(self._workers.values()):  # a thread may be starting one
             _end(worker)
         self._workers.clear()
 

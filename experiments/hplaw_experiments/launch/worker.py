@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import msgspec
@@ -13,6 +14,7 @@ from hplaw_experiments.launch.job import Job, Place, Reply, run_job
 
 def main() -> None:
     """Serve jobs until the input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its workers
     # whatever a library prints must not stand between the replies
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

@@ -96,7 +96,7 @@ class AbstractStudy(abc.ABC):
         **Arguments:**
 
         - `folder`: of the runs.
-        - `report`: returns what is told of a sweep, by its name, how far it is.
+        - `report`: returns what shows how far a sweep is, by the sweep's name.
         - `within`: false ends the study before the next pack: a budget that is spent.
         """
 

@@ -11,7 +11,8 @@ import msgspec
 
 from hplaw.errors import DataError, QueryError, nearest
 from hplaw.toml import decode_toml
-from hplaw_experiments.sweep.space import Point, Record
+from hplaw_experiments.sweep.defaults import default_context
+from hplaw_experiments.sweep.space import Point, Record, names_in
 from hplaw_experiments.sweep.space_toml import read_space
 from hplaw_experiments.trial import SweepSpec, Trial, shape_key, steps
 
@@ -25,7 +26,8 @@ STEP_RATIO = 2.0
 LENGTHS = ("tokens", "steps", "tokens_per_param")
 """The words that say how long a trial is; exactly one is given."""
 
-_DATA = {"source": "data", "options": "data_options", "seed": "data_seed"}
+DATA_NAMES = {"source": "data", "options": "data_options", "seed": "data_seed"}
+"""The names that fields of a trial have in the table `data`."""
 
 
 def read_spec(path: Path) -> SweepSpec:
@@ -77,8 +79,15 @@ def space_of(spec: SweepSpec) -> Record:
 
 def fixed_fields(spec: SweepSpec) -> dict[str, Any]:
     """Return the fields that all trials of a sweep share."""
-    data = {_DATA.get(name, name): value for name, value in spec.data.items()}
+    data = {DATA_NAMES.get(name, name): value for name, value in spec.data.items()}
     return {**spec.model, **data, **spec.training}
+
+
+def given_fields(spec: SweepSpec) -> set[str]:
+    """Return the fields that a sweep says, by fixed values or by its space; how long a trial is counts as tokens."""
+    space = space_of(spec)
+    given = {*fixed_fields(spec), *space.fields, *names_in(space)}
+    return given | {"tokens"} if given & set(LENGTHS) else given
 
 
 def make_trial(spec: SweepSpec, point: Point, *, seed: int, share: float = 1.0) -> Trial:
@@ -91,6 +100,9 @@ def make_trial(spec: SweepSpec, point: Point, *, seed: int, share: float = 1.0) 
     **Raises:** `QueryError` naming the field at fault.
     """
     fields = {**fixed_fields(spec), **point, "seed": seed}
+    if fields.get("family") == "transformer" and "seq_len" not in fields:
+        context = default_context(fixed_fields(spec), space_of(spec))
+        fields |= {} if context is None else {"seq_len": context}
     lengths = [name for name in LENGTHS if name in fields]
     if len(lengths) != 1:
         given = " and ".join(lengths) or "none"
@@ -100,7 +112,7 @@ def make_trial(spec: SweepSpec, point: Point, *, seed: int, share: float = 1.0) 
     if lengths[0] == "steps":
         length *= float(fields.get("batch_tokens", 0))
     try:
-        trial = msgspec.convert({**fields, "tokens": max(length, 1.0)}, Trial)
+        trial = msgspec.convert({**_whole(fields), "tokens": max(length, 1.0)}, Trial)
     except msgspec.ValidationError as error:
         message = f"a trial of sweep {spec.name}: {error}"
         raise QueryError(message) from None
@@ -114,6 +126,13 @@ def make_trial(spec: SweepSpec, point: Point, *, seed: int, share: float = 1.0) 
         raise QueryError(message, field="tokens")
     whole = max(1, round(length * share / batch)) * batch
     return msgspec.structs.replace(trial, tokens=float(whole))
+
+
+def _whole(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields with whole numbers of a grid as integers, which sizes and batches are."""
+    return {
+        name: int(value) if isinstance(value, float) and value.is_integer() else value for name, value in fields.items()
+    }
 
 
 def make_trials(spec: SweepSpec, points: Iterable[Point], *, share: float = 1.0) -> list[Trial]:

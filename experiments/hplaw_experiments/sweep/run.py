@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ from hplaw.errors import DataError, QueryError
 from hplaw.runs.store import Problem, Store, sync_folder
 from hplaw_experiments.launch.abstract import AbstractLauncher
 from hplaw_experiments.launch.job import TRAINER, Job, begun, forget_begun
+from hplaw_experiments.sweep.live import Live
 from hplaw_experiments.sweep.plan import PACK_WIDTH, make_packs
 from hplaw_experiments.sweep.walkers import next_trials
 from hplaw_experiments.trial import SweepSpec, Trial, key
@@ -20,8 +22,8 @@ from hplaw_experiments.trial import SweepSpec, Trial, key
 SWEEPS = ".sweeps"
 """The folder in a store that holds the sweeps that were run into it."""
 
-Report = Callable[[int, int, float], None]
-"""Called with how many trials are done, of how many asked for so far, and the share of their compute that is done."""
+Report = Callable[[Live], object]
+"""Called with how far a sweep is."""
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +77,7 @@ def run_sweep(
     trainer: str = TRAINER,
     report: Report | None = None,
     within: Callable[[], bool] | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Standing:
     """Train what a sweep asks for and is not stored yet, and return how far it came.
 
@@ -83,11 +86,13 @@ def run_sweep(
     - `width`: most trials of a pack, or what says it for a trial; 1 for a metered sweep.
     - `within`: false ends the sweep before the next pack: a budget that is spent.
     - `report`: called after each pack, and within packs that run in this process.
+    - `clock`: seconds, of any origin, for the time left.
 
     Killed at any moment and run again, it ends with the same table: packs that were begun are run again in the
     same company, and runs that are stored stay as they are.
     """
     save_spec(spec, store)
+    live = None if report is None else Live(spec.name, report, clock)
     while True:
         losses = losses_of(store)
         asked = next_trials(spec, losses)
@@ -99,40 +104,20 @@ def run_sweep(
             Job(store=str(store.folder), sweep=spec.name, trials=tuple(pack), trainer=trainer, metered=spec.metered)
             for pack in packs_of(asked, missing, begun(store.folder), width=1 if spec.metered else width)
         ]
-        count = _Count(asked, missing, report)
-        for job, keys in launcher.run(jobs, told=count.told):
-            count.ended(job, len(keys))
+        if live is not None:
+            later = make_packs(_later(spec, losses, asked), width=1 if spec.metered else width)
+            live.begins(asked, losses, jobs, later)
+        for job, _ in launcher.run(jobs, told=None if live is None else live.told):
+            if live is not None:
+                live.ended(job)
             if within is not None and not within():
                 return standing(spec, store)
 
 
-class _Count:
-    """What a report is given: trials done, asked for, and the share of the compute."""
-
-    def __init__(self, asked: Sequence[Trial], missing: set[str], report: Report | None) -> None:
-        self._asked, self._done, self._report = len(asked), len(asked) - len(missing), report
-        if report is not None:
-            from hplaw_experiments.training.train import flop
-
-            self._work = {key(trial): flop(trial) for trial in asked}
-            self._spent = sum(work for name, work in self._work.items() if name not in missing)
-            self.told(None, 0.0)
-
-    def told(self, job: Job | None, share: float) -> None:
-        """Report with a share of a job as done."""
-        if self._report is not None:
-            spent = self._spent + share * self._of(job)
-            self._report(self._done, self._asked, min(1.0, spent / sum(self._work.values())))
-
-    def ended(self, job: Job, new: int) -> None:
-        """Report a job as done."""
-        self._done += new
-        if self._report is not None:
-            self._spent += self._of(job)
-            self.told(None, 0.0)
-
-    def _of(self, job: Job | None) -> float:
-        return sum(self._work[key(trial)] for trial in job.trials if key(trial) in self._work) if job else 0.0
+def _later(spec: SweepSpec, losses: Mapping[str, float | None], asked: Sequence[Trial]) -> list[Trial]:
+    """Return trials like those that later rounds will ask for."""
+    known = {key(trial) for trial in asked}
+    return [trial for trial in next_trials(spec, losses, guess=True) if key(trial) not in known]
 
 
 def packs_of(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -76,30 +77,45 @@ def shares(walker: Walker) -> list[float]:
     return [walker.eta ** -float(left) for left in range(rounds, -1, -1)]
 
 
-def next_trials(spec: SweepSpec, losses: Mapping[str, float | None]) -> list[Trial]:
-    """Return the trials that a sweep asks for as far as its results tell, those done among them.
+class Round(NamedTuple):
+    """The trials of one round of a walker, each with the point of the space that it is of."""
+
+    trials: list[Trial]
+    points: list[Point]
+
+
+def rounds(spec: SweepSpec, losses: Mapping[str, float | None], *, guess: bool = False) -> Iterator[Round]:
+    """Yield the rounds of a sweep as far as its results tell.
 
     **Arguments:**
 
     - `losses`: loss by the key of a trial that is done, None where it diverged.
+    - `guess`: all rounds, where what is not done yet counts as diverged: as many trials as there will be.
 
     A point's loss in a round is its mean over seeds; a diverged one is infinite. When all trials of a round are
     done, its better share `1 / eta` goes on.
     """
     points = points_of(space_of(spec), spec.walker)
-    asked: list[Trial] = []
     for share in shares(spec.walker):
-        here = make_trials(spec, points, share=share)
-        asked += here
-        if share == 1.0 or any(key(trial) not in losses for trial in here):
+        pairs = [(trial, point) for point in points for trial in make_trials(spec, [point], share=share)]
+        found: dict[str, tuple[Trial, Point]] = {}
+        for trial, point in sorted(pairs, key=lambda pair: spec.seeds.index(pair[0].seed)):
+            found.setdefault(key(trial), (trial, point))
+        yield Round([trial for trial, _ in found.values()], [point for _, point in found.values()])
+        if not guess and any(name not in losses for name in found):
             break
         points = _better(spec, points, share, losses)
+
+
+def next_trials(spec: SweepSpec, losses: Mapping[str, float | None], *, guess: bool = False) -> list[Trial]:
+    """Return the trials that a sweep asks for as far as its results tell, those done among them; see `rounds`."""
+    asked = [trial for one in rounds(spec, losses, guess=guess) for trial in one.trials]
     return list({key(trial): trial for trial in asked}.values())
 
 
 def _better(spec: SweepSpec, points: list[Point], share: float, losses: Mapping[str, float | None]) -> list[Point]:
     def mean(point: Point) -> float:
-        found = [losses[key(trial)] for trial in make_trials(spec, [point], share=share)]
+        found = [losses.get(key(trial)) for trial in make_trials(spec, [point], share=share)]
         return float(np.mean([math.inf if loss is None else loss for loss in found]))
 
     kept = max(1, len(points) // spec.walker.eta)

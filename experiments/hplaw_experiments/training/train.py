@@ -10,6 +10,7 @@ their curve is hopeless.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +28,7 @@ from hplaw_experiments.training.curve import Curve, outcomes
 from hplaw_experiments.training.forecast import exponential_forecast, hopeless
 from hplaw_experiments.training.schedules import check_schedule
 from hplaw_experiments.training.step import CALL, POINTS, SMOOTHED, Data, Program, data_of, find_program, hyper_of
-from hplaw_experiments.trial import Outcome, Trial, shape_key
+from hplaw_experiments.trial import Outcome, Progress, Seen, Trial, shape_key, steps
 
 
 __all__ = ["flop", "n_params", "train_pack"]
@@ -47,9 +48,6 @@ STRIDE = 8
 SHORT_FLOP = 1e10
 """Training FLOP of a trial up to which nothing is given of it until its end is near: about a second on one core."""
 
-Progress = Callable[[float], object]
-"""Called with the share of the pack's steps that is done, from 0 to 1."""
-
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -60,7 +58,7 @@ def train_pack(trials: Sequence[Trial], *, progress: Progress | None = None) -> 
     **Arguments:**
 
     - `trials`: alike but for what `hplaw_experiments.trial.TRACED` names.
-    - `progress`: called with the share that is done.
+    - `progress`: called with the share that is done, and what is seen of the trials that got on.
 
     **Raises:** `QueryError` for trials of several shapes, or one that cannot be trained; `DataError` for data that
     cannot be had.
@@ -72,7 +70,7 @@ def train_pack(trials: Sequence[Trial], *, progress: Progress | None = None) -> 
         raise QueryError(message)
     for trial in trials:
         _check(trial)
-    data, told = data_of(trials[0]), _Told(progress, len(trials))
+    data, told = data_of(trials[0]), _Told(progress, trials)
     if jax.default_backend() == "cpu":
         return _on_cores(trials, data, told)
     program = find_program(trials)
@@ -92,15 +90,28 @@ def _check(trial: Trial) -> None:
 
 
 class _Told:
-    """Progress over trials that are at different places."""
+    """Progress over trials that are at different places, in several threads."""
 
-    def __init__(self, progress: Progress | None, trials: int) -> None:
-        self.progress, self.whole, self.done = progress, trials * POINTS, 0
+    def __init__(self, progress: Progress | None, trials: Sequence[Trial]) -> None:
+        self.progress, self.whole, self.done = progress, POINTS * sum(map(steps, trials)), 0
+        self.one = threading.Lock()
 
-    def __call__(self, stretches: int) -> None:
-        self.done += stretches
+    def __call__(self, curves: Sequence[Curve], first: int, last: int) -> None:
+        """Tell that trials have these stretches behind them."""
+        with self.one:
+            self.done += (last - first) * sum(curve.total for curve in curves)
+            if self.progress is not None:
+                self.progress(min(1.0, self.done / self.whole), [_seen(curve, last) for curve in curves])
+
+    def begins(self) -> None:
+        """Tell that all is compiled."""
         if self.progress is not None:
-            self.progress(min(1.0, self.done / self.whole))
+            self.progress(self.done / self.whole)
+
+
+def _seen(curve: Curve, last: int) -> Seen:
+    diverged = curve.diverged_step >= 0
+    return Seen(curve.trial, last / POINTS, None if diverged else curve.now(), diverged)
 
 
 class _Call(NamedTuple):
@@ -134,7 +145,7 @@ def _on_cores(trials: Sequence[Trial], data: Data, told: _Told) -> list[Outcome]
         ]
         for one in compiling:
             one.result()
-        told(0)  # compiled: who meters begins here
+        told.begins()  # who meters begins here
         begun = time.perf_counter()
         each = pool.map if together == 1 else map
         inner: Any = map if together == 1 else pool.map
@@ -219,7 +230,7 @@ def _vmapped(trials: Sequence[Trial], program: Program, data: Data, told: _Told)
     warm.advance(np.zeros((len(trials), CALL), np.int32))  # compiles
     warm.held_out()
     del warm  # its state fills the device's memory
-    told(0)  # compiled: who meters begins here
+    told.begins()  # who meters begins here
     begun = time.perf_counter()
     curves = _lockstep(trials, _Packed(program, trials, data), told)
     return outcomes(trials, curves, time.perf_counter() - begun)
@@ -267,7 +278,7 @@ def _lockstep(trials: Sequence[Trial], runner: _Runner, told: _Told) -> list[Cur
     for first, last, measures in _calls(trials):
         alive = [curve.alive for curve in curves]
         if not any(alive):
-            told((POINTS - first) * len(curves))
+            told(curves, first, POINTS)
             break
         # one that was stopped has its end behind it, and is frozen
         ends = np.array([curve.ends_of(first, last) if curve.alive else [0] * CALL for curve in curves], np.int32)
@@ -280,7 +291,7 @@ def _lockstep(trials: Sequence[Trial], runner: _Runner, told: _Told) -> list[Cur
                 curve.diverged_step = int(diverged[i])
         if FORECAST_FROM <= last / POINTS <= FORECAST_TO:
             _stop_hopeless(curves)
-        told((last - first) * len(curves))
+        told(curves, first, last)
     return curves
 
 

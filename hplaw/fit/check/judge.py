@@ -40,7 +40,8 @@ _SURE = 1.6448536269514722
 class Left(msgspec.Struct, frozen=True, kw_only=True):
     """One group held out.
 
-    - `predicted`, `covariance`: logarithms of its optimum, new effects included; `measured` where its runs put it.
+    - `predicted`, `covariance`: logarithms of its optimum, new effects included; `measured` where its runs put it,
+      `edge` in place of that where they put it at the edge of their grid, which measures a bound only.
     - `regret`: relative excess loss at the predicted setting, on the group's own surface.
     - `error`: mean absolute error of the logarithm of what is observed, with the held-out level; `covered` share of runs within 90%.
     """
@@ -52,6 +53,7 @@ class Left(msgspec.Struct, frozen=True, kw_only=True):
     predicted: Array | None = None
     covariance: Array | None = None
     measured: Array | None = None
+    edge: Array | None = None
     regret: float | None = None
 
 
@@ -202,6 +204,7 @@ def _leave_out(fitted: Fitted, grouping: Effect, member: int, surface: Surface |
         predicted=predicted,
         covariance=np.atleast_2d(np.cov(with_effects[:, 0], rowvar=False)),
         measured=surface.best if surface is not None and surface.inside else None,
+        edge=surface.best if surface is not None and not surface.inside else None,
         regret=surface.excess(predicted) if surface is not None else None,
     )
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from hplaw.fit.check.judge import Judgement
+from hplaw.fit.check.judge import Judgement, Left
 from hplaw.fit.check.scores import read_scores
+from hplaw.fit.data.smooth import MIN_RUNS
 from hplaw.fit.infer.fitting import Fitted
 from hplaw.fit.output.plots import draw_plots
 from hplaw.formatting import plural
@@ -130,6 +131,19 @@ def _left_out(law: Law, judgement: Judgement) -> Iterator[str]:
             for i in range(len(law.chosen)):
                 there = item.predicted is not None
                 line += f" {np.exp(item.predicted[i]):.3g} |" if there and item.predicted is not None else " |"
-                line += f" {np.exp(item.measured[i]):.3g} |" if item.measured is not None else " |"
-            line += f" {100 * item.regret:.3f} |" if item.regret is not None else " |"
+                line += _measured(item, i)
+            line += f" {100 * item.regret:.3f} |" if item.regret is not None else " - |"
         yield line
+    if optimum and any(item.measured is None for item in judgement.left):
+        yield ""
+        yield (
+            f"(edge): the group's own runs put the optimum at the edge of their grid. -: the group has fewer than"
+            f" {MIN_RUNS} runs, or no grid, and shows no optimum of its own."
+        )
+
+
+def _measured(item: Left, i: int) -> str:
+    """Return the cell of a table with where a group's own runs put the optimum."""
+    if item.measured is not None:
+        return f" {np.exp(item.measured[i]):.3g} |"
+    return " - |" if item.edge is None else f" {np.exp(item.edge[i]):.3g} (edge) |"

@@ -10,7 +10,7 @@ import numpy as np
 import vl_convert
 from numpy.typing import NDArray
 
-from hplaw.fit.check.judge import Judgement
+from hplaw.fit.check.judge import Judgement, Left
 from hplaw.fit.infer.fitting import Fitted
 from hplaw.fit.model.double_precision import double_precision
 from hplaw.law import Law
@@ -34,7 +34,7 @@ def draw_plots(law: Law, folder: Path, fitted: Fitted, judgement: Judgement) -> 
             ("data", "Observed against fitted; the line is equality.", _data(fitted)),
             (
                 "bowls",
-                "The runs of each group by excess loss in percent; cross: where the law puts the optimum without having seen the group; ring: where the group's own runs put it.",
+                "The runs of each group by excess loss in percent; cross: where the law puts the optimum without having seen the group, with 90% intervals; ring: where the group's own runs put it, where they are enough to.",
                 _bowls(law, fitted, judgement),
             ),
             ("residuals", "Residuals in percent against the fitted value.", _residuals(fitted)),
@@ -165,46 +165,49 @@ def _residuals(fitted: Fitted) -> Chart:
 
 def _bowls(law: Law, fitted: Fitted, judgement: Judgement) -> Chart | None:
     decision = law.spec.decision
-    if decision is None or len(law.chosen) != 2 or not judgement.surfaces:
+    if decision is None or len(law.chosen) != 2 or not any(item.predicted is not None for item in judgement.left):
         return None
     model = fitted.density.model
     grouping = max((e for e in model.effects.values() if e.active), key=lambda e: e.size)
     a, b = law.chosen
     points: list[Row] = []
     marks: list[Row] = []
+    bars: list[Row] = []
     frame = fitted.runs.drop_nulls([a, b, decision.minimise])
     members = grouping.members.rows()
     columns = [frame[name].to_list() for name in grouping.columns]
-    titles = [item.name for item in judgement.left]
-    for row, key in enumerate(zip(*columns, strict=True)):
-        place = members.index(key) if key in members else None
-        surface = judgement.surfaces.get(place) if place is not None else None
-        if place is None or surface is None:
+    groups = [members.index(key) if key in members else -1 for key in zip(*columns, strict=True)]
+    titles = [_short(item.name) for item in judgement.left]
+    lowest = {
+        place: float(np.exp(judgement.surfaces[place].least))
+        if place in judgement.surfaces
+        else min(loss for loss, of in zip(frame[decision.minimise], groups, strict=True) if of == place)
+        for place in set(groups)
+    }
+    for row, place in enumerate(groups):
+        if place < 0:
             continue
-        excess = frame[decision.minimise][row] / np.exp(surface.least) - 1
+        excess = frame[decision.minimise][row] / lowest[place] - 1
         points.append(
             {
-                "group": _short(titles[place]),
+                "group": titles[place],
                 a: frame[a][row],
                 b: frame[b][row],
                 "excess": 100 * float(np.clip(excess, 0, _SHOWN)),
             }
         )
-    for place, surface in judgement.surfaces.items():
-        item = judgement.left[place]
-        name = _short(titles[place])
+    for place, item in enumerate(judgement.left):
+        if place not in lowest:
+            continue
         if item.predicted is not None:
-            marks.append(
-                {
-                    "group": name,
-                    a: float(np.exp(item.predicted[0])),
-                    b: float(np.exp(item.predicted[1])),
-                    "what": "law, held out",
-                }
-            )
-        marks.append(
-            {"group": name, a: float(np.exp(surface.best[0])), b: float(np.exp(surface.best[1])), "what": "measured"}
-        )
+            ends = _interval(item, judgement)
+            middle, low, high = (np.exp(values) for values in (item.predicted, *ends))
+            marks.append({"group": titles[place], a: middle[0], b: middle[1], "what": "law, held out"})
+            bars.append({"group": titles[place], a: low[0], b: middle[1], "to_a": high[0], "to_b": middle[1]})
+            bars.append({"group": titles[place], a: middle[0], b: low[1], "to_a": middle[0], "to_b": high[1]})
+        best = item.measured if item.measured is not None else item.edge
+        if best is not None:
+            marks.append({"group": titles[place], a: np.exp(best[0]), b: np.exp(best[1]), "what": "measured"})
     x = alt.X(
         f"{a}:Q",
         scale=alt.Scale(type="log", nice=False, padding=8),
@@ -232,14 +235,14 @@ def _bowls(law: Law, fitted: Fitted, judgement: Judgement) -> Chart | None:
         "what:N", scale=alt.Scale(domain=["law, held out", "measured"], range=["cross", "circle"]), title=None
     )
     over = alt.Chart().mark_point(size=90, color=_ACCENT, strokeWidth=2.2).encode(x=x, y=y, shape=shape)
-    both = [{**point, "layer": 0} for point in points] + [{**mark, "layer": 1} for mark in marks]
-    layers = alt.layer(base.transform_filter("datum.layer == 0"), over.transform_filter("datum.layer == 1")).properties(
-        width=240, height=190
-    )
+    whisker = alt.Chart().mark_rule(color=_ACCENT, strokeWidth=1.4).encode(x=x, y=y, x2="to_a:Q", y2="to_b:Q")
+    rows = [{**row, "layer": layer} for layer, part in enumerate((points, bars, marks)) for row in part]
+    parts = (part.transform_filter(f"datum.layer == {layer}") for layer, part in enumerate((base, whisker, over)))
+    layers = alt.layer(*parts).properties(width=240, height=190)
     return alt.FacetChart(
-        data=alt.Data(values=both),
+        data=alt.Data(values=rows),
         spec=layers,
-        facet=alt.Facet("group:N", title=None, sort=[_short(t) for t in titles]),
+        facet=alt.Facet("group:N", title=None, sort=titles),
         columns=3,
         resolve=alt.Resolve(axis=alt.AxisResolveMap(x="independent", y="independent")),
     )
@@ -275,23 +278,32 @@ def _number(text: str) -> str:
     return text
 
 
+def _interval(item: Left, judgement: Judgement) -> tuple[Array, Array]:
+    """Return the ends of the 90% interval of a held-out group's optimum, in logarithms."""
+    assert item.predicted is not None
+    assert item.covariance is not None
+    discrepancy = np.asarray(judgement.verdict.discrepancy) if judgement.verdict.discrepancy is not None else 0.0
+    width = _SURE * np.sqrt(np.diag(item.covariance + discrepancy))
+    return item.predicted - width, item.predicted + width
+
+
 def _optimum(law: Law, judgement: Judgement) -> Chart | None:
     charts: list[alt.LayerChart | alt.FacetChart] = []
-    discrepancy = np.asarray(judgement.verdict.discrepancy) if judgement.verdict.discrepancy is not None else 0.0
     for i, name in enumerate(law.chosen):
         rows: list[Row] = []
         for item in judgement.left:
-            if item.predicted is None or item.measured is None or item.covariance is None:
+            best = item.measured if item.measured is not None else item.edge
+            if item.predicted is None or best is None:
                 continue
-            width = _SURE * float(np.sqrt(np.diag(item.covariance + discrepancy)[i]))
-            centre = float(item.predicted[i])
+            low, high = (np.exp(end[i]) for end in _interval(item, judgement))
             rows.append(
                 {
-                    "law": np.exp(centre),
-                    "low": np.exp(centre - width),
-                    "high": np.exp(centre + width),
-                    "measured": float(np.exp(item.measured[i])),
+                    "law": np.exp(item.predicted[i]),
+                    "low": low,
+                    "high": high,
+                    "measured": float(np.exp(best[i])),
                     "group": _short(item.name),
+                    "where": "inside its grid" if item.measured is not None else "at its edge",
                 }
             )
         if not rows:
@@ -302,8 +314,17 @@ def _optimum(law: Law, judgement: Judgement) -> Chart | None:
         x = alt.X("law:Q", scale=scale, axis=axis, title=f"{name}, law")
         points = (
             alt.Chart(values)
-            .mark_circle(size=60, color=_INK)
-            .encode(x=x, y=alt.Y("measured:Q", scale=scale, axis=axis, title=f"{name}, measured"), tooltip="group:N")
+            .mark_point(size=60, color=_INK)
+            .encode(
+                x=x,
+                y=alt.Y("measured:Q", scale=scale, axis=axis, title=f"{name}, measured"),
+                fill=alt.Fill(
+                    "where:N",
+                    scale=alt.Scale(domain=["inside its grid", "at its edge"], range=[_INK, "white"]),
+                    title="measured",
+                ),
+                tooltip="group:N",
+            )
         )
         bars = (
             alt.Chart(values)

@@ -7,12 +7,20 @@ import numpy as np
 import polars as pl
 import pytest
 
+from hplaw.catalogue.catalogue import load_catalogue
+from hplaw.cli.calibrate import _changed
+from hplaw.cli.page import Page
 from hplaw.errors import FitError, QueryError
+from hplaw.fit.data.smooth import MIN_RUNS, smooth
 from hplaw.runs import Store
 from hplaw_experiments.recipes.from_table import middle, narrowing
 from hplaw_experiments.sweep.calibrate import changes, fit_table, preset, read_budget, sweep_table
 from hplaw_experiments.sweep.plan import make_trials, space_of
 from hplaw_experiments.sweep.space import enumerate_points
+from hplaw_experiments.trial import Trial
+
+
+LAWS = Path(__file__).parents[3] / "experiments" / "laws"
 
 
 def simulated(seed: int = 0) -> pl.DataFrame:
@@ -49,8 +57,35 @@ def test_a_budget_has_a_unit(text: str) -> None:
 def test_cells_of_the_quick_sweep_have_one_amount_of_data_each() -> None:
     spec = preset("quick")
     trials = make_trials(spec, enumerate_points(space_of(spec)))
-    assert len(trials) == 135
+    assert len(trials) == 189
     assert len({trial.tokens for trial in trials}) == 3
+
+
+def test_cells_of_the_quick_sweep_are_enough_for_an_optimum_of_their_own() -> None:
+    spec = preset("quick")
+    cells: dict[tuple[float, int], list[Trial]] = {}
+    for trial in make_trials(spec, enumerate_points(space_of(spec))):
+        cells.setdefault((trial.tokens, trial.width), []).append(trial)
+    for cell in cells.values():
+        x = np.log([[trial.peak_lr, trial.batch_tokens] for trial in cell])
+        bowl = ((x - x.mean(axis=0)) ** 2).sum(axis=1) / 100
+        assert len(cell) >= MIN_RUNS
+        surface = smooth(x, bowl)
+        assert surface is not None
+        assert surface.inside
+
+
+def test_what_changed_fits_80_columns() -> None:
+    law = load_catalogue([LAWS]).get("small-transformer-surface")
+    page = Page(80)
+    _changed(page, law)
+    assert page.lines[0].startswith("What changed, at n_params=")
+    head, ours, *others = page.lines[1:]
+    assert head.split() == ["law", "peak_lr", "here", "is", "batch_tokens", "here", "is"]
+    assert ours.split()[0] == law.id
+    assert max(map(len, page.lines)) <= 80
+    assert {len(line) - len(line.lstrip()) for line in others} == {2}  # none is continued below
+    assert any(line.split()[0] == "recipe@1" for line in others)
 
 
 def test_a_sweep_that_has_not_run_has_no_table(tmp_path: Path) -> None:
@@ -65,6 +100,8 @@ def test_a_law_of_ones_own_is_recovered_and_compared(tmp_path: Path) -> None:
     assert law.spec.domain["recipe"] == ["own-recipe"]
     assert law.spec.evidence is not None
     assert law.spec.evidence.groups == 9
+    plots = tmp_path / "own-recipe" / "plots"
+    assert (plots / "bowls.svg").read_text().count("n_params") >= 9  # a bowl of each cell, although few runs are in it
     told = {change.quantity: change for change in changes(law)}
     n, d = middle(law)
     assert told["peak_lr"].ours == pytest.approx(0.02 * (n / 1e4) ** -0.5, rel=0.25)

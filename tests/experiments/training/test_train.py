@@ -22,7 +22,7 @@ from hplaw_experiments.training.optim import OPTIMIZERS, find_optimizer
 from hplaw_experiments.training.schedules import make_schedule, schedule_law
 from hplaw_experiments.training.step import CALL, POINTS, end_of, find_program, hyper_of
 from hplaw_experiments.training.train import _Told, _vmapped, data_of, flop, halving, train_pack
-from hplaw_experiments.trial import Trial, steps
+from hplaw_experiments.trial import Seen, Trial, steps
 
 
 BASE = Trial(width=16, n_layers=2, tokens=3200, batch_tokens=32, peak_lr=0.01, optimizer="adam")
@@ -82,7 +82,7 @@ def test_trials_in_a_pack_are_as_alone() -> None:
 
 def test_one_vmapped_program_agrees_with_trials_alone() -> None:
     trials = rates()
-    packed = _vmapped(trials, find_program(trials), data_of(trials[0]), _Told(None, 3))
+    packed = _vmapped(trials, find_program(trials), data_of(trials[0]), _Told(None, trials))
     for a, b in zip(train_pack(trials), packed, strict=True):
         assert b.loss == pytest.approx(a.loss, rel=1e-4)  # a hundred steps away from equal numbers
         assert b.curve_losses[0] == pytest.approx(a.curve_losses[0], rel=1e-6)
@@ -122,7 +122,7 @@ def test_a_diverged_trial_spoils_nobody(vmapped: bool) -> None:
     wild = [with_(optimizer="sgd", peak_lr=lr, warmup_fraction=0.0) for lr in (0.05, 1e5, 0.1)]
     calm = train_pack([wild[0], wild[2]])
     if vmapped:
-        found = _vmapped(wild, find_program(wild), data_of(wild[0]), _Told(None, 3))
+        found = _vmapped(wild, find_program(wild), data_of(wild[0]), _Told(None, wild))
     else:
         found = train_pack(wild)
     bad = found[1]
@@ -137,9 +137,21 @@ def test_a_diverged_trial_spoils_nobody(vmapped: bool) -> None:
 
 def test_progress_goes_from_nothing_to_all() -> None:
     told: list[float] = []
-    train_pack(rates(), progress=told.append)
+    seen: dict[int, list[Seen]] = {}
+
+    def progress(share: float, trials: Sequence[Seen] = ()) -> None:
+        told.append(share)
+        for one in trials:
+            seen.setdefault(one.trial.seed, []).append(one)
+
+    outcomes = train_pack(rates(), progress=progress)
     assert told == sorted(told)
     assert told[-1] == 1.0
+    assert len(seen) == len(outcomes)
+    for trial, outcome in zip(rates(), outcomes, strict=True):
+        mine = seen[trial.seed]
+        assert [one.share for one in mine] == sorted(one.share for one in mine)
+        assert mine[-1].loss == pytest.approx(outcome.train_loss)
 
 
 def test_trials_of_two_shapes_are_refused() -> None:

@@ -3,10 +3,12 @@
 import contextlib
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -62,6 +64,44 @@ def data() -> Path:
     if not Path(folder).is_dir():
         pytest.skip(f"HPLAW_DATA={folder} is no folder")
     return Path(folder)
+
+
+# Object stores
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """Return the URL of an S3 server that runs in this process."""
+    import logging
+
+    from moto.server import ThreadedMotoServer
+
+    # which else writes a line for each request
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the address of a new bucket, which the environment of this process and of its children leads to."""
+    name = f"bucket-{secrets.token_hex(4)}"
+    urllib.request.urlopen(urllib.request.Request(f"{s3_server}/{name}", method="PUT")).close()
+    for variable in [each for each in os.environ if each.startswith("AWS_")]:
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "tests")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    return f"s3://{name}"
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return where stores of runs may be made: a folder, and the address of a bucket."""
+    return str(tmp_path) if request.param == "folder" else request.getfixturevalue("bucket")
 
 
 # A service on a real socket

@@ -83,6 +83,12 @@ def calibrate(
         Parameter(negative=(), help="The run that --next is for: n_params=7e9, tokens=1.4e12; once each."),
     ] = None,
     json: Json = False,
+    store: Annotated[
+        str | None,
+        Parameter(
+            help="Where the runs are kept, a folder or an address (s3://BUCKET/PATH, gs://, az://); runs/ in the folder of --to by default."
+        ),
+    ] = None,
     launch: Launch = "here",
     workers: Workers = 1,
     address: Address = None,
@@ -101,32 +107,36 @@ def calibrate(
         return few(runs, maps, to, method)
     with needing("a calibration"):
         from hplaw.runs import Store
+        from hplaw.runs.store import ADDRESS
         from hplaw_experiments.sweep.calibrate import fit_table, preset as preset_of, read_budget, sweep_table
         from hplaw_experiments.sweep.plan import read_spec
         from hplaw_experiments.sweep.run import run_sweep
 
+        if ADDRESS.fullmatch(str(to)):
+            message = f"--to {to} is an address, and a law is kept in a folder; give one, and the address of its runs with --store"
+            raise QueryError(message, field="to")
         limit = None if budget is None else read_budget(budget)
         sweep = read_spec(spec) if spec is not None else preset_of(preset)
-        store = Store(to / STORE)
+        kept = Store(store or to / STORE)
         began = time.monotonic()
         launcher = launcher_of(launch, workers, address)
         screen = Lines(sweep.name)
 
         def stopped() -> str:
             screen.end()
-            return stopped_line(screen.live, store.folder)
+            return stopped_line(screen.live, kept.address)
 
-        print(f"{sweep.name}: training into {store.folder}", file=sys.stderr, flush=True)
+        print(f"{sweep.name}: training into {kept.address}", file=sys.stderr, flush=True)
         with stopping(stopped, launcher.close):
             try:
-                within = lambda: _within(limit, store, time.monotonic() - began)
-                found = run_sweep(sweep, store, launcher=launcher, report=screen, within=within)
+                within = lambda: _within(limit, kept, time.monotonic() - began)
+                found = run_sweep(sweep, kept, launcher=launcher, report=screen, within=within)
             finally:
                 launcher.close()
             screen.end()
             trained = time.monotonic() - began
             print(f"{sweep.name}: {found.done} of {found.asked} trials in {duration(trained)}", flush=True)
-            table = sweep_table(sweep, store)
+            table = sweep_table(sweep, kept)
             progress = Progress("fit")
             law = fit_table(
                 table,

@@ -11,8 +11,7 @@ from cyclopts import Parameter
 from hplaw.cli.exit_status import FAILED, OK
 from hplaw.cli.extras import needing
 from hplaw.cli.page import Page, write
-from hplaw.cli.sweep import RUNS
-from hplaw.errors import DataError
+from hplaw.cli.sweep_runs import RUNS, existing
 from hplaw.formatting import number, plural
 from hplaw.vocabulary.reading import parse_pairs
 
@@ -20,16 +19,16 @@ from hplaw.vocabulary.reading import parse_pairs
 if TYPE_CHECKING:
     import polars as pl
 
-    from hplaw.runs import Runs, Store
+    from hplaw.runs import Runs
 
 
-Folder = Annotated[Path, Parameter(name="DIR", help="The folder of runs.")]
+Existing = Annotated[str, Parameter(name="DIR", help="The folder of runs, or their address in an object store.")]
 
 SHOWN = 40
 """Rows of an answer that are shown on a page; a file gets all."""
 
 
-def list_runs(folder: Folder = RUNS, /) -> int:
+def list_runs(folder: Existing = RUNS, /) -> int:
     """List what a folder of runs holds, by sweep."""
     with needing("a table of runs"):
         from hplaw.runs import summary
@@ -42,7 +41,7 @@ def list_runs(folder: Folder = RUNS, /) -> int:
 
 
 def query(
-    folder: Folder,
+    folder: Existing,
     sql: Annotated[str, Parameter(name="SQL", help="A question to the table runs, or a condition.")],
     /,
     *,
@@ -66,7 +65,7 @@ def import_(
     file: Annotated[Path, Parameter(name="FILE", help="CSV with # comments, parquet, or a W&B export.")],
     /,
     *,
-    to: Annotated[Path, Parameter(help="The folder of runs.")] = RUNS,
+    to: Annotated[str, Parameter(help="The folder of runs, or an address: s3://BUCKET/PATH, gs://, az://.")] = RUNS,
     map_: Annotated[
         list[str] | None,
         Parameter(
@@ -89,24 +88,24 @@ def import_(
     return OK
 
 
-def compact(folder: Folder = RUNS, /) -> int:
+def compact(folder: Existing = RUNS, /) -> int:
     """Put the runs of a folder into one file."""
     with needing("a table of runs"):
         from hplaw.runs import compact
 
-        found = compact(_store(folder))
+        found = compact(existing(folder))
     for problem in found.problems:
         print(f"hplaw: left as it is: {problem}", file=sys.stderr)
     print(f"{plural(found.runs, 'run')} in {found.path}; {plural(found.replaced, 'file')} replaced")
     return FAILED if found.problems else OK
 
 
-def verify(folder: Folder = RUNS, /) -> int:
+def verify(folder: Existing = RUNS, /) -> int:
     """Verify every row of a folder of runs, and name what is torn, foreign or not allowed."""
     with needing("a table of runs"):
         from hplaw.runs import verify
 
-        found = verify(_store(folder))
+        found = verify(existing(folder))
     for problem in found.problems:
         print(f"hplaw: {problem}", file=sys.stderr)
     for path in found.leftovers:
@@ -117,18 +116,8 @@ def verify(folder: Folder = RUNS, /) -> int:
     return FAILED if found.problems else OK
 
 
-def _store(folder: Path) -> Store:
-    from hplaw.runs import Store
-
-    found = Store(folder)
-    if not folder.is_dir():
-        message = f"{folder} is no folder; give a folder of runs"
-        raise DataError(message)
-    return found
-
-
-def _read(folder: Path) -> Runs:
-    runs = _store(folder).read()
+def _read(folder: str) -> Runs:
+    runs = existing(folder).read()
     for problem in runs.problems:
         print(f"hplaw: omitted {problem}", file=sys.stderr)
     return runs

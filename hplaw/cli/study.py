@@ -74,7 +74,7 @@ def run_study(
 
         def stopped() -> str:
             screen.end()
-            return stopped_line(screen.live, folder)
+            return stopped_line(screen.live, str(folder))
 
         began = time.monotonic()
         within = None if limit is None else lambda: time.monotonic() - began < limit
@@ -125,10 +125,10 @@ def _folder(name: str, given: str | None) -> Path:
 
 def precision_energy(
     runs: Annotated[
-        Path,
+        str,
         Parameter(
             name="RUNS",
-            help="A folder of runs, or a table of them: CSV or parquet, with precision, energy_j and tokens.",
+            help="A folder of runs, their address in an object store, or a table of them: CSV or parquet, with precision, energy_j and tokens.",
         ),
     ],
     /,
@@ -149,7 +149,8 @@ def precision_energy(
         from hplaw.runs.table import read_table
         from hplaw_experiments.studies.precision_energy import study, verdict, write_report
 
-        table = Store(runs).read().table if runs.is_dir() else read_table(runs)
+        store = Store(runs)
+        table = store.read().table if store.place.exists() else read_table(Path(runs))
         share = math.log1p(within / 100)
         found = study(table, baseline=baseline, bound=share)
         report = write_report(found, to, bound=share)

@@ -23,10 +23,17 @@ if TYPE_CHECKING:
 
 
 Asked = Annotated[
-    Path, Parameter(name="SPEC", help="The sweep as a TOML file, or a folder of runs for the sweeps that it holds.")
+    str,
+    Parameter(
+        name="SPEC", help="The sweep as a TOML file, or a folder or address of runs for the sweeps that are kept there."
+    ),
 ]
 Folder = Annotated[
-    Path | None, Parameter(name=["--to", "--runs"], help="The folder of runs, beside a file; runs/ by default.")
+    str | None,
+    Parameter(
+        name=["--to", "--runs"],
+        help="The folder of runs, beside a file, or an address: s3://BUCKET/PATH, gs://, az://; runs/ by default.",
+    ),
 ]
 Watching = Annotated[
     bool, Parameter(name="--watch", negative=(), help="Show a live table of the trials, where there is a terminal.")
@@ -109,7 +116,9 @@ def export(
     sweep: Asked,
     /,
     *,
-    runs: Annotated[Path | None, Parameter(help="The folder of runs, beside a file; runs/ by default.")] = None,
+    runs: Annotated[
+        str | None, Parameter(help="The folder or address of runs, beside a file; runs/ by default.")
+    ] = None,
     to: Annotated[Path, Parameter(help="The table: .csv, .jsonl or .parquet.")],
 ) -> int:
     """Write the runs of a sweep, or of all sweeps of a folder, as one table."""
@@ -122,8 +131,8 @@ def export(
         from hplaw_experiments.trial import key
 
         sweeps = find_sweeps(sweep, runs)
-        if not sweeps.store.folder.is_dir():
-            message = f"{sweeps.store.folder} is no folder; give that of the runs, for example --runs {RUNS}"
+        if not sweeps.store.place.exists():
+            message = f"{sweeps.store.address} is no folder of runs; give that of the runs, for example --runs {RUNS}"
             raise DataError(message)
         losses = losses_of(sweeps.store)
         keys = {key(trial) for spec in sweeps.specs for trial in next_trials(spec, losses)}

@@ -35,12 +35,12 @@ Workers = Annotated[int, Parameter(help="Workers of this machine: one a GPU, or 
 Address = Annotated[str | None, Parameter(help="Of the Ray cluster; one of this machine alone by default.")]
 Pack = Annotated[int | None, Parameter(help="Most trials of one pack.")]
 
-RUNS = Path("runs")
+RUNS = "runs"
 """Where runs are kept when nothing else is said."""
 
 
 class Sweeps(msgspec.Struct, frozen=True, kw_only=True):
-    """The sweeps that a command is about, and the folder of their runs."""
+    """The sweeps that a command is about, and the store of their runs."""
 
     specs: list[SweepSpec]
     store: Store
@@ -48,7 +48,7 @@ class Sweeps(msgspec.Struct, frozen=True, kw_only=True):
 
     def named(self, option: str) -> str:
         """Return the words that name them to another command, whose option for the folder beside a file is given."""
-        return f"{self.store.folder}" if self.file is None else f"{self.file} {option} {self.store.folder}"
+        return self.store.address if self.file is None else f"{self.file} {option} {self.store.address}"
 
 
 class Where(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +61,21 @@ class Where(msgspec.Struct, frozen=True, kw_only=True):
     watch: bool = False
 
 
-def find_sweeps(path: Path, folder: Path | None) -> Sweeps:
+def existing(where: str, more: str = "") -> Store:
+    """Return the store of a folder, or of an address, that was written to.
+
+    **Raises:** `DataError` where nothing ever was; `more` says what else may be given.
+    """
+    from hplaw.runs import Store
+
+    found = Store(where)
+    if not found.place.exists():
+        message = f"{where} is no folder of runs; give the folder or address that `hplaw sweep run` wrote to{more}"
+        raise DataError(message)
+    return found
+
+
+def find_sweeps(path: str, folder: str | None) -> Sweeps:
     """Return the sweep of a file with the folder of runs given beside it, or the sweeps that a folder of runs holds.
 
     **Raises:** `DataError` where there is no such file, or the folder holds no sweep; `QueryError` for two folders.
@@ -70,15 +84,13 @@ def find_sweeps(path: Path, folder: Path | None) -> Sweeps:
     from hplaw_experiments.sweep.plan import read_spec
     from hplaw_experiments.sweep.run import saved_specs
 
-    if path.suffix == ".toml" or path.is_file():
-        return Sweeps(specs=[read_spec(path)], store=Store(RUNS if folder is None else folder), file=path)
-    if folder is not None and folder != path:
+    file = Path(path)
+    if file.suffix == ".toml" or file.is_file():
+        return Sweeps(specs=[read_spec(file)], store=Store(RUNS if folder is None else folder), file=file)
+    if folder is not None and Store(folder).address != Store(path).address:
         message = f"{path} and {folder} are two folders of runs; give one, or the file of a sweep and its folder"
         raise QueryError(message, field="to")
-    store = Store(path)
-    if not path.is_dir():
-        message = f"{path} is no folder; give the folder that `hplaw sweep run` wrote to, or the file of a sweep"
-        raise DataError(message)
+    store = existing(path, ", or the file of a sweep")
     found = saved_specs(store)
     if not found:
         message = f"{path} holds no sweep; start one with `hplaw sweep run SPEC --to {path}`"
@@ -152,7 +164,7 @@ def run_all(sweeps: Sweeps, where: Where) -> int:
 
     def stopped() -> str:
         screen.end()
-        return stopped_line(screen.live, store.folder)
+        return stopped_line(screen.live, store.address)
 
     with stopping(stopped, launcher.close):
         try:
@@ -180,11 +192,11 @@ def _screen(spec: SweepSpec, store: Store, *, watch: bool) -> Screen:
     return Lines(spec.name)
 
 
-def stopped_line(live: Live | None, folder: Path) -> str:
+def stopped_line(live: Live | None, where: str) -> str:
     """Return what is said at Ctrl-C: what is stored, and the command that goes on, which is the same one."""
     stored = "nothing" if live is None else f"{live.done} of {len(live.trials)} trials"
     of = "" if live is None else f"{live.name}: "
-    return f"{of}stopped, {stored} stored in {folder}; to continue: {shlex.join(['hplaw', *sys.argv[1:]])}"
+    return f"{of}stopped, {stored} stored in {where}; to continue: {shlex.join(['hplaw', *sys.argv[1:]])}"
 
 
 def summary(spec: SweepSpec, store: Store, found: Standing) -> Page:
@@ -207,7 +219,7 @@ def summary(spec: SweepSpec, store: Store, found: Standing) -> Page:
             rows.append(("", f"peak_lr is the {best.edge} of its grid: add {side} rates"))
     elif found.done:
         rows.append(("optimum", "none: all trials diverged; lower peak_lr" if found.diverged == found.done else "none"))
-    rows.append(("runs", f"in {store.folder}"))
+    rows.append(("runs", f"in {store.address}"))
     page.table(rows)
     return page
 

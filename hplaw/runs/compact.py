@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import polars as pl
 
+from hplaw.runs.place import at_once
 from hplaw.runs.schema import columns
-from hplaw.runs.store import COMPACT, Problem, Store, write_whole
+from hplaw.runs.store import COMPACT, Problem, Store
 from hplaw.vocabulary.quantities import check_value, vocabulary
 
 
@@ -21,7 +20,7 @@ LEFT_ALONE_S = 3600.0
 class Compacted(msgspec.Struct, frozen=True):
     """What was put together: the file, its runs, how many files it replaces, and what was skipped."""
 
-    path: Path | None
+    path: str | None
     runs: int
     replaced: int
     problems: tuple[Problem, ...]
@@ -32,7 +31,7 @@ class Verified(msgspec.Struct, frozen=True):
 
     runs: int
     files: int
-    leftovers: tuple[Path, ...]
+    leftovers: tuple[str, ...]
     problems: tuple[Problem, ...]
 
 
@@ -41,29 +40,28 @@ def compact(store: Store) -> Compacted:
 
     Killed in between, the runs are in both, and counted once. A file at fault stays as it is.
     """
+    place = store.place
     good, problems = store.tables()
-    now = time.time()
-    for part in store.leftovers():
-        if now - part.stat().st_mtime > LEFT_ALONE_S:
-            part.unlink(missing_ok=True)
+    for name in place.leftovers(older_s=LEFT_ALONE_S):
+        place.delete(name)
     if len(good) < 2:
         runs = len(good[0][1]) if good else 0
-        return Compacted(good[0][0] if good else None, runs, 0, tuple(problems))
+        return Compacted(place.label(good[0][0]) if good else None, runs, 0, tuple(problems))
     whole = pl.concat([table for _, table in good], how="diagonal")
     whole = whole.unique("key", keep="first", maintain_order=True).sort("key")
-    target = write_whole(store.folder, COMPACT, whole.select(_in_order(whole.columns)))
-    replaced = [path for path, _ in good if path != target]
-    for path in replaced:
-        path.unlink(missing_ok=True)
-    return Compacted(target, len(whole), len(replaced), tuple(problems))
+    target = store.put_many(whole.select(_in_order(whole.columns)))
+    replaced = [name for name, _ in good if name != target]
+    for _ in at_once(place.delete, replaced):
+        pass
+    return Compacted(place.label(target), len(whole), len(replaced), tuple(problems))
 
 
 def verify(store: Store) -> Verified:
     """Look at every row of a store and say what is wrong: torn, foreign, changed, misnamed, or not allowed."""
     good, problems = store.tables()
     keys: set[str] = set()
-    for path, table in good:
-        named = path.name.rpartition("-")[0]
+    for name, table in good:
+        named = name.rpartition("-")[0]
         for row in table.iter_rows(named=True):
             fault = _fault(row)
             if fault is None and named not in (COMPACT, row["key"]):
@@ -71,8 +69,9 @@ def verify(store: Store) -> Verified:
             if fault is None:
                 keys.add(row["key"])
             else:
-                problems.append(Problem(path, fault))
-    return Verified(len(keys), len(good), tuple(store.leftovers()), tuple(problems))
+                problems.append(Problem(store.place.label(name), fault))
+    leftovers = tuple(map(store.place.label, store.place.leftovers()))
+    return Verified(len(keys), len(good), leftovers, tuple(problems))
 
 
 def _fault(row: dict[str, Any]) -> str | None:

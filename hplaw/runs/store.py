@@ -1,19 +1,15 @@
-"""A folder of runs, one parquet file per finished run, that survives being killed at any moment.
+"""A place of runs, one parquet file per finished run, that survives being killed at any moment.
 
-A file is written under a temporary name, forced to the disk, and renamed: it is there whole or not at all. Its name
-holds the run's key, so that the same run is not stored twice (rows are counted once by key in any case), and the
-beginning of the sha256 of its bytes, so that none is read that is torn or was changed: polars ends the process on
-some such files.
+A file is there whole or not at all, in a folder as in an object store. Its name holds the run's key, so that the same
+run is not stored twice (rows are counted once by key in any case), and the beginning of the sha256 of its bytes, so
+that none is read that is torn or was changed: polars ends the process on some such files.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
-import os
 import re
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +17,10 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from hplaw.errors import DataError, StoreError
+from hplaw.errors import DataError
+from hplaw.runs.bucket import CREDENTIALS, Bucket
+from hplaw.runs.folder import Folder
+from hplaw.runs.place import AbstractPlace, at_once
 from hplaw.runs.schema import MARK, SCHEMA_VERSION, columns, frame_of, make_row
 
 
@@ -31,17 +30,17 @@ COMPACT = "compact"
 NAME = re.compile(r"([A-Za-z0-9_.][A-Za-z0-9_.-]*)-([0-9a-f]{16})\.parquet")
 """The name of a file of runs: key, and the first 16 digits of the sha256 of its bytes."""
 
-ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
-"""How a path starts that was an address, as s3://bucket/runs; a drive is one letter."""
+ENDING = ".parquet"
+"""How the names of files of runs end."""
 
-PART = ".part"
-"""How the names of files that are still being written end."""
+ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+([^/]*)/*(.*)")
+"""An address, as s3://bucket/runs, which a path may have robbed of a slash; a drive is one letter."""
 
 
 class Problem(msgspec.Struct, frozen=True):
     """A file, or a row of one, that was omitted, and why."""
 
-    path: Path
+    path: str
     text: str
 
     def __str__(self) -> str:
@@ -56,21 +55,22 @@ class Runs(msgspec.Struct, frozen=True):
 
 
 class Store:
-    """The runs in one folder.
+    """The runs in one place.
 
     **Arguments:**
 
-    - `folder`: made when the first run is put into it.
+    - `where`: a folder, made when the first run is put into it, or the address of a bucket: `s3://bucket/runs`.
 
-    **Raises:** `DataError` for the address of an object store, which would be taken for a folder of that name.
+    **Raises:** `DataError` for an address of another kind, `StoreError` for one that cannot be opened.
     """
 
-    def __init__(self, folder: Path | str) -> None:
-        self.folder = Path(folder)
-        start, *rest = self.folder.parts or ("",)
-        if ADDRESS.fullmatch(start):
-            message = f"{start}//{'/'.join(rest)} is an address, and runs are kept in a folder; mount the object store on all machines (s3fs, gcsfuse, rclone mount), and give the folder where it is mounted"
-            raise DataError(message)
+    def __init__(self, where: AbstractPlace | Path | str) -> None:
+        self.place = where if isinstance(where, AbstractPlace) else open_place(where)
+
+    @property
+    def address(self) -> str:
+        """Return what opens this store again, in this program and in others."""
+        return self.place.address
 
     def put(self, values: Mapping[str, Any]) -> bool:
         """Store a finished run; return whether it was new.
@@ -82,51 +82,82 @@ class Store:
         if not NAME.fullmatch(file_name(key, b"")):
             message = f"key '{key}' cannot be part of a file's name; give letters and digits"
             raise DataError(message)
-        for path in self.folder.glob(f"{key}-*.parquet"):
-            if isinstance(read_file(path), pl.DataFrame):
-                return False
-        write_whole(self.folder, key, frame_of([row]))
-        return True
+        there = [name for name in self.place.names(start=f"{key}-") if name.endswith(ENDING)]
+        if any(isinstance(self._table(name), pl.DataFrame) for name in there):
+            return False
+        name, body = file_of(key, frame_of([row]))
+        if name in there:
+            # torn or changed
+            self.place.write(name, body)
+            return True
+        return self.place.create(name, body)
 
-    def tables(self) -> tuple[list[tuple[Path, pl.DataFrame]], list[Problem]]:
-        """Return the tables of all files that are as they were written, those of many runs first, and the others."""
-        good: list[tuple[Path, pl.DataFrame]] = []
+    def put_many(self, table: pl.DataFrame) -> str:
+        """Store many runs as one file, and return its name."""
+        name, body = file_of(COMPACT, table)
+        self.place.write(name, body)
+        return name
+
+    def tables(self) -> tuple[list[tuple[str, pl.DataFrame]], list[Problem]]:
+        """Return the tables of all files that are as they were written, by name, those of many runs first, and what
+        is wrong with the others."""
+        good: list[tuple[str, pl.DataFrame]] = []
         problems: list[Problem] = []
-        for path in sorted(self.folder.glob("*.parquet"), key=_rank):
-            if path.name.startswith("."):
-                continue
-            found = read_file(path)
-            if isinstance(found, str):
-                problems.append(Problem(path, found))
+        found = [name for name in self.place.names() if name.endswith(ENDING) and not name.startswith(".")]
+        names = sorted(found, key=_rank)
+        for name, table in zip(names, at_once(self._table, names), strict=True):
+            if isinstance(table, str):
+                problems.append(Problem(self.place.label(name), table))
             else:
-                good.append((path, found))
+                good.append((name, table))
         return good, problems
 
     def scan(self) -> pl.LazyFrame:
-        """Return the runs as a lazy table with all columns, each run once, for stores too large to be read whole.
+        """Return the runs as a lazy table with all columns, each run once.
 
         Torn, changed and foreign files are omitted: `tables` names them.
         """
-        paths = [path for path, _ in self.tables()[0]]
-        if not paths:
-            return pl.LazyFrame(schema=dict(columns()))
-        found = pl.scan_parquet(paths, schema=dict(columns()), missing_columns="insert", glob=False)
-        return found.unique("key", keep="first", maintain_order=True)
+        return _whole(self.tables()[0])
 
     def read(self) -> Runs:
         """Return the runs, each once, in the order of their keys, and what was skipped."""
         good, problems = self.tables()
-        empty = pl.DataFrame(schema=dict(columns()))
-        whole = pl.concat([empty, *(table for _, table in good)], how="diagonal")
-        return Runs(whole.unique("key", keep="first", maintain_order=True).sort("key"), tuple(problems))
+        return Runs(_whole(good).sort("key").collect(), tuple(problems))
 
     def keys(self) -> set[str]:
         """Return the keys of the runs that are stored whole."""
         return {key for _, table in self.tables()[0] for key in table["key"]}
 
-    def leftovers(self) -> list[Path]:
-        """Return the files that a program that was killed left half written."""
-        return sorted(self.folder.glob(f".*{PART}"))
+    def _table(self, name: str) -> pl.DataFrame | str:
+        """Return the runs in a file, or why it is not read."""
+        named = NAME.fullmatch(name)
+        if not named:
+            return "is no file of runs by its name; import it, or move it elsewhere"
+        body = self.place.read(name)
+        if isinstance(body, str):
+            return body
+        if file_name(named[1], body) != name:
+            return "is torn or was changed; remove it, and resume the sweep that it is from"
+        return runs_of(body)
+
+
+def open_place(where: Path | str) -> AbstractPlace:
+    """Return the place at an address: a bucket's, or a folder's.
+
+    **Raises:** `DataError` for an address of another kind, `StoreError` for a bucket that cannot be opened.
+
+    >>> open_place("runs").address
+    'runs'
+    """
+    named = ADDRESS.fullmatch(str(where))
+    if named is None:
+        return Folder(Path(where))
+    scheme, bucket, prefix = named.groups()
+    if scheme not in CREDENTIALS or not bucket:
+        schemes = ", ".join(f"{each}://BUCKET/PATH" for each in CREDENTIALS)
+        message = f"{scheme}://{bucket}{'/' if prefix else ''}{prefix} is no place of runs; give a folder, or an address such as {schemes}"
+        raise DataError(message)
+    return Bucket(scheme, bucket, prefix)
 
 
 def file_name(key: str, body: bytes) -> str:
@@ -134,17 +165,16 @@ def file_name(key: str, body: bytes) -> str:
     return f"{key}-{hashlib.sha256(body).hexdigest()[:16]}.parquet"
 
 
-def read_file(path: Path) -> pl.DataFrame | str:
-    """Return the runs in a file, or why it is not read."""
-    named = NAME.fullmatch(path.name)
-    if not named:
-        return "is no file of runs by its name; import it, or move it elsewhere"
-    try:
-        body = path.read_bytes()
-    except OSError as error:
-        return f"cannot be read: {error.strerror or error}"
-    if file_name(named[1], body) != path.name:
-        return "is torn or was changed; remove it, and resume the sweep that it is from"
+def file_of(key: str, table: pl.DataFrame) -> tuple[str, bytes]:
+    """Return the name and the bytes of a file of runs."""
+    buffer = io.BytesIO()
+    table.write_parquet(buffer, metadata={MARK: str(SCHEMA_VERSION)}, statistics=False)
+    body = buffer.getvalue()
+    return file_name(key, body), body
+
+
+def runs_of(body: bytes) -> pl.DataFrame | str:
+    """Return the runs in the bytes of a file that is whole, or why they are not read."""
     try:
         version = pl.read_parquet_metadata(io.BytesIO(body)).get(MARK)
         table = pl.read_parquet(io.BytesIO(body))
@@ -161,44 +191,12 @@ def read_file(path: Path) -> pl.DataFrame | str:
     return table if "key" in table.columns else "has no column key"
 
 
-def write_whole(folder: Path, key: str, table: pl.DataFrame) -> Path:
-    """Write a file of runs, whole or not at all, and force it and its name to the disk; return where it is.
-
-    **Raises:** `StoreError`.
-    """
-    buffer = io.BytesIO()
-    table.write_parquet(buffer, metadata={MARK: str(SCHEMA_VERSION)}, statistics=False)
-    body = buffer.getvalue()
-    path = folder / file_name(key, body)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}{PART}")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("xb") as file:
-                file.write(body)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-        sync_folder(folder)
-    except OSError as error:
-        message = f"{path}: {error.strerror or error}; give a folder that can be written, with room on its disk"
-        raise StoreError(message) from None
-    return path
+def _whole(good: list[tuple[str, pl.DataFrame]]) -> pl.LazyFrame:
+    """Return tables as one, with all columns and each run once."""
+    empty = pl.DataFrame(schema=dict(columns()))
+    whole = pl.concat([empty, *(table for _, table in good)], how="diagonal").lazy()
+    return whole.unique("key", keep="first", maintain_order=True)
 
 
-def sync_folder(folder: Path) -> None:
-    """Force the names in a folder to the disk, where the system can."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _rank(path: Path) -> tuple[bool, str]:
-    return (not path.name.startswith(f"{COMPACT}-"), path.name)
+def _rank(name: str) -> tuple[bool, str]:
+    return (not name.startswith(f"{COMPACT}-"), name)

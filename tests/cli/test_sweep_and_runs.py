@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from hplaw.runs import Store
+
 
 SWEEP = """
 name = "small"
@@ -24,25 +26,25 @@ CSV = "lr,bs,val_loss\n0.001,64,3.5\n0.002,64,3.25\n"
 
 
 @pytest.fixture
-def runs(run: Any, tmp_path: Path) -> Path:
-    """Return a folder of two imported runs."""
+def runs(run: Any, root: str, tmp_path: Path) -> str:
+    """Return where two runs were imported to."""
     (tmp_path / "mine.csv").write_text(CSV)
     maps = ("--map", "peak_lr=lr", "--map", "loss=val_loss", "--map", "batch_tokens=bs*1024")
-    done = run("runs", "import", tmp_path / "mine.csv", "--to", tmp_path / "runs", *maps, "--name", "mine")
+    done = run("runs", "import", tmp_path / "mine.csv", "--to", f"{root}/runs", *maps, "--name", "mine")
     assert done.status == 0
-    assert "added 2 of 2 runs" in done.out
-    return tmp_path / "runs"
+    assert f"added 2 of 2 runs to {root}/runs" in done.out
+    return f"{root}/runs"
 
 
-def test_runs_are_imported_listed_asked_compacted_and_verified(run: Any, runs: Path) -> None:
+def test_runs_are_imported_listed_asked_compacted_and_verified(run: Any, runs: str, tmp_path: Path) -> None:
     assert "mine" in run("runs", "list", runs).out
     asked = run("runs", "query", runs, "select peak_lr, loss from runs order by loss")
     assert asked.out.splitlines()[1].split() == ["0.002", "3.25"]
-    assert run("runs", "query", runs, "loss < 3.3", "--to", runs / "out.csv").status == 0
-    assert "batch_tokens" in (runs / "out.csv").read_text()
-    assert "2 runs in" in run("runs", "compact", runs).out
+    assert run("runs", "query", runs, "loss < 3.3", "--to", tmp_path / "out.csv").status == 0
+    assert "batch_tokens" in (tmp_path / "out.csv").read_text()
+    assert f"2 runs in {runs}/compact-" in run("runs", "compact", runs).out
     assert "2 runs in 1 file are in order" in run("runs", "verify", runs).out
-    (runs / "torn.parquet").write_bytes(b"PAR1")
+    Store(runs).place.write("torn.parquet", b"PAR1")
     done = run("runs", "verify", runs)
     assert done.status == 1
     assert "torn.parquet" in done.err
@@ -58,8 +60,12 @@ def test_runs_are_imported_listed_asked_compacted_and_verified(run: Any, runs: P
         ("sweep resume nowhere", 1, "nowhere is no folder"),
         ("sweep status nowhere", 1, "nowhere is no folder"),
         ("runs list nowhere", 1, "nowhere is no folder"),
-        ("runs list s3://bucket/runs", 1, "s3://bucket/runs is an address, and runs are kept in a folder"),
-        ("calibrate --to s3://bucket/mine", 1, "s3://bucket/mine/runs is an address"),
+        (
+            "runs list ftp://host/runs",
+            1,
+            "ftp://host/runs is no place of runs; give a folder, or an address such as s3",
+        ),
+        ("calibrate --to s3://bucket/mine", 2, "mine is an address, and a law is kept in a folder; give one, and"),
         ("runs verify nowhere", 1, "nowhere is no folder"),
         ("runs import none.csv", 1, "none.csv"),
         ("sweep run SPEC --workers 2", 2, "--launch local"),
@@ -81,8 +87,30 @@ def test_mistakes_are_one_sentence(
     assert done.err.count("\n") == 1
 
 
-def test_a_folder_without_sweeps_says_how_to_start_one(run: Any, runs: Path) -> None:
-    assert "hplaw sweep run" in run("sweep", "status", runs).err
+def test_a_place_without_sweeps_says_how_to_start_one(run: Any, runs: str) -> None:
+    assert f"hplaw sweep run SPEC --to {runs}" in run("sweep", "status", runs).err
+
+
+@pytest.mark.slow
+def test_a_sweep_in_a_bucket_is_planned_run_resumed_and_exported(run: Any, bucket: str, tmp_path: Path) -> None:
+    spec, runs = tmp_path / "small.toml", f"{bucket}/some/runs"
+    spec.write_text(SWEEP)
+    assert f"next: hplaw sweep run {spec} --to {runs}" in run("sweep", "plan", spec, "--to", runs, "--no-probe").out
+    assert "s3://" in run("sweep", "status", runs).err
+    assert "2 of 2 trials done" in run("sweep", "run", spec, "--to", runs).out
+    assert "2 of 2 trials done" in run("sweep", "resume", runs).out
+    assert "2 of 2 trials done" in run("sweep", "status", runs).out
+    assert "small" in run("runs", "list", runs).out
+    assert "2 runs" in run("sweep", "export", spec, "--runs", runs, "--to", tmp_path / "small.csv").out
+    assert "peak_lr" in (tmp_path / "small.csv").read_text()
+
+
+@pytest.mark.parametrize("words", ["runs list", "runs verify", "sweep resume", "sweep status"])
+def test_a_bucket_that_is_not_there_is_one_sentence(run: Any, bucket: str, words: str) -> None:
+    done = run(*words.split(), "s3://elsewhere/runs")
+    assert done.status == 1
+    assert "hplaw: s3://elsewhere/runs: there is no bucket 'elsewhere'" in done.err
+    assert done.err.count("\n") == 1
 
 
 def test_a_file_and_a_folder_name_the_same_sweep(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """The store of runs: whole or not at all, once, and nothing at fault is read in silence."""
 
 import datetime as dt
+import io
 import os
 import signal
 import subprocess
@@ -14,8 +15,9 @@ from hypothesis import given, strategies as st
 
 from hplaw.errors import DataError, StoreError
 from hplaw.runs import Store, compact, make_row, verify
-from hplaw.runs.schema import MARK, frame_of
-from hplaw.runs.store import file_name
+from hplaw.runs.compact import LEFT_ALONE_S
+from hplaw.runs.schema import frame_of
+from hplaw.runs.store import file_name, file_of
 
 
 def run(number: int, **more: object) -> dict[str, object]:
@@ -35,8 +37,8 @@ def run(number: int, **more: object) -> dict[str, object]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    store = Store(tmp_path / "runs")
+def store(root: str) -> Store:
+    store = Store(f"{root}/runs")
     for number in range(5):
         assert store.put(run(number))
     return store
@@ -50,7 +52,7 @@ def test_what_is_put_is_read(store: Store) -> None:
     assert runs.table["started"][0] == run(0)["started"]
     assert runs.table["n_params"].null_count() == 5
     assert store.keys() == {f"k{n:03d}" for n in range(5)}
-    assert not list(store.folder.glob(".*"))
+    assert store.place.leftovers() == []
 
 
 def test_the_same_run_is_stored_once(store: Store) -> None:
@@ -67,41 +69,46 @@ def test_a_run_that_says_what_is_not_allowed_is_refused(tmp_path: Path, row: dic
         Store(tmp_path).put(row)
 
 
-def file_of(store: Store, key: str) -> Path:
-    (path,) = store.folder.glob(f"{key}-*.parquet")
-    return path
+def name_of(store: Store, key: str) -> str:
+    (name,) = store.place.names(start=f"{key}-")
+    return name
 
 
-def foreign(folder: Path, table: pl.DataFrame, **metadata: str) -> Path:
+def body_of(store: Store, name: str) -> bytes:
+    body = store.place.read(name)
+    assert isinstance(body, bytes)
+    return body
+
+
+def foreign(store: Store, table: pl.DataFrame, **metadata: str) -> str:
     """Write another's parquet under a name that looks like ours."""
-    import io
-
     buffer = io.BytesIO()
     table.write_parquet(buffer, metadata={name.replace("_", "."): v for name, v in metadata.items()})
-    path = folder / file_name("k777", buffer.getvalue())
-    path.write_bytes(buffer.getvalue())
-    return path
+    name = file_name("k777", buffer.getvalue())
+    store.place.write(name, buffer.getvalue())
+    return name
 
 
 def test_torn_foreign_and_changed_files_are_named_and_left_out(store: Store) -> None:
-    torn, empty, changed = (file_of(store, f"k00{n}") for n in range(3))
-    whole = torn.read_bytes()
-    torn.write_bytes(whole[: len(whole) // 2])
-    empty.write_bytes(b"")
-    frame_of([make_row(run(2, loss=1.0))]).write_parquet(changed, metadata={MARK: "1"})
-    other = store.folder / "foreign.parquet"
-    pl.DataFrame({"a": [1]}).write_parquet(other)
+    place = store.place
+    torn, empty, changed = (name_of(store, f"k00{n}") for n in range(3))
+    whole = body_of(store, torn)
+    place.write(torn, whole[: len(whole) // 2])
+    place.write(empty, b"")
+    place.write(changed, file_of("k002", frame_of([make_row(run(2, loss=1.0))]))[1])
+    other = "foreign.parquet"
+    place.write(other, whole)
     strange = [
-        foreign(store.folder, pl.DataFrame({"a": [1]})),
-        foreign(store.folder, pl.DataFrame({"key": ["k"]}), hplaw_runs="99"),
-        foreign(store.folder, pl.DataFrame({"key": ["k"], "loss": ["low"]}), hplaw_runs="1"),
-        foreign(store.folder, pl.DataFrame({"loss": [1.0]}), hplaw_runs="1"),
+        foreign(store, pl.DataFrame({"a": [1]})),
+        foreign(store, pl.DataFrame({"key": ["k"]}), hplaw_runs="99"),
+        foreign(store, pl.DataFrame({"key": ["k"], "loss": ["low"]}), hplaw_runs="1"),
+        foreign(store, pl.DataFrame({"loss": [1.0]}), hplaw_runs="1"),
     ]
-    (store.folder / ".k009.parquet.77.ab.part").write_bytes(whole[:100])
-    (store.folder / "notes.txt").write_text("mine")
+    place.write("notes.txt", b"mine")
     runs = store.read()
     assert runs.table["key"].to_list() == ["k003", "k004"]
     named = {problem.path: problem.text for problem in runs.problems}
+    torn, empty, changed, other, *strange = map(place.label, (torn, empty, changed, other, *strange))
     assert set(named) == {torn, empty, changed, other, *strange}
     assert "torn or was changed" in named[torn]
     assert "torn or was changed" in named[changed]
@@ -110,11 +117,23 @@ def test_torn_foreign_and_changed_files_are_named_and_left_out(store: Store) -> 
     checked = verify(store)
     assert {problem.path for problem in checked.problems} == set(named)
     assert checked.runs == 2
-    assert len(checked.leftovers) == 1
     assert store.keys() == set(store.scan().collect()["key"]) == {"k003", "k004"}
     # a torn run is made again
     assert store.put(run(0))
     assert store.keys() == {"k000", "k003", "k004"}
+
+
+def test_half_written_files_are_counted_and_go_when_they_are_old(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.put(run(0))
+    left = tmp_path / ".k009.parquet.77.ab.part"
+    left.write_bytes(b"PAR1")
+    assert verify(store).leftovers == (str(left),)
+    compact(store)
+    assert left.exists()
+    os.utime(left, (time.time() - 2 * LEFT_ALONE_S,) * 2)
+    compact(store)
+    assert not left.exists()
 
 
 @given(st.integers(0, 10_000), st.integers(1, 255))
@@ -124,20 +143,20 @@ def test_a_flipped_byte_is_noticed_before_the_file_is_parsed(place: int, flip: i
     with tempfile.TemporaryDirectory() as folder:
         store = Store(folder)
         store.put(run(0))
-        file = file_of(store, "k000")
-        body = bytearray(file.read_bytes())
+        name = name_of(store, "k000")
+        body = bytearray(body_of(store, name))
         body[place % len(body)] ^= flip
-        file.write_bytes(bytes(body))
+        store.place.write(name, bytes(body))
         runs = store.read()
         assert not len(runs.table)
-        assert [problem.path for problem in runs.problems] == [file]
+        assert [problem.path for problem in runs.problems] == [store.place.label(name)]
 
 
 def test_compacting_keeps_every_run_and_can_be_done_again(store: Store) -> None:
     before = store.read().table
     first = compact(store)
     assert (first.runs, first.replaced) == (5, 5)
-    assert len(list(store.folder.iterdir())) == 1
+    assert len(store.place.names()) == 1
     assert store.read().table.equals(before)
     assert compact(store).replaced == 0
     store.put(run(7))
@@ -148,26 +167,26 @@ def test_compacting_keeps_every_run_and_can_be_done_again(store: Store) -> None:
     assert verify(store).runs == 6
 
 
-def test_cut_off_between_compacting_and_removing_counts_once(store: Store, tmp_path: Path) -> None:
-    saved = {file.name: file.read_bytes() for file in store.folder.iterdir()}
+def test_cut_off_between_compacting_and_removing_counts_once(store: Store) -> None:
+    saved = {name: body_of(store, name) for name in store.place.names()}
     compact(store)
     for name, body in saved.items():
-        (store.folder / name).write_bytes(body)
+        store.place.write(name, body)
     assert len(store.read().table) == len(store.scan().collect()) == 5
 
 
 def test_compacting_leaves_what_is_at_fault(store: Store) -> None:
-    torn = file_of(store, "k004")
-    torn.write_bytes(torn.read_bytes()[:50])
+    torn = name_of(store, "k004")
+    store.place.write(torn, body_of(store, torn)[:50])
     found = compact(store)
     assert found.runs == 4
-    assert [problem.path for problem in found.problems] == [torn]
-    assert torn.exists()
+    assert [problem.path for problem in found.problems] == [store.place.label(torn)]
+    assert torn in store.place.names()
 
 
-def test_a_scan_has_all_columns_even_of_nothing(tmp_path: Path) -> None:
-    assert "peak_lr" in Store(tmp_path / "none").scan().collect().columns
-    assert Store(tmp_path / "none").keys() == set()
+def test_a_scan_has_all_columns_even_of_nothing(root: str) -> None:
+    assert "peak_lr" in Store(f"{root}/none").scan().collect().columns
+    assert Store(f"{root}/none").keys() == set()
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
@@ -201,9 +220,9 @@ for number in range(100_000):
 """
 
 
-def test_writers_killed_at_any_moment_leave_whole_runs_only(tmp_path: Path) -> None:
+def test_writers_killed_at_any_moment_leave_whole_runs_only(root: str) -> None:
     writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, tmp_path, str(who)], stdout=subprocess.PIPE) for who in range(2)
+        subprocess.Popen([sys.executable, "-c", WRITER, root, str(who)], stdout=subprocess.PIPE) for who in range(2)
     ]
     for writer in writers:
         assert writer.stdout is not None
@@ -212,7 +231,7 @@ def test_writers_killed_at_any_moment_leave_whole_runs_only(tmp_path: Path) -> N
     for writer in writers:
         os.kill(writer.pid, signal.SIGKILL)
         writer.communicate()
-    runs = Store(tmp_path).read()
+    runs = Store(root).read()
     assert not runs.problems
     for who in "01":
         mine = runs.table.filter(pl.col("key").str.starts_with(who))["loss"].to_list()

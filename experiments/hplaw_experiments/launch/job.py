@@ -6,13 +6,13 @@ import datetime as dt
 import hashlib
 import importlib
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from hplaw.errors import DataError, DeviceError
-from hplaw.runs.store import Store, sync_folder
+from hplaw.runs.place import AbstractPlace
+from hplaw.runs.store import Store
 from hplaw_experiments.launch.record import Provenance, make_record, provenance
 from hplaw_experiments.metering.devices import find_meter
 from hplaw_experiments.metering.meter import AbstractMeter, Energy
@@ -35,7 +35,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     **Arguments:**
 
-    - `store`: the folder of runs; `sweep` the name of the sweep.
+    - `store`: the address of the runs; `sweep` the name of the sweep.
     - `trials`: the pack.
     - `trainer`: the function that trains it, as `module:function`.
     - `metered`: refuse to run without a meter.
@@ -92,7 +92,8 @@ def run_job(
     The pack is noted as begun until all its runs are stored.
     """
     store = Store(job.store)
-    note = _note_begun(job, store.folder)
+    note = f"{BEGUN}/{job.name}.json"
+    store.place.write(note, msgspec.json.encode(job.trials))
     started = dt.datetime.now(dt.UTC) if now is None else now()
     outcomes, energy = train_metered(job.trials, load_trainer(job.trainer), place.meter, told=told)
     fresh = [
@@ -100,7 +101,7 @@ def run_job(
         for trial, outcome, share in zip(job.trials, outcomes, shares_of(outcomes, energy), strict=True)
         if store.put(make_record(trial, outcome, sweep=job.sweep, where=place.where, energy=share, started=started))
     ]
-    note.unlink(missing_ok=True)
+    store.place.delete(note)
     return fresh
 
 
@@ -142,21 +143,22 @@ def shares_of(outcomes: Sequence[Outcome], energy: Energy) -> list[Energy]:
     ]
 
 
-def begun(folder: Path) -> list[tuple[Trial, ...]]:
+def begun(place: AbstractPlace) -> list[tuple[Trial, ...]]:
     """Return the packs of a store that were begun and not ended, in a fixed order; broken notes are passed over."""
     found: list[tuple[Trial, ...]] = []
-    for path in sorted((folder / BEGUN).glob("*.json")):
+    for name in place.names(BEGUN):
+        body = place.read(f"{BEGUN}/{name}")
         try:
-            found.append(msgspec.json.decode(path.read_bytes(), type=tuple[Trial, ...]))
-        except (msgspec.DecodeError, OSError):
+            found.append(msgspec.json.decode(body, type=tuple[Trial, ...]))
+        except msgspec.DecodeError:
             continue
     return found
 
 
-def forget_begun(folder: Path) -> None:
+def forget_begun(place: AbstractPlace) -> None:
     """Remove the notes of packs that were begun."""
-    for path in (folder / BEGUN).glob("*.json"):
-        path.unlink(missing_ok=True)
+    for name in place.names(BEGUN):
+        place.delete(f"{BEGUN}/{name}")
 
 
 def load_trainer(name: str) -> Callable[..., list[Outcome]]:
@@ -164,15 +166,3 @@ def load_trainer(name: str) -> Callable[..., list[Outcome]]:
     module, _, function = name.partition(":")
     found: Any = getattr(importlib.import_module(module), function)
     return found
-
-
-def _note_begun(job: Job, folder: Path) -> Path:
-    """Write down that a pack was begun, whole or not at all."""
-    place = folder / BEGUN
-    place.mkdir(parents=True, exist_ok=True)
-    path = place / f"{job.name}.json"
-    temporary = path.with_suffix(".part")
-    temporary.write_bytes(msgspec.json.encode(job.trials))
-    temporary.replace(path)
-    sync_folder(place)
-    return path

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import msgspec
 
 from hplaw.errors import DataError, QueryError
-from hplaw.runs.store import Problem, Store, sync_folder
+from hplaw.runs.store import Problem, Store
 from hplaw_experiments.launch.abstract import AbstractLauncher
 from hplaw_experiments.launch.job import TRAINER, Job, begun, forget_begun
 from hplaw_experiments.sweep.live import Live
@@ -63,7 +62,7 @@ def standing(spec: SweepSpec, store: Store) -> Standing:
         asked=len(asked),
         done=len(done),
         diverged=sum(losses[name] is None for name in done),
-        begun=len(begun(store.folder)),
+        begun=len(begun(store.place)),
         problems=problems,
     )
 
@@ -98,11 +97,11 @@ def run_sweep(
         asked = next_trials(spec, losses)
         missing = {key(trial) for trial in asked} - set(losses)
         if not missing:
-            forget_begun(store.folder)
+            forget_begun(store.place)
             return standing(spec, store)
         jobs = [
-            Job(store=str(store.folder), sweep=spec.name, trials=tuple(pack), trainer=trainer, metered=spec.metered)
-            for pack in packs_of(asked, missing, begun(store.folder), width=1 if spec.metered else width)
+            Job(store=store.address, sweep=spec.name, trials=tuple(pack), trainer=trainer, metered=spec.metered)
+            for pack in packs_of(asked, missing, begun(store.place), width=1 if spec.metered else width)
         ]
         if live is not None:
             later = make_packs(_later(spec, losses, asked), width=1 if spec.metered else width)
@@ -140,25 +139,16 @@ def packs_of(
 # Sweeps kept beside their runs
 
 
-def save_spec(spec: SweepSpec, store: Store) -> Path:
+def save_spec(spec: SweepSpec, store: Store) -> None:
     """Write a sweep into its store, so that it can be resumed from there."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", spec.name):
         message = f"name = '{spec.name}' cannot name a file; give letters, digits, - and _"
         raise QueryError(message, field="name")
-    folder = store.folder / SWEEPS
-    path = folder / f"{spec.name}.json"
+    name = f"{spec.name}.json"
     body = msgspec.json.format(msgspec.json.encode(spec))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not path.exists() or path.read_bytes() != body:
-            temporary = path.with_suffix(".part")
-            temporary.write_bytes(body)
-            temporary.replace(path)
-            sync_folder(folder)
-    except OSError as error:
-        message = f"{path}: {error.strerror or error}; give a folder that can be written"
-        raise DataError(message) from None
-    return path
+    place = store.place
+    if name not in place.names(SWEEPS) or place.read(f"{SWEEPS}/{name}") != body:
+        place.write(f"{SWEEPS}/{name}", body)
 
 
 def saved_specs(store: Store) -> list[SweepSpec]:
@@ -167,11 +157,16 @@ def saved_specs(store: Store) -> list[SweepSpec]:
     **Raises:** `DataError` for one that cannot be read.
     """
     found: list[SweepSpec] = []
-    for path in sorted((store.folder / SWEEPS).glob("*.json")):
+    for name in store.place.names(SWEEPS):
+        if not name.endswith(".json"):
+            continue
+        where = f"{SWEEPS}/{name}"
+        body = store.place.read(where)
         try:
-            found.append(msgspec.json.decode(path.read_bytes(), type=SweepSpec))
-        except (msgspec.DecodeError, OSError) as error:
-            message = f"{path} is no sweep: {error}; run the sweep from its file"
+            found.append(msgspec.json.decode(body, type=SweepSpec))
+        except msgspec.DecodeError as error:
+            problem = body if isinstance(body, str) else f"is no sweep: {error}"
+            message = f"{store.place.label(where)} {problem}; run the sweep from its file"
             raise DataError(message) from None
     return found
 

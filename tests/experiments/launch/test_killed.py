@@ -1,4 +1,5 @@
-"""The real trainer killed at random moments: the table ends as if nothing had happened."""
+"""The real trainer, into a folder and into a bucket, killed at random moments: the table ends as if nothing had
+happened, and is the same in both."""
 
 import os
 import random
@@ -44,24 +45,24 @@ LONGEST_S = 1.5
 """Seconds beyond an undisturbed start within which a process is killed: several packs are done in them."""
 
 
-def table(folder: Path) -> pl.DataFrame:
-    runs = Store(folder).read()
+def table(address: str) -> pl.DataFrame:
+    runs = Store(address).read()
     assert not runs.problems
     return runs.table.drop(*TIMING, "code_version")
 
 
-def start(spec: Path, folder: Path) -> subprocess.Popen[bytes]:
-    words = [sys.executable, "-m", "hplaw", "sweep", "run", spec, "--to", folder, "--pack", "2"]
+def start(spec: Path, address: str, *launch: str) -> subprocess.Popen[bytes]:
+    words = [sys.executable, "-m", "hplaw", "sweep", "run", spec, "--to", address, "--pack", "2", *launch]
     return subprocess.Popen(
         words, stdout=subprocess.DEVNULL, env={**os.environ, "JAX_PLATFORMS": "cpu"}, start_new_session=True
     )
 
 
-def first_run_s(spec: Path, folder: Path) -> float:
+def first_run_s(spec: Path, address: str) -> float:
     """Run a sweep to its end; return the seconds after which its first run was stored."""
     began = time.monotonic()
-    process = start(spec, folder)
-    while not Store(folder).keys() and process.poll() is None:
+    process = start(spec, address)
+    while not Store(address).keys() and process.poll() is None:
         time.sleep(0.02)
     found = time.monotonic() - began
     assert process.wait() == 0
@@ -69,18 +70,33 @@ def first_run_s(spec: Path, folder: Path) -> float:
 
 
 @pytest.mark.slow
-def test_the_real_trainer_killed_at_fifty_random_moments(tmp_path: Path) -> None:
+@pytest.mark.parametrize("launch", [(), ("--launch", "local", "--workers", "2"), ("--launch", "ray")])
+def test_a_sweep_into_a_bucket_leaves_the_table_of_one_into_a_folder(
+    bucket: str, tmp_path: Path, launch: tuple[str, ...]
+) -> None:
     spec = tmp_path / "killed.toml"
     spec.write_text(SPEC)
-    least = first_run_s(spec, tmp_path / "calm")
-    undisturbed = table(tmp_path / "calm")
+    assert start(spec, str(tmp_path / "runs")).wait() == 0
+    assert start(spec, f"{bucket}/runs", *launch).wait() == 0
+    # in all columns but those of time, energy and host
+    assert table(f"{bucket}/runs").equals(table(str(tmp_path / "runs")))
+    assert len(table(f"{bucket}/runs")) == 36
+    assert not begun(Store(f"{bucket}/runs").place)
+
+
+@pytest.mark.slow
+def test_the_real_trainer_killed_at_fifty_random_moments(root: str, tmp_path: Path) -> None:
+    spec = tmp_path / "killed.toml"
+    spec.write_text(SPEC)
+    least = first_run_s(spec, f"{root}/calm")
+    undisturbed = table(f"{root}/calm")
     assert len(undisturbed) == 36
     moments, killed, sweeps = random.Random(0), 0, 0
     while killed < KILLS:
-        folder = tmp_path / f"shot-{sweeps}"
+        address = f"{root}/shot-{sweeps}"
         sweeps += 1
         while True:
-            process = start(spec, folder)
+            process = start(spec, address)
             if killed < KILLS:
                 # half of the kills fall into the work, half also into what comes before it
                 time.sleep(moments.uniform(moments.choice((0.2, 0.9)) * least, least + LONGEST_S))
@@ -88,5 +104,5 @@ def test_the_real_trainer_killed_at_fifty_random_moments(tmp_path: Path) -> None
             if process.wait() == 0:
                 break
             killed += 1
-        assert table(folder).equals(undisturbed)
-        assert not begun(folder)
+        assert table(address).equals(undisturbed)
+        assert not begun(Store(address).place)

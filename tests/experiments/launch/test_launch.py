@@ -16,7 +16,6 @@ from hplaw_experiments.trial import SweepSpec, Trial
 
 FOLDER = Path(__file__).parents[1]
 TRAINER = "toy:train_pack"
-WITH_TOY = {**os.environ, "PYTHONPATH": str(FOLDER)}
 
 
 def spec(**options: object) -> SweepSpec:
@@ -27,6 +26,10 @@ def spec(**options: object) -> SweepSpec:
         training={"tokens": 3200, "batch_tokens": 32},
         space={"peak_lr": [1e-3, 1e-2], "width": [8, 16]},
     )
+
+
+def with_toy() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(FOLDER)}
 
 
 def test_workers_share_the_cores_or_take_a_gpu_each() -> None:
@@ -46,9 +49,9 @@ def test_a_pack_has_one_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_worker_that_dies_is_replaced_and_its_pack_run_again(tmp_path: Path) -> None:
-    launcher = Local([Pin(), Pin()], environment=WITH_TOY)
-    store = Store(tmp_path / "runs")
+def test_a_worker_that_dies_is_replaced_and_its_pack_run_again(root: str, tmp_path: Path) -> None:
+    launcher = Local([Pin(), Pin()], environment=with_toy())
+    store = Store(f"{root}/runs")
     sweep = spec(pause_s=0.1, die_once=str(tmp_path / "died"))
     found = run_sweep(sweep, store, launcher=launcher, width=2, trainer=TRAINER)
     launcher.close()
@@ -56,13 +59,13 @@ def test_a_worker_that_dies_is_replaced_and_its_pack_run_again(tmp_path: Path) -
     assert found.complete
     assert len(store.read().table) == found.asked == 12
     assert not store.read().problems
-    assert not begun(store.folder)
+    assert not begun(store.place)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("options", "says"), [({"die": True}, "died 3 times"), ({"fail": True}, "the toy is broken")])
 def test_what_cannot_run_ends_the_sweep_with_its_reason(tmp_path: Path, options: dict[str, object], says: str) -> None:
-    launcher = Local([Pin()], environment=WITH_TOY)
+    launcher = Local([Pin()], environment=with_toy())
     with pytest.raises(DeviceError, match=says):
         run_sweep(spec(**options), Store(tmp_path), launcher=launcher, width=12, trainer=TRAINER)
     launcher.close()
@@ -81,7 +84,7 @@ def test_without_ray_the_command_to_install_it_is_named() -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
-def test_a_ray_cluster_of_several_processes_survives_a_killed_worker(tmp_path: Path) -> None:
+def test_a_ray_cluster_of_several_processes_survives_a_killed_worker(root: str, tmp_path: Path) -> None:
     ray = pytest.importorskip("ray")
     # no Ray of pip's environment is packed and sent: the workers have this one
     os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
@@ -93,7 +96,7 @@ def test_a_ray_cluster_of_several_processes_survives_a_killed_worker(tmp_path: P
         runtime_env={"env_vars": {"PYTHONPATH": str(FOLDER), "JAX_PLATFORMS": "cpu"}},
     )
     try:
-        store = Store(tmp_path / "runs")
+        store = Store(f"{root}/runs")
         launcher = Ray()
         sweep = spec(pause_s=0.1, die_once=str(tmp_path / "died"))
         found = run_sweep(sweep, store, launcher=launcher, width=2, trainer=TRAINER)

@@ -10,16 +10,17 @@ import time
 from pathlib import Path
 from types import ModuleType
 
+import msgspec
 import polars as pl
 import pytest
 
-from hplaw.errors import QueryError
+from hplaw.errors import DataError, QueryError
 from hplaw.runs import Store
 from hplaw.runs.schema import TIMING
 from hplaw_experiments.launch.job import BEGUN, begun, shares_of, train_metered
 from hplaw_experiments.metering.meter import Energy, NoMeter, SampledMeter
 from hplaw_experiments.sweep.plan import make_packs
-from hplaw_experiments.sweep.run import run_sweep, saved_specs, standing
+from hplaw_experiments.sweep.run import SWEEPS, run_sweep, saved_specs, standing
 from hplaw_experiments.trial import key
 
 
@@ -45,7 +46,7 @@ def table(store: Store) -> pl.DataFrame:
     return runs.table.drop(*TIMING, "code_version")
 
 
-def sweep(toy: ModuleType, folder: Path, **options: object) -> Store:
+def sweep(toy: ModuleType, folder: Path | str, **options: object) -> Store:
     store = Store(folder)
     launcher = toy.here()
     found = run_sweep(toy.spec(**options), store, launcher=launcher, width=4, trainer=toy.TRAINER)
@@ -78,7 +79,28 @@ def test_rows_say_what_was_asked_and_found(toy: ModuleType, tmp_path: Path) -> N
     assert [spec.name for spec in saved_specs(Store(tmp_path))] == ["toy"]
 
 
-def kill_at_random(toy: ModuleType, folder: Path, kind: str, *, kills: int, seed: int) -> int:
+def test_a_sweep_into_a_bucket_leaves_the_table_of_one_into_a_folder(
+    toy: ModuleType, tmp_path: Path, bucket: str
+) -> None:
+    in_folder, in_bucket = sweep(toy, tmp_path / "runs"), sweep(toy, f"{bucket}/runs")
+    assert table(in_bucket).equals(table(in_folder))
+    # the files have the same names but for the digest of what differs: the times of the runs
+    keys = [[name.partition("-")[0] for name in store.place.names()] for store in (in_folder, in_bucket)]
+    assert keys[0] == keys[1]
+    assert saved_specs(in_bucket) == saved_specs(in_folder)
+    times = in_bucket.place.names()
+    sweep(toy, f"{bucket}/runs")
+    assert in_bucket.place.names() == times
+
+
+def test_a_sweep_that_is_no_sweep_is_named(root: str) -> None:
+    store = Store(root)
+    store.place.write(f"{SWEEPS}/odd.json", b"{}")
+    with pytest.raises(DataError, match=r"odd\.json is no sweep: .*; run the sweep from its file"):
+        saved_specs(store)
+
+
+def kill_at_random(toy: ModuleType, folder: str, kind: str, *, kills: int, seed: int) -> int:
     """Run the toy's sweep and kill it at random moments; return how often it was killed before its end."""
     moments = random.Random(seed)
     environment = {**os.environ, "PYTHONPATH": str(FOLDER)}
@@ -103,37 +125,37 @@ def kill_at_random(toy: ModuleType, folder: Path, kind: str, *, kills: int, seed
 
 def test_killed_at_random_moments_the_table_ends_the_same(toy: ModuleType, tmp_path: Path) -> None:
     undisturbed = table(sweep(toy, tmp_path / "calm", pause_s=0.02))
-    assert kill_at_random(toy, tmp_path / "shot", "here", kills=5, seed=4) >= 3
+    assert kill_at_random(toy, str(tmp_path / "shot"), "here", kills=5, seed=4) >= 3
     assert table(Store(tmp_path / "shot")).equals(undisturbed)
-    assert not begun(tmp_path / "shot")
+    assert not begun(Store(tmp_path / "shot").place)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("round_", range(10))
-def test_killed_at_fifty_random_moments(toy: ModuleType, tmp_path: Path, round_: int) -> None:
-    undisturbed = table(sweep(toy, tmp_path / "calm", pause_s=0.02))
-    assert kill_at_random(toy, tmp_path / "shot", "here", kills=5, seed=round_) >= 1
-    assert table(Store(tmp_path / "shot")).equals(undisturbed)
+def test_killed_at_fifty_random_moments(toy: ModuleType, root: str, round_: int) -> None:
+    undisturbed = table(sweep(toy, f"{root}/calm", pause_s=0.02))
+    assert kill_at_random(toy, f"{root}/shot", "here", kills=5, seed=round_) >= 1
+    assert table(Store(f"{root}/shot")).equals(undisturbed)
 
 
 @pytest.mark.slow
-def test_workers_of_a_killed_sweep_leave_the_same_table(toy: ModuleType, tmp_path: Path) -> None:
-    undisturbed = table(sweep(toy, tmp_path / "calm", pause_s=0.02))
-    kill_at_random(toy, tmp_path / "shot", "local", kills=5, seed=1)
-    same = table(Store(tmp_path / "shot")).drop("hardware", "driver", "jax_version", "platform")
+def test_workers_of_a_killed_sweep_leave_the_same_table(toy: ModuleType, root: str) -> None:
+    undisturbed = table(sweep(toy, f"{root}/calm", pause_s=0.02))
+    kill_at_random(toy, f"{root}/shot", "local", kills=5, seed=1)
+    same = table(Store(f"{root}/shot")).drop("hardware", "driver", "jax_version", "platform")
     assert same.equals(undisturbed.drop("hardware", "driver", "jax_version", "platform"))
 
 
-def test_a_pack_that_was_cut_off_is_run_again_in_the_same_company(toy: ModuleType, tmp_path: Path) -> None:
-    calm = sweep(toy, tmp_path / "calm")
-    shot = Store(tmp_path / "shot")
+def test_a_pack_that_was_cut_off_is_run_again_in_the_same_company(toy: ModuleType, root: str) -> None:
+    calm = sweep(toy, f"{root}/calm")
+    shot = Store(f"{root}/shot")
     run_sweep(toy.spec(), shot, launcher=toy.here(), width=4, trainer=toy.TRAINER, within=lambda: False)
     # the first pack ended: play that it was interrupted after its first run
     (pack,) = [p for p in make_packs(_asked(toy), width=4) if key(p[0]) in shot.keys()]  # noqa: SIM118
     for trial in pack[1:]:
-        for file in shot.folder.glob(f"{key(trial)}-*"):
-            file.unlink()
-    _note(shot.folder, pack)
+        for name in shot.place.names(start=f"{key(trial)}-"):
+            shot.place.delete(name)
+    shot.place.write(f"{BEGUN}/cut.json", msgspec.json.encode(pack))
     assert standing(toy.spec(), shot).begun == 1
     run_sweep(toy.spec(), shot, launcher=toy.here(), width=4, trainer=toy.TRAINER)
     assert table(shot).equals(table(calm))
@@ -146,7 +168,7 @@ def test_torn_files_are_named_and_their_runs_made_again(toy: ModuleType, tmp_pat
     file.write_bytes(file.read_bytes()[:1000])
     found = standing(toy.spec(), store)
     assert not found.complete
-    assert [problem.path for problem in found.problems] == [file]
+    assert [problem.path for problem in found.problems] == [str(file)]
     run_sweep(toy.spec(), store, launcher=toy.here(), width=4, trainer=toy.TRAINER)
     assert standing(toy.spec(), store).complete
     assert set(store.keys()) == set(before["key"])
@@ -190,11 +212,3 @@ def _asked(toy: ModuleType) -> list:
     from hplaw_experiments.sweep.walkers import next_trials
 
     return next_trials(toy.spec(), {})
-
-
-def _note(folder: Path, pack: list) -> None:
-    import msgspec
-
-    place = folder / BEGUN
-    place.mkdir(exist_ok=True)
-    (place / "cut.json").write_bytes(msgspec.json.encode(pack))

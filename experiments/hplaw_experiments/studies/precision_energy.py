@@ -6,6 +6,7 @@ compared within, as pooling over them hides large effects.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -94,10 +95,11 @@ def _one(runs: pl.DataFrame, response: str, factors: list[str], baseline: str, b
     adjusted = holm([contrast.p for *_, contrast in compared])
     effects = [Effect(*item, p) for item, p in zip(compared, adjusted, strict=True)]
     levels = {"precision": runs["precision"].to_list(), **{n: runs[n].to_list() for n in factors}}
-    try:
-        terms = anova(runs[response].to_numpy(), levels)
-    except ValueError:
-        terms = anova(runs[response].to_numpy(), levels, order=1)
+    terms: list[Term] = []
+    for order in (2, 1):
+        # where the runs are too few for either, the comparisons by cell are what there is
+        with contextlib.suppress(ValueError):
+            terms = terms or anova(runs[response].to_numpy(), levels, order)
     overall = {
         p: pooled(e.contrast for e in effects if e.precision == p) for p in dict.fromkeys(e.precision for e in effects)
     }
@@ -185,9 +187,12 @@ def _section(found: Study, bound: float) -> Iterator[str]:
     yield ""
     yield "Pooled over cells by a hierarchical model: N(0, 0.5) on the mean logarithm of the ratio, half-normal(0.2) on its spread between cells."
     yield ""
-    yield "| factorial ANOVA, type 3, HC3 | df | F | p | partial eta2 |"
-    yield "|---|---|---|---|---|"
-    yield from (f"| {t.name} | {t.df} | {t.f:.3g} | {t.p:.2g} | {t.partial_eta2:.3f} |" for t in found.terms)
+    if found.terms:
+        yield "| factorial ANOVA, type 3, HC3 | df | F | p | partial eta2 |"
+        yield "|---|---|---|---|---|"
+        yield from (f"| {t.name} | {t.df} | {t.f:.3g} | {t.p:.2g} | {t.partial_eta2:.3f} |" for t in found.terms)
+    else:
+        yield "No ANOVA: the runs are too few for one; give replicates of every cell."
     yield ""
     yield f"| format against {found.baseline} | cell | runs | ratio | 90 % | p (Welch, Holm) | Hedges g | p of equivalence within {100 * math.expm1(bound):.0f} % |"
     yield "|---|---|---|---|---|---|---|---|"

@@ -28,12 +28,15 @@ HEAVY = {
     "jax",
     "jaxlib",
     "numpyro",
+    "obstore",
     "optax",
     "pandas",
     "polars",
     "pynvml",
+    "ray",
     "scipy",
     "sklearn",
+    "statsmodels",
     "torch",
     "vl_convert",
 }
@@ -220,7 +223,7 @@ def test_locks_have_hashes_and_no_address(lock: str) -> None:
 
 
 def test_serving_needs_nothing_heavy() -> None:
-    unwanted = {"equinox", "jax", "numpyro", "optax", "pandas", "polars", "scikit-learn", "scipy"}
+    unwanted = {"equinox", "jax", "numpyro", "obstore", "optax", "pandas", "polars", "ray", "scikit-learn", "scipy"}
     assert not unwanted & set(pins("serve.lock"))
 
 

@@ -3,6 +3,7 @@
 import json
 import stat
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,18 @@ def test_the_doctor_names_the_command_for_what_is_missing(run: Any, monkeypatch:
         'missing no-such-package: in your clone of hplaw, run `make install` or `pip install -e ".[fit]"`'
         in " ".join(done.out.split())
     )
+
+
+def test_the_doctor_shows_every_package_of_every_extra(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    extras = {name: packages for name, packages in project["optional-dependencies"].items() if name != "all"}
+    requirements = [f"{package}; extra == '{name}'" for name, packages in extras.items() for package in packages]
+    monkeypatch.setattr(doctor.metadata, "requires", lambda _: requirements)
+    found = {part["name"]: set(part["packages"]) for part in json.loads(run("doctor", "--json").out)["extras"]}
+    for name, packages in extras.items():
+        own = {package.partition(">")[0] for package in packages if not package.startswith("hplaw[")}
+        assert found[name] == own
+    assert {"obstore", "statsmodels", "ray"} <= set().union(*found.values())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the substitute for nvidia-smi is a shell script")

@@ -88,9 +88,18 @@ def test_a_sweep_into_a_bucket_leaves_the_table_of_one_into_a_folder(
     keys = [[name.partition("-")[0] for name in store.place.names()] for store in (in_folder, in_bucket)]
     assert keys[0] == keys[1]
     assert saved_specs(in_bucket) == saved_specs(in_folder)
-    times = in_bucket.place.names()
+    names = in_bucket.place.names()
     sweep(toy, f"{bucket}/runs")
-    assert in_bucket.place.names() == times
+    assert in_bucket.place.names() == names
+
+
+def test_the_files_of_a_folder_copied_to_a_bucket_are_a_store(toy: ModuleType, tmp_path: Path, bucket: str) -> None:
+    whole, copy = sweep(toy, tmp_path / "runs"), Store(f"{bucket}/runs")
+    for path in (tmp_path / "runs").rglob("*"):
+        if path.is_file():
+            copy.place.write(path.relative_to(tmp_path / "runs").as_posix(), path.read_bytes())
+    assert copy.read().table.equals(whole.read().table)
+    assert standing(saved_specs(copy)[0], copy).complete
 
 
 def test_a_sweep_that_is_no_sweep_is_named(root: str) -> None:

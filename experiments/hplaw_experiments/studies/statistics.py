@@ -75,7 +75,7 @@ def anova(y: Array, factors: Mapping[str, Sequence[object]], order: int = 2) -> 
     from statsmodels.stats.anova import anova_lm
 
     names = [name for name, levels in factors.items() if len({*levels}) > 1]
-    # names that are none in a formula's language, as `n_params x`, are told by their place
+    # by number: a factor's name may be none in the language of formulas
     codes = {name: f"C(f{place}, Sum)" for place, name in enumerate(names)}
     terms = [term for size in range(1, order + 1) for term in it.combinations(names, size)]
     if not terms:

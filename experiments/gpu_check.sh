@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
 # Check one GPU in under ten minutes: the packed trainer against a loop in PyTorch, the share of matrix products that a
-# 100M Transformer reaches, and the metered grid of number formats.
+# 100M Transformer reaches, the metered grid of number formats, the quick calibration, and the studies that have a preset
+# for GPUs, each for as long as its share of the time lasts.
 #
 #   experiments/gpu_check.sh [--small] [--wheels DIR] OUT
 #
-# OUT gets report.md, report.json, runs.csv and runs/ (the store). --small takes a minute, on a CPU too. The exit status
-# is 0 where all parts ran (what this machine cannot measure is left out, with the reason), 1 where one failed, 2 for
-# wrong arguments or no GPU.
+# OUT gets report.md, report.json, runs.csv and runs/ (the store). --small takes some minutes, on a CPU too. The exit
+# status is 0 where all parts ran (what this machine cannot measure, or not in time, is left out, with the reason), 1
+# where one failed, 2 for wrong arguments or no GPU.
 #
 # The code runs from this checkout. PYTHON (python3 when left out) needs jax, equinox, numpyro and optax; the rest can be
 # carried as wheels in the folder that --wheels names, as far as it is missing: msgspec, polars, polars-runtime-32, tomli,
-# nvidia-ml-py, and scikit-learn with cloudpickle, joblib, narwhals and threadpoolctl. Fetch them for Python 3.12 on a
-# machine with internet by
+# nvidia-ml-py, scikit-learn with cloudpickle, joblib, narwhals and threadpoolctl, and, for tests of the energy of number
+# formats, statsmodels with pandas, patsy and formulaic. Fetch them for Python 3.12 on a machine with internet by
 #
 #   pip download --no-deps --only-binary=:all: --python-version 3.12 --platform manylinux2014_x86_64 \
 #       --platform manylinux_2_28_x86_64 -d DIR NAME...

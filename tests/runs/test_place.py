@@ -1,8 +1,13 @@
 """What every place of blobs does, a folder's as a bucket's, and what is said of places that cannot be used."""
 
 import os
+import threading
 import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
+from urllib.parse import unquote
 
 import pytest
 
@@ -111,6 +116,72 @@ def test_a_file_is_no_folder_of_runs(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="give a folder of runs"):
         Folder(tmp_path / "file").names()
+
+
+# Google's and Azure's stores
+
+
+class Objects(BaseHTTPRequestHandler):
+    """Keeps objects as those stores do, as far as they are put and read: no others were to be had for tests."""
+
+    kept: ClassVar[dict[str, bytes]] = {}
+
+    def do_PUT(self) -> None:
+        path, body = unquote(self.path.partition("?")[0]), self.rfile.read(int(self.headers["content-length"]))
+        anew = self.headers.get("x-goog-if-generation-match") == "0" or self.headers.get("if-none-match") == "*"
+        if anew and path in self.kept:
+            self.answer(412 if "x-goog-if-generation-match" in self.headers else 409)
+        else:
+            self.kept[path] = body
+            self.answer(201)
+
+    def do_GET(self) -> None:
+        body = self.kept.get(unquote(self.path.partition("?")[0]))
+        self.answer(404 if body is None else 200, body or b"")
+
+    def answer(self, status: int, body: bytes = b"") -> None:
+        self.send_response(status)
+        headers = {"ETag": '"1"', "x-goog-generation": "1", "Last-Modified": "Mon, 02 Jan 2023 03:04:05 GMT"}
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *words: object) -> None:
+        """Write no line for each request."""
+
+
+@pytest.fixture(params=["gs", "az"])
+def other(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[AbstractPlace]:
+    """Return a place in a store of another kind than S3."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Objects)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    settings = {
+        "GOOGLE_BASE_URL": url,
+        "GOOGLE_BEARER_TOKEN": "tests",
+        "AZURE_STORAGE_ENDPOINT": url,
+        "AZURE_STORAGE_ACCOUNT_NAME": "tests",
+        "AZURE_STORAGE_ACCOUNT_KEY": "a2V5",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    yield open_place(f"{request.param}://bucket/some/runs")
+    server.shutdown()
+    server.server_close()
+    thread.join()
+    Objects.kept.clear()
+
+
+def test_the_stores_of_google_and_azure_create_once_too(other: AbstractPlace) -> None:
+    assert other.create("a", b"first")
+    assert not other.create("a", b"second")
+    assert other.read("a") == b"first"
+    other.write("a", b"third")
+    assert other.read("a") == b"third"
+    assert [path.rpartition("bucket")[2] for path in Objects.kept] == ["/some/runs/a"]
+    assert "cannot be read" in str(other.read("b"))
 
 
 # What is said of addresses

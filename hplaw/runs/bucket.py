@@ -45,7 +45,14 @@ CONNECT = timedelta(seconds=5)
 NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "404 Not Found")
 """What a list, or a put, is answered where there is no such bucket."""
 
-NO_CREDENTIALS = ("169.254.169.254", "metadata.google.internal", "token request", "must be specified", "Missing")
+NO_CREDENTIALS = (
+    "169.254.169.254",
+    "metadata.google.internal",
+    "token request",
+    "must be specified",
+    "Missing Access",
+    "Missing Secret",
+)
 """What errors name where no credentials, or only a part of them, are set: the provider's services that are asked then,
 or the part."""
 
@@ -94,10 +101,10 @@ class Bucket(AbstractPlace):
             for chunk in self._store.list(folder or None, offset=offset):  # pyright: ignore[reportUnknownMemberType]
                 for each in chunk:
                     name = each["path"].removeprefix(base)
-                    if name.startswith(start):
-                        names.append(name)
-                    elif name > start:
+                    if not name.startswith(start) and name > start:
                         return names
+                    if name.startswith(start) and "/" not in name:
+                        names.append(name)
         return names
 
     def read(self, name: str) -> bytes | str:

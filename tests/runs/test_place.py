@@ -40,7 +40,7 @@ def test_nothing_is_in_a_place_that_was_never_written_to(place: AbstractPlace) -
 
 
 def test_names_are_sorted_by_folder_and_by_how_they_begin(place: AbstractPlace) -> None:
-    for name in ("b-1", "a-2", "a-1", "ab-1", "a", ".notes/a-1.json", ".notes/b", "z/y"):
+    for name in ("b-1", "a-2", "a-1", "ab-1", "a", ".notes/a-1.json", ".notes/b", "z/y", "a-1.5/y"):
         place.write(name, name.encode())
     assert place.names() == ["a", "a-1", "a-2", "ab-1", "b-1"]
     assert place.names(start="a-") == ["a-1", "a-2"]

@@ -79,6 +79,7 @@ def test_rows_say_what_was_asked_and_found(toy: ModuleType, tmp_path: Path) -> N
     assert [spec.name for spec in saved_specs(Store(tmp_path))] == ["toy"]
 
 
+@pytest.mark.slow
 def test_a_sweep_into_a_bucket_leaves_the_table_of_one_into_a_folder(
     toy: ModuleType, tmp_path: Path, bucket: str
 ) -> None:
@@ -155,9 +156,9 @@ def test_workers_of_a_killed_sweep_leave_the_same_table(toy: ModuleType, root: s
     assert same.equals(undisturbed.drop("hardware", "driver", "jax_version", "platform"))
 
 
-def test_a_pack_that_was_cut_off_is_run_again_in_the_same_company(toy: ModuleType, root: str) -> None:
-    calm = sweep(toy, f"{root}/calm")
-    shot = Store(f"{root}/shot")
+def test_a_pack_that_was_cut_off_is_run_again_in_the_same_company(toy: ModuleType, tmp_path: Path) -> None:
+    calm = sweep(toy, tmp_path / "calm")
+    shot = Store(tmp_path / "shot")
     run_sweep(toy.spec(), shot, launcher=toy.here(), width=4, trainer=toy.TRAINER, within=lambda: False)
     # the first pack ended: play that it was interrupted after its first run
     (pack,) = [p for p in make_packs(_asked(toy), width=4) if key(p[0]) in shot.keys()]  # noqa: SIM118

@@ -74,11 +74,13 @@ def test_rates_at_a_batch_that_was_not_chosen_lead_to_a_higher_best_rate(run: An
 
 
 @pytest.mark.slow
-def test_a_sweep_leads_to_an_answer_for_ones_own_recipe(run: Any, tmp_path: Path) -> None:
+def test_a_sweep_leads_to_an_answer_for_ones_own_recipe(run: Any, tmp_path: Path, bucket: str) -> None:
     (tmp_path / "tiny.toml").write_text(TINY)
-    to = tmp_path / "mine"
-    done = run("calibrate", "--spec", tmp_path / "tiny.toml", "--to", to, "--method", "map", "--accept")
+    to, store = tmp_path / "mine", ("--store", f"{bucket}/runs")
+    done = run("calibrate", "--spec", tmp_path / "tiny.toml", "--to", to, "--method", "map", "--accept", *store)
     assert done.status == 0
+    assert f"training into {bucket}/runs" in done.err
+    assert not (to / "runs").exists()
     assert "What it narrowed" in done.out
     assert "24 of 24 trials" in done.out
     assert "own-recipe@1" in asked_next(run, done.out)

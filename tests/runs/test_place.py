@@ -1,6 +1,7 @@
 """What every place of blobs does, a folder's as a bucket's, and what is said of places that cannot be used."""
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -226,6 +227,12 @@ def test_a_server_that_does_not_answer_is_named(bucket: str, monkeypatch: pytest
     assert said(bucket) == (
         f"{bucket}: no server answers at http://127.0.0.1:9; check the network and AWS_ENDPOINT_URL"
     )
+
+
+def test_what_installs_the_library_of_object_stores_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    with pytest.raises(StoreError, match=r"s3://bucket needs obstore, which is not installed; .*\[sweep\]"):
+        Store("s3://bucket/runs")
 
 
 def test_an_endpoint_that_is_no_url_is_refused(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,8 @@ def spec(**options: object) -> SweepSpec:
 
 
 def with_toy() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(FOLDER)}
+    """Return the environment of workers that find the toy beside what this process imports."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(FOLDER), os.environ.get("PYTHONPATH", "")])}
 
 
 def test_workers_share_the_cores_or_take_a_gpu_each() -> None:
@@ -93,7 +94,7 @@ def test_a_ray_cluster_of_several_processes_survives_a_killed_worker(root: str, 
         include_dashboard=False,
         log_to_driver=False,
         logging_level="error",
-        runtime_env={"env_vars": {"PYTHONPATH": str(FOLDER), "JAX_PLATFORMS": "cpu"}},
+        runtime_env={"env_vars": {"PYTHONPATH": with_toy()["PYTHONPATH"], "JAX_PLATFORMS": "cpu"}},
     )
     try:
         store = Store(f"{root}/runs")

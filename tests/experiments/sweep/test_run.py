@@ -113,7 +113,8 @@ def test_a_sweep_that_is_no_sweep_is_named(root: str) -> None:
 def kill_at_random(toy: ModuleType, folder: str, kind: str, *, kills: int, seed: int) -> int:
     """Run the toy's sweep and kill it at random moments; return how often it was killed before its end."""
     moments = random.Random(seed)
-    environment = {**os.environ, "PYTHONPATH": str(FOLDER)}
+    path = os.pathsep.join([str(FOLDER), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path}
     killed = 0
     while True:
         process = subprocess.Popen(

@@ -191,7 +191,7 @@ def study_runs(study: AbstractStudy, spec: StudySpec, store: Store, launcher: He
         spec,
         Path(store.address),
         launcher=launcher,
-        report=lambda sweep: lambda done, asked, share: None,
+        report=lambda sweep: lambda *shown: None,
         within=lambda: time.monotonic() - began < budget_s,
     )
     over = time.monotonic() - began >= budget_s

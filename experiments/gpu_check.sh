@@ -5,7 +5,7 @@
 #
 #   experiments/gpu_check.sh [--small] [--wheels DIR] OUT
 #
-# OUT gets report.md, report.json, runs.csv and runs/ (the store). --small takes some minutes, on a CPU too. The exit
+# OUT gets report.md, report.json, runs.csv and runs/ (the store). --small takes four minutes, on a CPU too. The exit
 # status is 0 where all parts ran (what this machine cannot measure, or not in time, is left out, with the reason), 1
 # where one failed, 2 for wrong arguments or no GPU.
 #

@@ -11,10 +11,12 @@ import polars as pl
 import pytest
 
 from hplaw.runs import Store
-from hplaw_experiments.launch import Here
+from hplaw_experiments.launch import Here, Place
+from hplaw_experiments.launch.record import provenance
+from hplaw_experiments.metering.meter import NoMeter
 from hplaw_experiments.studies.check_report import Report
 from hplaw_experiments.studies.study import STUDIES, AbstractStudy, Ran, StudySpec, run_sweeps
-from tools.gpu_check import study_runs
+from tools.gpu_check import precision_grid, study_runs
 
 
 ROOT = Path(__file__).parents[2]
@@ -75,6 +77,14 @@ def test_a_study_trains_for_its_share_of_the_time_and_says_what_is_missing(tmp_p
     assert whole.left_out == []
     assert [each.name for each in whole.measurements] == ["4 trials, with compilation"]
     assert len(store.keys()) == 4
+
+
+@pytest.mark.slow
+def test_a_grid_without_time_says_how_many_runs_are_missing(tmp_path: Path) -> None:
+    launcher = Here(Place(meter=NoMeter("none here"), where=provenance()))
+    found = precision_grid(Store(tmp_path), launcher, 0.0, unmetered="none here", small=True)
+    # the first pack of a grid of three formats and two seeds
+    assert found.left_out == ["5 of 6 trials: 0 s were over", "energy: none here"]
 
 
 @pytest.mark.slow

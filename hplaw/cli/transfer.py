@@ -93,7 +93,7 @@ def _page(found: Transfer, shown: Sequence[str]) -> str:
     rules = [rule for rule in found.rules if rule.values]
     if rules:
         page.heading("Set, by each rule")
-        page.table([_row(rule) for rule in rules], head=("rule", "rate", "goes as", "and"))
+        page.table([_row(rule) for rule in rules], head=("rule", "rate", "90% interval", "goes as", "and"))
     page.text(found.decides[0])
     add_warnings(page, [f"{_name(rule)}: {rule.say}" for rule in rules if rule.say])
     for name in shown:
@@ -121,12 +121,14 @@ def _name(rule: TransferRule) -> str:
     return rule.law.partition("@")[0]
 
 
-def _row(rule: TransferRule) -> tuple[str, str, str, str]:
+def _row(rule: TransferRule) -> tuple[str, str, str, str, str]:
     others = {**rule.values, **rule.follows}
     rate = others.pop("peak_lr", None)
+    interval = rule.intervals.get("peak_lr")
     return (
         _name(rule),
         "-" if rate is None else number(rate),
+        "-" if interval is None else " to ".join(map(number, interval)),
         "-" if rule.exponent is None else f"batch^{rule.exponent:.3g}",
         ", ".join(f"{SHORT.get(name, name)} {with_unit(value, '1')}" for name, value in others.items()) or "-",
     )

@@ -34,6 +34,7 @@ class TransferRule(Record, frozen=True, kw_only=True):
     - `status`: that of the law at this point; `other-optimizer` where it is not for the one given, `lacks-input` where
       `lacks` names what would have to be given.
     - `values`: what it gives at the new batch, by quantity; `exponent` the power of the batch that its rate amounts to.
+    - `intervals`: the 90% interval of what a measured law gives, by quantity; a rule of theory has none.
     - `follows`: what else goes with this rate by rules that take it, weight decay first.
     - `assumes`: what it rests on; `say` the words of the case that applies.
     """
@@ -43,6 +44,7 @@ class TransferRule(Record, frozen=True, kw_only=True):
     checked: str
     status: str
     values: dict[str, float] = field(default_factory=dict[str, float])
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
     exponent: float | None = None
     follows: dict[str, float] = field(default_factory=dict[str, float])
     assumes: str = ""

@@ -122,20 +122,27 @@ def _rule(law: Law, known: Mapping[str, Any], catalogue: Catalogue, ratio: float
     lacks = [item.known for item in inputs(law) if item.required and item.known not in known]
     if lacks:
         return msgspec.structs.replace(rule, status="lacks-input", lacks=lacks)
-    status, values, say = _values(law, known, catalogue)
+    status, values, intervals, say = _values(law, known, catalogue)
     rate = values.get(RATE)
     exponent = None
     if rate is not None and ratio != 1:
         exponent = round(math.log(rate / known[BASE_RATE]) / math.log(ratio), 4)
-    return msgspec.structs.replace(rule, status=status, values=values, say=say, exponent=exponent)
+    return msgspec.structs.replace(rule, status=status, values=values, intervals=intervals, say=say, exponent=exponent)
 
 
-def _values(law: Law, known: Mapping[str, object], catalogue: Catalogue) -> tuple[str, dict[str, float], str | None]:
-    """Return a law's status, its outputs that are positive numbers or zero, and the words of its case."""
+def _values(
+    law: Law, known: Mapping[str, object], catalogue: Catalogue
+) -> tuple[str, dict[str, float], dict[str, tuple[float, float]], str | None]:
+    """Return a law's status, its outputs that are numbers, their 90% intervals if it has any, and the words of its case."""
     found = evaluate(law, {name: known[name] for name in law.inputs if name in known}, catalogue)
     values = {name: estimate.value for name, estimate in found.outputs.items() if isinstance(estimate.value, float)}
     reason = next((estimate.reason for estimate in found.outputs.values() if estimate.reason), None)
-    return found.status, values, found.say or (None if values else reason)
+    intervals = {
+        name: (estimate.low, estimate.high)
+        for name, estimate in found.outputs.items()
+        if name in values and estimate.low is not None and estimate.high is not None
+    }
+    return found.status, values, intervals, found.say or (None if values else reason)
 
 
 def _followed(

@@ -53,7 +53,6 @@ class Found(msgspec.Struct, frozen=True):
     - `tuning`, `test`: the best rates on the two kinds of seeds.
     - `noise_scale`: measured, in tokens.
     - `predictions`: of each batch that can be left out.
-    - `planted`: the exponent that the same analysis recovers below half the noise scale where that of theory is planted.
     - `critical`: draws of the batch at which twice the examples are needed that a small one needs, for a fixed loss.
     """
 
@@ -63,7 +62,6 @@ class Found(msgspec.Struct, frozen=True):
     noise_scale: float
     rules: Comparison
     predictions: tuple[Prediction, ...]
-    planted: Array | None = None
     critical: Array | None = None
 
 
@@ -85,12 +83,16 @@ def analyze(
     found: list[Found] = []
     for place, (series, other) in enumerate(zip(first, second, strict=True)):
         told(f"{series.name}: {place + 1} of {len(first)}")
-        key, again, third, fourth = jax.random.split(jax.random.PRNGKey(place), 4)
+        key, again, third = jax.random.split(jax.random.PRNGKey(place), 3)
         optima, tested = bowls.fit(series, key=key), bowls.fit(other, key=again)
         scale = scales.get((series.family, series.optimizer)) or float(np.median(optima.batches))
-        comparison = rules.compare(optima.batches, optima.mean, optima.sd, noise_scale=scale, key=third)
-        planted = rules.compare(
-            optima.batches, _planted(series, optima, scale), optima.sd, noise_scale=scale, key=fourth
+        comparison = rules.compare(
+            optima.batches,
+            optima.mean,
+            optima.sd,
+            noise_scale=scale,
+            planted=_planted(series, optima, scale),
+            key=third,
         )
         found.append(
             Found(
@@ -100,7 +102,6 @@ def analyze(
                 scale,
                 comparison,
                 tuple(_predictions(comparison, optima, tested)),
-                planted.below,
                 critical_batch(optima) if series.measure == "fixed loss" else None,
             )
         )

@@ -17,16 +17,12 @@ from numpy.typing import NDArray
 import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
-from numpyro.infer import MCMC, NUTS
 
-from hplaw.fit.model.double_precision import double_precision
 from hplaw_experiments.studies.batch_rule.cells import Cell, Series
+from hplaw_experiments.studies.sampling import Sampler
 
 
 Array = NDArray[np.float64]
-
-CHAINS, WARMUP, DRAWS = 4, 300, 200
-"""Chains of the sampler, and iterations of each before and behind its warm-up."""
 
 
 class Optima(msgspec.Struct, frozen=True):
@@ -58,24 +54,23 @@ class Optima(msgspec.Struct, frozen=True):
 def _model(x: Any, y: Any, cell: Any, keep: Any, start: Any, low: Any, unit: Any) -> None:
     """The model of a series, padded: `keep` says which rows are runs, `start` and `low` are where each cell begins.
 
-    Responses are in `unit`, the spread of the series, so that priors suit both measures.
+    Responses are in `unit`, the spread within cells, so that priors suit both measures: a bowl that spans one unit over the
+    window has a curvature of about 0.7.
     """
-    cells = start.shape[0]
     slant = numpyro.sample("slant", dist.Normal(0.5, 0.3))
-    middle = numpyro.sample("log_curvature", dist.Normal(-2.0, 1.5))
-    spread = numpyro.sample("curvature_sd", dist.HalfNormal(0.7))
     noise = numpyro.sample("noise", dist.LogNormal(-3.0, 1.0))
-    with numpyro.plate("cells", cells):
-        place = numpyro.sample("place", dist.Normal(0.0, 1.0))
+    with numpyro.plate("cells", start.shape[0]):
+        place = numpyro.sample("place", dist.Normal(0.0, 0.7))
         level = numpyro.sample("level", dist.Normal(0.0, 0.5))
-        raw = numpyro.sample("raw_curvature", dist.Normal(0.0, 1.0))
+        curvature = numpyro.sample("curvature", dist.LogNormal(-0.3, 0.5))
     log_rate = numpyro.deterministic("log_rate", start + place)
     least = numpyro.deterministic("least", low + unit * level)
-    height = jnp.exp(middle + spread * raw)
-    t = slant * (x - log_rate[cell])
+    distance = x - log_rate[cell]
     # (e^t - 1 - t) / slant^2 is half the square of the distance where the slant is near zero
-    bowl = jnp.where(jnp.abs(slant) < 1e-3, 0.5 * (x - log_rate[cell]) ** 2, (jnp.expm1(t) - t) / slant**2)
-    mean = least[cell] + unit * height[cell] * bowl
+    flat = jnp.abs(slant) < 1e-3
+    own = jnp.where(flat, 1.0, slant)
+    bowl = jnp.where(flat, 0.5 * distance**2, (jnp.expm1(own * distance) - own * distance) / own**2)
+    mean = least[cell] + unit * curvature[cell] * bowl
     with numpyro.handlers.mask(mask=keep):
         numpyro.sample("y", dist.StudentT(4.0, mean, unit * noise), obs=y)
 
@@ -90,16 +85,7 @@ class Bowls:
 
     def __init__(self, *, cells: int, rows: int) -> None:
         self._cells, self._rows = cells, rows
-        kernel = NUTS(_model, target_accept_prob=0.85, max_tree_depth=6, dense_mass=True)
-        self._sampler = MCMC(
-            kernel,
-            num_warmup=WARMUP,
-            num_samples=DRAWS,
-            num_chains=CHAINS,
-            chain_method="vectorized",
-            progress_bar=False,
-            jit_model_args=True,
-        )
+        self._sampler = Sampler(_model)
 
     @classmethod
     def of(cls, series: Sequence[Series]) -> Bowls:
@@ -111,26 +97,18 @@ class Bowls:
 
     def fit(self, series: Series, *, key: Any) -> Optima:
         """Return the best rates of a series."""
-        from numpyro.diagnostics import summary
-
         cells = series.cells
         unit = float(np.mean([cell.responses.std() for cell in cells]))
-        rows = _padded(cells, self._rows)
-        start = np.array([_best(cell) for cell in cells] + [0.0] * (self._cells - len(cells)))
-        low = np.array([cell.responses.min() for cell in cells] + [0.0] * (self._cells - len(cells)))
-        with double_precision():
-            self._sampler.run(key, *rows, start, low, unit, extra_fields=("diverging",))
-            grouped = self._sampler.get_samples(group_by_chain=True)
-            there = {name: np.asarray(grouped[name])[..., : len(cells)] for name in ("log_rate", "least")}
-            scalars = {name: np.asarray(grouped[name]) for name in ("slant", "log_curvature", "noise")}
-            told = summary({**there, **scalars}, group_by_chain=True)
-            lost = int(np.asarray(self._sampler.get_extra_fields()["diverging"]).sum())
+        fill = [0.0] * (self._cells - len(cells))
+        start = np.array([_best(cell) for cell in cells] + fill)
+        low = np.array([cell.responses.min() for cell in cells] + fill)
+        found = self._sampler.run(key, *_padded(cells, self._rows), start, low, unit)
         return Optima(
             batches=np.array([cell.batch for cell in cells]),
-            log_rate=there["log_rate"].reshape(-1, len(cells)),
-            least=there["least"].reshape(-1, len(cells)),
-            r_hat=max(float(np.max(each["r_hat"])) for each in told.values()),
-            divergences=lost,
+            log_rate=found.draws["log_rate"][:, : len(cells)],
+            least=found.draws["least"][:, : len(cells)],
+            r_hat=found.r_hat,
+            divergences=found.divergences,
         )
 
 

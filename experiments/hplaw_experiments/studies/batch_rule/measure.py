@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -36,15 +35,13 @@ class RunNoise(msgspec.Struct, frozen=True, kw_only=True):
     scales: list[NoiseScale]
 
 
-def measure(spec: StudySpec, folder: Path, runs: pl.DataFrame, told: Callable[[float], None]) -> None:
-    """Write the measurements of a folder of runs that are not there yet; `told` is given the share that is done."""
+def measure(spec: StudySpec, folder: Path, runs: pl.DataFrame) -> None:
+    """Write the measurements of a folder of runs that are not there yet."""
     options = spec.options
     path = folder / NOISE
     if not path.exists():
         found: list[RunNoise] = []
-        trials = _best_runs(runs)
-        for place, trial in enumerate(trials):
-            told(0.5 * place / len(trials))
+        for trial in _best_runs(runs):
             scales = noise_scales(trial, small=options["small_examples"], batches=options["small_batches"])
             found.append(
                 RunNoise(
@@ -63,7 +60,6 @@ def measure(spec: StudySpec, folder: Path, runs: pl.DataFrame, told: Callable[[f
         for trial in _best_runs(runs.filter(pl.col("optimizer") == "sgd")):
             if trial.family != "mlp":  # the spectra of a Transformer take longer than all its training here
                 continue
-            told(0.5)
             report = largest_stable_rate(
                 trial,
                 batches=STABLE_BATCHES,

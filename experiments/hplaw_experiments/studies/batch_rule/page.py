@@ -87,10 +87,10 @@ def _verdicts(page: StudyPage, found: Sequence[Found]) -> None:
         "Theory has 1 for SGD and momentum and 1/2 for Adam far below the noise scale, and saturation above it.",
         "The width of an interval is the power of the design: an exponent outside of it would have been told apart.",
     )
-    planted = [each for each in found if each.planted is not None]
+    planted = [each for each in found if each.rules.planted is not None]
     page.table(
         ("series", "planted exponent", "recovered"),
-        [(each.series.name, number(THEORY[each.series.optimizer]), _interval(each.planted)) for each in planted],
+        [(each.series.name, number(THEORY[each.series.optimizer]), _interval(each.rules.planted)) for each in planted],
     )
     page.text(
         "The same analysis of simulated best rates, with the batches and errors of each series and the exponent of theory planted."

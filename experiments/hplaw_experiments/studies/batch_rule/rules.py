@@ -24,17 +24,13 @@ from scipy.special import logsumexp
 import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
-from numpyro.infer import MCMC, NUTS
 
-from hplaw.fit.model.double_precision import double_precision
+from hplaw_experiments.studies.sampling import Sampler
 
 
 Array = NDArray[np.float64]
 Rule = Literal["linear", "square root", "power", "saturating", "surge"]
 RULES: tuple[Rule, ...] = get_args(Rule)
-
-CHAINS, WARMUP, DRAWS = 2, 300, 500
-"""Chains of the sampler, and iterations of each before and behind its warm-up."""
 
 APART = 4.0
 """Factor in the batch within which nothing is fitted where a batch is predicted."""
@@ -84,7 +80,7 @@ def curve(a: Any, p: Any, q: Any, s: Any, x: Any, *, xp: Any = np) -> Any:
 
 
 def _model(x: Any, y: Any, sd: Any, keep: Any, noise: Any, middle: Any) -> None:
-    """All rules in all folds: `keep` `[fold, batch]` says what is fitted, `noise` is ln of the noise scale."""
+    """All rules in all folds: `keep` `[fold, batch]` says what is fitted of `y`, `noise` is ln of the noise scale."""
     shape = (keep.shape[0], len(RULES))
     with numpyro.plate("fold", shape[0], dim=-2), numpyro.plate("rule", shape[1], dim=-1):
         level = numpyro.sample("level", dist.Normal(0.0, 2.0))
@@ -108,7 +104,7 @@ def _model(x: Any, y: Any, sd: Any, keep: Any, noise: Any, middle: Any) -> None:
         numpyro.deterministic(name, value)
     mean = curve(a[..., None], p[..., None], q[..., None], s[..., None], x, xp=jnp)
     spread = jnp.sqrt(sd**2 + tau[..., None] ** 2)
-    log_density = dist.Normal(mean, spread).log_prob(y)
+    log_density = dist.Normal(mean, spread).log_prob(y[:, None, :])
     numpyro.deterministic("log_density", log_density)
     numpyro.factor("fitted", jnp.sum(jnp.where(keep[:, None, :], log_density, 0.0)))
 
@@ -121,14 +117,16 @@ class Comparison(msgspec.Struct, frozen=True):
       batches' scores. None where too few are left.
     - `below`, `above`: draws of the exponent of the rule power, fitted to the batches up to a half of the noise scale, and
       to those from it on; None where these are too few.
+    - `planted`: the same as `below` where best rates with theory's exponent were planted.
     - `scores`: mean log score of each rule over batches so left out, nat.
-    - `r_hat`: the largest of the whole fit.
+    - `r_hat`: the largest over all parameters.
     """
 
     whole: Posterior
     apart: tuple[Posterior | None, ...]
     below: Array | None
     above: Array | None
+    planted: Array | None
     scores: Array
     r_hat: float
 
@@ -143,17 +141,11 @@ class Rules:
 
     def __init__(self, batches: int) -> None:
         self._size = batches
-        self._sampler = MCMC(
-            NUTS(_model, target_accept_prob=0.9, max_tree_depth=6),
-            num_warmup=WARMUP,
-            num_samples=DRAWS,
-            num_chains=CHAINS,
-            chain_method="vectorized",
-            progress_bar=False,
-            jit_model_args=True,
-        )
+        self._sampler = Sampler(_model, chains=2, draws=500, adapt=True)
 
-    def compare(self, batches: Array, mean: Array, sd: Array, *, noise_scale: float, key: Any) -> Comparison:
+    def compare(
+        self, batches: Array, mean: Array, sd: Array, *, noise_scale: float, planted: Array, key: Any
+    ) -> Comparison:
         """Return how the rules do on the best rates of some batches.
 
         **Arguments:**
@@ -161,18 +153,23 @@ class Rules:
         - `batches`: shape (batch,), ascending, tokens or examples.
         - `mean`, `sd`: shape (batch,), of the logarithm of the best rate.
         - `noise_scale`: measured, same unit as the batches.
+        - `planted`: shape (batch,), simulated best rates, in logarithms, that the exponent is to be recovered from.
         """
         count, noise = len(batches), float(np.log(noise_scale))
         # padded by batches that no fold is fitted to
         pad = lambda column, fill: np.concatenate([column, np.full(self._size - count, fill)])
-        x, mean, sd = pad(np.log(batches), np.inf), pad(mean, 0.0), pad(sd, 1.0)
+        x, mean, sd, planted = pad(np.log(batches), np.inf), pad(mean, 0.0), pad(sd, 1.0), pad(planted, 0.0)
         near = np.abs(np.log(batches)[:, None] - x[None, :]) < np.log(APART) - 1e-9
         apart = np.vstack([~near, np.zeros((self._size - count, self._size), bool)])
-        keep = np.vstack([np.ones(self._size, bool), apart, x <= noise - np.log(2), x >= noise])
+        below = x <= noise - np.log(2)
+        keep = np.vstack([np.ones(self._size, bool), apart, below, x >= noise, below])
         keep &= np.isfinite(x)
         keep &= keep.sum(axis=1, keepdims=True) >= FEWEST
         x = np.where(np.isfinite(x), x, 0.0)
-        draws, told = self._sample(x, mean, sd, keep, noise, key)
+        middle = np.array([x[keep[0]].mean(), mean[keep[0]].mean()])
+        y = np.vstack([np.tile(mean, (len(keep) - 1, 1)), planted])
+        found = self._sampler.run(key, x, y, sd, keep, noise, middle)
+        draws = found.draws
         fitted = keep.any(axis=1)
         density = draws["log_density"]  # [draw, fold, rule, batch]
         of = [i for i in range(count) if fitted[1 + i]]
@@ -183,7 +180,7 @@ class Rules:
             return Posterior(**columns, weights=stacking(used))
 
         power = RULES.index("power")
-        parts = [draws["p"][:, fold, power] if fitted[fold] else None for fold in (-2, -1)]
+        parts = [draws["p"][:, fold, power] if fitted[fold] else None for fold in (-3, -2, -1)]
         return Comparison(
             whole=posterior(0, scores),
             apart=tuple(
@@ -191,23 +188,10 @@ class Rules:
             ),
             below=parts[0],
             above=parts[1],
+            planted=parts[2],
             scores=scores.mean(axis=0),
-            r_hat=told,
+            r_hat=found.r_hat,
         )
-
-    def _sample(
-        self, x: Array, mean: Array, sd: Array, keep: NDArray[np.bool_], noise: float, key: Any
-    ) -> tuple[dict[str, Array], float]:
-        """Return draws by name, `[draw, fold, rule, ...]`, and the largest R-hat of the first fold."""
-        from numpyro.diagnostics import summary
-
-        with double_precision():
-            middle = np.array([x[keep[0]].mean(), mean[keep[0]].mean()])
-            self._sampler.run(key, x, mean, sd, keep, noise, middle)
-            chains = {k: np.asarray(v) for k, v in self._sampler.get_samples(group_by_chain=True).items()}
-        told = summary({name: chains[name][:, :, 0] for name in ("level", "tau")}, group_by_chain=True)
-        r_hat = max(float(np.max(each["r_hat"])) for each in told.values())
-        return {name: array.reshape(-1, *array.shape[2:]) for name, array in chains.items()}, r_hat
 
 
 def stacking(scores: Array) -> Array:

@@ -37,8 +37,7 @@ class BatchRule(AbstractStudy):
         """Train the sweeps, then measure the noise scale along their best runs and the spectrum of batches."""
         found = run_sweeps(spec, folder, launcher=launcher, report=report, within=within)
         if found.done == found.asked:
-            measured = report("noise scale and spectrum")
-            measure(spec, folder, _runs(folder), lambda share: measured(found.done, found.asked, share))
+            measure(spec, folder, _runs(folder))
         return found
 
     def report(

@@ -115,9 +115,7 @@ def theory_of(one: Bowls, *, size: str = "width") -> tuple[float, float] | None:
 
 def _slope_by_theory(scheme: str, optimizer: str, alignment: float) -> float:
     def rates(aligned: float | None) -> dict[str, float]:
-        asked = ParametrizeRequest(
-            scheme=scheme, optimizer=optimizer, alignment=aligned, width=2.0, base_width=1.0
-        )
+        asked = ParametrizeRequest(scheme=scheme, optimizer=optimizer, alignment=aligned, width=2.0, base_width=1.0)
         return {row.kind: row.rate for row in parametrize(asked).layers}
 
     largest, own = rates(alignment), rates(None)
@@ -149,23 +147,21 @@ def predict(draws: Posterior, one: Bowls, size: float, *, seed: int = 0) -> Pred
     return Prediction(size, 2.0**use, 2.0**low, 2.0**median, 2.0**high)
 
 
-def left_out(sets: Sequence[Bowls], *, fewest: int = 2) -> list[list[LeftOut]]:
-    """Return by set the predictions of each size from all smaller ones, where these are `fewest` or more."""
+def analyze(sets: Sequence[Bowls], *, fewest: int = 2) -> list[tuple[Posterior, list[LeftOut]]]:
+    """Return by set its posterior, and predictions of each size from all smaller ones where these are `fewest` or more."""
     cuts = [(i, count) for i, one in enumerate(sets) for count in range(fewest, len(one.sizes))]
-    found: list[list[LeftOut]] = [[] for _ in sets]
-    if not cuts:
-        return found
     parts = [sets[i].first(count) for i, count in cuts]
-    for (i, count), part, draws in zip(cuts, parts, posterior(parts), strict=True):
-        whole = sets[i]
-        prediction = predict(draws, part, float(whole.sizes[count]))
-        best = float(whole.lowest()[count])
-        if np.isfinite(whole.optimum[count]):
-            cost = float("nan")
-        else:
-            cost = whole.cost(count, math.log2(prediction.peak_lr))
-        found[i].append(LeftOut(prediction, count, 2.0**best, cost))
-    return found
+    draws = posterior([*sets, *parts])  # at once: one program is compiled for all
+    checks: list[list[LeftOut]] = [[] for _ in sets]
+    for (i, count), part, smaller in zip(cuts, parts, draws[len(sets) :], strict=True):
+        checks[i].append(_left_out(sets[i], count, predict(smaller, part, float(sets[i].sizes[count]))))
+    return list(zip(draws[: len(sets)], checks, strict=True))
+
+
+def _left_out(whole: Bowls, count: int, prediction: Prediction) -> LeftOut:
+    given = np.isfinite(whole.optimum[count])
+    cost = float("nan") if given else whole.cost(count, math.log2(prediction.peak_lr))
+    return LeftOut(prediction, count, 2.0 ** float(whole.lowest()[count]), cost)
 
 
 def carried(tuning: Bowls, test: Bowls) -> list[Carried]:

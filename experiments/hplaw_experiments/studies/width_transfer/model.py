@@ -15,15 +15,15 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpyro
-import numpyro.distributions as dist
-from numpyro.diagnostics import split_gelman_rubin
-from numpyro.infer import MCMC, NUTS, init_to_value
+from numpy.typing import NDArray
 
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from numpy.typing import NDArray
+import numpyro
+import numpyro.distributions as dist
+from numpyro.diagnostics import split_gelman_rubin
+from numpyro.infer import MCMC, NUTS, init_to_value
 
 from hplaw.fit.model.double_precision import double_precision
 from hplaw_experiments.studies.width_transfer.bowls import GRID_SD, Bowls
@@ -35,7 +35,8 @@ SLOPE_SD, WANDER, FREEDOM = 1.0, 0.3, 4.0
 LEAST_WANDER = 0.03
 """Least tau: no rate is on a line to less than 2%, and the sampler need not go where it would be."""
 
-WARMUP, DRAWS, CHAINS = 400, 600, 2
+WARMUP, DRAWS, CHAINS, DEPTH = 400, 600, 2, 6
+"""Iterations before the draws, draws of a chain, chains of a set, and doublings of a trajectory at most."""
 
 STEEPEST = 12.0
 """Largest exponent in a bowl: further out all that is known is that the loss is above its cap."""
@@ -117,14 +118,20 @@ def model(data: Data) -> None:
     numpyro.deterministic("floor", low)
 
 
-@ft.partial(jax.jit, static_argnames=("warmup", "draws"))
-def _sample(keys: Any, data: Data, *, warmup: int, draws: int) -> Any:
+@ft.partial(jax.jit, static_argnames=("warmup", "draws", "depth"))
+def _sample(keys: Any, data: Data, *, warmup: int, draws: int, depth: int) -> Any:
     def one(key: Any, data: Data) -> Any:
         n = jnp.sum(data.size)
         x = data.log2_size - jnp.sum(data.log2_size * data.size) / n
         slope = jnp.sum(x * data.start * data.size) / jnp.sum(x**2 * data.size)
         start = {"first": data.start[0], "rise": jnp.diff(data.start), "slope": slope, "above_least": jnp.float64(0.3)}
-        kernel = NUTS(model, init_strategy=init_to_value(values=start), target_accept_prob=0.95, max_tree_depth=7)
+        kernel = NUTS(
+            model,
+            init_strategy=init_to_value(values=start),
+            target_accept_prob=0.9,
+            max_tree_depth=depth,
+            dense_mass=True,
+        )
         run = MCMC(kernel, num_warmup=warmup, num_samples=draws, num_chains=1, progress_bar=False)
         run.run(key, data, extra_fields=("diverging",))
         return run.get_samples(), run.get_extra_fields()["diverging"].sum()
@@ -133,12 +140,18 @@ def _sample(keys: Any, data: Data, *, warmup: int, draws: int) -> Any:
 
 
 def posterior(
-    sets: Sequence[Bowls], *, seed: int = 0, warmup: int = WARMUP, draws: int = DRAWS, chains: int = CHAINS
+    sets: Sequence[Bowls],
+    *,
+    seed: int = 0,
+    warmup: int = WARMUP,
+    draws: int = DRAWS,
+    chains: int = CHAINS,
+    depth: int = DEPTH,
 ) -> list[Posterior]:
     """Return the posterior of each set of runs."""
     with double_precision():
         keys = jr.split(jr.key(seed), (len(sets), chains))
-        samples, diverged = jax.device_get(_sample(keys, padded(sets), warmup=warmup, draws=draws))
+        samples, diverged = jax.device_get(_sample(keys, padded(sets), warmup=warmup, draws=draws, depth=depth))
     found: list[Posterior] = []
     for i, one in enumerate(sets):
         n = len(one.sizes)

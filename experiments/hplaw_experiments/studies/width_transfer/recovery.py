@@ -16,6 +16,10 @@ SEEN = 2.49
 """Slope over its standard deviation that a 90% interval sets apart from zero in 80% of studies."""
 
 
+ITERATIONS = 250
+"""Iterations before the draws of a simulated study, and draws: enough for an interval."""
+
+
 class Recovery(NamedTuple):
     """What the analysis made of simulated studies.
 
@@ -53,14 +57,13 @@ def simulate(one: Bowls, draws: Posterior, slope: float, *, rng: np.random.Gener
 
 
 def recover(
-    sets: Sequence[tuple[Bowls, Posterior]], planted: Sequence[float], *, studies: int = 8, seed: int = 0
+    sets: Sequence[tuple[Bowls, Posterior]], planted: Sequence[float], *, studies: int = 6, seed: int = 0
 ) -> list[list[Recovery]]:
     """Return by set, and by planted slope, what the analysis makes of simulated studies."""
     rng = np.random.default_rng(seed)
-    made = [
-        simulate(one, draws, slope, rng=rng) for one, draws in sets for slope in planted for _ in range(studies)
-    ]
-    medians, low, high = np.array([np.quantile(d.slope, [0.5, LOW, HIGH]) for d in posterior(made, chains=1)]).T
+    made = [simulate(one, draws, slope, rng=rng) for one, draws in sets for slope in planted for _ in range(studies)]
+    draws = posterior(made, warmup=ITERATIONS, draws=ITERATIONS, chains=1, depth=5)
+    medians, low, high = np.array([np.quantile(one.slope, [0.5, LOW, HIGH]) for one in draws]).T
     shape = (len(sets), len(planted), studies)
     found: list[list[Recovery]] = []
     for middle, lower, upper in zip(medians.reshape(shape), low.reshape(shape), high.reshape(shape), strict=True):

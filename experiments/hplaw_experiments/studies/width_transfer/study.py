@@ -28,4 +28,14 @@ class WidthTransfer(AbstractStudy):
     def report(
         self, spec: StudySpec, folder: Path, page: Path, *, laws: Path | None, told: Callable[[str], None]
     ) -> list[Path]:
-        raise NotImplementedError
+        """Write the page, and the law where `laws` names a folder."""
+        from hplaw_experiments.studies.width_transfer.law import write_law
+        from hplaw_experiments.studies.width_transfer.report import write_page
+        from hplaw_experiments.studies.width_transfer.results import results
+
+        found = results(spec, folder, told=told)
+        written = write_page(spec, found, page)
+        if laws is not None:
+            told("writing the law")
+            written.append(write_law(laws, found))
+        return written

@@ -139,8 +139,8 @@ def predict(draws: Posterior, one: Bowls, size: float, *, seed: int = 0) -> Pred
     low, median, high = (float(np.interp(level, levels, best[order])) for level in (LOW, 0.5, HIGH))
     rates = np.linspace(low - 1.0, high + 1.0, 201)
     if len(one.place):
-        k, b = draws.curvature[:, -1], draws.steepness[:, -1]
-        costs = [float(weights @ np.minimum(np.asarray(bowl(rate - best, k, b)), WORST)) for rate in rates]
+        k, b = draws.curvature[None, :, -1], draws.steepness[None, :, -1]
+        costs = np.minimum(np.asarray(bowl(rates[:, None] - best[None], k, b)), WORST) @ weights
         use = float(rates[int(np.argmin(costs))])
     else:  # best rates alone do not say which side costs more
         use = median

@@ -108,7 +108,7 @@ def write_law(to: Path, found: Results, *, seed: int = 0) -> Path:
     rng = np.random.default_rng(seed + 1)
     scales = np.concatenate([one.draws.wander for one in sets])
     served: dict[str, Array] = {
-        "adam": np.stack([new.slopes[scheme, "adam"] for scheme in schemes], axis=1),
+        "slope_adam": np.stack([new.slopes[scheme, "adam"] for scheme in schemes], axis=1),
         "sgd_standard": new.slopes["standard", "sgd"],
         "sgd_mup": new.slopes["mup", "sgd"],
         "wander": _centered(rng.choice(scales, SERVED) * rng.standard_normal(SERVED)),

@@ -133,13 +133,13 @@ def _findings(own: Sequence[Result]) -> Iterator[str]:
     for one in own:
         labels, slope = one.runs.labels, one.slope
         said = f"{labels['family']}, {labels['optimizer']}, {labels['parametrization']}: c = {slope.median:+.2f} ({slope.low:+.2f} to {slope.high:+.2f})"
-        if slope.agrees:
+        if slope.theory is not None and slope.agrees:
             said += ", as theory has it"
-        elif slope.agrees is False:
-            said += f", not the {slope.theory[-1]:g} of theory" if slope.theory else ""
-            said += f"; the design tells slopes of {smallest_seen(one.draws):.2f} from zero"
-            if one.recovery and slope.theory:
-                planted = min(one.recovery, key=lambda r: abs(r.planted - slope.theory[-1]))
+        elif slope.theory is not None:
+            said += f", not the {slope.theory[-1]:g} of theory; the design tells slopes of {smallest_seen(one.draws):.2f} from zero"
+            if one.recovery:
+                aligned = slope.theory[-1]
+                planted = min(one.recovery, key=lambda r: abs(r.planted - aligned))
                 said += f", and of a planted {planted.planted:g} it finds {planted.found:+.2f}"
         edges = one.runs.at_edge()
         if edges:

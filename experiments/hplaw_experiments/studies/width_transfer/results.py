@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -54,6 +54,16 @@ class Result(NamedTuple):
     recovery: Sequence[Recovery]
 
 
+class Seeds(NamedTuple):
+    """One of the study's own sets: with all seeds, with those that rates are chosen on, and those they are scored on."""
+
+    kind: str
+    size: str
+    whole: Bowls
+    tuning: Bowls
+    test: Bowls
+
+
 class Results(NamedTuple):
     """All sets, the runs that they are of, coordinate checks, and the digest of all data."""
 
@@ -71,14 +81,14 @@ def results(spec: StudySpec, folder: Path, *, told: Callable[[str], None]) -> Re
     runs = Store(folder).read().table
     found = _own(spec, runs, folder, told=told)
     others = _outside(spec, told=told)
-    kinds = [*((kind, size, whole) for kind, size, whole, *_ in found), *((OUTSIDE, "width", one) for one in others)]
+    kinds = [*((one.kind, one.size, one.whole) for one in found), *((OUTSIDE, "width", one) for one in others)]
     sets = [one for *_, one in kinds]
     told(f"sampling the best rates of {plural(len(sets), 'scheme')}")
     draws, predicted = zip(*analyze(sets), strict=True)
     told("simulating studies with planted slopes")
     planted = [place for place, (kind, _, one) in enumerate(kinds) if kind != OUTSIDE and _standard(one)]
     recovered = dict(zip(planted, recover([(sets[i], draws[i]) for i in planted], PLANTED), strict=True))
-    costs = [carried(tuning, test) for *_, tuning, test in found] + [[] for _ in others]
+    costs = [carried(one.tuning, one.test) for one in found] + [[] for _ in others]
     rows = [
         Result(kind, size, one, d, slope_of(one, d, size=size), p, c, recovered.get(i, ()))
         for i, ((kind, size, one), d, p, c) in enumerate(zip(kinds, draws, predicted, costs, strict=True))
@@ -89,9 +99,7 @@ def results(spec: StudySpec, folder: Path, *, told: Callable[[str], None]) -> Re
     )
 
 
-def _own(
-    spec: StudySpec, runs: pl.DataFrame, folder: Path, *, told: Callable[[str], None]
-) -> list[tuple[str, str, Bowls, Bowls, Bowls]]:
+def _own(spec: StudySpec, runs: pl.DataFrame, folder: Path, *, told: Callable[[str], None]) -> list[Seeds]:
     """Return the study's sets, each whole, of its tuning seeds, and of its test seeds."""
     score = str(spec.options.get("score", "loss"))
     parts: dict[str, list[pl.DataFrame]] = {}
@@ -105,18 +113,16 @@ def _own(
     if not parts:
         message = f"{folder} holds no run of {spec.name}; train them with `hplaw study run {spec.name}`"
         raise DataError(message)
-    found: list[tuple[str, str, Bowls, Bowls, Bowls]] = []
+    found: list[Seeds] = []
     for size, tables in parts.items():
         rows = pl.concat(tables).with_columns(loss=pl.when(~pl.col("diverged")).then(pl.col(score)))
-        apart = [bowls(rows.filter(pl.col("seed").is_in(seeds)), by=BY, size=size) for seeds in _seeds(spec)]
-        by_name = [{one.name: one for one in sets} for sets in apart]
+        tuning, test = (
+            {one.name: one for one in bowls(rows.filter(pl.col("seed").is_in(seeds)), by=BY, size=size)}
+            for seeds in (spec.tuning_seeds, spec.test_seeds)
+        )
         kind = OWN if size == "width" else DEPTH
-        found += [(kind, size, one, *(names[one.name] for names in by_name)) for one in bowls(rows, by=BY, size=size)]
+        found += [Seeds(kind, size, one, tuning[one.name], test[one.name]) for one in bowls(rows, by=BY, size=size)]
     return found
-
-
-def _seeds(spec: StudySpec) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    return spec.tuning_seeds, spec.test_seeds
 
 
 def _size(sweep: SweepSpec) -> str:
@@ -171,7 +177,7 @@ def _digest(runs: pl.DataFrame) -> str:
     return hashlib.sha256("\n".join(sorted(runs["key"])).encode()).hexdigest()
 
 
-def summary(sets: Sequence[Result]) -> Mapping[str, Any]:
+def summary(sets: Sequence[Result]) -> dict[str, float]:
     """Return what predictions of sizes left out were worth: how many, shares inside intervals, and what the rates cost."""
     found = [one for result in sets if result.kind != DEPTH for one in result.left_out]
     costs = np.array([one.cost for one in found if not np.isnan(one.cost)])

@@ -1,6 +1,7 @@
 """Losses over learning rates at several sizes, as the analysis reads them: one set for each scheme that is compared.
 
-A loss counts as measured where its logarithm is within `NEAR` of the best at that size; from a loss above that, or a
+Runs that differ in their seed are one: their mean log loss, which is above all where one of them diverged. A loss counts as
+measured where its logarithm is within `NEAR` of the best at that size; from a loss above that, or a
 run that diverged, it is taken only that it is above. So a plateau far from the best does not bend the fit, and a run
 that failed still says where the best rate is not.
 """
@@ -35,14 +36,15 @@ Flags = NDArray[np.bool_]
 
 
 class Bowls(NamedTuple):
-    """The runs of one scheme, or its best rates alone: sizes in ascending order, then each run's size, rate and loss.
+    """The runs of one scheme, or its best rates alone: sizes in ascending order, then size, rate and loss of each cell.
 
     - `labels`: the categories that distinguish the set, by column.
     - `sizes`: widths, or layers.
-    - `place`: of a run, the place of its size.
-    - `log2_rate`, `log_loss`: of a run; `FAILED` where it diverged.
+    - `place`: of a cell, which is the runs of one size and rate, the place of its size.
+    - `log2_rate`, `log_loss`: of a cell, rates ascending within a size; `FAILED` where a run diverged.
     - `cap`: by size, the largest log loss that counts as measured.
     - `optimum`: by size log2 of a best rate that was given in place of runs, else NaN.
+    - `runs`: how many rows of the table the set was made of.
     """
 
     labels: Mapping[str, str]
@@ -52,6 +54,7 @@ class Bowls(NamedTuple):
     log_loss: Array
     cap: Array
     optimum: Array
+    runs: int
 
     @property
     def name(self) -> str:
@@ -65,14 +68,13 @@ class Bowls(NamedTuple):
 
     @property
     def above(self) -> Flags:
-        """Return whether a run is only known to be above the cap of its size."""
+        """Return whether a cell is only known to be above the cap of its size."""
         return self.log_loss > self.cap[self.place]
 
     def means(self, i: int) -> tuple[Array, Array]:
         """Return the rates tried at a size in ascending order, and the mean log loss over seeds; `FAILED` where one did."""
         here = self.place == i
-        rates = np.unique(self.log2_rate[here])
-        return rates, np.array([self.log_loss[here & (self.log2_rate == rate)].mean() for rate in rates])
+        return self.log2_rate[here], self.log_loss[here]
 
     def lowest(self) -> Array:
         """Return by size log2 of the best rate that was given, or of the rate whose mean loss is lowest."""
@@ -147,27 +149,34 @@ def _parts(table: pl.DataFrame, by: Sequence[str]) -> Iterator[tuple[tuple[Any, 
     yield from table.group_by(by, maintain_order=True)
 
 
+def _log_loss() -> pl.Expr:
+    """Return the log loss of a run, `FAILED` where it diverged."""
+    loss = pl.col("loss").cast(pl.Float64)
+    known = (loss.is_finite() & (loss > 0)).fill_null(value=False)
+    return pl.when(known).then(loss.log()).otherwise(FAILED)
+
+
 def _usable(rows: pl.DataFrame) -> bool:
-    losses = rows["loss"].drop_nulls()
-    return rows["peak_lr"].n_unique() > 1 and bool((losses.is_finite() & (losses > 0)).any())
+    cells = rows.group_by("peak_lr").agg(_log_loss().mean().alias("log_loss"))
+    return len(cells) > 1 and bool(cells["log_loss"].is_finite().any())
 
 
 def _runs(rows: pl.DataFrame, labels: Mapping[str, str], size: str) -> Bowls:
-    sizes = np.sort(rows[size].unique().to_numpy()).astype(float)
-    place = np.searchsorted(sizes, rows[size].to_numpy().astype(float))
-    loss = rows["loss"].cast(pl.Float64).fill_null(np.nan).to_numpy()
-    known = np.isfinite(loss) & (loss > 0)
-    log_loss = np.where(known, np.log(np.where(known, loss, 1.0)), FAILED)
-    worst = log_loss[known].max()
+    cells = rows.group_by(size, "peak_lr").agg(_log_loss().mean().alias("log_loss")).sort(size, "peak_lr")
+    sizes = cells[size].unique().sort().to_numpy().astype(float)
+    place = np.searchsorted(sizes, cells[size].to_numpy().astype(float))
+    log_loss = cells["log_loss"].to_numpy().astype(float)
+    worst = log_loss[np.isfinite(log_loss)].max()
     best = np.array([log_loss[place == i].min() for i in range(len(sizes))])
     return Bowls(
         labels=labels,
         sizes=sizes,
         place=place,
-        log2_rate=np.log2(rows["peak_lr"].to_numpy().astype(float)),
+        log2_rate=np.log2(cells["peak_lr"].to_numpy().astype(float)),
         log_loss=log_loss,
         cap=best + np.minimum(NEAR, SHARE_OF_RANGE * (worst - best)),
         optimum=np.full(len(sizes), np.nan),
+        runs=len(rows),
     )
 
 
@@ -182,4 +191,5 @@ def _optima(rows: pl.DataFrame, labels: Mapping[str, str], size: str) -> Bowls:
         log_loss=none,
         cap=np.zeros(len(found)),
         optimum=found["peak_lr"].to_numpy().astype(float),
+        runs=len(rows),
     )

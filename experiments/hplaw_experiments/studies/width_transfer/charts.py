@@ -14,6 +14,9 @@ from hplaw_experiments.studies.width_transfer.results import Result
 SIDE = 210
 """Pixels of one panel."""
 
+RATES = {"type": "log", "nice": False, "padding": 8}
+"""The scale of rates and losses: decades are not filled up."""
+
 WORDS = {"width": "width", "n_layers": "layers"}
 
 
@@ -32,8 +35,10 @@ def bowl_chart(sets: Sequence[Result]) -> Any:
         alt.Chart(alt.Data(values=rows))
         .mark_line(point=True)
         .encode(
-            x=alt.X("rate:Q", scale=alt.Scale(type="log"), axis=alt.Axis(format="~e"), title="peak learning rate"),
-            y=alt.Y("loss:Q", scale=alt.Scale(type="log", zero=False), title="training loss, nat"),
+            x=alt.X(
+                "rate:Q", scale=alt.Scale(**RATES), axis=alt.Axis(format="~e", tickCount=4), title="peak learning rate"
+            ),
+            y=alt.Y("loss:Q", scale=alt.Scale(**RATES), title="training loss, nat"),
             color=alt.Color("size:O", scale=alt.Scale(scheme="viridis"), title=WORDS[sets[0].size]),
         )
         .properties(width=SIDE, height=SIDE)
@@ -58,12 +63,9 @@ def best_chart(sets: Sequence[Result]) -> Any:
         for one in sets
         for i, size in enumerate(one.runs.sizes)
     ]
-    base = alt.Chart(alt.Data(values=rows)).encode(
-        x=alt.X("size:Q", scale=alt.Scale(type="log", base=2), title=WORDS[sets[0].size]),
-        color=alt.Color("scheme:N", title="parametrization"),
-    )
+    base = alt.Chart(alt.Data(values=rows)).encode(x=_sizes(sets), color=alt.Color("scheme:N", title="parametrization"))
     line = base.mark_line(point=True).encode(
-        y=alt.Y("best:Q", scale=alt.Scale(type="log"), axis=alt.Axis(format="~e"), title="best learning rate")
+        y=alt.Y("best:Q", scale=alt.Scale(**RATES), axis=alt.Axis(format="~e"), title="best learning rate")
     )
     bar = base.mark_rule().encode(y="low:Q", y2="high:Q")
     chart = alt.layer(bar, line).properties(width=SIDE, height=SIDE)
@@ -118,11 +120,20 @@ def carried_chart(sets: Sequence[Result]) -> Any:
         alt.Chart(alt.Data(values=rows))
         .mark_line(point=True)
         .encode(
-            x=alt.X("size:Q", scale=alt.Scale(type="log", base=2), title=WORDS[sets[0].size]),
-            y=alt.Y("cost:Q", scale=alt.Scale(type="log"), title="loss over that of the own rate"),
+            x=_sizes(sets),
+            y=alt.Y("cost:Q", scale=alt.Scale(**RATES), title="loss over that of the own rate"),
             color=alt.Color("scheme:N", title="parametrization"),
         )
         .properties(width=SIDE, height=SIDE)
         .facet(facet=alt.Facet("model:N", title=None), columns=3)
         .resolve_scale(x="independent", y="independent")
     )
+
+
+def _sizes(sets: Sequence[Result]) -> Any:
+    """Return the axis of sizes, with a tick at each of them."""
+    import altair as alt
+
+    values = sorted({float(size) for one in sets for size in one.runs.sizes})
+    axis = alt.Axis(values=values, format="d")
+    return alt.X("size:Q", scale=alt.Scale(**{**RATES, "base": 2}), axis=axis, title=WORDS[sets[0].size])

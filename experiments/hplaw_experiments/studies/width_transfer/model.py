@@ -35,7 +35,7 @@ SLOPE_SD, WANDER, FREEDOM = 1.0, 0.3, 4.0
 LEAST_WANDER = 0.03
 """Least tau: no rate is on a line to less than 2%, and the sampler need not go where it would be."""
 
-WARMUP, DRAWS, CHAINS, DEPTH = 400, 600, 2, 6
+WARMUP, DRAWS, CHAINS, DEPTH = 300, 500, 2, 6
 """Iterations before the draws, draws of a chain, chains of a set, and doublings of a trajectory at most."""
 
 STEEPEST = 12.0

@@ -41,7 +41,7 @@ def smallest_seen(draws: Posterior) -> float:
 
 
 def simulate(one: Bowls, draws: Posterior, slope: float, *, rng: np.random.Generator) -> Bowls:
-    """Return runs at the sizes, rates and seeds of a set, around best rates that go with the size by a slope.
+    """Return runs at the sizes and rates of a set, around best rates that go with the size by a slope.
 
     Bowls, noise and walk are the set's own, at their posterior medians; runs that diverged there may not do so here.
     """

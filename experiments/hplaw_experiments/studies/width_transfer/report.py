@@ -72,7 +72,7 @@ def write_page(spec: StudySpec, found: Results, path: Path) -> list[Path]:
         page.chart("depth", best_chart(depth), "Best rates over layers with 90% intervals.")
     page.heading("Planted slopes")
     page.text(
-        "Studies of the same sizes, rates, seeds, noise and bowls as those of the standard parametrization were simulated with a slope,",
+        "Studies of the same sizes, rates, noise and bowls as those of the standard parametrization were simulated with a slope,",
         "and analyzed by the same program: the mean",
         "of the medians found, the share of 90% intervals that hold the planted slope, and the share that leave out zero.",
     )

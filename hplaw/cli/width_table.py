@@ -93,7 +93,7 @@ def _show(page: Page, found: SchemeFound) -> None:
     ]
     page.line()
     page.table(rows, head=("predicted", "rate to use", "90% interval of the best"))
-    if found.left_out:
+    if found.held_out:
         rows = [
             (
                 f"{one.width:g}",
@@ -102,9 +102,9 @@ def _show(page: Page, found: SchemeFound) -> None:
                 "-" if one.cost is None else f"{one.cost:.2f}",
                 "yes" if one.inside else "no",
             )
-            for one in found.left_out
+            for one in found.held_out
         ]
         page.line()
-        page.table(rows, head=("left out", "rate to use", "best tried", "loss over lowest", "in interval"))
+        page.table(rows, head=("held out", "rate to use", "best tried", "loss over lowest", "in interval"))
     for width in found.at_edge:
         page.line(f"  at width {width:g} the lowest loss is at the edge of the rates tried: the best may lie beyond")

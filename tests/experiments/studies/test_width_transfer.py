@@ -14,7 +14,7 @@ from hplaw.cli import main
 from hplaw.errors import DataError, QueryError
 from hplaw.law import read_law
 from hplaw_experiments.studies.study import read_study
-from hplaw_experiments.studies.width_transfer.analysis import LeftOut, analyze, carried, predict, slope_of, theory_of
+from hplaw_experiments.studies.width_transfer.analysis import HeldOut, analyze, carried, predict, slope_of, theory_of
 from hplaw_experiments.studies.width_transfer.bowls import NEAR, Bowls, bowls
 from hplaw_experiments.studies.width_transfer.law import Measured, new_model, write_law
 from hplaw_experiments.studies.width_transfer.model import Posterior, posterior
@@ -199,7 +199,7 @@ def results_of(slopes: dict[tuple[str, str], float]) -> Results:
         for kind in (OWN, OUTSIDE):
             one = labeled(scheme, optimizer)
             draws = drawn(one, slope)
-            checks = [LeftOut(predict(draws, one, 512.0), 3, 2.0**-7, 1.1)]
+            checks = [HeldOut(predict(draws, one, 512.0), 3, 2.0**-7, 1.1)]
             sets.append(Result(kind, "width", one, draws, slope_of(one, draws), checks, [], []))
     return Results(sets, pl.DataFrame({"key": ["k"]}), [], "0" * 64)
 
@@ -248,7 +248,7 @@ def test_planted_slopes_are_found_and_intervals_hold_them() -> None:
     for slope, found in zip(planted, recover([(one, draws)], planted, studies=20)[0], strict=True):
         assert found.found == pytest.approx(slope, abs=0.15)
         assert found.covered >= 0.8
-    # a slope of the size of theory is told from none
+    # a slope of the size of theory is distinguished from none
     assert found.apart >= 0.8
 
 

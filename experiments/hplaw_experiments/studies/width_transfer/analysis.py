@@ -68,7 +68,7 @@ class Prediction(NamedTuple):
     high: float
 
 
-class LeftOut(NamedTuple):
+class HeldOut(NamedTuple):
     """A prediction for the largest size from the smaller ones: against the best rate there, and what its loss costs."""
 
     prediction: Prediction
@@ -100,7 +100,7 @@ def slope_of(one: Bowls, draws: Posterior, *, size: str = "width") -> Slope:
 def theory_of(one: Bowls, *, size: str = "width") -> tuple[float, float] | None:
     """Return the slope of the one rate that a scheme is tuned by, without alignment and with full alignment.
 
-    The rate may grow as that of the layer whose largest rate, by theory, goes up least over what the scheme gives it.
+    The rate may grow as that of the layer whose largest rate, by theory, goes up slowest over what the scheme gives it.
     """
     scheme, optimizer = one.labels.get("parametrization", ""), one.labels.get("optimizer", "adam")
     if size != "width":
@@ -147,21 +147,21 @@ def predict(draws: Posterior, one: Bowls, size: float, *, seed: int = 0) -> Pred
     return Prediction(size, 2.0**use, 2.0**low, 2.0**median, 2.0**high)
 
 
-def analyze(sets: Sequence[Bowls], *, fewest: int = 2) -> list[tuple[Posterior, list[LeftOut]]]:
+def analyze(sets: Sequence[Bowls], *, fewest: int = 2) -> list[tuple[Posterior, list[HeldOut]]]:
     """Return by set its posterior, and predictions of each size from all smaller ones where these are `fewest` or more."""
     cuts = [(i, count) for i, one in enumerate(sets) for count in range(fewest, len(one.sizes))]
     parts = [sets[i].first(count) for i, count in cuts]
     draws = posterior([*sets, *parts])  # at once: one program is compiled for all
-    checks: list[list[LeftOut]] = [[] for _ in sets]
+    checks: list[list[HeldOut]] = [[] for _ in sets]
     for (i, count), part, smaller in zip(cuts, parts, draws[len(sets) :], strict=True):
-        checks[i].append(_left_out(sets[i], count, predict(smaller, part, float(sets[i].sizes[count]))))
+        checks[i].append(_held_out(sets[i], count, predict(smaller, part, float(sets[i].sizes[count]))))
     return list(zip(draws[: len(sets)], checks, strict=True))
 
 
-def _left_out(whole: Bowls, count: int, prediction: Prediction) -> LeftOut:
+def _held_out(whole: Bowls, count: int, prediction: Prediction) -> HeldOut:
     given = np.isfinite(whole.optimum[count])
     cost = float("nan") if given else whole.cost(count, math.log2(prediction.peak_lr))
-    return LeftOut(prediction, count, 2.0 ** float(whole.lowest()[count]), cost)
+    return HeldOut(prediction, count, 2.0 ** float(whole.lowest()[count]), cost)
 
 
 def carried(tuning: Bowls, test: Bowls) -> list[Carried]:

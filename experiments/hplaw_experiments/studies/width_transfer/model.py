@@ -33,7 +33,7 @@ SLOPE_SD, WANDER, FREEDOM = 1.0, 0.3, 4.0
 """Standard deviation of the slope before data; scale of tau, octaves per root of an octave; freedom of the noise."""
 
 LEAST_WANDER = 0.03
-"""Least tau: no rate is on a line to less than 2%, and the sampler need not go where it would be."""
+"""Smallest tau: no rate is on a line to less than 2%, and the sampler need not go where it would be."""
 
 WARMUP, DRAWS, CHAINS, DEPTH = 300, 500, 2, 6
 """Iterations before the draws, draws of a chain, chains of a set, and doublings of a trajectory at most."""

@@ -14,10 +14,10 @@ from hplaw.vocabulary.quantities import vocabulary
 
 
 NUMBERS = ("width", "peak_lr", "loss")
-"""Columns that are numbers; `loss` may be left out where rows are best rates."""
+"""Columns that are numbers; `loss` may be absent where rows are best rates."""
 
 CATEGORIES = ("parametrization", "optimizer", "family")
-"""Columns by which rows are told apart, where they are given."""
+"""Columns by which rows are grouped, where they are given."""
 
 
 def read_sweep(

@@ -13,7 +13,7 @@ from hplaw_experiments.studies.width_transfer.model import FREEDOM, Posterior, b
 
 
 SEEN = 2.49
-"""Slope over its standard deviation that a 90% interval sets apart from zero in 80% of studies."""
+"""Slope over its standard deviation that a 90% interval distinguishes from zero in 80% of studies."""
 
 
 ITERATIONS = 250
@@ -24,7 +24,7 @@ class Recovery(NamedTuple):
     """What the analysis made of simulated studies.
 
     - `planted`: the slope, and `found` the mean of the posterior medians.
-    - `covered`, `apart`: shares of the 90% intervals that hold the planted slope, and that leave zero out.
+    - `covered`, `apart`: shares of the 90% intervals that hold the planted slope, and that exclude zero.
     - `studies`: how many were simulated.
     """
 
@@ -36,7 +36,7 @@ class Recovery(NamedTuple):
 
 
 def smallest_seen(draws: Posterior) -> float:
-    """Return the slope that the design would have told from zero in 80% of studies."""
+    """Return the slope that the design would have distinguished from zero in 80% of studies."""
     return SEEN * float(np.std(draws.slope))
 
 

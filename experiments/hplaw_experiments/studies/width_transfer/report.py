@@ -36,7 +36,7 @@ def write_page(spec: StudySpec, found: Results, path: Path) -> list[Path]:
         f"P(flat) is the probability that |c| is below {FLAT:g}. Theory is the slope of the rate that the largest stable rate of each",
         "layer allows (laws `adam-lr-exponents` and `abc-classification`), without and with full alignment; NTK and mean field are as in",
         "`hplaw parametrize`, whose factors for Adam are by layer, so that theory gives them a slope of 0.",
-        "The last column is the slope that this design tells from zero in 80% of studies.",
+        "The last column is the slope that this design distinguishes from zero in 80% of studies.",
     )
     page.chart("bowls", bowl_chart(own), "Training loss over the learning rate, mean over seeds.")
     page.chart("best", best_chart(own), "Best rates with 90% intervals.")
@@ -74,18 +74,18 @@ def write_page(spec: StudySpec, found: Results, path: Path) -> list[Path]:
     page.text(
         "Studies of the same sizes, rates, noise and bowls as those of the standard parametrization were simulated with a slope,",
         "and analyzed by the same program: the mean",
-        "of the medians found, the share of 90% intervals that hold the planted slope, and the share that leave out zero.",
+        "of the medians found, the share of 90% intervals that hold the planted slope, and the share that exclude zero.",
     )
     page.table(*_recovery([*own, *depth]))
-    page.heading("Sizes left out")
+    page.heading("Sizes held out")
     worth = summary(found.sets)
     page.text(
         "Each width is predicted from the smaller ones. `rate` is the one to use: of minimum expected log loss, which lies below the",
         "median where too high a rate costs more. `cost` is the loss there over the lowest at that width.",
-        f"Over all {worth['left_out']:.0f} predictions the 90% interval holds the best rate in {worth['coverage']:.0%}, the rate costs a factor of",
+        f"Over all {worth['predictions']:.0f} predictions the 90% interval holds the best rate in {worth['coverage']:.0%}, the rate costs a factor of",
         f"{worth['cost_median']:.2f} in the median, and at most 2 in {worth['cost_within_two']:.0%}.",
     )
-    page.table(*_left_out([*own, *outside]))
+    page.table(*_held_out([*own, *outside]))
     if outside:
         page.heading("Tables of others")
         page.table(HEAD, [_row(one) for one in outside])
@@ -136,7 +136,7 @@ def _findings(own: Sequence[Result]) -> Iterator[str]:
         if slope.theory is not None and slope.agrees:
             said += ", as theory has it"
         elif slope.theory is not None:
-            said += f", not the {slope.theory[-1]:g} of theory; the design tells slopes of {smallest_seen(one.draws):.2f} from zero"
+            said += f", not the {slope.theory[-1]:g} of theory; the design would have seen a slope of {smallest_seen(one.draws):.2f}"
             if one.recovery:
                 aligned = slope.theory[-1]
                 planted = min(one.recovery, key=lambda r: abs(r.planted - aligned))
@@ -170,7 +170,7 @@ def _recovery(sets: Sequence[Result]) -> tuple[list[str], list[list[str]]]:
         "planted",
         "found",
         "interval holds it",
-        "leaves out zero",
+        "excludes zero",
         "studies",
     ]
     rows = [
@@ -188,7 +188,7 @@ def _recovery(sets: Sequence[Result]) -> tuple[list[str], list[list[str]]]:
     return head, rows
 
 
-def _left_out(sets: Sequence[Result]) -> tuple[list[str], list[list[str]]]:
+def _held_out(sets: Sequence[Result]) -> tuple[list[str], list[list[str]]]:
     head = [
         "model",
         "optimizer",
@@ -211,7 +211,7 @@ def _left_out(sets: Sequence[Result]) -> tuple[list[str], list[list[str]]]:
             _cost(each.cost),
         ]
         for one in sets
-        for each in one.left_out
+        for each in one.held_out
     ]
     return head, rows
 

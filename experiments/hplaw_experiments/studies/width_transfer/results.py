@@ -16,7 +16,7 @@ from hplaw.formatting import plural
 from hplaw.runs import Store
 from hplaw_experiments.diagnostics.coordinate_check import CoordinateReport, coordinate_check
 from hplaw_experiments.studies.study import StudySpec
-from hplaw_experiments.studies.width_transfer.analysis import Carried, LeftOut, Slope, analyze, carried, slope_of
+from hplaw_experiments.studies.width_transfer.analysis import Carried, HeldOut, Slope, analyze, carried, slope_of
 from hplaw_experiments.studies.width_transfer.bowls import Bowls, bowls
 from hplaw_experiments.studies.width_transfer.model import Posterior
 from hplaw_experiments.studies.width_transfer.outside import read_sweep
@@ -39,7 +39,7 @@ class Result(NamedTuple):
 
     - `kind`: `own` over widths, `depth` over layers, or `outside`.
     - `size`: the quantity that varies, `width` or `n_layers`.
-    - `left_out`: predictions of each size from the smaller ones.
+    - `held_out`: predictions of each size from the smaller ones.
     - `carried`: what the smallest size's rate costs; empty for outside tables.
     - `recovery`: of simulated studies of this design, for the standard parametrization.
     """
@@ -49,7 +49,7 @@ class Result(NamedTuple):
     runs: Bowls
     draws: Posterior
     slope: Slope
-    left_out: Sequence[LeftOut]
+    held_out: Sequence[HeldOut]
     carried: Sequence[Carried]
     recovery: Sequence[Recovery]
 
@@ -132,13 +132,13 @@ def _size(sweep: SweepSpec) -> str:
 def _outside(spec: StudySpec, *, told: Callable[[str], None]) -> list[Bowls]:
     folder = os.environ.get("HPLAW_DATA", "")
     if not folder:
-        told("HPLAW_DATA names no folder: tables of others are left out")
+        told("HPLAW_DATA names no folder: tables of others are omitted")
         return []
     found: list[Bowls] = []
     for table in spec.options.get("tables", ()):
         path = Path(folder) / table["file"]
         if not path.exists():
-            told(f"{path} is not there: left out")
+            told(f"{path} is not there: omitted")
             continue
         rows = read_sweep(path, maps=table["map"], optima=table.get("optimum"), where=table.get("where", ""))
         rows = rows.with_columns(family=pl.lit(table["name"]))
@@ -178,11 +178,11 @@ def _digest(runs: pl.DataFrame) -> str:
 
 
 def summary(sets: Sequence[Result]) -> dict[str, float]:
-    """Return what predictions of sizes left out were worth: how many, shares inside intervals, and what the rates cost."""
-    found = [one for result in sets if result.kind != DEPTH for one in result.left_out]
+    """Return what predictions of sizes held out were worth: how many, shares inside intervals, and what the rates cost."""
+    found = [one for result in sets if result.kind != DEPTH for one in result.held_out]
     costs = np.array([one.cost for one in found if not np.isnan(one.cost)])
     return {
-        "left_out": float(len(found)),
+        "predictions": float(len(found)),
         "coverage": float(np.mean([one.inside for one in found])),
         "cost_median": float(np.median(costs)),
         "cost_within_two": float(np.mean(costs <= 2.0)),

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from hplaw_experiments.studies.width_transfer.analysis import HIGH, LOW, LeftOut, analyze, predict, slope_of
+from hplaw_experiments.studies.width_transfer.analysis import HIGH, LOW, HeldOut, analyze, predict, slope_of
 from hplaw_experiments.studies.width_transfer.bowls import Bowls, bowls
 from hplaw_experiments.studies.width_transfer.model import Posterior
 from hplaw_experiments.studies.width_transfer.outside import CATEGORIES, read_sweep
@@ -61,7 +61,7 @@ class SchemeFound(msgspec.Struct, frozen=True, kw_only=True):
     theory: tuple[float, float] | None
     widths: list[AtWidth]
     predicted: list[Predicted]
-    left_out: list[Checked]
+    held_out: list[Checked]
     at_edge: list[float]
 
 
@@ -82,7 +82,7 @@ def analyze_table(
     return [_found(one, *found, widths) for one, found in zip(sets, analyze(sets), strict=True)]
 
 
-def _found(one: Bowls, draws: Posterior, checks: Sequence[LeftOut], widths: Sequence[float]) -> SchemeFound:
+def _found(one: Bowls, draws: Posterior, checks: Sequence[HeldOut], widths: Sequence[float]) -> SchemeFound:
     slope = slope_of(one, draws)
     rates = 2.0 ** np.quantile(draws.best, [LOW, 0.5, HIGH], axis=0)
     predictions = [predict(draws, one, width) for width in widths or (2.0 * float(one.sizes[-1]),)]
@@ -99,7 +99,7 @@ def _found(one: Bowls, draws: Posterior, checks: Sequence[LeftOut], widths: Sequ
             Predicted(width=p.size, peak_lr=p.peak_lr, best=Interval(low=p.low, median=p.median, high=p.high))
             for p in predictions
         ],
-        left_out=[
+        held_out=[
             Checked(
                 width=each.prediction.size,
                 from_widths=each.sizes,

@@ -3,6 +3,7 @@
 import functools as ft
 import json
 import math
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from hplaw.answer.evaluate_law import evaluate
 from hplaw.cli import main
 from hplaw.errors import DataError, QueryError
 from hplaw.law import read_law
+from hplaw.posterior.arrays import read_arrays
 from hplaw_experiments.studies.study import read_study
 from hplaw_experiments.studies.width_transfer.analysis import HeldOut, analyze, carried, predict, slope_of, theory_of
 from hplaw_experiments.studies.width_transfer.bowls import NEAR, Bowls, bowls
@@ -274,3 +276,29 @@ def test_the_command_prints_what_a_table_of_optima_says(data: Path, capsys: pyte
     assert standard["slope"]["low"] <= -1.0 <= standard["slope"]["high"]
     assert mup["slope"]["low"] <= 0.2 <= mup["slope"]["high"]
     assert standard["predicted"][0]["peak_lr"] == pytest.approx(3.05e-5, rel=0.2)
+
+
+def shipped_slopes() -> dict[str, np.ndarray]:
+    law = read_law(Path(str(files("hplaw_laws") / "calibrated" / "width-transfer")))
+    draws = read_arrays(law)
+    schemes = law.namespace.scope.indices["parametrization"]
+    return dict(zip(schemes, draws["slope_adam"].T, strict=True))
+
+
+def test_the_shipped_law_has_the_rate_fall_in_the_standard_parametrization_and_stay_in_mup() -> None:
+    slopes = shipped_slopes()
+    assert np.median(slopes["standard"]) <= -0.6
+    assert abs(np.median(slopes["mup"])) <= 0.2
+
+
+def test_a_wider_model_is_answered_from_a_tuned_base(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["recommend", "--tuned-base", "width=256,lr=3e-3", "--width", "4096", "--json"]
+    assert main([*words, "--scheme", "mup"]) == 0
+    stays = json.loads(capsys.readouterr().out)["answers"]["peak_lr"]
+    assert main([*words, "--scheme", "standard"]) == 0
+    falls = json.loads(capsys.readouterr().out)["answers"]["peak_lr"]
+    for found in (stays, falls):
+        assert found["law"].startswith("width-transfer@")
+        assert found["low"] < found["value"] < found["high"]
+    assert falls["value"] < 3e-3 / 4
+    assert stays["low"] < 3e-3 < stays["high"]

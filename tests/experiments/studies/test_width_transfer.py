@@ -192,7 +192,7 @@ def test_a_new_model_is_less_sure_than_any_that_was_measured() -> None:
     assert np.mean(apart.slopes["mup", "adam"]) == pytest.approx(0.0, abs=0.03)
     assert np.std(apart.slopes["mup", "adam"]) > 0.08
     alike = new_model([slopes[0], slopes[0]._replace(model="b")], draws=4000)
-    assert np.median(alike.between) < np.median(apart.between)
+    assert np.median(alike.between["others"]) < np.median(apart.between["others"])
 
 
 def results_of(slopes: dict[tuple[str, str], float]) -> Results:
@@ -201,7 +201,7 @@ def results_of(slopes: dict[tuple[str, str], float]) -> Results:
         for kind in (OWN, OUTSIDE):
             one = labeled(scheme, optimizer)
             draws = drawn(one, slope)
-            checks = [HeldOut(predict(draws, one, 512.0), 3, 2.0**-7, 1.1)]
+            checks = [HeldOut(predict(draws, one, 512.0), 3, 2.0**-7, 1.0, 1.1)]
             sets.append(Result(kind, "width", one, draws, slope_of(one, draws), checks, [], []))
     return Results(sets, pl.DataFrame({"key": ["k"]}), [], "0" * 64)
 

@@ -69,17 +69,22 @@ class Prediction(NamedTuple):
 
 
 class HeldOut(NamedTuple):
-    """A prediction for the largest size from the smaller ones: against the best rate there, and what its loss costs."""
+    """A prediction for the largest size from the smaller ones: against the best rate tried there, and what its loss costs.
+
+    - `step`: log2 of the factor between the rates tried: the best of all rates is within half of it.
+    """
 
     prediction: Prediction
     sizes: int
     best: float
+    step: float
     cost: float
 
     @property
     def inside(self) -> bool:
-        """Return whether the best rate is in the interval."""
-        return self.prediction.low <= self.best <= self.prediction.high
+        """Return whether the best rate may be in the interval: the best tried, to half a step."""
+        half = 2.0 ** (self.step / 2)
+        return self.prediction.low / half <= self.best <= self.prediction.high * half
 
 
 class Carried(NamedTuple):
@@ -159,9 +164,11 @@ def analyze(sets: Sequence[Bowls], *, fewest: int = 2) -> list[tuple[Posterior, 
 
 
 def _held_out(whole: Bowls, count: int, prediction: Prediction) -> HeldOut:
-    given = np.isfinite(whole.optimum[count])
-    cost = float("nan") if given else whole.cost(count, math.log2(prediction.peak_lr))
-    return HeldOut(prediction, count, 2.0 ** float(whole.lowest()[count]), cost)
+    best = 2.0 ** float(whole.lowest()[count])
+    if np.isfinite(whole.optimum[count]):
+        return HeldOut(prediction, count, best, 1.0, float("nan"))
+    step = float(np.median(np.diff(whole.means(count)[0])))
+    return HeldOut(prediction, count, best, step, whole.cost(count, math.log2(prediction.peak_lr)))
 
 
 def carried(tuning: Bowls, test: Bowls) -> list[Carried]:

@@ -45,10 +45,10 @@ class Measured(NamedTuple):
 
 
 class NewModel(NamedTuple):
-    """Draws for a model that was not measured: slopes by scheme and kind, and the scale of the differences in between."""
+    """Draws for a model that was not measured: slopes by scheme and kind, and how models differ by family of schemes."""
 
     slopes: Mapping[tuple[str, str], Array]
-    between: Array
+    between: Mapping[str, Array]
 
 
 def measured(sets: Sequence[Result]) -> list[Measured]:
@@ -65,11 +65,29 @@ def measured(sets: Sequence[Result]) -> list[Measured]:
 def new_model(slopes: Sequence[Measured], *, draws: int = SERVED, seed: int = 0) -> NewModel:
     """Return draws of the slope of a new model: c_new ~ N(C_group, sigma), where c_model ~ N(C_group, sigma).
 
-    C_group ~ N(0, 1) for each scheme and kind of optimizer, sigma ~ half-N(0.2) for all; sigma on a grid, the rest in
-    closed form.
+    C_group ~ N(0, 1) for each scheme and kind of optimizer; sigma ~ half-N(0.2), one for the standard parametrization and
+    one for those whose slope is zero in theory. sigma on a grid, the rest in closed form.
     """
     rng = np.random.default_rng(seed)
-    groups = {key: [s for s in slopes if (s.scheme, s.kind) == key] for key in {(s.scheme, s.kind): 0 for s in slopes}}
+    found: dict[tuple[str, str], Array] = {}
+    between: dict[str, Array] = {}
+    for name in dict.fromkeys(map(_family, slopes)):
+        members = [one for one in slopes if _family(one) == name]
+        between[name] = _alike(members, draws, rng, found)
+    return NewModel(found, between)
+
+
+def _family(one: Measured) -> str:
+    return one.scheme if one.scheme == "standard" else "others"
+
+
+def _alike(
+    slopes: Sequence[Measured], draws: int, rng: np.random.Generator, found: dict[tuple[str, str], Array]
+) -> Array:
+    """Add draws by scheme and kind to `found`, and return those of sigma."""
+    groups = {
+        (one.scheme, one.kind): [s for s in slopes if (s.scheme, s.kind) == (one.scheme, one.kind)] for one in slopes
+    }
     sigma = np.linspace(0.01, MOST_BETWEEN, 240)
     log_weight = -0.5 * (sigma / BETWEEN_SD) ** 2
     centers: dict[tuple[str, str], tuple[Array, Array]] = {}
@@ -83,11 +101,10 @@ def new_model(slopes: Sequence[Measured], *, draws: int = SERVED, seed: int = 0)
         centers[key] = center, total**-0.5
     weight = np.exp(log_weight - log_weight.max())
     place = rng.choice(len(sigma), size=draws, p=weight / weight.sum())
-    found: dict[tuple[str, str], Array] = {}
     for key, (center, sd) in centers.items():
         spread = np.hypot(sd[place], sigma[place])
         found[key] = center[place] + spread * rng.standard_normal(draws)
-    return NewModel(found, sigma[place])
+    return sigma[place]
 
 
 def write_law(to: Path, found: Results, *, seed: int = 0) -> Path:
@@ -150,9 +167,13 @@ def _card(title: str, notes: str, slopes: Sequence[Measured], new: NewModel) -> 
     for (scheme, kind), draws in sorted(new.slopes.items()):
         low, middle, high = np.quantile(draws, [0.05, 0.5, 0.95])
         lines.append(f"| {kind} | {scheme} | {middle:+.2f} | {low:+.2f} to {high:+.2f} |")
-    low, high = np.quantile(new.between, [0.05, 0.95])
-    lines += ["", f"Slopes of one scheme differ between models by a standard deviation of {np.median(new.between):.2f}"]
-    lines[-1] += f" ({low:.2f} to {high:.2f})."
+    lines.append("")
+    for name, draws in new.between.items():
+        low, middle, high = np.quantile(draws, [0.05, 0.5, 0.95])
+        which = "the standard parametrization" if name == "standard" else "each other scheme"
+        lines.append(
+            f"* Slopes of {which} differ between models by a standard deviation of {middle:.2f} ({low:.2f} to {high:.2f})."
+        )
     lines += ["", "## How it was made", "", "```"]
     lines += ["hplaw study report width-transfer --laws-to FOLDER", "```", ""]
     lines += ["with `HPLAW_DATA` naming the folder of the tables of others."]

@@ -44,7 +44,8 @@ def write_page(spec: StudySpec, found: Results, path: Path) -> list[Path]:
     seeds = f"{_list(spec.tuning_seeds)} to choose, {_list(spec.test_seeds)} to score"
     page.text(
         f"The rate that is best at the smallest width is used at each width. Rates were chosen and scored on different seeds ({seeds};",
-        "fewer where a sweep has fewer). Given is the training loss over that of the width's own best rate.",
+        "fewer where a sweep has fewer). Given is the training loss over that of the width's own best rate; it is below 1 where the rate that",
+        "was best on the first seeds is near where training fails, and did worse on the others.",
     )
     page.table(*_carried(own))
     page.chart("carried", carried_chart(own), "Loss at the smallest width's rate over that at the width's own.")
@@ -67,6 +68,11 @@ def write_page(spec: StudySpec, found: Results, path: Path) -> list[Path]:
             "The same over layers of a Transformer of one width. Theory says that the rate stays under CompleteP, and under depth-muP",
             "where blocks have one layer; those of a Transformer have two or more.",
         )
+        seen = min(smallest_seen(one.draws) for one in depth)
+        page.text(
+            f"These depths are few: the design distinguishes slopes of {seen:.2f} and more from zero, so that smaller ones are neither",
+            "found nor excluded.",
+        )
         page.table(HEAD, [_row(one) for one in depth])
         page.table(*_carried(depth, "layers"))
         page.chart("depth", best_chart(depth), "Best rates over layers with 90% intervals.")
@@ -82,7 +88,7 @@ def write_page(spec: StudySpec, found: Results, path: Path) -> list[Path]:
     page.text(
         "Each width is predicted from the smaller ones. `rate` is the one to use: of minimum expected log loss, which lies below the",
         "median where too high a rate costs more. `cost` is the loss there over the lowest at that width.",
-        f"Over all {worth['predictions']:.0f} predictions the 90% interval holds the best rate in {worth['coverage']:.0%}, the rate costs a factor of",
+        f"Over all {worth['predictions']:.0f} predictions the 90% interval holds the best rate tried, to half a step of the rates, in {worth['coverage']:.0%}; the rate costs a factor of",
         f"{worth['cost_median']:.2f} in the median, and at most 2 in {worth['cost_within_two']:.0%}.",
     )
     page.table(*_held_out([*own, *outside]))
@@ -105,6 +111,9 @@ def write_page(spec: StudySpec, found: Results, path: Path) -> list[Path]:
         found.runs,
         "hplaw study run width-transfer",
         f"{data}hplaw study report width-transfer --laws-to fitted_laws/hplaw_laws/calibrated",
+    )
+    page.text(
+        "Runs of a pack train side by side on the cores, so that the time of all runs is more than the study took."
     )
     if outside:
         page.text("FOLDER holds the tables of others, by the names in the study's file.")
@@ -167,6 +176,7 @@ def _recovery(sets: Sequence[Result]) -> tuple[list[str], list[list[str]]]:
         "model",
         "optimizer",
         "parametrization",
+        "over",
         "planted",
         "found",
         "interval holds it",
@@ -176,6 +186,7 @@ def _recovery(sets: Sequence[Result]) -> tuple[list[str], list[list[str]]]:
     rows = [
         [
             *(one.runs.labels[name] for name in ("family", "optimizer", "parametrization")),
+            "layers" if one.size == "n_layers" else one.size,
             f"{r.planted:g}",
             f"{r.found:+.2f}",
             f"{r.covered:.0%}",

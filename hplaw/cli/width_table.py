@@ -31,19 +31,13 @@ def width_table(
     *,
     map_: Annotated[
         list[str] | None,
-        Parameter(
-            name="--map",
-            negative=(),
-            help="width, peak_lr, loss, parametrization, optimizer or family as a formula over the file's columns, as in peak_lr=2**log2_lr; without a loss rows are best rates. May be repeated.",
+        several(
+            "width, peak_lr, loss, parametrization, optimizer or family as a formula over the file's columns, as in peak_lr=2**log2_lr; without a loss rows are best rates.",
+            "--map",
         ),
     ] = None,
     optimum: Annotated[
-        list[str] | None,
-        Parameter(
-            name="--optimum",
-            negative=(),
-            help="A column of best rates by parametrization, as in mup=mup_opt_lr; may be repeated.",
-        ),
+        list[str] | None, several("Columns of best rates by parametrization, as in mup=mup_opt_lr.", "--optimum")
     ] = None,
     where: Annotated[str, one("Only rows for which this holds, in SQL.")] = "",
     predict: Annotated[

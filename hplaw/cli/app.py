@@ -143,6 +143,12 @@ GROUPS = {
         ("study run", "study:run_study", "Train the runs of a study.", "batch-rule"),
         ("study report", "study:report_study", "Analyze a study's runs and write its page.", "batch-rule"),
         (
+            "study width-table",
+            "width_table:width_table",
+            "Analyze how the best rate goes with the width in a table.",
+            "sweep.csv --map loss=train_loss --predict 4096",
+        ),
+        (
             "study precision-energy",
             "study:precision_energy",
             "Analyze the effect of number formats on energy.",

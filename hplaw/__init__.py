@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hplaw.law import Law, read_law
     from hplaw.messages.query import Query
     from hplaw.messages.recommendation import Recommendation
-    from hplaw.theory.connectivity import linear_cka, mode_connectivity
+    from hplaw.pruning.connectivity import linear_cka, mode_connectivity
     from hplaw.theory.schedules import optax_schedule
     from hplaw.theory.surge import surge_form, surge_rate
     from hplaw.theory.tuning import expected_best, optimism
@@ -33,7 +33,7 @@ _NAMES_BY_MODULE = {
     "hplaw.law": ("Law", "read_law"),
     "hplaw.messages.query": ("Query",),
     "hplaw.messages.recommendation": ("Recommendation",),
-    "hplaw.theory.connectivity": ("linear_cka", "mode_connectivity"),
+    "hplaw.pruning.connectivity": ("linear_cka", "mode_connectivity"),
     "hplaw.theory.schedules": ("optax_schedule",),
     "hplaw.theory.surge": ("surge_form", "surge_rate"),
     "hplaw.theory.tuning": ("expected_best", "optimism"),

@@ -12,7 +12,17 @@ if TYPE_CHECKING:
     from hplaw.catalogue.catalogue import Catalogue, load_catalogue
     from hplaw.client import AsyncClient, Client, LocalClient
     from hplaw.errors import ClientError, DataError, HplawError, LawError, LawNotFound, QueryError
-    from hplaw.functions import classify, device_energy, evaluate, local, parametrize, recommend, schedule, transfer
+    from hplaw.functions import (
+        classify,
+        device_energy,
+        evaluate,
+        local,
+        parametrize,
+        prune_advice,
+        recommend,
+        schedule,
+        transfer,
+    )
     from hplaw.law import Law, read_law
     from hplaw.messages.query import Query
     from hplaw.messages.recommendation import Recommendation
@@ -28,7 +38,7 @@ _NAMES_BY_MODULE = {
     "hplaw.errors": ("ClientError", "DataError", "HplawError", "LawError", "LawNotFound", "QueryError"),
     "hplaw.functions": (
         *("classify", "device_energy", "evaluate", "local"),
-        *("parametrize", "recommend", "schedule", "transfer"),
+        *("parametrize", "prune_advice", "recommend", "schedule", "transfer"),
     ),
     "hplaw.law": ("Law", "read_law"),
     "hplaw.messages.query": ("Query",),
@@ -64,6 +74,7 @@ __all__ = [
     "optax_schedule",
     "optimism",
     "parametrize",
+    "prune_advice",
     "read_law",
     "recommend",
     "schedule",

@@ -31,7 +31,7 @@ def fit_map(law: Law, data: Path, maps: Mapping[str, str], where: str, to: Path)
     asked = [f"--where {shlex.quote(where)}"] if where else []
     command = " ".join([f"hplaw fit {law.id} --data {data.name}", *named, *asked, f"--to {to.name}"])
     written = write_learned(to, law.spec, found, data=data.name, sha256=sha256_of(data), command=command)
-    print(f"wrote {to}: {written.address}, {len(table.cells)} cells, {found.best.candidate.name}")
+    print(f"wrote {to}: {written.address}, {len(table.cells)} cells, {found.choice.mean.name}")
     for name, value in found.scores().items():
         print(f"  {name.replace('_', ' ')}: {value:.4g}")
     print(f"next: hplaw prune-advice --laws {to.parent} --map {law.id} --density ... --epochs ...")

@@ -18,13 +18,11 @@ from hplaw.fit.data.cells import Array, Cells, CellTable
 from hplaw.fit.infer.classes import (
     Bin,
     Candidate,
-    Compared,
+    Choice,
     Scores,
     candidates,
+    choose,
     chosen_within,
-    compare,
-    held_out,
-    inner_folds,
     reliability,
     score,
 )
@@ -43,29 +41,28 @@ REJECT = 0.6
 class Learned(msgspec.Struct, frozen=True, kw_only=True):
     """A map that was learned.
 
-    - `compared`: the candidates, the chosen one first.
-    - `inner`, `blocks`: scores of the chosen one; `nested` those of inner cells with the choice made without them.
-    - `bins`: reliability of the chosen one on the inner cells and blocks held out.
+    - `choice`: the candidates, those chosen, and their scores on what was held out; `nested` the scores of inner cells whose
+      candidates were chosen without them.
+    - `bins`: reliability on the inner cells held out.
     - `advice`: share of inner cells held out whose advice has the right sign, and of how many; NaN without errors.
     """
 
     table: CellTable
-    compared: list[Compared]
+    choice: Choice
     nested: Scores
     bins: list[Bin]
     advice: tuple[float, int]
     axes: tuple[Array, Array]
     probabilities: Array
 
-    @property
-    def best(self) -> Compared:
-        """Return the chosen candidate."""
-        return self.compared[0]
-
     def scores(self) -> dict[str, float]:
         """Return the scores by the names that the law's evidence has for them."""
         found: dict[str, float] = {}
-        for part, scores in (("inner", self.best.inner), ("blocks", self.best.blocks), ("choice_inside", self.nested)):
+        for part, scores in (
+            ("inner", self.choice.mean.inner),
+            ("blocks", self.choice.mean.blocks),
+            ("choice_inside", self.nested),
+        ):
             for name in ("cells", "accuracy", "brier", "log_loss", "calibration", "answered", "accuracy_answered"):
                 found[f"{name}_{part}"] = float(getattr(scores, name))
         if self.advice[1]:
@@ -91,20 +88,19 @@ def learn(
     """
     cells, tried = table.cells, tried or candidates()
     told(f"comparing {len(tried)} candidates on held-out values and blocks")
-    compared = compare(cells, tried, reject=reject)
-    best = compared[0].candidate
-    told(f"{best.name}, {best.scale}: log loss {compared[0].loss:.3f}; choosing again without each value")
-    inside, rows = chosen_within(cells, tried)
-    found, inner = held_out(best, cells, inner_folds(cells))
-    axes = (_axis(cells.first, POINTS[0], log=True), _axis(cells.second, POINTS[1], log=best.scale == "log"))
+    choice = choose(cells, tried, reject=reject)
+    mean = choice.mean
+    told(f"{mean.name}: log loss {mean.loss:.3f}; choosing again without each value")
+    inside, inner = chosen_within(cells, tried), ~np.isnan(mean.p_inner[:, 0])
+    axes = (_axis(cells.first, POINTS[0], log=True), _axis(cells.second, POINTS[1], log=mean.scale == "log"))
     first, second = (part.ravel() for part in np.meshgrid(*axes, indexing="ij"))
-    probabilities = best.learn(cells, np.ones(len(cells), dtype=np.bool_))(first, second)
+    probabilities = choice.learn(cells, np.ones(len(cells), dtype=np.bool_))(first, second)
     return Learned(
         table=table,
-        compared=compared,
-        nested=score(inside, cells, rows, reject=reject),
-        bins=reliability(found, cells, inner),
-        advice=(float("nan"), 0) if table.error is None else advice_right(found, cells, table.error, inner),
+        choice=choice,
+        nested=score(inside, cells, inner, reject=reject),
+        bins=reliability(mean.p_inner, cells, inner),
+        advice=(float("nan"), 0) if table.error is None else advice_right(mean.p_inner, cells, table.error, inner),
         axes=axes,
         probabilities=probabilities.reshape(len(axes[0]), len(axes[1]), -1),
     )
@@ -136,7 +132,7 @@ def write_learned(to: Path, law: LawSpec, learned: Learned, *, data: str, sha256
         data_sha256=sha256,
         code_version=f"hplaw {version('hplaw')}",
         hardware=f"{platform.machine()}, {os.cpu_count()} cores",
-        sampler=f"{learned.best.candidate.name} on (log {grid.axes[0]}, {_scaled(learned, grid.axes[1])}), scikit-learn {sklearn.__version__}",
+        sampler=f"{learned.choice.mean.name} of {len(learned.choice.compared)} candidates, scikit-learn {sklearn.__version__}",
         fitted=dt.datetime.now(dt.UTC).date().isoformat(),
         held_out=learned.scores(),
     )
@@ -146,10 +142,6 @@ def write_learned(to: Path, law: LawSpec, learned: Learned, *, data: str, sha256
     spec = msgspec.structs.replace(law, status="calibrated", evidence=evidence, domain=domain)
     arrays = dict(zip(grid.axes, learned.axes, strict=True)) | {"probabilities": learned.probabilities}
     return write_map(to, spec, arrays, lambda made, folder: write_map_card(made, folder, learned, command))
-
-
-def _scaled(learned: Learned, name: str) -> str:
-    return f"log {name}" if learned.best.candidate.scale == "log" else name
 
 
 def examples_at(cells: Cells) -> list[tuple[float, float]]:

@@ -1,7 +1,8 @@
 """Class probabilities over two quantities, learned from cells whose class is known: candidates, compared on what they did not see.
 
 Cells lie on a grid. Every candidate predicts each inner value of the first axis from the others, and each block of
-neighbouring values of the second; the one of least log loss over both is taken.
+neighbouring values of the second. The mean of the quarter with the least log loss over both is taken: with few values on an
+axis the first place is luck, and a mean does better on a value that the choice did not see either.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ BINS = 5
 
 BLOCK = 3
 """Neighbouring values of the second axis that are held out together."""
+
+SHARE = 4
+"""One in how many candidates is chosen."""
 
 FLOOR = 1e-3
 """Least probability of a class: no number of cells on this scale excludes one."""
@@ -115,7 +119,9 @@ class Nested:
 
 def _logistic(degree: int, c: float) -> Estimator:
     terms = PolynomialFeatures(degree, include_bias=False)
-    return make_pipeline(StandardScaler(), terms, StandardScaler(), LogisticRegression(C=c, max_iter=10_000))
+    return make_pipeline(
+        StandardScaler(), terms, StandardScaler(), LogisticRegression(C=c, max_iter=200, solver="newton-cholesky")
+    )
 
 
 def _nested(degree: int, c: float) -> Estimator:
@@ -168,10 +174,8 @@ def block_folds(cells: Cells) -> list[Mask]:
     return [np.isin(cells.second, inner[i : i + BLOCK]) for i in range(0, len(inner), BLOCK)]
 
 
-def held_out(
-    candidate: Candidate, cells: Cells, folds: Sequence[Mask], within: Mask | None = None
-) -> tuple[Array, Mask]:
-    """Return the probabilities of cells `[cell, class]`, each predicted without its fold, and which cells those are.
+def held_out(candidate: Candidate, cells: Cells, folds: Sequence[Mask], within: Mask | None = None) -> Array:
+    """Return the probabilities of cells `[cell, class]`, each predicted without its fold; NaN for cells in no fold.
 
     **Arguments:**
 
@@ -183,7 +187,7 @@ def held_out(
         out = fold & may
         if out.any() and (may & ~fold).any():
             found[out] = candidate.learn(cells, may & ~fold)(cells.first[out], cells.second[out])
-    return found, ~np.isnan(found[:, 0])
+    return found
 
 
 class Scores(msgspec.Struct, frozen=True, kw_only=True):
@@ -236,11 +240,17 @@ def reliability(found: Array, cells: Cells, rows: Mask) -> list[Bin]:
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
-    """One candidate on both kinds of folds; `loss` is the mean of the two log losses."""
+    """One candidate, or the mean of those chosen, on both kinds of folds: probabilities held out, and their scores.
 
-    candidate: Candidate
+    - `loss`: the mean of the two log losses, by which candidates are chosen.
+    """
+
+    name: str
+    scale: str
     inner: Scores
     blocks: Scores
+    p_inner: Array
+    p_blocks: Array
 
     @property
     def loss(self) -> float:
@@ -248,40 +258,75 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
         return (self.inner.log_loss + self.blocks.log_loss) / 2
 
 
-def compare(cells: Cells, tried: Sequence[Candidate], *, reject: float) -> list[Compared]:
-    """Return the candidates with their scores, the best first."""
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """What was chosen of which candidates.
+
+    - `mean`: the mean of the `chosen`, on what was held out; `compared` all candidates, the best first.
+    """
+
+    chosen: list[Candidate]
+    mean: Compared
+    compared: list[Compared]
+
+    def learn(self, cells: Cells, rows: Mask) -> Callable[[Array, Array], Array]:
+        """Return the mean of the chosen as a function of places, learned from some cells."""
+        parts = [candidate.learn(cells, rows) for candidate in self.chosen]
+        return lambda first, second: np.asarray(np.mean([part(first, second) for part in parts], axis=0))
+
+
+def choose(cells: Cells, tried: Sequence[Candidate], *, reject: float) -> Choice:
+    """Return the candidates with the least log loss on what was held out, and how all did."""
     folds = (inner_folds(cells), block_folds(cells))
-    found: list[Compared] = []
-    for candidate in tried:
-        inner, blocks = (score(*_of(held_out(candidate, cells, fold), cells), reject=reject) for fold in folds)
-        found.append(Compared(candidate=candidate, inner=inner, blocks=blocks))
-    return sorted(found, key=lambda item: item.loss)
+    found = [
+        (
+            candidate,
+            _scored(candidate.name, candidate.scale, [held_out(candidate, cells, f) for f in folds], cells, reject),
+        )
+        for candidate in tried
+    ]
+    found.sort(key=lambda item: item[1].loss)
+    best = found[: _count(tried)]
+    inner = np.mean([item.p_inner for _, item in best], axis=0)
+    blocks = np.mean([item.p_blocks for _, item in best], axis=0)
+    mean = _scored(f"mean of the best {len(best)}", _common([c.scale for c, _ in best]), [inner, blocks], cells, reject)
+    return Choice(chosen=[candidate for candidate, _ in best], mean=mean, compared=[item for _, item in found])
 
 
-def _of(found: tuple[Array, Mask], cells: Cells) -> tuple[Array, Cells, Mask]:
-    return found[0], cells, found[1]
+def _count(tried: Sequence[Candidate]) -> int:
+    return max(len(tried) // SHARE, 1)
 
 
-def chosen_within(cells: Cells, tried: Sequence[Candidate]) -> tuple[Array, Mask]:
-    """Return the probabilities of inner cells, the candidate itself chosen without the fold that it predicts.
+def _common(words: Sequence[str]) -> str:
+    return max(words, key=words.count)
 
-    Each inner value of the first axis is predicted by the candidate that does best on the cells of the other values.
+
+def _scored(name: str, scale: str, found: Sequence[Array], cells: Cells, reject: float) -> Compared:
+    inner, blocks = (score(p, cells, _told(p), reject=reject) for p in found)
+    return Compared(name=name, scale=scale, inner=inner, blocks=blocks, p_inner=found[0], p_blocks=found[1])
+
+
+def _told(found: Array) -> Mask:
+    return ~np.isnan(found[:, 0])
+
+
+def chosen_within(cells: Cells, tried: Sequence[Candidate]) -> Array:
+    """Return the probabilities of inner cells `[cell, class]`, the candidates chosen without the fold that they predict.
+
+    Each inner value of the first axis is predicted by those that do best on the cells of the other values.
     """
     found = np.full((len(cells), len(cells.classes)), np.nan)
     for fold in inner_folds(cells):
         within = ~fold
-        best = min(tried, key=lambda item: _loss_within(item, cells, within))
-        found[fold] = best.learn(cells, within)(cells.first[fold], cells.second[fold])
-    return found, ~np.isnan(found[:, 0])
-
-
-def _loss_within(candidate: Candidate, cells: Cells, within: Mask) -> float:
-    return float(np.mean(list(_losses(candidate, cells, within))))
+        ranked = sorted(tried, key=lambda item: float(np.mean(list(_losses(item, cells, within)))))
+        parts = [best.learn(cells, within)(cells.first[fold], cells.second[fold]) for best in ranked[: _count(tried)]]
+        found[fold] = np.mean(parts, axis=0)
+    return found
 
 
 def _losses(candidate: Candidate, cells: Cells, within: Mask) -> Iterator[float]:
     inner = inner_folds(cells, within) if len(np.unique(cells.first[within])) > 2 else []
     for folds in (inner, block_folds(cells)):
         if folds:
-            p, rows = held_out(candidate, cells, folds, within)
+            p = held_out(candidate, cells, folds, within)
+            rows = _told(p)
             yield float(-np.log(p[rows, cells.label[rows]]).mean())

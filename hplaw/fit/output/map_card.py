@@ -44,14 +44,14 @@ def _lines(law: Law, learned: Learned, command: str) -> Iterator[str]:
         yield from ("", law.spec.notes.strip())
     yield from ("", "## How it was learned", "", "```", command, "```", "")
     yield f"{evidence.runs} cells of {evidence.data}, sha256 `{evidence.data_sha256}`, at {evidence.groups} values of {grid.axes[0]}."
-    yield f"Chosen: {evidence.sampler}. Rejected where no class is likelier than {grid.reject_below:g}."
+    yield f"Probabilities: {evidence.sampler}. Rejected where no class is likelier than {grid.reject_below:g}."
     yield from ("", "## How it did on cells held out", "")
     yield "| held out | cells | accuracy | Brier | log loss | calibration error | answered | accuracy where answered |"
     yield "|---|---|---|---|---|---|---|---|"
     named = (
-        (f"each inner value of {grid.axes[0]}", learned.best.inner),
-        (f"blocks of {grid.axes[1]}", learned.best.blocks),
-        (f"each inner value of {grid.axes[0]}, candidate chosen without it", learned.nested),
+        (f"each inner value of {grid.axes[0]}", learned.choice.mean.inner),
+        (f"blocks of {grid.axes[1]}", learned.choice.mean.blocks),
+        (f"each inner value of {grid.axes[0]}, candidates chosen without it", learned.nested),
     )
     for words, s in named:
         yield f"| {words} | {s.cells} | {s.accuracy:.3f} | {s.brier:.3f} | {s.log_loss:.3f} | {s.calibration:.3f} | {s.answered:.2f} | {s.accuracy_answered:.3f} |"
@@ -68,7 +68,7 @@ def _lines(law: Law, learned: Learned, command: str) -> Iterator[str]:
         "The likeliest class, paler where it is less sure; points: the cells learned from.",
     )
     yield from ("", "![reliability](plots/reliability.svg)", "")
-    yield f"How often the likeliest class is right, against its probability, in bins of equal mass of the inner cells held out; bars: 90% of binomial noise at the bin's probability."
+    yield "How often the likeliest class is right, against its probability, in bins of equal mass of the inner cells held out; bars: 90% of binomial noise at the bin's probability."
     yield from (
         "",
         "## Candidates",
@@ -78,9 +78,9 @@ def _lines(law: Law, learned: Learned, command: str) -> Iterator[str]:
     )
     yield "| candidate | second axis | log loss | accuracy, inner | Brier, inner | calibration error, inner | accuracy, blocks | Brier, blocks |"
     yield "|---|---|---|---|---|---|---|---|"
-    for item in learned.compared:
+    for item in (learned.choice.mean, *learned.choice.compared):
         a, b = item.inner, item.blocks
-        yield f"| {item.candidate.name} | {item.candidate.scale} | {item.loss:.3f} | {a.accuracy:.3f} | {a.brier:.3f} | {a.calibration:.3f} | {b.accuracy:.3f} | {b.brier:.3f} |"
+        yield f"| {item.name} | {item.scale} | {item.loss:.3f} | {a.accuracy:.3f} | {a.brier:.3f} | {a.calibration:.3f} | {b.accuracy:.3f} | {b.brier:.3f} |"
 
 
 def map_chart(law: Law, learned: Learned) -> Any:
@@ -89,7 +89,7 @@ def map_chart(law: Law, learned: Learned) -> Any:
     assert grid is not None
     first, second = learned.axes
     names = [REGIMES.get(word, word) for word in grid.classes]
-    edges = (_edges(first, log=True), _edges(second, log=learned.best.candidate.scale == "log"))
+    edges = (_edges(first, log=True), _edges(second, log=learned.choice.mean.scale == "log"))
     tiles = [
         {
             "x": float(edges[0][i]),
@@ -110,7 +110,7 @@ def map_chart(law: Law, learned: Learned) -> Any:
     color = alt.Color(
         "class:N", title="regime", scale=alt.Scale(domain=names, range=list(COLORS[: len(names)])), sort=names
     )
-    kind = "log" if learned.best.candidate.scale == "log" else "linear"
+    kind = "log" if learned.choice.mean.scale == "log" else "linear"
     x = alt.X(
         "x:Q",
         title=grid.axes[0],

@@ -27,7 +27,10 @@ from hplaw_experiments.trial import SweepSpec
 SMALL = "small"
 """The preset that a study's file is without changes: whole on two CPU cores in under 15 minutes."""
 
-STUDIES: Mapping[str, str] = {"batch-rule": "hplaw_experiments.studies.batch_rule.study:BatchRule"}
+STUDIES: Mapping[str, str] = {
+    "batch-rule": "hplaw_experiments.studies.batch_rule.study:BatchRule",
+    "pruning": "hplaw_experiments.studies.pruning.study:PruningStudy",
+}
 """The studies by name: the module and the class that holds each."""
 
 

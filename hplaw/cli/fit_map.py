@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 def fit_map(law: Law, data: Path, maps: Mapping[str, str], where: str, to: Path) -> int:
     """Learn a map from a table of cells, and write it with its scores on cells held out."""
+    from hplaw.fit.check.learned_map import learn
     from hplaw.fit.data.cells import read_cells
-    from hplaw.fit.learn_map import learn, write_learned
     from hplaw.fit.output.law_folder import check_folder
+    from hplaw.fit.output.map_folder import write_learned
     from hplaw.runs.table import sha256_of
 
     check_folder(to)

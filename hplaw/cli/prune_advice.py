@@ -69,7 +69,8 @@ def prune_advice(
         raise QueryError(message, field="to")
     from hplaw.pruning.advice import prune_advice as advise
 
-    found = advise(PruneRequest(map=map, **given), open_catalogue(laws), by="command")
+    asked = msgspec.structs.replace(PruneRequest(map=map), **given)
+    found = advise(asked, open_catalogue(laws), by="command")
     assert isinstance(found, PruneAdvice)
     if json:
         write_json(encode(found))

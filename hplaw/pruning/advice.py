@@ -234,7 +234,7 @@ def _best(density: float, epochs: float, action: str, law: Law, surface: Law) ->
     """Return the epochs of least expected error, on the side of an action, and how much lower it is there."""
     axis = read_grid(law).axes[1]
     sides = {HOTTER: axis[axis < epochs], COOLER: axis[axis > epochs], KEEP: axis}
-    places = np.concatenate([[epochs], sides[action]])
+    places = np.concatenate([[epochs], [float(f"{place:.3g}") for place in sides[action]]])
     column = {"density": np.full(len(places), density), "dense_epochs": places, "to_dense_epochs": places}
     errors = np.asarray(answer(surface, column, want=["pruned_error"], plain=True).values["pruned_error"])
     best = int(errors[1:].argmin()) + 1 if len(places) > 1 else 0

@@ -23,12 +23,13 @@ def advice_right(found: Array, cells: Cells, error: Array, rows: NDArray[np.bool
     right: list[bool] = []
     if not set(cells.classes) <= set(REGIMES):
         return float("nan"), 0
-    for value in np.unique(cells.first[rows]):
+    values: list[float] = np.unique(cells.first[rows]).tolist()
+    for value in values:
         here = np.flatnonzero((cells.first == value) & rows)
         best = here[error[here].argmin()]
         for cell in here:
             if error[cell] - error[best] <= MATTERS:
                 continue
             asked = HOTTER if cells.second[best] < cells.second[cell] else COOLER
-            right.append(action_of(cells.classes[found[cell].argmax()]) == asked)
+            right.append(action_of(cells.classes[int(found[cell].argmax())]) == asked)
     return (float(np.mean(right)) if right else float("nan")), len(right)

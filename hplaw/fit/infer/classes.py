@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools as ft
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 import numpy as np
@@ -42,10 +42,9 @@ FLOOR = 1e-3
 """Least probability of a class: no number of cells on this scale excludes one."""
 
 
+@runtime_checkable
 class Estimator(Protocol):
     """What scikit-learn's classifiers have in common."""
-
-    classes_: NDArray[Any]
 
     def fit(self, X: Array, y: NDArray[Any]) -> Any:
         """Learn from features and classes."""
@@ -72,10 +71,9 @@ class Candidate(msgspec.Struct, frozen=True):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # kernels whose bounds are reached, classes with few members
             estimator.fit(cells.features(self.scale)[rows], cells.label[rows])
-        known: NDArray[np.intp] = np.asarray(estimator.classes_, dtype=np.intp)
 
         def probabilities(first: Array, second: Array) -> Array:
-            return _whole(estimator.predict_proba(features(first, second, self.scale)), known, len(cells.classes))
+            return _whole(estimator.predict_proba(features(first, second, self.scale)), seen, len(cells.classes))
 
         return probabilities
 

@@ -216,10 +216,11 @@ def write_map(to: Path, spec: LawSpec, arrays: Mapping[str, Array], card: Callab
     **Raises:** `DataError` where the folder holds other things.
     """
     check_folder(to)
-    assert spec.grid is not None
+    grid = spec.grid
+    assert grid is not None
     spec = with_digits(spec, ())
     with _whole(to) as folder:
-        values = folder / spec.grid.values
+        values = folder / grid.values
         _save(values, arrays)
         first = parse_law(write_law(spec).encode(), path=folder / "law.toml", arrays=values)
         text = write_law(with_examples(spec, first)).encode()

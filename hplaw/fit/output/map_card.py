@@ -11,11 +11,12 @@ import numpy as np
 import vl_convert
 
 from hplaw.law import Law
+from hplaw.law.format import GridSpec
 from hplaw.vocabulary.names import REGIMES
 
 
 if TYPE_CHECKING:
-    from hplaw.fit.learn_map import Learned
+    from hplaw.fit.check.learned_map import Learned
 
 
 COLORS = ("#d1495b", "#edae49", "#22577a", "#66a182", "#8d96a3", "#b8c4cc")
@@ -24,8 +25,9 @@ COLORS = ("#d1495b", "#edae49", "#22577a", "#66a182", "#8d96a3", "#b8c4cc")
 
 def write_map_card(law: Law, folder: Path, learned: Learned, command: str) -> str:
     """Return the card's text, its plots written into the folder."""
+    assert law.spec.grid is not None
     (folder / "plots").mkdir(exist_ok=True)
-    for name, chart in (("map", map_chart(law, learned)), ("reliability", reliability_chart(learned))):
+    for name, chart in (("map", draw_map(law.spec.grid, learned)), ("reliability", reliability_chart(learned))):
         svg: str = vl_convert.vegalite_to_svg(chart.to_dict())
         (folder / "plots" / f"{name}.svg").write_text(svg, encoding="utf-8")
     return "\n".join(_lines(law, learned, command)) + "\n"
@@ -83,10 +85,8 @@ def _lines(law: Law, learned: Learned, command: str) -> Iterator[str]:
         yield f"| {item.name} | {item.scale} | {item.loss:.3f} | {a.accuracy:.3f} | {a.brier:.3f} | {a.calibration:.3f} | {b.accuracy:.3f} | {b.brier:.3f} |"
 
 
-def map_chart(law: Law, learned: Learned) -> Any:
+def draw_map(grid: GridSpec, learned: Learned) -> Any:
     """Return the map: the likeliest class by color, sureness by opacity, and the cells that it was learned from."""
-    grid = law.spec.grid
-    assert grid is not None
     first, second = learned.axes
     names = [REGIMES.get(word, word) for word in grid.classes]
     edges = (_edges(first, log=True), _edges(second, log=learned.choice.mean.scale == "log"))
@@ -103,7 +103,7 @@ def map_chart(law: Law, learned: Learned) -> Any:
         for j, p in enumerate(row)
     ]
     cells = learned.table.cells
-    points = [
+    points: list[dict[str, float | str]] = [
         {"x": x, "y": y, "class": names[label]}
         for x, y, label in zip(cells.first.tolist(), cells.second.tolist(), cells.label.tolist(), strict=True)
     ]
@@ -132,7 +132,11 @@ def map_chart(law: Law, learned: Learned) -> Any:
         .mark_circle(size=38, opacity=1, stroke="white", strokeWidth=0.8)
         .encode(x=x, y=y, color=color)
     )
-    return (base + dots).properties(width=420, height=300).configure_view(stroke="#dddddd")
+    return _framed((base + dots).properties(width=420, height=300))
+
+
+def _framed(chart: Any) -> Any:
+    return chart.configure_view(stroke="#dddddd")
 
 
 def _edges(axis: Any, *, log: bool) -> Any:
@@ -166,4 +170,4 @@ def reliability_chart(learned: Learned) -> Any:
     dots = base.mark_circle(size=70, color="#22577a").encode(
         y=alt.Y("right:Q", title="share that is right", scale=scale)
     )
-    return (line + bars + dots).properties(width=260, height=260).configure_view(stroke="#dddddd")
+    return _framed((line + bars + dots).properties(width=260, height=260))

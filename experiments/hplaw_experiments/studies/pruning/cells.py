@@ -34,7 +34,9 @@ def read_cells(folder: Path) -> pl.DataFrame:
     """
     rows = _rows(folder)
     if not rows:
-        message = f"{folder} holds no cells of the pruning study; train them with `hplaw study run pruning --to {folder}`"
+        message = (
+            f"{folder} holds no cells of the pruning study; train them with `hplaw study run pruning --to {folder}`"
+        )
         raise DataError(message)
     return pl.DataFrame(rows, infer_schema_length=None).unique(["key", "density"], keep="first", maintain_order=True)
 
@@ -86,12 +88,8 @@ def train_condition(condition: Condition, family: Family, seeds: Sequence[int]) 
     )
     steps = max(condition.epochs * family.n_train // condition.batch, 4)
     keys = jax.vmap(jr.key)(jnp.asarray([1000 + s for s in seeds], jnp.uint32))
-    dense_plan = nets.plan(
-        (condition.rate, condition.stop_rate), (steps - steps // 4, steps), keys, rho=condition.rho
-    )
-    dense = nets.train(
-        start, nets.dense_masks(start), dense_plan, task, batch=condition.batch, sharp=condition.rho > 0
-    )
+    dense_plan = nets.plan((condition.rate, condition.stop_rate), (steps - steps // 4, steps), keys, rho=condition.rho)
+    dense = nets.train(start, nets.dense_masks(start), dense_plan, task, batch=condition.batch, sharp=condition.rho > 0)
     pruned = [nets.prune(dense, density) for density in family.densities]
     whole, masks = (jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *part) for part in zip(*pruned, strict=True))
     count, times = len(seeds) * len(family.densities), family.retrains

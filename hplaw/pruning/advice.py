@@ -116,6 +116,11 @@ def advise(case: PruneCase, law: Law, catalogue: Catalogue) -> PruneAdvice:
     surface = _surface(law, catalogue)
     action = _action(regime, found, case, law, surface)
     change = _change(case, action, law, surface) if placed and surface is not None else None
+    if change is not None and surface is not None and case.to_epochs is None and (change.low or 0) > 0:
+        other, change = _against(case, action, law, surface)
+        text = f"regime {likeliest} asks to train {action}, but the error is expected to rise by it; the error decides: {other}"
+        warnings.append(AnswerWarning(code="error_decides", text=text, law=surface.address))
+        action = other
     reason = None
     if change is None:
         reason = "give density and epochs" if not placed else f"no law of the error goes with the map {law.id}"
@@ -258,6 +263,15 @@ def _change(case: PruneCase, action: str, law: Law, surface: Law) -> ErrorChange
         high=None if spread is None else float(spread.high),
         law=surface.address,
     )
+
+
+def _against(case: PruneCase, action: str, law: Law, surface: Law) -> tuple[str, ErrorChange]:
+    """Return what to do where the error surely rises on the side that a regime asks for: the other side, or nothing."""
+    other = {HOTTER: COOLER, COOLER: HOTTER}.get(action, KEEP)
+    found = _change(case, other, law, surface)
+    if other != KEEP and found.value < -MATTERS and (found.high or 0) < 0:
+        return other, found
+    return KEEP, _change(case, KEEP, law, surface)
 
 
 def _too_little(case: PruneCase, change: ErrorChange) -> bool:

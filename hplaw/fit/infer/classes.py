@@ -56,17 +56,22 @@ class Estimator(Protocol):
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """A way to learn probabilities: its name, the scale of the second axis, and what makes an estimator."""
+    """A way to learn probabilities: its name, the scale of the second axis, and what makes an estimator.
+
+    - `least`: cells of each class that it needs; where there are fewer it gives the classes' shares.
+    """
 
     name: str
     scale: str
     make: Callable[[], Estimator]
+    least: int = 1
 
     def learn(self, cells: Cells, rows: Mask) -> Callable[[Array, Array], Array]:
         """Return probabilities as a function of places, learned from some cells."""
-        seen = np.unique(cells.label[rows])
-        if len(seen) == 1:
-            return lambda first, second: _whole(np.ones((len(first), 1)), seen, len(cells.classes))
+        seen, counts = np.unique(cells.label[rows], return_counts=True)
+        if len(seen) == 1 or counts.min() < self.least:
+            shares = counts / counts.sum()
+            return lambda first, second: _whole(np.tile(shares, (len(first), 1)), seen, len(cells.classes))
         estimator = self.make()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # kernels whose bounds are reached, classes with few members
@@ -143,7 +148,9 @@ def candidates() -> list[Candidate]:
             for c in (1.0, 10.0, 100.0, 1000.0):
                 found.append(Candidate(f"logistic, {word}, C={c:g}", scale, ft.partial(_logistic, degree, c)))
                 found.append(Candidate(f"nested logistic, {word}, C={c:g}", scale, ft.partial(_nested, degree, c)))
-        found += [Candidate(f"RBF SVM, calibrated, C={c:g}", scale, ft.partial(_machine, c)) for c in (1.0, 10.0)]
+        found += [
+            Candidate(f"RBF SVM, calibrated, C={c:g}", scale, ft.partial(_machine, c), least=3) for c in (1.0, 10.0)
+        ]
         found.append(Candidate("Gaussian process, RBF", scale, _process))
     return found
 

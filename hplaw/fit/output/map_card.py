@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import altair as alt
 import numpy as np
 import vl_convert
 
+from hplaw.fit.check.learned_map import Learned
 from hplaw.law import Law
 from hplaw.law.format import GridSpec
 from hplaw.vocabulary.names import REGIMES
-
-
-if TYPE_CHECKING:
-    from hplaw.fit.check.learned_map import Learned
 
 
 COLORS = ("#d1495b", "#edae49", "#22577a", "#66a182", "#8d96a3", "#b8c4cc")

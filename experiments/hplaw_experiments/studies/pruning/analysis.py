@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools as it
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import numpy as np
@@ -107,6 +108,24 @@ def score_advice(tuned: pl.DataFrame, tested: pl.DataFrame) -> AdviceScore:
         cells=len(right),
         followed=float(np.mean(change)) if change else math.nan,
     )
+
+
+def score_changes(change: Callable[[float, float, float], float], tested: pl.DataFrame) -> tuple[float, int]:
+    """Return how often a law of the error tells the sign of a change between epochs at a density, and of how many pairs.
+
+    Counted are pairs of cells of test seeds whose errors differ by more than 0.002.
+
+    **Arguments:**
+
+    - `change`: of the error, from density, epochs before, epochs after.
+    """
+    right: list[bool] = []
+    for _, here in tested.group_by("density", maintain_order=True):
+        rows = here.select("density", "epochs", "test_error").rows()
+        for (density, a, error_a), (_, b, error_b) in it.combinations(rows, 2):
+            if abs(error_b - error_a) > MATTERS:
+                right.append((change(density, a, b) > 0) == (error_b > error_a))
+    return (float(np.mean(right)) if right else math.nan), len(right)
 
 
 class Chosen(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from hplaw.answer.answer import answer
 from hplaw.catalogue.catalogue import Catalogue, load_catalogue
 from hplaw.fit.check.judge import judge
 from hplaw.fit.check.learned_map import Learned
@@ -94,6 +96,23 @@ def slope(fitted: Fitted) -> tuple[float, float, float]:
     """Return median and 90% interval of how the transition moves with the logarithm of density."""
     low, middle, high = np.quantile(fitted.parameters()["transition_density"], [0.05, 0.5, 0.95])
     return float(middle), float(low), float(high)
+
+
+def change_by(fitted: Fitted) -> Callable[[float, float, float], float]:
+    """Return the change of error that the medians of a fit give, from density, epochs before and epochs after."""
+    medians = {name: float(np.median(draws)) for name, draws in fitted.parameters().items()}
+    spec = fitted.law.spec
+    parameters = {
+        name: msgspec.structs.replace(item, value=medians.get(name, item.value))
+        for name, item in spec.parameters.items()
+    }
+    law = parse_law(write_law(msgspec.structs.replace(spec, parameters=parameters)).encode())
+
+    def change(density: float, before: float, after: float) -> float:
+        known = {"density": density, "dense_epochs": float(before), "to_dense_epochs": float(after)}
+        return float(answer(law, known, want=["error_change"], plain=True).values["error_change"])
+
+    return change
 
 
 def planted(found: pl.DataFrame, *, move: float, noise: float, seed: int) -> pl.DataFrame:

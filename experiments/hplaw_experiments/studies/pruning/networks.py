@@ -16,7 +16,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, PyTree
 
 from hplaw_experiments.data import Examples, load_source
 from hplaw_experiments.models.convnet import ConvNet
@@ -96,10 +96,10 @@ class Plan(NamedTuple):
     rates: Float[Array, " stretch"]
     ends: Int[Array, " stretch"]
     rho: Float[Array, ""]
-    keys: PRNGKeyArray
+    keys: Key[Array, " net"]
 
 
-def plan(rates: Sequence[float], ends: Sequence[int], keys: PRNGKeyArray, *, rho: float = 0.0) -> Plan:
+def plan(rates: Sequence[float], ends: Sequence[int], keys: Key[Array, " net"], *, rho: float = 0.0) -> Plan:
     """Return a plan from plain numbers."""
     return Plan(jnp.asarray(rates, jnp.float32), jnp.asarray(ends, jnp.int32), jnp.float32(rho), keys)
 
@@ -124,7 +124,7 @@ def train(networks: PyTree, masks: PyTree, asked: Plan, task: Task, *, batch: in
         def step(number: Array, state: tuple[PyTree, PyTree]) -> tuple[PyTree, PyTree]:
             weights, velocity = state
             rate = asked.rates[jnp.sum((number >= asked.ends[:-1]).astype(jnp.int32))]
-            at = jr.randint(jr.fold_in(key, number), (batch,), 0, count)
+            at = jr.randint(jr.fold_in(key, number), (batch,), 0, count, dtype=jnp.int32)
             x, y = jnp.take(task.x, at, axis=0), jnp.take(task.y, at, axis=0)
             gradient = jax.grad(_loss)(weights, x, y)
             if sharp:
@@ -188,7 +188,7 @@ def line_errors(first: PyTree, second: PyTree, x: Array, y: Array) -> Float[Arra
         def at(t: Array) -> Float[Array, ""]:
             return _error(jax.tree.map(lambda p, q: (1 - t) * p + t * q, a, b), x, y)
 
-        return jax.lax.map(at, jnp.linspace(0.0, 1.0, POINTS))
+        return jax.lax.map(at, jnp.linspace(0.0, 1.0, POINTS, dtype=jnp.float32))
 
     return jax.vmap(one)(first, second)
 

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.errors import DataError
 from hplaw.fit.check.learned_map import Learned, learn
 from hplaw.messages.pruning import PUBLISHED_MAP
@@ -25,12 +26,14 @@ from hplaw_experiments.studies.pruning.analysis import (
     means,
     paired,
     score_advice,
+    score_changes,
     with_regimes,
 )
 from hplaw_experiments.studies.pruning.cells import FILE
 from hplaw_experiments.studies.pruning.laws import (
     KINDS,
     NAMES,
+    change_by,
     evidence_of,
     fit_error,
     map_spec,
@@ -89,10 +92,8 @@ def write_report(
             command = f"hplaw study report pruning --laws-to {laws.name}"
             made = write_laws(laws, name, found.learned, found.fitted, source=folder / FILE, command=command)
             written += [law.path for law in made if law.path is not None]
-    runs = cells.with_columns(pl.col("duration_s") * pl.col("retrains") / pl.col("retrains"))
-    commands = ["hplaw study run pruning", "hplaw study report pruning"]
-    out.provenance(runs, *commands)
-    out.text("`--laws-to FOLDER` writes the maps and the laws of the error, `--preset gpu` trains the larger design.")
+    out.provenance(cells, "hplaw study run pruning", "hplaw study report pruning --laws-to FOLDER")
+    out.text("`--preset gpu` trains a larger design of the same file, a ConvNet too.")
     return [*out.write(), *written]
 
 
@@ -136,6 +137,8 @@ def analyze(spec: StudySpec, cells: pl.DataFrame, name: str, told: Callable[[str
 def _published(out: StudyPage) -> None:
     """Write what the published map's laws carry as evidence."""
     seen, error = evidence_of(PUBLISHED_MAP), evidence_of(f"{PUBLISHED_MAP}-error")
+    spec = load_catalogue().get(f"{PUBLISHED_MAP}-error").spec
+    method = " --method map" if spec.evidence is not None and spec.evidence.sampler.startswith("mode") else ""
     out.heading("The published map: PreResNet-20 on CIFAR-10")
     out.text(
         "Values were read back from the published heat maps, and classes from the boundaries that the figure draws by hand. "
@@ -164,7 +167,7 @@ def _published(out: StudyPage) -> None:
     )
     out.console(
         f"hplaw fit {PUBLISHED_MAP} --data pruning_preresnet20_cifar10.csv \\\n    --map dense_epochs=epochs_dense --map pruning_regime=paper_regime_drawn \\\n    --map pruned_error=test_error --to {PUBLISHED_MAP}",
-        f"hplaw fit {PUBLISHED_MAP}-error --data pruning_preresnet20_cifar10.csv \\\n    --map dense_epochs=epochs_dense --map pruned_error=test_error \\\n    --map mode_connectivity=lmc_barrier_train_err --to {PUBLISHED_MAP}-error",
+        f"hplaw fit {PUBLISHED_MAP}-error{method} --data pruning_preresnet20_cifar10.csv \\\n    --map dense_epochs=epochs_dense --map pruned_error=test_error \\\n    --map mode_connectivity=lmc_barrier_train_err --to {PUBLISHED_MAP}-error",
     )
 
 
@@ -288,7 +291,12 @@ def _uses(out: StudyPage, spec: StudySpec, found: Found) -> None:
             f"the sign is right in {score.right:.0%} of {score.cells} cells, and following it changes the test error by {score.followed:+.4f} on average"
         )
     )
-    out.text(f"{told[0].upper()}{told[1:]}.")
+    share, pairs = score_changes(change_by(found.fitted), found.tested)
+    out.text(
+        f"By the regime alone, {told}. "
+        f"The law of the error, fitted to the tuning seeds, gives the sign of the change between epochs in {share:.0%} of {pairs} pairs of the test seeds whose errors differ by more than 0.002. "
+        "`hplaw prune-advice` follows the regime unless that law expects the error to rise, which then decides."
+    )
     chosen = choose_models(*found.every, barrier=float(spec.options["barrier"]))
     out.text(
         "**Which model to prune.** Of all dense trainings: those with connectivity above the barrier on tuning seeds, then the largest similarity; test errors on other seeds:"

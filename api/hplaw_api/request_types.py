@@ -127,7 +127,8 @@ def _pruning(catalogue: Catalogue) -> dict[str, Fields]:
     case: Fields = {}
     for name, (low, high) in LIMITS.items():
         least: dict[str, Any] = {"gt": low} if name in POSITIVE else {"ge": 2 if name == "retrains" else low}
-        case[name] = Annotated[float | None, Meta(le=high, **least)]
+        number: Any = Annotated[float, Meta(le=high, **least)]
+        case[name] = number | None
     maps = tuple(law.id for law in catalogue.laws if is_regime_map(law))
     named: Fields = {"map": Literal[maps]} if maps else {}
     return {"PruneCase": case, "PruneRequest": case | named}

@@ -36,7 +36,7 @@ def prune_advice(
     *,
     density: Annotated[Text, one("Share of the weights that pruning keeps: 0.1.")] = None,
     epochs: Annotated[Text, one("Epochs of the training before pruning.")] = None,
-    to_epochs: Annotated[Text, one("Epochs to compare with; those of least expected error by default.")] = None,
+    to_epochs: Annotated[Text, one("Epochs to compare with; those of lowest expected error by default.")] = None,
     lmc: Annotated[Text, one("Measured linear mode connectivity of two retrainings.")] = None,
     cka: Annotated[Text, one("Measured similarity (CKA) of two retrainings' outputs.")] = None,
     map: Annotated[str, one("The map that answers: a law of kind grid over density and epochs.")] = PUBLISHED_MAP,

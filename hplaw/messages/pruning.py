@@ -40,7 +40,7 @@ POSITIVE = ("density", "epochs", "to_epochs")
 class PruneCase(Record, frozen=True, kw_only=True, omit_defaults=True):
     """One model to prune: density and epochs, or what was measured of two retrainings, or both.
 
-    - `to_epochs`: the epochs to compare with; those of least expected error in the direction advised by default.
+    - `to_epochs`: the epochs to compare with; those of lowest expected error in the direction advised by default.
     - `lmc`, `cka`: measured connectivity and similarity; they decide the regime where they are given.
     - `model`: a name; where cases have one, the reply says which model to prune.
     """

@@ -236,7 +236,7 @@ def _action(regime: str, found: Mapping[str, float], case: PruneCase, law: Law, 
 
 
 def _best(density: float, epochs: float, action: str, law: Law, surface: Law) -> tuple[float, float]:
-    """Return the epochs of least expected error, on the side of an action, and how much lower it is there."""
+    """Return the epochs of lowest expected error, on the side of an action, and how much lower it is there."""
     axis = read_grid(law).axes[1]
     sides = {HOTTER: axis[axis < epochs], COOLER: axis[axis > epochs], KEEP: axis}
     places = np.concatenate([[epochs], [float(f"{place:.3g}") for place in sides[action]]])

@@ -1,4 +1,4 @@
-"""Whether the advice that goes with a class points to where the error is least."""
+"""Whether the advice that goes with a class points to where the error is lowest."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hplaw.vocabulary.names import REGIMES
 def advice_right(found: Array, cells: Cells, error: Array, rows: NDArray[np.bool_]) -> tuple[float, int]:
     """Return the share of cells whose advice has the right sign, and of how many.
 
-    Counted are cells whose error is more than 0.002 above the least at the same first axis; right is the side on which
-    that least lies, hotter being the smaller of the second axis. Advice to keep is wrong there.
+    Counted are cells whose error is more than 0.002 above the lowest at the same first axis; right is the side on which
+    that lowest error lies, hotter being the smaller of the second axis. Advice to keep is wrong there.
 
     **Arguments:**
 

@@ -1,7 +1,7 @@
 """Class probabilities over two quantities, learned from cells whose class is known: candidates, compared on what they did not see.
 
 Cells lie on a grid. Every candidate predicts each inner value of the first axis from the others, and each block of
-neighbouring values of the second. The mean of the quarter with the least log loss over both is taken: with few values on an
+neighboring values of the second. The mean of the quarter with the lowest log loss over both is taken: with few values on an
 axis the first place is luck, and a mean does better on a value that the choice did not see either.
 """
 
@@ -33,13 +33,13 @@ BINS = 5
 """Bins of equal mass behind the calibration error."""
 
 BLOCK = 3
-"""Neighbouring values of the second axis that are held out together."""
+"""Neighboring values of the second axis that are held out together."""
 
 SHARE = 4
 """One in how many candidates is chosen."""
 
 FLOOR = 1e-3
-"""Least probability of a class: no number of cells on this scale excludes one."""
+"""Minimum probability of a class: no number of cells on this scale excludes one."""
 
 
 @runtime_checkable
@@ -173,7 +173,7 @@ def inner_folds(cells: Cells, within: Mask | None = None) -> list[Mask]:
 
 
 def block_folds(cells: Cells) -> list[Mask]:
-    """Return the cells of each block of neighbouring values of the second axis, its ends apart."""
+    """Return the cells of each block of neighboring values of the second axis, its ends apart."""
     values = np.unique(cells.second)
     inner = values[1:-1]
     return [np.isin(cells.second, inner[i : i + BLOCK]) for i in range(0, len(inner), BLOCK)]
@@ -280,7 +280,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def choose(cells: Cells, tried: Sequence[Candidate], *, reject: float) -> Choice:
-    """Return the candidates with the least log loss on what was held out, and how all did."""
+    """Return the candidates with the lowest log loss on what was held out, and how all did."""
     folds = (inner_folds(cells), block_folds(cells))
     found = [
         (

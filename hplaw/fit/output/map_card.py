@@ -58,7 +58,7 @@ def _lines(law: Law, learned: Learned, command: str) -> Iterator[str]:
         share, cells = learned.advice
         yield from (
             "",
-            f"Advice of the right sign in {share:.0%} of the {cells} inner cells whose error is more than 0.002 above the least at the same {grid.axes[0]}.",
+            f"Advice of the right sign in {share:.0%} of the {cells} inner cells whose error is more than 0.002 above the lowest at the same {grid.axes[0]}.",
         )
     yield from (
         "",

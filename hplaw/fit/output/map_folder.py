@@ -25,7 +25,7 @@ def write_learned(to: Path, law: LawSpec, learned: Learned, *, data: str, sha256
 
     **Arguments:**
 
-    - `law`: the tables of the map; domain, evidence and the likeliest-class examples are written anew.
+    - `law`: the tables of the map; domain, evidence and the likeliest-class examples are written again.
     - `command`: the words that made it.
     """
     grid, cells = law.grid, learned.table.cells

@@ -33,7 +33,7 @@ def means(cells: pl.DataFrame, seeds: Sequence[int]) -> pl.DataFrame:
 def with_regimes(found: pl.DataFrame, *, barrier: float, alike: float) -> pl.DataFrame:
     """Return cells with `pruning_regime`: by the barrier, then by similarity relative to its range at the density.
 
-    Similarity mostly tracks density, so that `alike` is a place between the least and the largest value at each density.
+    Similarity mostly tracks density, so that `alike` is a place between the lowest and the largest value at each density.
     """
     low, high = (f("cka").over("family", "density") for f in (pl.min, pl.max))
     place = (pl.col("cka") - low) / pl.max_horizontal(high - low, pl.lit(1e-12))
@@ -85,9 +85,9 @@ class AdviceScore(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def score_advice(tuned: pl.DataFrame, tested: pl.DataFrame) -> AdviceScore:
-    """Return whether the regime on tuning seeds tells on which side the test error of other seeds is least.
+    """Return whether the regime on tuning seeds tells on which side the test error of other seeds is lowest.
 
-    Counted are cells more than 0.002 above the least error at their density; followed is the change to the best cell on
+    Counted are cells more than 0.002 above the lowest error at their density; followed is the change to the best cell on
     the side that is advised, chosen on tuning seeds.
     """
     right: list[bool] = []
@@ -131,7 +131,7 @@ def score_changes(change: Callable[[float, float, float], float], tested: pl.Dat
 class Chosen(msgspec.Struct, frozen=True, kw_only=True):
     """Which dense training to prune at a density, and test errors on other seeds of it, the best, the mean and another choice.
 
-    - `by_dense`: the error where the one of least dense error is taken.
+    - `by_dense`: the error where the one of lowest dense error is taken.
     """
 
     density: float

@@ -116,7 +116,8 @@ def advise(case: PruneCase, law: Law, catalogue: Catalogue) -> PruneAdvice:
     surface = _surface(law, catalogue)
     action = _action(regime, found, case, law, surface)
     change = _change(case, action, law, surface) if placed and surface is not None else None
-    if change is not None and surface is not None and case.to_epochs is None and (change.low or 0) > 0:
+    decides = basis == "map" and case.to_epochs is None  # what was measured outweighs what a law expects
+    if decides and change is not None and surface is not None and (change.low or 0) > 0:
         other, change = _against(case, action, law, surface)
         text = f"regime {likeliest} asks to train {action}, but the error is expected to rise by it; the error decides: {other}"
         warnings.append(AnswerWarning(code="error_decides", text=text, law=surface.address))

@@ -220,3 +220,16 @@ def test_the_change_of_error_has_the_sign_of_the_published_table(data: Path) -> 
                     right.append((change.value > 0) == (error_b > error_a))
     assert len(right) > 40
     assert np.mean(right) >= 0.85
+
+
+def test_the_error_decides_where_it_surely_rises_by_what_the_regime_asks_for() -> None:
+    """On digits with noisy labels cooler training raises the error, whatever the regime asks for."""
+    found = advice(map="pruning-digits-mlp", density=0.03, epochs=8)
+    assert found.regime == "II-A"
+    assert found.action == "hotter"
+    assert "error_decides" in {warning.code for warning in found.warnings}
+    change = found.error_change
+    assert change is not None
+    assert change.high is not None
+    assert change.value < change.high < 0
+    assert change.to_epochs < 8

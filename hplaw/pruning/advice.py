@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from hplaw.answer.answer import answer
+from hplaw.arrays import Array
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.errors import Caller, ConflictingQuery, HplawError, LawNotFound, QueryError
 from hplaw.evaluation.domain import distance
@@ -106,7 +107,10 @@ def advise(case: PruneCase, law: Law, catalogue: Catalogue) -> PruneAdvice:
         found = {REGIMES[word]: p for word, p in words.items()}
         assert law.spec.grid is not None
         basis, source, reject = "map", law, law.spec.grid.reject_below
-        for name, efolds in distance(law, known).efolds:
+        reached = (
+            known if case.to_epochs is None else known | {"dense_epochs": _farther(case.epochs, case.to_epochs, law)}
+        )
+        for name, efolds in distance(law, reached).efolds:
             text = f"{name} is outside of what the map was learned from; its edge answers"
             warnings.append(
                 AnswerWarning(code="extrapolation", text=text, law=law.address, quantity=name, efolds=round(efolds, 4))
@@ -238,13 +242,15 @@ def _action(regime: str, found: Mapping[str, float], case: PruneCase, law: Law, 
 
 def _best(density: float, epochs: float, action: str, law: Law, surface: Law) -> tuple[float, float]:
     """Return the epochs of lowest expected error, on the side of an action, and how much lower it is there."""
-    axis = read_grid(law).axes[1]
+    places, axis = read_grid(law).axes
+    density = _held(density, places)
     sides = {HOTTER: axis[axis < epochs], COOLER: axis[axis > epochs], KEEP: axis}
-    places = np.concatenate([[epochs], [float(f"{place:.3g}") for place in sides[action]]])
-    column = {"density": np.full(len(places), density), "dense_epochs": places, "to_dense_epochs": places}
+    tried = np.concatenate([[epochs], [float(f"{place:.3g}") for place in sides[action]]])
+    held = np.clip(tried, axis[0], axis[-1])
+    column = {"density": np.full(len(tried), density), "dense_epochs": held, "to_dense_epochs": held}
     errors = np.asarray(answer(surface, column, want=["pruned_error"], plain=True).values["pruned_error"])
-    best = int(errors[1:].argmin()) + 1 if len(places) > 1 else 0
-    return float(places[best]), float(errors[0] - errors[best])
+    best = int(errors[1:].argmin()) + 1 if len(tried) > 1 else 0
+    return float(tried[best]), float(errors[0] - errors[best])
 
 
 def _change(case: PruneCase, action: str, law: Law, surface: Law) -> ErrorChange:
@@ -253,7 +259,12 @@ def _change(case: PruneCase, action: str, law: Law, surface: Law) -> ErrorChange
     to = case.to_epochs
     if to is None:
         to, _ = _best(case.density, case.epochs, action, law, surface)
-    known = {"density": case.density, "dense_epochs": case.epochs, "to_dense_epochs": to}
+    places, epochs = read_grid(law).axes
+    known = {
+        "density": _held(case.density, places),
+        "dense_epochs": _held(case.epochs, epochs),
+        "to_dense_epochs": _held(to, epochs),
+    }
     found = answer(surface, known, want=["error_change"])
     spread, _ = found.interval("error_change")
     return ErrorChange(
@@ -264,6 +275,16 @@ def _change(case: PruneCase, action: str, law: Law, surface: Law) -> ErrorChange
         high=None if spread is None else float(spread.high),
         law=surface.address,
     )
+
+
+def _farther(epochs: float, other: float, law: Law) -> float:
+    """Return which of two numbers of epochs is farther outside of a map."""
+    return max(epochs, other, key=lambda value: distance(law, {"dense_epochs": value}).total)
+
+
+def _held(value: float, axis: Array) -> float:
+    """Return a value held at the edges of an axis, as the map is: far outside the law of the error has no number."""
+    return min(max(value, float(axis[0])), float(axis[-1]))
 
 
 def _against(case: PruneCase, action: str, law: Law, surface: Law) -> tuple[str, ErrorChange]:

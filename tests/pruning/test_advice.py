@@ -233,3 +233,11 @@ def test_the_error_decides_where_it_surely_rises_by_what_the_regime_asks_for() -
     assert change.high is not None
     assert change.value < change.high < 0
     assert change.to_epochs < 8
+
+
+def test_epochs_far_outside_are_held_at_the_edge_of_the_map() -> None:
+    found = advice(density=0.1, epochs=80, to_epochs=1e9)
+    assert found.error_change is not None
+    assert found.error_change.value == advice(density=0.1, epochs=80, to_epochs=160).error_change.value  # type: ignore[union-attr]
+    assert "extrapolation" in {warning.code for warning in found.warnings}
+    assert advice(density=1e-9, epochs=1e-3).error_change is not None

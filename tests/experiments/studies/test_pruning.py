@@ -125,6 +125,7 @@ def test_a_family_that_is_none_is_refused() -> None:
         families(spec)
 
 
+@pytest.mark.slow
 def test_cells_are_stored_whole_and_an_interrupted_study_goes_on(tmp_path: Path) -> None:
     spec = msgspec.structs.replace(
         read_study("pruning"),

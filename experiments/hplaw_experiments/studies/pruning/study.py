@@ -27,7 +27,7 @@ class PruningStudy(AbstractStudy):
         within: Callable[[], bool] | None = None,
     ) -> Ran:
         """Train the cells that are not stored yet, in this process whatever the launcher: a condition is one program."""
-        del launcher
+        del launcher, report  # a condition is no trial of a sweep, which is what progress is shown of
         seeds = [*spec.tuning_seeds, *spec.test_seeds]
         whole = families(spec)
         plans = {name: list(conditions(name, family)) for name, family in whole.items()}
@@ -37,8 +37,7 @@ class PruningStudy(AbstractStudy):
         before = sum(key in have for key in keys)
         done = before
         for name, plan in plans.items():
-            tell = report(f"{spec.name}-{name}")
-            for number, condition in enumerate(plan):
+            for condition in plan:
                 left = [s for s in seeds if key_of(condition, whole[name], s) not in have]
                 if left:
                     if within is not None and not within():
@@ -46,7 +45,6 @@ class PruningStudy(AbstractStudy):
                     rows = train_condition(condition, whole[name], left)
                     store(folder, rows)
                     done += len(left)
-                tell(number + 1, len(plan), (number + 1) / len(plan))
         return Ran(done=done, asked=asked, before=before)
 
     def report(

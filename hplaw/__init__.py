@@ -12,11 +12,21 @@ if TYPE_CHECKING:
     from hplaw.catalogue.catalogue import Catalogue, load_catalogue
     from hplaw.client import AsyncClient, Client, LocalClient
     from hplaw.errors import ClientError, DataError, HplawError, LawError, LawNotFound, QueryError
-    from hplaw.functions import classify, device_energy, evaluate, local, parametrize, recommend, schedule, transfer
+    from hplaw.functions import (
+        classify,
+        device_energy,
+        evaluate,
+        local,
+        parametrize,
+        prune_advice,
+        recommend,
+        schedule,
+        transfer,
+    )
     from hplaw.law import Law, read_law
     from hplaw.messages.query import Query
     from hplaw.messages.recommendation import Recommendation
-    from hplaw.theory.connectivity import linear_cka, mode_connectivity
+    from hplaw.pruning.connectivity import linear_cka, mode_connectivity
     from hplaw.theory.schedules import optax_schedule
     from hplaw.theory.surge import surge_form, surge_rate
     from hplaw.theory.tuning import expected_best, optimism
@@ -28,12 +38,12 @@ _NAMES_BY_MODULE = {
     "hplaw.errors": ("ClientError", "DataError", "HplawError", "LawError", "LawNotFound", "QueryError"),
     "hplaw.functions": (
         *("classify", "device_energy", "evaluate", "local"),
-        *("parametrize", "recommend", "schedule", "transfer"),
+        *("parametrize", "prune_advice", "recommend", "schedule", "transfer"),
     ),
     "hplaw.law": ("Law", "read_law"),
     "hplaw.messages.query": ("Query",),
     "hplaw.messages.recommendation": ("Recommendation",),
-    "hplaw.theory.connectivity": ("linear_cka", "mode_connectivity"),
+    "hplaw.pruning.connectivity": ("linear_cka", "mode_connectivity"),
     "hplaw.theory.schedules": ("optax_schedule",),
     "hplaw.theory.surge": ("surge_form", "surge_rate"),
     "hplaw.theory.tuning": ("expected_best", "optimism"),
@@ -64,6 +74,7 @@ __all__ = [
     "optax_schedule",
     "optimism",
     "parametrize",
+    "prune_advice",
     "read_law",
     "recommend",
     "schedule",

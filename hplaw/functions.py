@@ -12,6 +12,7 @@ from hplaw.client.calls import query_body, to_json
 from hplaw.messages.decode import decode
 from hplaw.messages.device import DeviceEnergy, DeviceEnergyRequest
 from hplaw.messages.parametrization import AbcReply, AbcRequest, LayerTable, ParametrizeRequest
+from hplaw.messages.pruning import PruneAdvice, PruneReply, PruneRequest
 from hplaw.messages.query import Query
 from hplaw.messages.recommendation import Evaluation, Recommendation
 from hplaw.messages.schedule import ScheduleCurve, ScheduleRequest
@@ -142,6 +143,22 @@ def device_energy(*, folders: Iterable[str | Path] = (), **fields: object) -> De
     from hplaw.energy.device import device_energy as work_out
 
     return work_out(decode(to_json(fields), DeviceEnergyRequest), _catalogue(tuple(map(str, folders))))
+
+
+def prune_advice(*, folders: Iterable[str | Path] = (), **fields: object) -> PruneAdvice | PruneReply:
+    """Return the regime of a model to prune, and whether to train hotter or cooler before pruning it.
+
+    **Arguments:** the fields of a `PruneRequest`: `density`, `epochs`, `to_epochs`, measured `lmc` and `cka`, `map`; or
+    `cases`, many of them, each with a `model` where one is to be chosen.
+
+    **Raises:** `QueryError` naming the field at fault.
+
+    >>> prune_advice(density=0.05, epochs=150).action
+    'hotter'
+    """
+    from hplaw.pruning.advice import prune_advice as work_out
+
+    return work_out(decode(to_json(fields), PruneRequest), _catalogue(tuple(map(str, folders))))
 
 
 def local(laws: Iterable[str | Path] = ()) -> LocalClient:

@@ -7,7 +7,7 @@ import numpy as np
 
 from hplaw.answer.evaluate_law import evaluate
 from hplaw.parametrization.factors import attention_factor, factors
-from hplaw.theory.connectivity import linear_cka, mode_connectivity
+from hplaw.pruning.connectivity import linear_cka, mode_connectivity
 from hplaw.theory.surge import surge_form, surge_rate
 from tests.helpers import shipped
 

@@ -29,6 +29,7 @@ HOLDS = {
     "runs": "a store of runs, imports, tables of anybody's columns",
     "energy": "time, energy and carbon of runs and devices",
     "parametrization": "init, multipliers, rates by width and depth",
+    "pruning": "regimes before pruning, connectivity",
     "theory": "rules, schedules, transfer between batches",
     "recommendation": "question, route, derivation, record",
     "answer": "value, intervals, simulation, mixtures of one law",

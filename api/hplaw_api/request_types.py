@@ -20,10 +20,12 @@ from hplaw.catalogue.listing import full_quantities
 from hplaw.energy.training import hardware_records
 from hplaw.errors import LawNotFound
 from hplaw.messages.device import Probe
+from hplaw.messages.pruning import LIMITS, POSITIVE
 from hplaw.messages.query import Bounds
 from hplaw.messages.query_text import DAYS, OTHERS, SECONDS_A_DAY
 from hplaw.parametrization.abc_regime import ROLES
 from hplaw.parametrization.factors import OPTIMIZERS, PARAMETRIZATIONS
+from hplaw.pruning.regime_map import is_regime_map
 from hplaw.theory.batch_transfer import may_be_given
 from hplaw.theory.schedules import GIVEN_APART, SCHEDULES, schedule_laws
 from hplaw.vocabulary.model_shape import CONFIG_KEYS, SHAPE
@@ -76,6 +78,7 @@ def request_types(catalogue: Catalogue) -> dict[str, Fields]:
         "Query": asked,
         "EvaluateRequest": {"given": _fields("Inputs", either, about)},
         "DeviceEnergyRequest": {"probes": Annotated[list[Probe], Meta(min_length=3, max_length=3)]},
+        **_pruning(catalogue),
         **_theory(catalogue, values["optimizer"]),
         **_energy(catalogue, values),
     }
@@ -117,6 +120,19 @@ def hardware_by_precisions(catalogue: Catalogue) -> dict[tuple[str, ...], list[s
             if item.board_power_w is not None:
                 found.setdefault(tuple(item.peak_flop_per_s), []).append(item.name)
     return found
+
+
+def _pruning(catalogue: Catalogue) -> dict[str, Fields]:
+    """Return the types of a case to prune, and the maps that there are."""
+    case: Fields = {}
+    for name, (low, high) in LIMITS.items():
+        least: dict[str, Any] = {"gt": low} if name in POSITIVE else {"ge": 2 if name == "retrains" else low}
+        number: Any = Annotated[float, Meta(le=high, **least)]
+        case[name] = number | None
+    maps = tuple(law.id for law in catalogue.laws if is_regime_map(law))
+    named: Fields = {"map": Literal[maps]} if maps else {}
+    # the cases of a list may hold any numbers: a wrong one is answered by its row
+    return {"PruneRequest": case | named}
 
 
 def _theory(catalogue: Catalogue, optimizer: Any) -> dict[str, Fields]:

@@ -58,6 +58,12 @@ GROUPS = {
             "Find the batch size and power limit of minimum energy for a GPU.",
             "--probes probes.csv",
         ),
+        (
+            "prune-advice",
+            "prune_advice:prune_advice",
+            "Find the regime of a pruned model, and whether to train hotter or cooler first.",
+            "--density 0.1 --epochs 80",
+        ),
         ("hardware", "energy:hardware", "List accelerators.", "h100-sxm"),
     ),
     "Explain": (

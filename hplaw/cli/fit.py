@@ -13,6 +13,7 @@ from cyclopts import Parameter
 
 from hplaw.cli.exit_status import FAILED, OK
 from hplaw.cli.extras import needing
+from hplaw.cli.fit_map import fit_map
 from hplaw.cli.laws import find_law
 from hplaw.cli.options import LawFolders
 from hplaw.cli.page import Page, write
@@ -95,6 +96,9 @@ def fit(
         raise QueryError(message, field="bootstrap")
     catalogue = open_catalogue(laws)
     found = find_law(law, catalogue)
+    if found.spec.grid is not None:
+        with needing("a fit", "fit", error=FitError):
+            return fit_map(found, data, parse_pairs(map_, "--map"), where, to)
     if found.spec.fit is None:
         fitting = ", ".join(each.id for each in catalogue.laws if each.spec.fit is not None)
         message = f"{found.id} has no [fit], so it cannot be fitted; give a law that has, as {fitting} do"

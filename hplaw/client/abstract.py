@@ -11,6 +11,7 @@ from hplaw.messages.device import DeviceEnergy
 from hplaw.messages.energy import EnergyReply, Frontier, HardwareRecord
 from hplaw.messages.law import Health, LawRecord, LawSummary, QuantityRecord
 from hplaw.messages.parametrization import AbcReply, LayerTable
+from hplaw.messages.pruning import PruneAdvice, PruneReply, RegimeMap
 from hplaw.messages.query import Query
 from hplaw.messages.recipe import Recipe
 from hplaw.messages.recommendation import BriefRecommendation, Evaluation, Recommendation
@@ -98,6 +99,17 @@ class AbstractClient(abc.ABC):
     @abc.abstractmethod
     def transfer(self, **fields: Any) -> Transfer:
         """Return what each rule gives for a rate at another batch: the fields of a `TransferRequest` by name."""
+
+    @abc.abstractmethod
+    def prune_advice(self, **fields: Any) -> PruneAdvice | PruneReply:
+        """Return what to do before pruning: the fields of a `PruneRequest` by name; many cases have a `PruneReply`."""
+
+    @abc.abstractmethod
+    def regime_map(self, address: str) -> RegimeMap:
+        """Return a map of pruning regimes whole.
+
+        **Raises:** `LawNotFound`, naming the maps there are.
+        """
 
     @abc.abstractmethod
     def ready(self) -> Health:

@@ -13,6 +13,7 @@ from hplaw.messages.device import DeviceEnergy
 from hplaw.messages.energy import EnergyReply, Frontier, HardwareRecord
 from hplaw.messages.law import Health, LawRecord, LawSummary, QuantityRecord
 from hplaw.messages.parametrization import AbcReply, LayerTable
+from hplaw.messages.pruning import PruneAdvice, PruneReply, RegimeMap
 from hplaw.messages.query import Query
 from hplaw.messages.recipe import Recipe
 from hplaw.messages.recommendation import BriefRecommendation, Evaluation, Recommendation
@@ -123,6 +124,14 @@ class AsyncClient:
     async def transfer(self, **fields: Any) -> Transfer:
         """Return what each rule gives for a rate at another batch: the fields of a `TransferRequest` by name."""
         return await self._send(calls.transfer_call(fields))
+
+    async def prune_advice(self, **fields: Any) -> PruneAdvice | PruneReply:
+        """Return what to do before pruning: the fields of a `PruneRequest` by name; many cases have a `PruneReply`."""
+        return await self._send(calls.prune_advice_call(fields))
+
+    async def regime_map(self, address: str) -> RegimeMap:
+        """Return a map of pruning regimes whole."""
+        return await self._send(calls.regime_map_call(address))
 
     async def ready(self) -> Health:
         """Return whether the service can answer, and the law files that it cannot read."""

@@ -17,6 +17,7 @@ from hplaw.messages.energy import EnergyReply, Frontier, HardwareRecord
 from hplaw.messages.law import Health, LawRecord, LawSummary, QuantityRecord
 from hplaw.messages.parametrization import AbcReply, LayerTable
 from hplaw.messages.problem import Problem, to_error
+from hplaw.messages.pruning import PruneAdvice, PruneReply, RegimeMap
 from hplaw.messages.query import MAX_QUERIES, Query
 from hplaw.messages.recipe import Recipe
 from hplaw.messages.recommendation import BatchReply, BriefRecommendation, Evaluation, Recommendation
@@ -203,6 +204,17 @@ def transfer_call(fields: Mapping[str, Any]) -> Call:
     return Call(method="POST", path="/v1/transfer", kind=Transfer, body=to_json(fields))
 
 
+def prune_advice_call(fields: Mapping[str, Any]) -> Call:
+    """Return the call that asks what to do before pruning: one case by its fields, or many in `cases`."""
+    kind = PruneReply if fields.get("cases") else PruneAdvice
+    return Call(method="POST", path="/v1/prune-advice", kind=kind, body=to_json(fields))
+
+
+def regime_map_call(address: str) -> Call:
+    """Return the call that reads a map of regimes."""
+    return Call(method="GET", path=f"/v1/regimes/{_quoted(address, 'map')}", kind=RegimeMap)
+
+
 def ready_call() -> Call:
     """Return the call that asks for the service's health, which a service that is not ready answers too."""
     return Call(method="GET", path="/health/ready", kind=Health, good=(200, 503))
@@ -297,8 +309,12 @@ def pause(call: Call, reply: Reply, *, attempt: int, retries: int, chance: float
 
 
 def _law_path(address: str) -> str:
+    return f"/v1/laws/{_quoted(address, 'law')}"
+
+
+def _quoted(address: str, what: str) -> str:
     if address in {"", ".", ".."} or not _ADDRESS.issuperset(address):
-        message = f"'{address[:80]}' is no law; give an id such as step-law-2025"
+        message = f"'{address[:80]}' is no {what}; give an id such as step-law-2025"
         raise LawNotFound(message)
     # a plus must be escaped: some proxies read it as a space
-    return f"/v1/laws/{quote(address, safe='@')}"
+    return quote(address, safe="@")

@@ -14,6 +14,7 @@ from hplaw.messages.device import DeviceEnergy
 from hplaw.messages.energy import EnergyReply, Frontier, HardwareRecord
 from hplaw.messages.law import Health, LawRecord, LawSummary, QuantityRecord
 from hplaw.messages.parametrization import AbcReply, LayerTable
+from hplaw.messages.pruning import PruneAdvice, PruneReply, RegimeMap
 from hplaw.messages.query import Query
 from hplaw.messages.recipe import Recipe
 from hplaw.messages.recommendation import BriefRecommendation, Evaluation, Recommendation
@@ -146,6 +147,14 @@ class Client(AbstractClient):
     def transfer(self, **fields: Any) -> Transfer:
         """Return what each rule gives for a rate at another batch: the fields of a `TransferRequest` by name."""
         return self._send(calls.transfer_call(fields))
+
+    def prune_advice(self, **fields: Any) -> PruneAdvice | PruneReply:
+        """Return what to do before pruning: the fields of a `PruneRequest` by name; many cases have a `PruneReply`."""
+        return self._send(calls.prune_advice_call(fields))
+
+    def regime_map(self, address: str) -> RegimeMap:
+        """Return a map of pruning regimes whole."""
+        return self._send(calls.regime_map_call(address))
 
     def ready(self) -> Health:
         """Return whether the service can answer, and the law files that it cannot read."""

@@ -14,6 +14,7 @@ from hplaw.messages.device import DeviceEnergy, DeviceEnergyRequest
 from hplaw.messages.energy import EnergyReply, EnergyRequest, Frontier, FrontierRequest, HardwareRecord
 from hplaw.messages.law import Health, LawRecord, LawSummary, QuantityRecord, quantity_records
 from hplaw.messages.parametrization import AbcReply, AbcRequest, LayerTable, ParametrizeRequest
+from hplaw.messages.pruning import PruneAdvice, PruneReply, PruneRequest, RegimeMap
 from hplaw.messages.query import EvaluateRequest, Query
 from hplaw.messages.recipe import Recipe
 from hplaw.messages.recommendation import BatchReply, BriefRecommendation, Evaluation, Recommendation
@@ -135,6 +136,19 @@ class LocalClient(AbstractClient):
         from hplaw.theory.batch_transfer import transfer
 
         return transfer(decode(calls.to_json(fields), TransferRequest), self._catalogue)
+
+    def prune_advice(self, **fields: Any) -> PruneAdvice | PruneReply:
+        """Return what to do before pruning: the fields of a `PruneRequest` by name; many cases have a `PruneReply`."""
+        from hplaw.pruning.advice import prune_advice
+
+        return prune_advice(decode(calls.to_json(fields), PruneRequest), self._catalogue)
+
+    def regime_map(self, address: str) -> RegimeMap:
+        """Return a map of pruning regimes whole."""
+        from hplaw.pruning.regime_map import regime_map
+
+        calls.regime_map_call(address)  # refuses here what it would refuse to send
+        return regime_map(address, self._catalogue)
 
     def ready(self) -> Health:
         """Return the number of laws found, and the files that could not be read."""

@@ -196,6 +196,7 @@ class GridSpec(Spec, frozen=True, kw_only=True):
     values: str
     classes: list[str]
     reject_below: float = 0.0
+    error: str = ""
 
 
 class MixtureSpec(Spec, frozen=True, kw_only=True):

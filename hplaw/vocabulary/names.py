@@ -46,6 +46,12 @@ OTHER_NAMES: Mapping[str, str] = {
 """Quantities by the words that training programs and papers have for them."""
 
 
+REGIMES: Mapping[str, str] = {"unconnected": "I", "connected_different": "II-A", "connected_alike": "II-B"}
+"""The regimes of pruning as papers number them, by the vocabulary's words."""
+
+_NUMBERED = {number: word for word, number in REGIMES.items()}
+
+
 def spelled(quantity: str, name: str, words: Mapping[str, str]) -> str:
     """Return a category as it is spelled here; one that is not known comes back as it was.
 
@@ -56,7 +62,7 @@ def spelled(quantity: str, name: str, words: Mapping[str, str]) -> str:
     >>> spelled("optimizer", "AdamW", by_fold(["adam", "adamw"])), spelled("hardware", "NVIDIA H100", {})
     ('adamw', 'h100-sxm')
     """
-    other = canonical(name) if quantity == "hardware" else name
+    other = canonical(name) if quantity == "hardware" else _NUMBERED.get(name, name)
     return words.get(name) or words.get(folded(name)) or words.get(folded(other), other)
 
 

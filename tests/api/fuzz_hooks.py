@@ -11,18 +11,32 @@ from schemathesis import GenerationMode
 
 
 PATH = "/v1/recommendations"
+PRUNING = "/v1/prune-advice"
 
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
     """Give a question size and data, and take from it what contradicts them."""
-    if case.operation.path != PATH or not (case.meta and case.meta.generation.mode == GenerationMode.POSITIVE):
+    if not (case.meta and case.meta.generation.mode == GenerationMode.POSITIVE):
+        return
+    if case.operation.path == PRUNING and isinstance(case.body, dict):
+        complete_case(case.body)
+    if case.operation.path != PATH:
         return
     if isinstance(case.body, dict):
         complete(case.body, given=case.body.get("given"))
     elif case.operation.method.upper() == "GET":
         complete(case.query, given=None)
         case.query["given"] = [pair for pair in case.query.get("given") or [] if pair.partition("=")[0] not in TOGETHER]
+
+
+def complete_case(body: Any) -> None:
+    """Give a case its place on a map; one case or many, not both."""
+    if body.get("cases"):
+        for name in ("density", "epochs", "to_epochs", "lmc", "cka", "retrains"):
+            body.pop(name, None)
+    else:
+        body["density"], body["epochs"] = body.get("density") or 0.1, body.get("epochs") or 80
 
 
 TOGETHER = ("steps", "vocab_size", "n_params_with_embedding", "n_params", "tokens", "batch_tokens", "target_loss")

@@ -15,6 +15,9 @@ from hplaw_api.openapi.description import describe
 from hplaw_api.routes.docs import DESCRIBED
 
 
+MAP = "pruning-preresnet20-cifar10"
+
+
 @pytest.fixture
 def api(http):
     reply = http.get("/schema/openapi.json")
@@ -79,7 +82,9 @@ def test_examples_are_valid_and_answered(api, http):
         body = operation.get("requestBody", {}).get("content", {}).get("application/json")
         if body:
             assert validator(api, body["schema"]).is_valid(body["example"])
-            reply = http.request(method, path.format(address="step-law-2025", quantity="tokens"), json=body["example"])
+            reply = http.request(
+                method, path.format(address="step-law-2025", quantity="tokens", id=MAP), json=body["example"]
+            )
             assert reply.status_code == 200, reply.text
 
 
@@ -134,7 +139,7 @@ def test_replies_conform_to_their_schemas(api, http):
         good = operation["responses"]["200"]["content"]
         if method == "get" and "application/json" in good:
             asked = {"n_params": "7B", "tokens": "1T"} if path == "/v1/recommendations" else {}
-            reply = http.get(path.format(address=address, quantity="tokens"), params=asked)
+            reply = http.get(path.format(address=address, quantity="tokens", id=MAP), params=asked)
             assert validator(api, good["application/json"]["schema"]).is_valid(reply.json()), path
 
 
@@ -160,7 +165,7 @@ def test_root_leads_to_the_page(http):
 
 def test_options_names_the_methods_of_a_path(api, http):
     for path, methods in api["paths"].items():
-        reply = http.options(path.format(address="step-law-2025", quantity="tokens"))
+        reply = http.options(path.format(address="step-law-2025", quantity="tokens", id=MAP))
         allowed = {method.lower() for method in re.findall(r"\w+", reply.headers["allow"])}
         assert allowed - {"options"} == set(methods) | ({"head"} if "get" in methods else set()), path
 

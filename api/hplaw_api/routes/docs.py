@@ -13,7 +13,7 @@ from hplaw_api.middleware import OPEN
 from hplaw_api.openapi.description import describe
 from hplaw_api.requests import AnyRequest
 from hplaw_api.responses import Reply, kept_reply
-from hplaw_api.routes import energy, health, laws, recommendations, theory
+from hplaw_api.routes import energy, health, laws, pruning, recommendations, theory
 from hplaw_api.routes.methods import reading
 
 
@@ -29,7 +29,7 @@ _KINDS = {
 }
 
 
-DESCRIBED = (recommendations.router, laws.router, theory.router, energy.router, health.router)
+DESCRIBED = (recommendations.router, laws.router, theory.router, energy.router, pruning.router, health.router)
 """All routes but those of the description itself."""
 
 

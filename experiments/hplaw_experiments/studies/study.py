@@ -30,6 +30,7 @@ SMALL = "small"
 STUDIES: Mapping[str, str] = {
     "batch-rule": "hplaw_experiments.studies.batch_rule.study:BatchRule",
     "width-transfer": "hplaw_experiments.studies.width_transfer.study:WidthTransfer",
+    "pruning": "hplaw_experiments.studies.pruning.study:PruningStudy",
 }
 """The studies by name: the module and the class that holds each."""
 

@@ -39,7 +39,7 @@ SERVED = 256
 """Draws that a law is served with."""
 EXAMPLE_RTOL = 1e-6
 """To how many digits an example of a fitted law holds: its value is a minimum found by iteration."""
-OURS = frozenset(("law.toml", ARRAYS, "moments.npz", "draws.npz", "influence.json", "card.md", "plots"))
+OURS = frozenset(("law.toml", ARRAYS, "moments.npz", "draws.npz", "influence.json", "card.md", "plots", "map.npz"))
 """What a fitted law's folder holds."""
 
 
@@ -206,6 +206,32 @@ def write_served(to: Path, spec: LawSpec, served: Mapping[str, Array], card: str
     return read_law(to)
 
 
+def write_map(to: Path, spec: LawSpec, arrays: Mapping[str, Array], card: Callable[[Law, Path], str]) -> Law:
+    """Write the folder of a map from its tables, its grid and a card; return the law as it reads back.
+
+    **Arguments:**
+
+    - `card`: from the law and the folder to the text of its card; may write plots into the folder.
+
+    **Raises:** `DataError` where the folder holds other things.
+    """
+    check_folder(to)
+    grid = spec.grid
+    assert grid is not None
+    spec = with_digits(spec, ())
+    with _whole(to) as folder:
+        values = folder / grid.values
+        _save(values, arrays)
+        first = parse_law(write_law(spec).encode(), path=folder / "law.toml", arrays=values)
+        text = write_law(with_examples(spec, first)).encode()
+        (folder / "law.toml").write_bytes(text)
+        law = parse_law(text, path=folder / "law.toml", arrays=values)
+        (folder / "card.md").write_text(card(law, folder), encoding="utf-8")
+    from hplaw.law import read_law
+
+    return read_law(to)
+
+
 def check_folder(to: Path) -> None:
     """Refuse a folder that holds anything but a fitted law.
 
@@ -271,4 +297,4 @@ def _moments(parameters: Mapping[str, Array]) -> dict[str, NDArray[Any]]:
     return found
 
 
-__all__ = ["SERVED", "Verdict", "check_folder", "domain_seen", "thin", "write_folder", "write_served"]
+__all__ = ["SERVED", "Verdict", "check_folder", "domain_seen", "thin", "write_folder", "write_map", "write_served"]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from hplaw.errors import DataError
-from hplaw.theory.connectivity import linear_cka, mode_connectivity
+from hplaw.pruning.connectivity import linear_cka, mode_connectivity
 from tests.helpers import is_one_sentence
 
 

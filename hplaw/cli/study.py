@@ -153,7 +153,7 @@ def precision_energy(
         table = store.read().table if store.place.exists() else read_table(Path(runs))
         share = math.log1p(within / 100)
         found = study(table, baseline=baseline, bound=share)
-        report = write_report(found, to, bound=share)
+        report = write_report(found, to / "report.md", beside=to, bound=share)
     for item in found:
         print(f"{item.response}, {item.runs} runs:")
         for precision in item.overall:

@@ -273,3 +273,18 @@ def test_a_row_that_says_too_little_has_an_error(http):
     rows = http.post("/v1/recommendations/batch", json={"queries": [{}, SEVEN_B]}).raise_for_status().json()["results"]
     assert "give n_params and tokens" in rows[0]["error"]
     assert rows[1]["error"] is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "law"),
+    [
+        ("batch_tokens=1024&given=base_batch_tokens=256&given=base_peak_lr=1e-3", "batch-rule-adam@"),
+        ("width=1024&parametrization=mup&given=base_width=256&given=base_peak_lr=3e-3", "width-transfer@"),
+    ],
+)
+def test_a_tuned_setting_is_answered_over_http_as_in_process(http, asked, law):
+    reply = http.get(f"/v1/recommendations?{asked}")
+    assert reply.status_code == 200
+    rate = decode(reply.content, Recommendation).answers["peak_lr"]
+    assert rate.law.startswith(law)
+    assert rate.low < rate.value < rate.high

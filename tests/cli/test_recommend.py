@@ -37,6 +37,13 @@ def ask(run: Any, words: str) -> Any:
             Query(n_params=2e9, tokens=8e9, optimizer="muon", given={"weight_decay": 0.1, "schedule": "cosine"}),
         ),
         (
+            "--tuned-base batch=256,lr=1e-3 --batch-tokens 1k --width 512 --scheme mup",
+            Query(
+                batch_tokens=1000.0,
+                given={"width": 512.0, "parametrization": "mup", "base_batch_tokens": 256.0, "base_peak_lr": 1e-3},
+            ),
+        ),
+        (
             "--params 2B --tokens 8B --bound batch_tokens=1M..4M --bound peak_lr=..1e-3",
             Query(
                 n_params=2e9,

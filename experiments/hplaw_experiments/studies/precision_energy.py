@@ -68,6 +68,9 @@ def study(table: pl.DataFrame, *, baseline: str = "fp32", bound: float = BOUND) 
     if "diverged" in table.columns:
         whole &= ~pl.col("diverged").fill_null(value=False)
     runs = table.filter(whole).with_columns((pl.col("energy_j") / pl.col("tokens")).log().alias("energy per token"))
+    if not len(runs):
+        message = "none of the runs was metered; give runs with energy_j, precision and tokens, as a metered sweep stores them"
+        raise DataError(message)
     if baseline not in runs["precision"].to_list() or runs["precision"].n_unique() < 2:
         message = f"the runs tell nothing of {baseline} beside another format; name one of {', '.join(sorted(runs['precision'].unique()))} by --baseline"
         raise DataError(message)
@@ -155,25 +158,31 @@ def verdict(found: Study, precision: str, bound: float) -> str:
     return f"no difference is established for {precision} against {found.baseline} ({span})"
 
 
-def write_report(studies: Sequence[Study], to: Path, *, bound: float = BOUND) -> Path:
-    """Write report.md, effects.csv and plots into a folder; return the report's path.
+def write_report(studies: Sequence[Study], report: Path, *, beside: Path, bound: float = BOUND) -> Path:
+    """Write the report, and effects.csv and plots into a folder; return the report's path.
+
+    **Arguments:**
+
+    - `report`: the Markdown file.
+    - `beside`: the folder of table and plots, that of the report or one in it.
 
     **Raises:** `DataError` where the folder cannot be written.
     """
+    plots = beside / "plots"
     lines = ["# Energy by number format", ""]
     rows: list[dict[str, Any]] = []
     try:
-        (to / "plots").mkdir(parents=True, exist_ok=True)
+        plots.mkdir(parents=True, exist_ok=True)
         for place, found in enumerate(studies):
             name = f"effects-{place + 1}.svg"
-            (to / "plots" / name).write_text(_picture(found), encoding="utf-8")
-            lines += [*_section(found, bound), f"![Effects by cell](plots/{name})", ""]
+            (plots / name).write_text(_picture(found), encoding="utf-8")
+            shown = (plots / name).relative_to(report.parent).as_posix()
+            lines += [*_section(found, bound), f"![Effects by cell]({shown})", ""]
             rows += [_flat(found, effect) for effect in found.effects]
-        pl.DataFrame(rows).write_csv(to / "effects.csv")
-        report = to / "report.md"
+        pl.DataFrame(rows).write_csv(beside / "effects.csv")
         report.write_text("\n".join(lines), encoding="utf-8")
     except OSError as error:
-        message = f"{to}: {error.strerror or error}; give a folder that can be written"
+        message = f"{report.parent}: {error.strerror or error}; give a folder that can be written"
         raise DataError(message) from None
     return report
 

@@ -33,7 +33,7 @@ CHAINS, WARMUP, DRAWS = 4, 150, 300
 """Chains, and iterations of each before and behind its warm-up."""
 
 FLAT = 1e-4
-"""Least curvature along a direction at the mode, in units of the parameters' own; a flatter one is taken for this."""
+"""Minimum curvature along a direction at the mode, in units of the parameters' own; a flatter one is taken for this."""
 
 
 class Sample(msgspec.Struct, frozen=True):

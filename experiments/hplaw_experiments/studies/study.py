@@ -31,6 +31,7 @@ STUDIES: Mapping[str, str] = {
     "batch-rule": "hplaw_experiments.studies.batch_rule.study:BatchRule",
     "width-transfer": "hplaw_experiments.studies.width_transfer.study:WidthTransfer",
     "pruning": "hplaw_experiments.studies.pruning.study:PruningStudy",
+    "precision-energy": "hplaw_experiments.studies.precision_study:PrecisionEnergy",
 }
 """The studies by name: the module and the class that holds each."""
 

@@ -146,7 +146,7 @@ def test_the_command_writes_a_report_with_plots(tmp_path: Path, capsys: pytest.C
     assert "factorial ANOVA" in text
     assert (tmp_path / "r" / "plots" / "effects-1.svg").read_text().startswith("<svg")
     assert len(pl.read_csv(tmp_path / "r" / "effects.csv")) == 8
-    again = write_report(study(table(-0.3)), tmp_path / "again").read_text()
+    again = write_report(study(table(-0.3)), tmp_path / "again" / "report.md", beside=tmp_path / "again").read_text()
     assert again == text
 
 

@@ -52,7 +52,7 @@ class Found(msgspec.Struct, frozen=True):
 
     - `tuning`, `test`: the best rates on the two kinds of seeds.
     - `noise_scale`: measured, in tokens.
-    - `predictions`: of each batch that can be left out.
+    - `predictions`: of each batch that can be held out.
     - `critical`: draws of the batch at which twice the examples are needed that a small one needs, for a fixed loss.
     """
 
@@ -141,6 +141,9 @@ def _predictions(rules: Comparison, tuning: Optima, test: Optima) -> list[Predic
         measured, error = float(test.mean[at[0]]), float(test.sd[at[0]])
         draws = posterior.draws(np.log(tuning.batches[place : place + 1]), rng)[:, 0]
         draws = draws + error * rng.standard_normal(len(draws))
+        # best rates differ from seed to seed, alike at all batches: the means of both kinds of seeds do, too
+        apart = rng.choice(tuning.seed_sd, len(draws)) * math.sqrt(1 / tuning.seeds + 1 / test.seeds)
+        draws = draws + apart * rng.standard_normal(len(draws))
         low, median, high = (float(q) for q in np.quantile(draws, [0.05, 0.5, 0.95]))
         found.append(Prediction(float(tuning.batches[place]), measured, median, low, high))
     return found

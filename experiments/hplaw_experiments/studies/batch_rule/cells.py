@@ -36,7 +36,7 @@ class Cell(msgspec.Struct, frozen=True):
     - `rates`: logarithms of the rates, a run each; `responses` and `seeds` of the same runs.
     - `edge`: whether the best of them is the first or last rate that was tried and did not diverge.
     - `stable`: logarithm of the largest rate at which no run diverged; None where even the smallest did.
-    - `diverged`: logarithm of the least rate at which a run diverged; None where none did.
+    - `diverged`: logarithm of the lowest rate at which a run diverged; None where none did.
     """
 
     batch: float

@@ -156,6 +156,6 @@ def _card(spec: LawSpec, found: Sequence[Found]) -> str:
             for each in found
         ),
         "",
-        "Weights of the rules, by stacking over batches left out with all within a factor of 4.",
+        "Weights of the rules, by stacking over batches held out with all within a factor of 4.",
     ]
     return "\n".join(lines) + "\n"

@@ -89,7 +89,7 @@ def read_spectra(folder: Path) -> dict[str, SpectrumReport]:
 
 
 def _best_runs(runs: pl.DataFrame) -> list[Trial]:
-    """Return for each model and optimizer the best run at its middle batch, of the least seed."""
+    """Return for each model and optimizer the best run at its middle batch, of the first seed."""
     table = runs.with_columns(pl.col("trial").str.json_path_match("$.family").alias("model"))
     found: list[Trial] = []
     for _, part in table.sort("model", "optimizer").group_by("model", "optimizer", maintain_order=True):

@@ -85,7 +85,7 @@ def _verdicts(page: StudyPage, found: Sequence[Found]) -> None:
     page.text(
         "Exponents are d ln(best rate) / d ln(batch) with 90% intervals, of a power law fitted to these batches alone.",
         "Theory has 1 for SGD and momentum and 1/2 for Adam far below the noise scale, and saturation above it.",
-        "The width of an interval is the power of the design: an exponent outside of it would have been told apart.",
+        "The width of an interval is the power of the design: an exponent outside of it would have been distinguished.",
     )
     planted = [each for each in found if each.rules.planted is not None]
     page.table(
@@ -113,12 +113,12 @@ def _rules(page: StudyPage, found: Sequence[Found]) -> None:
         ],
     )
     page.text(
-        "Mean log score in nat at batches left out with all within a factor of 4 (larger is better), and the rule's weight by stacking."
+        "Mean log score in nat at batches held out with all within a factor of 4 (larger is better), and the rule's weight by stacking."
     )
 
 
 def _predictions(page: StudyPage, found: Sequence[Found]) -> None:
-    page.heading("Rates at batches left out")
+    page.heading("Rates at batches held out")
     rows: list[tuple[object, ...]] = []
     everything = [prediction for each in found for prediction in each.predictions]
     for name, part in [*((each.series.name, each.predictions) for each in found), ("all", everything)]:

@@ -7,9 +7,9 @@ ln rate = f(ln B) + N(0, tau), f by rule:
 - surge a - ln((sqrt(B_s / B) + sqrt(B / B_s)) / 2): a square root up to B_s, and falling behind it.
 
 All are a + p ln B - q ln(1 + B / B_s) + constant, which is the form that the laws have. A rule's likelihood takes the best
-rates with the errors that the bowls gave them. Parts of the data ("folds") leave batches out; a rule in a fold has
+rates with the errors that the bowls gave them. Parts of the data ("folds") hold batches out; a rule in a fold has
 parameters of its own, so that one sampler fits all of them at once. Weights are those of stacking: they maximize the
-log score of the mixture at batches left out one at a time, each with its neighbours (Yao, Vehtari, Simpson, Gelman 2018).
+log score of the mixture at batches held out one at a time, each with its neighbors (Yao, Vehtari, Simpson, Gelman 2018).
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class Comparison(msgspec.Struct, frozen=True):
     - `below`, `above`: draws of the exponent of the rule power, fitted to the batches up to a half of the noise scale, and
       to those from it on; None where these are too few.
     - `planted`: the same as `below` where best rates with theory's exponent were planted.
-    - `scores`: mean log score of each rule over batches so left out, nat.
+    - `scores`: mean log score of each rule over batches so held out, nat.
     - `r_hat`: the largest over all parameters.
     """
 
@@ -199,7 +199,7 @@ def stacking(scores: Array) -> Array:
 
     **Arguments:**
 
-    - `scores`: shape (case, model), log score of each model at each case left out.
+    - `scores`: shape (case, model), log score of each model at each case held out.
 
     >>> stacking(np.array([[0.0, -9.0], [0.0, -9.0]])).round(3)
     array([1., 0.])

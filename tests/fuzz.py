@@ -223,8 +223,11 @@ class Formulas:
             for name, p in law.spec.parameters.items()
         }
         inputs = {name: self.value(law, name) for name in law.inputs}
+        # what a map says at a point, which a law of kind grid has beside its inputs
+        grid = law.spec.grid
+        said = {} if grid is None else {"most_likely": grid.classes[0], "probability": backend.number("0.5")}
         try:
-            run(law.point.environment({**parameters, **effects, **inputs}))
+            run(law.point.environment({**parameters, **effects, **inputs, **said}))
         except Undefined:
             return
 

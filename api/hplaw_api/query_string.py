@@ -10,7 +10,7 @@ import msgspec
 from hplaw.errors import MalformedQuery
 from hplaw.messages.decode import decode
 from hplaw.messages.query import Query
-from hplaw.messages.query_text import DAYS, NAMES, NUMBERS, OTHERS, read_query_fields
+from hplaw.messages.query_text import DAYS, NAMES, NUMBERS, OTHERS, TUNED_BASE, read_query_fields
 from hplaw.vocabulary.names import called, meant_quantity
 from hplaw.vocabulary.quantities import vocabulary
 
@@ -21,7 +21,7 @@ LISTS = ("want", "laws", "given", "bound")
 BODY_ONLY = ("model",)
 """Fields of a question that only the body of a POST can carry."""
 
-PARAMETERS = (*NUMBERS, *NAMES, DAYS, *OTHERS, *LISTS)
+PARAMETERS = (*NUMBERS, *NAMES, DAYS, *OTHERS, TUNED_BASE, *LISTS)
 """All parameters of a question: what the options of `hplaw recommend` are, named as the fields of the body are."""
 
 _MAX_PARAMETERS = 100

@@ -22,7 +22,7 @@ from hplaw.errors import LawNotFound
 from hplaw.messages.device import Probe
 from hplaw.messages.pruning import LIMITS, POSITIVE
 from hplaw.messages.query import Bounds
-from hplaw.messages.query_text import DAYS, OTHERS, SECONDS_A_DAY
+from hplaw.messages.query_text import DAYS, OTHERS, SECONDS_A_DAY, TUNED, TUNED_BASE
 from hplaw.parametrization.abc_regime import ROLES
 from hplaw.parametrization.factors import OPTIMIZERS, PARAMETRIZATIONS
 from hplaw.pruning.regime_map import is_regime_map
@@ -91,11 +91,15 @@ def query_string_types(catalogue: Catalogue) -> Fields:
     bound = _one_of({name: limits_pattern(word) for name, word in words.items() if not word.categorical})
     high = words["duration_s"].high
     longest: dict[str, Any] = {} if high is None else {"le": math.floor(high / SECONDS_A_DAY)}
+    word = "|".join(TUNED)
+    tuned = rf"^lr=[^,=]+(,({word})=[^,=]+)+$"
+    base = "a rate that was tuned, and where: `lr=1e-3,batch=256` or `lr=3e-3,width=256`; the answer starts from it"
     about = "another quantity, `name=value`, for example `weight_decay=0.1`; several times for several"
     limits = "limits of a quantity, `name=LOW..HIGH`, either side may be empty, for example `batch_tokens=1M..4M`"
     return {
         DAYS: Annotated[float, Meta(gt=0, description="time that the run may take, in days", **longest)],
         **{name: value_type(words[name]) for name in OTHERS},
+        TUNED_BASE: Annotated[str, Meta(pattern=tuned, description=base)],
         "given": Annotated[list[Annotated[str, Meta(pattern=given)]], Meta(description=about)],
         "bound": Annotated[list[Annotated[str, Meta(pattern=bound)]], Meta(description=limits)],
     }

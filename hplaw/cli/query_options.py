@@ -16,7 +16,7 @@ from hplaw.cli.exit_status import FAILED, OK, ROWS_FAILED
 from hplaw.cli.reading import open_catalogue, read_object
 from hplaw.errors import QueryError
 from hplaw.messages.query import Query
-from hplaw.messages.query_text import COMPUTE, DAYS, NAMES, NUMBERS, OTHERS, read_query_fields, tuned_pairs
+from hplaw.messages.query_text import COMPUTE, DAYS, NAMES, NUMBERS, OTHERS, TUNED_BASE, read_query_fields
 from hplaw.messages.record import encode
 from hplaw.vocabulary.reading import split_names
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _RENAMED = {"n_params": "params", "n_active_params": "active_params", COMPUTE: "flops", "parametrization": "scheme"}
 """The options of quantities that are not called as the quantity is."""
 
-OPTIONS = {name: _RENAMED.get(name, name) for name in (*NUMBERS, *NAMES, DAYS, *OTHERS)}
+OPTIONS = {name: _RENAMED.get(name, name) for name in (*NUMBERS, *NAMES, DAYS, *OTHERS, TUNED_BASE)}
 """The options with one value, by what they give."""
 
 
@@ -69,7 +69,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     all: bool = False
 
 
-SHORT = {_flag(option): option for option in (*OPTIONS.values(), "tuned_base", "model")}
+SHORT = {_flag(option): option for option in (*OPTIONS.values(), "model")}
 """The options that the short cut reads, each with one value."""
 
 FLAGS = {_flag(option): option for option in ("json", "explain", "all")}
@@ -126,10 +126,9 @@ def query_of(asked: Asked) -> Query:
     Query(n_params=7000000000.0, ..., given={'weight_decay': 0.1}, ...)
     """
     texts: dict[str, str | None] = {name: getattr(asked, option) for name, option in OPTIONS.items()}
-    tuned = [] if asked.tuned_base is None else tuned_pairs(asked.tuned_base, "--tuned-base")
     fields = read_query_fields(
         {name: text for name, text in texts.items() if text is not None},
-        given=[*asked.given, *tuned],
+        given=asked.given,
         bound=asked.bound,
         label=lambda name: _flag(OPTIONS.get(name, name)),
     )

@@ -19,7 +19,7 @@ from hplaw.messages.record import encode
 from hplaw.messages.theory import Comparison, Dependence, Rule, Theory, Work
 
 
-SHOWN = 9
+SHOWN = 7
 """Rules on the first screen, those of measured laws first."""
 
 MOST_INPUTS = 3

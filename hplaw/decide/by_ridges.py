@@ -12,6 +12,7 @@ from hplaw import rows
 from hplaw.arrays import Array
 from hplaw.decide.decision import PLATEAU, Decision, Task
 from hplaw.decide.ridges import Flat, Limits, Ridges
+from hplaw.errors import QueryError
 from hplaw.forms.linex import Linex, linex
 from hplaw.forms.log_linear import best_logs
 from hplaw.law.law import Law
@@ -29,7 +30,7 @@ def by_ridges(task: Task) -> Decision:
     Bounds are looked at last: a decision that lies inside them stays as it is.
 
     **Raises:** `Flat` where ridges are not convex or leave a direction flat; `RowsDiffer` where they do in some rows, or
-    where bounds bind in some.
+    where bounds bind in some; `QueryError` for what is settled as zero.
     """
     problem = _Problem(task)
     found = problem.decision(None)
@@ -51,10 +52,21 @@ class _Problem:
     def __init__(self, task: Task) -> None:
         self.task, law = task, task.law
         self.inputs = {name: value for name, value in task.inputs().items() if name not in law.chosen}
-        self.fixed = {i: rows.log(task.known[name]) for i, name in enumerate(law.chosen) if name not in task.free}
+        self.fixed = {i: self._log_of(name) for i, name in enumerate(law.chosen) if name not in task.free}
         self.ridges = self._ridges(transfer=False)
         self.places = [law.chosen.index(name) for name in task.free]
         self.closed = best_logs(law, self.inputs, transfer=False) if law.optimum else None
+
+    def _log_of(self, name: str) -> Number:
+        """Return the logarithm of what is settled of the chosen quantities.
+
+        **Raises:** `QueryError` for zero or below, which no ridge is at.
+        """
+        value = self.task.known[name]
+        if rows.shared(value <= 0):
+            message = f"{name} is 0, and {self.task.law.id} takes its logarithm; give a number above 0"
+            raise QueryError(message, field=name)
+        return rows.log(value)
 
     def _ridges(self, *, transfer: bool) -> Ridges:
         return Ridges(_form(self.task.law, transfer=transfer), self.inputs, self.fixed, stretch=self.task.stretch)

@@ -25,6 +25,9 @@ COMPUTE = "compute_flop"
 OTHERS = ("country", "recipe", COMPUTE, "width", "parametrization")
 """Keys for the quantities of these names, which are no fields of their own."""
 
+TUNED_BASE = "tuned_base"
+"""The key for a setting that was tuned, as `tuned_pairs` reads it."""
+
 TUNED = {
     "lr": "base_peak_lr",
     "batch": "base_batch_tokens",
@@ -46,7 +49,7 @@ def read_query_fields(
 
     **Arguments:**
 
-    - `texts`: values by name, of `NUMBERS`, `NAMES`, `DAYS` and `OTHERS`.
+    - `texts`: values by name, of `NUMBERS`, `NAMES`, `DAYS`, `OTHERS` and `TUNED_BASE`.
     - `given`: further quantities, each `name=value`.
     - `bound`: limits of quantities, each `name=LOW..HIGH`.
     - `label`: what the caller calls a name, for messages.
@@ -59,8 +62,11 @@ def read_query_fields(
     """
     fields: dict[str, Any] = {}
     others: dict[str, float | str] = {}
+    tuned: list[str] = []
     for name, text in texts.items():
-        if name in NAMES:
+        if name == TUNED_BASE:
+            tuned = tuned_pairs(text, label(name))
+        elif name in NAMES:
             fields[name] = text
         elif name in NUMBERS:
             fields[name] = read_number(label(name), text)
@@ -70,7 +76,7 @@ def read_query_fields(
             others["duration_s"] = read_number(label(name), text) * SECONDS_A_DAY
         else:
             others[name] = text
-    for name, text in parse_pairs(given, label("given")).items():
+    for name, text in parse_pairs([*given, *tuned], label("given")).items():
         if name in fields or name in others:
             message = f"{name} is given twice; give it once"
             raise ConflictingQuery(message, field=name)

@@ -128,6 +128,10 @@ class Derivation:
                 self.reasons[name] = why
                 self.passed.append((law, name, why))
                 continue
+            if not isinstance(value, str) and (limit := self._nothing(name, value)):
+                self.reasons[name] = why = f"{law.id} gives {limit}, which no run can take"
+                self.passed.append((law, name, why))
+                continue
             if found.status != "ok" and candidate.preferred == len(self.question.prefer):
                 doubtful = doubtful or (law, value)  # it says itself that it does not hold here: another may
                 continue
@@ -135,6 +139,12 @@ class Derivation:
             break
         if doubtful:
             self.source[name], self.known[name] = doubtful
+
+    def _nothing(self, name: str, value: Any) -> str:
+        """Return what a law gives where that vanished, as a rate does that a rule took too far; else nothing."""
+        quantity = known_quantities(self.catalogue)[name]
+        vanished = quantity.open_low and quantity.low == 0 and rows.shared(value <= 0)
+        return f"{name}=0" if vanished else ""
 
     def _another_optimizer(self, candidate: Candidate) -> str | None:
         """Return why a law that nobody named gives nothing for this optimizer: its numbers are those of others."""

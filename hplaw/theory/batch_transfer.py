@@ -177,8 +177,12 @@ def _place(rule: TransferRule) -> int:
 
 
 def _agreements(rules: Sequence[TransferRule]) -> list[Agreement]:
-    """Return the rules that hold, gathered by their rates."""
-    rated = sorted((rule.values[RATE], rule.law) for rule in rules if rule.status in HOLDS and RATE in rule.values)
+    """Return the rules of theory that hold, gathered by their rates; a measured one has an interval instead."""
+    rated = sorted(
+        (rule.values[RATE], rule.law)
+        for rule in rules
+        if rule.status in HOLDS and RATE in rule.values and RATE not in rule.intervals
+    )
     groups: list[list[tuple[float, str]]] = []
     for rate, law in rated:
         if groups and rate <= ALIKE * groups[-1][0][0]:

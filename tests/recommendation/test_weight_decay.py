@@ -85,3 +85,12 @@ def test_many_questions_get_what_each_alone_gets() -> None:
             for field in ("value", "low", "high"):
                 one, other = getattr(alone[name], field), getattr(row.answers[name], field)
                 assert (one is other is None) or math.isclose(one, other, rel_tol=1e-9), (name, field)
+
+
+def test_a_chosen_quantity_settled_as_zero_is_a_reason_and_no_defect() -> None:
+    query = Query(n_params=1e9, tokens=20e9, given={"second_moment_steps": 0.0})
+    found = recommend(query, shipped())
+    assert any("second_moment_steps is 0" in warning.text for warning in found.warnings)
+    assert found.answers["peak_lr"].value is not None
+    many = recommend_many([query] * 9, shipped())
+    assert many[0].answers["peak_lr"].value == found.answers["peak_lr"].value

@@ -29,7 +29,7 @@ from hplaw.fit.model.double_precision import double_precision
 
 Array = NDArray[np.float64]
 
-CHAINS, WARMUP, DRAWS = 4, 150, 300
+CHAINS, WARMUP, DRAWS = 4, 200, 500
 """Chains, and iterations of each before and behind its warm-up."""
 
 FLAT = 1e-4

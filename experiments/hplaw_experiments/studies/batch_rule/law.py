@@ -109,7 +109,7 @@ def _spec(optimizer: str, found: Sequence[Found], draws: dict[str, Array], runs:
         data="the study batch-rule",
         code_version=f"hplaw {mine['code_version'][0]}",
         hardware=str(mine["hardware"][0]),
-        sampler="NUTS: bowls 4 x 250 draws, rules 2 x 500, mixed by stacking weights",
+        sampler="NUTS: bowls and rules 4 x 500 draws, mixed by stacking weights",
         fitted=dt.datetime.now(dt.UTC).date().isoformat(),
         r_hat=max(max(each.rules.r_hat, each.tuning.r_hat) for each in found),
         divergences=sum(each.tuning.divergences for each in found),

@@ -24,6 +24,7 @@ from scipy.special import logsumexp
 import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
+from numpyro.diagnostics import summary
 
 from hplaw_experiments.studies.sampling import Sampler
 
@@ -31,6 +32,9 @@ from hplaw_experiments.studies.sampling import Sampler
 Array = NDArray[np.float64]
 Rule = Literal["linear", "square root", "power", "saturating", "surge"]
 RULES: tuple[Rule, ...] = get_args(Rule)
+
+CHAINS = 4
+"""Chains of the sampler."""
 
 APART = 4.0
 """Factor in the batch within which nothing is fitted where a batch is predicted."""
@@ -119,7 +123,7 @@ class Comparison(msgspec.Struct, frozen=True):
       to those from it on; None where these are too few.
     - `planted`: the same as `below` where best rates with theory's exponent were planted.
     - `scores`: mean log score of each rule over batches so held out, nat.
-    - `r_hat`: the largest over all parameters.
+    - `r_hat`: the largest over the parameters of all rules in all folds; those that a rule has not are not counted.
     """
 
     whole: Posterior
@@ -141,7 +145,7 @@ class Rules:
 
     def __init__(self, batches: int) -> None:
         self._size = batches
-        self._sampler = Sampler(_model, chains=2, draws=500, adapt=True)
+        self._sampler = Sampler(_model, chains=CHAINS, warmup=300, draws=500, adapt=True)
 
     def compare(
         self, batches: Array, mean: Array, sd: Array, *, noise_scale: float, planted: Array, key: Any
@@ -190,8 +194,19 @@ class Rules:
             above=parts[1],
             planted=parts[2],
             scores=scores.mean(axis=0),
-            r_hat=found.r_hat,
+            r_hat=_r_hat(draws, fitted),
         )
+
+
+def _r_hat(draws: dict[str, Array], fitted: NDArray[np.bool_]) -> float:
+    """Return the largest R-hat of what the rules have: level and scatter, and the power and place of those with one."""
+    has = {"a": RULES, "tau": RULES, "p": ("power", "saturating"), "s": ("saturating", "surge")}
+    found: list[float] = []
+    for name, rules in has.items():
+        chosen = draws[name][:, fitted][:, :, [RULES.index(rule) for rule in rules]]
+        chains = chosen.reshape(CHAINS, -1, *chosen.shape[1:])
+        found.append(float(np.max(summary({name: chains}, group_by_chain=True)[name]["r_hat"])))
+    return max(found)
 
 
 def stacking(scores: Array) -> Array:

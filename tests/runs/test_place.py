@@ -129,8 +129,8 @@ class Objects(BaseHTTPRequestHandler):
 
     def do_PUT(self) -> None:
         path, body = unquote(self.path.partition("?")[0]), self.rfile.read(int(self.headers["content-length"]))
-        anew = self.headers.get("x-goog-if-generation-match") == "0" or self.headers.get("if-none-match") == "*"
-        if anew and path in self.kept:
+        creates = self.headers.get("x-goog-if-generation-match") == "0" or self.headers.get("if-none-match") == "*"
+        if creates and path in self.kept:
             self.answer(412 if "x-goog-if-generation-match" in self.headers else 409)
         else:
             self.kept[path] = body

@@ -72,9 +72,8 @@ def series_of(runs: pl.DataFrame, *, seeds: Sequence[int]) -> list[Series]:
 
     **Raises:** `DataError` where a model and optimizer has fewer than four batch sizes.
     """
-    table = runs.with_columns(pl.col("trial").str.json_path_match("$.family").alias("model"))
     found: list[Series] = []
-    for (family, optimizer), part in table.group_by("model", "optimizer", maintain_order=True):
+    for (family, optimizer), part in with_model(runs).group_by("model", "optimizer", maintain_order=True):
         if part["batch_tokens"].n_unique() < 4:
             message = f"{family}, {optimizer}: {part['batch_tokens'].n_unique()} batch sizes are stored; a rule needs four, finish the study with `hplaw study run batch-rule`"
             raise DataError(message)
@@ -87,6 +86,11 @@ def series_of(runs: pl.DataFrame, *, seeds: Sequence[int]) -> list[Series]:
                 Series(str(family), str(optimizer), measure, cells, target if measure == "fixed loss" else None)
             )
     return sorted(found, key=lambda series: (series.family, series.optimizer, series.measure))
+
+
+def with_model(runs: pl.DataFrame) -> pl.DataFrame:
+    """Return runs with the column model: the family of the network that each trained."""
+    return runs.with_columns(pl.col("trial").str.json_path_match("$.family").alias("model"))
 
 
 def _target(runs: pl.DataFrame) -> float:

@@ -11,6 +11,7 @@ import polars as pl
 from hplaw.errors import DataError
 from hplaw_experiments.diagnostics.noise_scale import NoiseScale, mean_scale, noise_scales
 from hplaw_experiments.diagnostics.spectrum import SpectrumReport, largest_stable_rate
+from hplaw_experiments.studies.batch_rule.cells import with_model
 from hplaw_experiments.studies.study import StudySpec
 from hplaw_experiments.trial import Trial
 
@@ -90,9 +91,8 @@ def read_spectra(folder: Path) -> dict[str, SpectrumReport]:
 
 def _best_runs(runs: pl.DataFrame) -> list[Trial]:
     """Return for each model and optimizer the best run at its middle batch, of the first seed."""
-    table = runs.with_columns(pl.col("trial").str.json_path_match("$.family").alias("model"))
     found: list[Trial] = []
-    for _, part in table.sort("model", "optimizer").group_by("model", "optimizer", maintain_order=True):
+    for _, part in with_model(runs).sort("model", "optimizer").group_by("model", "optimizer", maintain_order=True):
         batches = part["batch_tokens"].unique().sort()
         here = part.filter((pl.col("batch_tokens") == batches[len(batches) // 2]) & pl.col("loss").is_finite())
         rate = here.group_by("peak_lr").agg(pl.col("loss").mean()).sort("loss")["peak_lr"][0]

@@ -91,8 +91,8 @@ def query_string_types(catalogue: Catalogue) -> Fields:
     bound = _one_of({name: limits_pattern(word) for name, word in words.items() if not word.categorical})
     high = words["duration_s"].high
     longest: dict[str, Any] = {} if high is None else {"le": math.floor(high / SECONDS_A_DAY)}
-    word = "|".join(TUNED)
-    tuned = rf"^lr=[^,=]+(,({word})=[^,=]+)+$"
+    pairs = {word: f"{word}={value_pattern(words[name])}" for word, name in TUNED.items()}
+    tuned = rf"^{pairs['lr']}(,({'|'.join(pair for word, pair in pairs.items() if word != 'lr')}))+$"
     base = "a rate that was tuned, and where: `lr=1e-3,batch=256` or `lr=3e-3,width=256`; the answer starts from it"
     about = "another quantity, `name=value`, for example `weight_decay=0.1`; several times for several"
     limits = "limits of a quantity, `name=LOW..HIGH`, either side may be empty, for example `batch_tokens=1M..4M`"

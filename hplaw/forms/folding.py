@@ -47,8 +47,14 @@ class Folder:
 
     def fold(self, node: Node) -> Node:
         """Return a tree in which every part that does not move is a name."""
-        if isinstance(node, Number | Item):
-            return node if any(map(self.moves, names_in(node))) or isinstance(node, Number) else self._keep(node)
+        if isinstance(node, Number):
+            return node
+        if isinstance(node, Item):
+            if not any(map(self.moves, names_in(node))):
+                return self._keep(node)
+            for key in node.keys:  # a category that a formula finds
+                self.fold(key)
+            return node
         if isinstance(node, Name):
             if node.name not in self.law.namespace.lets:
                 return node

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hplaw.errors import ClientError, DataError, HplawError, LawError, LawNotFound, QueryError
     from hplaw.functions import (
         classify,
+        compare,
         device_energy,
         evaluate,
         local,
@@ -37,7 +38,7 @@ _NAMES_BY_MODULE = {
     "hplaw.client": ("AsyncClient", "Client", "LocalClient"),
     "hplaw.errors": ("ClientError", "DataError", "HplawError", "LawError", "LawNotFound", "QueryError"),
     "hplaw.functions": (
-        *("classify", "device_energy", "evaluate", "local"),
+        *("classify", "compare", "device_energy", "evaluate", "local"),
         *("parametrize", "prune_advice", "recommend", "schedule", "transfer"),
     ),
     "hplaw.law": ("Law", "read_law"),
@@ -64,6 +65,7 @@ __all__ = [
     "QueryError",
     "Recommendation",
     "classify",
+    "compare",
     "device_energy",
     "evaluate",
     "expected_best",

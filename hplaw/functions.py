@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools as ft
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from hplaw.catalogue.catalogue import Catalogue, load_catalogue
 from hplaw.client import LocalClient
-from hplaw.client.calls import query_body, to_json
+from hplaw.client.calls import compare_body, query_body, to_json
+from hplaw.messages.compare import CompareRequest, Comparison
 from hplaw.messages.decode import decode
 from hplaw.messages.device import DeviceEnergy, DeviceEnergyRequest
 from hplaw.messages.parametrization import AbcReply, AbcRequest, LayerTable, ParametrizeRequest
@@ -40,6 +41,33 @@ def recommend(query: Query | None = None, /, *, folders: Iterable[str | Path] = 
     from hplaw.recommendation.record import recommend as answer
 
     return answer(decode(query_body(query, fields), Query), _catalogue(tuple(map(str, folders))))
+
+
+def compare(
+    values: Mapping[str, Sequence[float | str]],
+    query: Query | None = None,
+    /,
+    *,
+    folders: Iterable[str | Path] = (),
+    **fields: object,
+) -> Comparison:
+    """Return the answers to one question for several values of a quantity, and which value is best for what.
+
+    **Arguments:**
+
+    - `values`: the quantity with its values.
+    - `query`: a `Query`; or its fields by name.
+    - `folders`: folders of law files searched before all others.
+
+    **Raises:** `QueryError` naming the field at fault; what is wrong with one value alone is its `error`.
+
+    >>> compare({"precision": ["bf16", "fp4"]}, n_params=1e9, tokens=1e11, want=["loss"]).best
+    {'loss': 'bf16'}
+    """
+    from hplaw.recommendation.compare import compare as answer
+
+    asked = decode(compare_body(values, query, fields), CompareRequest)
+    return answer(asked, _catalogue(tuple(map(str, folders))))
 
 
 def evaluate(address: str, given: Mapping[str, object], *, folders: Iterable[str | Path] = ()) -> Evaluation:

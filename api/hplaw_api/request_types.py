@@ -19,6 +19,7 @@ from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import full_quantities
 from hplaw.energy.training import hardware_records
 from hplaw.errors import LawNotFound
+from hplaw.messages.compare import MOST_OPTIONS
 from hplaw.messages.device import Probe
 from hplaw.messages.pruning import LIMITS, POSITIVE
 from hplaw.messages.query import Bounds
@@ -74,8 +75,14 @@ def request_types(catalogue: Catalogue) -> dict[str, Fields]:
         name: Annotated[values[name] | table, Meta(description=meaning_and_unit(word))] for name, word in words.items()
     }
     about = "values for the inputs of one law, one value or one for each category"
+    several = {
+        name: Annotated[list[kind], Meta(min_length=2, max_length=MOST_OPTIONS)]
+        for name, kind in values.items()
+        if name != "loss"
+    }
     return {
         "Query": asked,
+        "CompareRequest": {"compare": _fields("Compared", several, "one quantity and its values")},
         "EvaluateRequest": {"given": _fields("Inputs", either, about)},
         "DeviceEnergyRequest": {"probes": Annotated[list[Probe], Meta(min_length=3, max_length=3)]},
         **_pruning(catalogue),

@@ -55,6 +55,12 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     width: str | None = None
     scheme: str | None = None
     tuned_base: str | None = None
+    unique_tokens: str | None = None
+    epochs: str | None = None
+    serve_tokens: str | None = None
+    serve_precision: str | None = None
+    least: str | None = None
+    compare: str | None = None
     model: str | None = None
     given: Sequence[str] = ()
     bound: Sequence[str] = ()
@@ -102,6 +108,13 @@ def plain_question(words: Sequence[str]) -> Asked | None:
 def answer(asked: Asked) -> int:
     """Answer a question on standard output, or a table of them, and return the exit status."""
     query = query_of(asked)
+    if asked.compare is not None:
+        if asked.source is not None or asked.target is not None:
+            message = "--compare is for one question, not for a table; leave --from and --to out"
+            raise QueryError(message, field="compare")
+        from hplaw.cli.compare import answer_compared
+
+        return answer_compared(query, asked.compare, open_catalogue(asked.laws), json=asked.json, shown=sections(asked))
     if asked.source is None and asked.target is None:
         return _answer_one(query, open_catalogue(asked.laws), asked)
     if asked.source is None:
@@ -137,19 +150,28 @@ def query_of(asked: Asked) -> Query:
     return Query(**fields, want=split_names(asked.want), laws=split_names(asked.law))
 
 
+def sections(asked: Asked) -> list[str]:
+    """Return the sections to show behind the first screen.
+
+    **Raises:** `QueryError` for a section that there is not.
+    """
+    from hplaw.cli.render import SECTIONS
+
+    return list(SECTIONS.choose(explain=asked.explain, show=asked.show, all=asked.all))
+
+
 def _answer_one(query: Query, catalogue: Catalogue, asked: Asked) -> int:
     from hplaw.cli.page import write, write_json
-    from hplaw.cli.render import SECTIONS, render
+    from hplaw.cli.render import render
     from hplaw.recommendation.record import recommend
 
-    shown = SECTIONS.choose(explain=asked.explain, show=asked.show, all=asked.all)
     found = recommend(query, catalogue)
     if asked.json:
         write_json(encode(found))
     else:
         from hplaw.cli.example import example
 
-        write(render(found, shown=shown, example=example(query, found, catalogue)))
+        write(render(found, shown=sections(asked), example=example(query, found, catalogue)))
     return OK if any(e.value is not None for e in found.answers.values()) else FAILED
 
 

@@ -35,6 +35,18 @@ def recommend(
         str | None,
         one("A rate that you tuned, and where: batch=256,lr=1e-3 or width=256,lr=3e-3; the answer starts from it."),
     ] = None,
+    unique_tokens: Annotated[str | None, one("Different training tokens, where some are repeated: 10B.")] = None,
+    epochs: Annotated[str | None, one("Times that the different tokens are seen.")] = None,
+    serve_tokens: Annotated[
+        str | None, one("Tokens that the model will serve: budgets and targets then count serving, too.")
+    ] = None,
+    serve_precision: Annotated[str | None, one("Number format of the weights that are served: int4.")] = None,
+    least: Annotated[
+        str | None, one("What training and serving take least of for a target loss: flop, joules, money.")
+    ] = None,
+    compare: Annotated[
+        str | None, one("A quantity and its values, to see the answers side by side: precision=bf16,fp8,fp4.")
+    ] = None,
     model: Annotated[str | None, one("The model's config.json, as Hugging Face writes it.")] = None,
     given: Annotated[list[str] | None, several("Any other quantity that is settled: weight_decay=0.1.")] = None,
     bound: Annotated[
@@ -75,6 +87,12 @@ def recommend(
             width=width,
             scheme=scheme,
             tuned_base=tuned_base,
+            unique_tokens=unique_tokens,
+            epochs=epochs,
+            serve_tokens=serve_tokens,
+            serve_precision=serve_precision,
+            least=least,
+            compare=compare,
             model=model,
             given=given or (),
             bound=bound or (),

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from hplaw.messages.compare import Comparison
 from hplaw.messages.device import DeviceEnergy
 from hplaw.messages.energy import EnergyReply, Frontier, HardwareRecord
 from hplaw.messages.law import Health, LawRecord, LawSummary, QuantityRecord
@@ -28,6 +29,17 @@ class AbstractClient(abc.ABC):
         """Return the recommendation for a `Query`, or for its fields given by name.
 
         **Raises:** `QueryError` naming the field at fault; `LawNotFound`; `ClientError`.
+        """
+
+    @abc.abstractmethod
+    def compare(
+        self, values: Mapping[str, Sequence[float | str]], query: Query | None = None, /, **fields: Any
+    ) -> Comparison:
+        """Return the answers to a `Query`, or to its fields given by name, for several values of one quantity.
+
+        **Arguments:**
+
+        - `values`: the quantity with its values, `{"precision": ["bf16", "fp8"]}`.
         """
 
     @abc.abstractmethod

@@ -9,6 +9,7 @@ from typing import Any, Self, final
 
 from hplaw.client import calls
 from hplaw.client.http import checked_url, request_headers, unanswered
+from hplaw.messages.compare import Comparison
 from hplaw.messages.device import DeviceEnergy
 from hplaw.messages.energy import EnergyReply, Frontier, HardwareRecord
 from hplaw.messages.law import Health, LawRecord, LawSummary, QuantityRecord
@@ -59,6 +60,12 @@ class AsyncClient:
     async def recommend(self, query: Query | None = None, /, **fields: Any) -> Recommendation:
         """Return the recommendation for a `Query`, or for its fields given by name."""
         return await self._send(calls.recommend_call(query, fields))
+
+    async def compare(
+        self, values: Mapping[str, Sequence[float | str]], query: Query | None = None, /, **fields: Any
+    ) -> Comparison:
+        """Return the answers to a `Query`, or to its fields given by name, for several values of one quantity."""
+        return await self._send(calls.compare_call(values, query, fields))
 
     async def recommend_batch(self, queries: Sequence[Query | Mapping[str, Any]]) -> list[BriefRecommendation]:
         """Return a brief recommendation for each query, in order, in as many requests as it takes."""

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import msgspec
 
 from hplaw.errors import ClientError, LawNotFound, MalformedQuery, QueryError
+from hplaw.messages.compare import Comparison
 from hplaw.messages.device import DeviceEnergy
 from hplaw.messages.energy import EnergyReply, Frontier, HardwareRecord
 from hplaw.messages.law import Health, LawRecord, LawSummary, QuantityRecord
@@ -71,6 +72,17 @@ def recommend_call(query: Query | None, fields: Mapping[str, Any]) -> Call:
     """Return the call that asks for one recommendation."""
     body = query_body(query, fields)
     return Call(method="POST", path="/v1/recommendations", kind=Recommendation, body=body)
+
+
+def compare_body(values: Mapping[str, Sequence[Any]], query: Query | None, fields: Mapping[str, Any]) -> bytes:
+    """Return the JSON of a question, as a `Query` or by its fields, and of what it is compared by."""
+    return to_json({"query": msgspec.Raw(query_body(query, fields)), "compare": values})
+
+
+def compare_call(values: Mapping[str, Sequence[Any]], query: Query | None, fields: Mapping[str, Any]) -> Call:
+    """Return the call that asks one question for several values of a quantity."""
+    body = compare_body(values, query, fields)
+    return Call(method="POST", path="/v1/compare", kind=Comparison, body=body)
 
 
 class Batch(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from typing import Any, final
 from hplaw.catalogue.listing import full_quantities, health, law_record, list_laws, list_recipes
 from hplaw.client import calls
 from hplaw.client.abstract import AbstractClient
+from hplaw.messages.compare import CompareRequest, Comparison
 from hplaw.messages.decode import decode, decode_queries
 from hplaw.messages.device import DeviceEnergy, DeviceEnergyRequest
 from hplaw.messages.energy import EnergyReply, EnergyRequest, Frontier, FrontierRequest, HardwareRecord
@@ -44,6 +45,14 @@ class LocalClient(AbstractClient):
         from hplaw.recommendation.record import recommend
 
         return recommend(decode(calls.query_body(query, fields), Query), self._catalogue)
+
+    def compare(
+        self, values: Mapping[str, Sequence[float | str]], query: Query | None = None, /, **fields: Any
+    ) -> Comparison:
+        """Return the answers to a `Query`, or to its fields given by name, for several values of one quantity."""
+        from hplaw.recommendation.compare import compare
+
+        return compare(decode(calls.compare_body(values, query, fields), CompareRequest), self._catalogue)
 
     def recommend_batch(self, queries: Sequence[Query | Mapping[str, Any]]) -> list[BriefRecommendation]:
         """Return a brief recommendation for each query, in order."""

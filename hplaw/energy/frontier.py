@@ -16,9 +16,10 @@ from hplaw.errors import ConflictingQuery, QueryError
 from hplaw.messages.energy import Frontier, FrontierPoint, FrontierRequest
 from hplaw.messages.query import Query
 from hplaw.messages.recommendation import BriefEstimate, BriefRecommendation, Estimate
-from hplaw.recommendation.budget import RATIOS, ladder
 from hplaw.recommendation.many import recommend_many
 from hplaw.recommendation.record import recommend
+from hplaw.recommendation.spending import RATIOS
+from hplaw.recommendation.trials import ladder
 
 
 SIZES = (1e7, 1e13)

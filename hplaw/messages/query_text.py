@@ -7,6 +7,7 @@ from typing import Any
 
 from hplaw.errors import ConflictingQuery, MalformedQuery, nearest
 from hplaw.messages.query import Bounds
+from hplaw.vocabulary.quantities import vocabulary
 from hplaw.vocabulary.reading import parse_pairs, parse_value, read_limits, read_number
 
 
@@ -22,7 +23,18 @@ DAYS = "days"
 COMPUTE = "compute_flop"
 """The key for compute, a number: `--flops`."""
 
-OTHERS = ("country", "recipe", COMPUTE, "width", "parametrization")
+OTHERS = (
+    "country",
+    "recipe",
+    COMPUTE,
+    "width",
+    "parametrization",
+    "unique_tokens",
+    "epochs",
+    "serve_tokens",
+    "serve_precision",
+    "least",
+)
 """Keys for the quantities of these names, which are no fields of their own."""
 
 TUNED_BASE = "tuned_base"
@@ -70,12 +82,10 @@ def read_query_fields(
             fields[name] = text
         elif name in NUMBERS:
             fields[name] = read_number(label(name), text)
-        elif name in (COMPUTE, "width"):
-            others[name] = read_number(label(name), text)
         elif name == DAYS:
             others["duration_s"] = read_number(label(name), text) * SECONDS_A_DAY
         else:
-            others[name] = text
+            others[name] = text if vocabulary()[name].categorical else read_number(label(name), text)
     for name, text in parse_pairs([*given, *tuned], label("given")).items():
         if name in fields or name in others:
             message = f"{name} is given twice; give it once"

@@ -21,6 +21,7 @@ from hplaw.evaluation.point import Point, plain_point
 from hplaw.expression.backends import Undefined
 from hplaw.forms.power_law import power_law
 from hplaw.law import Law
+from hplaw.recommendation.counted import counted, seen_by
 from hplaw.recommendation.question import Question, signature, stacked
 from hplaw.recommendation.route import Candidate, Group, Route, Slot, check_want, find_route, in_order
 from hplaw.rows import RowsDiffer
@@ -177,9 +178,7 @@ class Derivation:
             return first
         bounds = {name: limit for name, limit in self.question.bounds.items() if name in law.chosen}
         try:
-            found = answer(
-                law, self.known, want=self._needed, bounds=bounds, catalogue=self.catalogue, seen=self.question.want
-            )
+            found = self._answer(law, bounds)
         except QueryError as error:
             return str(error)
         if first is not None:
@@ -188,6 +187,32 @@ class Derivation:
         found = self._within(found)
         self.answers[law] = found
         return found
+
+    def _answer(self, law: Law, bounds: Mapping[str, tuple[Any, Any]]) -> Answer:
+        """Return what a law gives: the loss at the size and data that count for it, all else at what there is."""
+        names = self.discounts_of(law)
+        alone = bool(names) and not law.chosen and {"loss"} == set(self.catalogue.gives(law)) & set(self._needed)
+        known = counted(self.known, names) if alone else self.known
+        found = answer(law, known, want=self._needed, bounds=bounds, catalogue=self.catalogue, seen=self.question.want)
+        if not names or alone:
+            return found
+        chosen = {name: found.values[name] for name in law.chosen if found.values.get(name) is not None}
+        known = {**counted(self.known, names), **chosen}
+        loss = answer(law, known, want=("loss",), catalogue=self.catalogue, seen=self.question.want)
+        return msgspec.structs.replace(
+            found,
+            values={**found.values, "loss": loss.values.get("loss")},
+            spreads=_with_loss(found.spreads, loss.spreads),
+            transfers=_with_loss(found.transfers, loss.transfers),
+        )
+
+    def discounts_of(self, law: Law) -> tuple[str, ...]:
+        """Return what of size and data counts for a law's loss, where it gives one."""
+        discounted = self.question.discounted
+        if not discounted or "loss" not in self.catalogue.gives(law):
+            return ()
+        takes = {name for member in self.catalogue.members(law) for name in member.inputs}
+        return tuple(name for name in seen_by(takes, discounted) if name in self.known)
 
     def _within(self, found: Answer) -> Answer:
         """Return an answer inside the bounds of what its law does not choose, the rest as the law gives it there."""
@@ -240,6 +265,9 @@ class Derivation:
         law = self.source.get(quantity)
         if law is None or quantity in steps.get(law, ()) or quantity in below:
             return
+        if quantity == "loss":
+            for name in self.discounts_of(law):
+                self._collect(name, steps, below | {quantity})
         fixed = law in self._again and quantity not in law.chosen
         for item in inputs(law):
             if fixed or self.source.get(item.known) is not law:
@@ -271,6 +299,8 @@ class Derivation:
                 continue
             needs = candidate.needs
             needed = {**known, **{n: self.known[n] for n in needs}} if needs else known
+            if name == "loss" and (names := self.discounts_of(law)):
+                needed = counted({**needed, **{n: self.known[n] for n in names}}, names)
             power = power_law(law, name)
             try:
                 value = power.value(needed) if power else self._plain(law, name, needed)
@@ -302,6 +332,12 @@ class Derivation:
         return {chosen: None for chosen in law.chosen if self.source.get(chosen) is law}
 
 
+def _with_loss(spreads: Mapping[str, T], others: Mapping[str, T]) -> dict[str, T]:
+    """Return spreads with that of the loss from elsewhere, as far as it has one there."""
+    kept = {name: spread for name, spread in spreads.items() if name != "loss"}
+    return {**kept, "loss": others["loss"]} if "loss" in others else kept
+
+
 def _after(first: Answer, again: Answer) -> Answer:
     """Return what a law gave at its own choice, overruled by what it says at the choice that was taken."""
     return msgspec.structs.replace(
@@ -315,13 +351,14 @@ def _after(first: Answer, again: Answer) -> Answer:
 
 def route_of(question: Question, catalogue: Catalogue) -> Route:
     """Return the route of a question, computed once for the same names known, wanted and preferred."""
-    key = (frozenset(question.known), question.needed, question.prefer, question.asked)
+    discounted = question.discounted
+    key = (frozenset(question.known), question.needed, question.prefer, question.asked, discounted)
     route = catalogue.routes.get(key)
     if route is None:
         if len(catalogue.routes) >= ROUTES:
             catalogue.routes.clear()
         route = catalogue.routes[key] = find_route(
-            catalogue, key[0], question.needed, question.prefer, asked=question.asked
+            catalogue, key[0], question.needed, question.prefer, asked=question.asked, discounted=discounted
         )
     return route
 

@@ -7,7 +7,7 @@ are derivatives of its formulas at the point, or differences where a function ha
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hplaw.evaluation.inputs import inputs
@@ -16,6 +16,7 @@ from hplaw.expression import Undefined
 from hplaw.forms.derivative import slope
 from hplaw.forms.power_law import best_exponents, power_law
 from hplaw.law import Law
+from hplaw.recommendation.counted import COMPUTE, SHARES, SIZES, counted
 from hplaw.recommendation.derivation import Derivation
 from hplaw.recommendation.question import AIMED, Question
 
@@ -40,10 +41,11 @@ def elasticities(question: Question, found: Derivation) -> dict[str, dict[str, f
     slopes: dict[str, dict[str, float]] = {name: {name: 1.0} for name in numbers}
     slopes |= {follower: {leader: 1.0} for follower, leader in question.filled if leader in slopes}
     for name, law, own in found.chain:
+        names = found.discounts_of(law) if name == "loss" else ()
+        known, seen = (counted(found.known, names), _counted(slopes, names)) if names else (found.known, slopes)
         total: dict[str, float] = {}
-        for source, partial in _partials(found, name, law, own, slopes, points).items():
-            for given, total_slope in slopes[source].items():
-                total[given] = total.get(given, 0.0) + partial * total_slope
+        for source, partial in _partials(known, name, law, own, seen, points).items():
+            _add(total, seen[source], partial)
         slopes[name] = total
     return {
         name: {given: rounded for given, slope in slopes[name].items() if (rounded := round(slope, _DIGITS))}
@@ -51,8 +53,30 @@ def elasticities(question: Question, found: Derivation) -> dict[str, dict[str, f
     }
 
 
+def _counted(slopes: Mapping[str, dict[str, float]], names: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Return slopes of sizes, data and compute as they count for the loss."""
+    seen = dict(slopes)
+    if "effective_tokens" in names:
+        seen["tokens"] = slopes["effective_tokens"]
+    for name in (*SIZES, *COMPUTE):
+        total = dict(slopes.get(name, {}))
+        for share in SHARES:
+            if share in names:
+                _add(total, slopes[share], 1.0)
+        if name in COMPUTE and "effective_tokens" in names:
+            _add(total, slopes["effective_tokens"], 1.0)
+            _add(total, slopes.get("tokens", {}), -1.0)
+        seen[name] = total
+    return seen
+
+
+def _add(total: dict[str, float], slopes: Mapping[str, float], by: float) -> None:
+    for given, value in slopes.items():
+        total[given] = total.get(given, 0.0) + by * value
+
+
 def _partials(
-    found: Derivation,
+    known: Mapping[str, Any],
     name: str,
     law: Law,
     own: Mapping[str, None],
@@ -66,7 +90,7 @@ def _partials(
     best = best_exponents(law, name) if name in own and len(own) == len(law.chosen) else None
     if best is not None:
         return {source: exponent for source, exponent in best.items() if source in slopes}
-    known = {**found.known, **own}
+    known = {**known, **own}
     if law not in points:
         points[law] = plain_point(law, known)
     here = points[law]

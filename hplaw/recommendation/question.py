@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -14,8 +15,10 @@ from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import find_quantity, known_quantities, read_category
 from hplaw.errors import ConflictingQuery, QueryError
 from hplaw.evaluation.domain import UNKNOWN
+from hplaw.formatting import number
 from hplaw.messages.query import Query
 from hplaw.messages.recommendation import AnswerWarning
+from hplaw.recommendation.counted import discounts
 from hplaw.recommendation.sense import refuse_nonsense
 from hplaw.vocabulary.names import meant_quantity
 from hplaw.vocabulary.quantities import Quantity, check_value, vocabulary
@@ -44,13 +47,18 @@ ENERGY_WANT = ("accelerator_hours", "energy_j", "energy_kwh")
 """What is also answered where an accelerator is named; with `devices` also the time, with a country the carbon."""
 
 
-def default_want(known: Mapping[str, object]) -> tuple[str, ...]:
+def default_want(known: Mapping[str, object], *, repeated: bool = False) -> tuple[str, ...]:
     """Return what is answered when nothing is asked for: size and data first, where a budget or a target is given in their place.
+
+    **Arguments:**
+
+    - `repeated`: whether tokens are seen more than once, so that the epochs are of interest.
 
     >>> default_want({"compute_flop": 1e21})[:2]
     ('n_params', 'tokens')
     """
     wanted = (*DEFAULT_WANT, *_energy_want(known)) if "hardware" in known else DEFAULT_WANT
+    wanted = (*wanted, *(REPEATED_WANT if repeated else ()), *_served_want(known))
     open_sizes = tuple(name for name in ("n_params", "tokens") if name not in known)
     if open_sizes and TUNED_RATE in known:
         return (RATE,)
@@ -65,6 +73,22 @@ def _energy_want(known: Mapping[str, object]) -> Iterator[str]:
         yield "duration_s"
     if "country" in known or "carbon_g_per_kwh" in known:
         yield "carbon_kg"
+
+
+REPEATED_WANT = ("epochs", "effective_tokens")
+"""What is also answered where tokens are seen more than once."""
+
+
+LIFETIME_WANT = ("lifetime_hours", "lifetime_energy_j")
+"""What is also answered where an accelerator is named and the model is served."""
+
+
+def _served_want(known: Mapping[str, object]) -> Iterator[str]:
+    if known.get("serve_precision") is not None:
+        yield "serve_loss"
+    if "serve_tokens" in known:
+        yield "lifetime_flop"
+        yield from LIFETIME_WANT if "hardware" in known else ()
 
 
 RATE, TUNED_RATE = "peak_lr", "base_peak_lr"
@@ -117,6 +141,11 @@ class Question(msgspec.Struct, frozen=True, gc=False):
     def needed(self) -> tuple[str, ...]:
         """Return what is to be derived: what is wanted, and what a choice was made by."""
         return self.want if self.choice is None else tuple(dict.fromkeys((*self.want, *self.choice.behind)))
+
+    @property
+    def discounted(self) -> tuple[str, ...]:
+        """Return the quantities that say what of size and data counts for the loss."""
+        return discounts(self.known, [name for name, _ in self.filled])
 
 
 def signature(question: Question) -> Any:
@@ -196,6 +225,7 @@ def understand(query: Query, catalogue: Catalogue) -> Question:
     if 0 < len(lacking) < len(REFERENCE):
         message = f"{', '.join(name for name in REFERENCE if name in known)} needs {' and '.join(lacking)}; give loss, size and data of a run of your own, or none of them"
         raise ConflictingQuery(message, field=f"given.{lacking[0]}")
+    _own_format(known, catalogue, warnings)
     before = frozenset(known)
     if query.model is not None:
         _add_model(query.model, known, warnings)
@@ -205,7 +235,8 @@ def understand(query: Query, catalogue: Catalogue) -> Question:
     filled = _fill(known)
     bounds = _bounds(query, words, known, catalogue)
     refuse_nonsense(known)
-    want = tuple(dict.fromkeys(query.want)) or default_want(known)
+    repeated = "effective_tokens" in discounts(known, [name for name, _ in filled])
+    want = tuple(dict.fromkeys(query.want)) or default_want(known, repeated=repeated)
     return Question(
         known,
         given,
@@ -254,9 +285,50 @@ def _add_model(model: dict[str, Any], known: dict[str, Any], warnings: list[Answ
             warnings.append(AnswerWarning(code="shape-and-count", text=text, quantity=name))
 
 
+OWN_FORMATS: Mapping[str, tuple[str, ...]] = {"fp8": ("mxfp8",), "fp4": ("nvfp4", "mxfp4")}
+"""What an accelerator may have as its own format of eight or four bits."""
+
+
+def _own_format(known: dict[str, Any], catalogue: Catalogue, warnings: list[AnswerWarning]) -> None:
+    """Read fp8 and fp4 as the format of that width that the accelerator has of its own."""
+    named, table = known.get("precision", ""), catalogue.find("accelerators")
+    if named not in OWN_FORMATS or "hardware" not in known or table is None:
+        return
+    peaks: Mapping[str, Any] = table.spec.tables.get("peak", {})
+    has = peaks.get(known["hardware"], {})
+    own = next((name for name in OWN_FORMATS[named] if name in has), None)
+    if own is not None:
+        known["precision"] = own
+        text = f"{named} is taken as {own}, which {known['hardware']} has for it"
+        warnings.append(AnswerWarning(code="own-format", text=text, quantity="precision"))
+
+
+def _add_epochs(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Add the tokens that follow from epochs, of all or of the different ones; yield what follows from what.
+
+    **Raises:** `ConflictingQuery` where all three are given and do not agree.
+    """
+    epochs, tokens, unique = (known.get(name) for name in ("epochs", "tokens", "unique_tokens"))
+    if epochs is None:
+        return
+    if tokens is None and unique is not None:
+        known["tokens"] = unique * epochs
+        yield "tokens", "unique_tokens"
+    elif tokens is not None and unique is None:
+        known["unique_tokens"] = tokens / epochs
+        yield "unique_tokens", "tokens"
+    elif tokens is not None and unique is not None and not math.isclose(tokens, unique * epochs, rel_tol=ROUNDED):
+        message = f"tokens={number(tokens)} are not epochs={epochs:g} times unique_tokens={number(unique)}; give two of the three"
+        raise ConflictingQuery(message, field="epochs")
+
+
+ROUNDED = 0.01
+"""Share by which numbers that people rounded may differ."""
+
+
 def _fill(known: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     """Add what follows when nothing else is said: a dense model uses all its parameters, no token is repeated."""
-    filled: list[tuple[str, str]] = []
+    filled: list[tuple[str, str]] = [*_add_epochs(known)]
     n, active = known.get("n_params"), known.get("n_active_params")
     if active is None and n is not None:
         known["n_active_params"] = active = n
@@ -267,8 +339,11 @@ def _fill(known: dict[str, Any]) -> tuple[tuple[str, str], ...]:
             raise ConflictingQuery(message, field="n_active_params")
         known.setdefault("architecture", "dense" if active == n else "moe")
     if "tokens" in known and "unique_tokens" not in known:
-        known["unique_tokens"] = known["tokens"]
+        known["unique_tokens"] = known["tokens"]  # no token is repeated
         filled.append(("unique_tokens", "tokens"))
+    if "serve_precision" in known and "serve_method" not in known:
+        known["serve_method"] = "ptq"
+        filled.append(("serve_method", "serve_precision"))
     return tuple(filled)
 
 

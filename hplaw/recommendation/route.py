@@ -76,7 +76,13 @@ class Route(msgspec.Struct, frozen=True):
 
 
 def find_route(
-    catalogue: Catalogue, known: frozenset[str], want: Sequence[str], prefer: Sequence[str], *, asked: bool = True
+    catalogue: Catalogue,
+    known: frozenset[str],
+    want: Sequence[str],
+    prefer: Sequence[str],
+    *,
+    asked: bool = True,
+    discounted: Sequence[str] = (),
 ) -> Route:
     """Return the route from known names to wanted ones.
 
@@ -85,12 +91,13 @@ def find_route(
     - `prefer`: laws to take first for the quantities they can give.
     - `asked`: whether the wanted quantities were named; a loss that was not is by a shipped law that was preferred for
       something else only where no other gives it, as losses of different tokenizers are not comparable.
+    - `discounted`: quantities that say what of size and data counts for the loss.
 
     **Raises:** `LawNotFound` for a law that is not there; `QueryError` for one that gives nothing here, and for a
     wanted quantity that laws derive from one another in a circle only.
     """
     apart = () if asked and "loss" in want else ("loss",)
-    search = _Search(catalogue, known, [catalogue.get(address) for address in prefer], apart)
+    search = _Search(catalogue, known, [catalogue.get(address) for address in prefer], apart, discounted)
     for quantity in want:
         search.visit(quantity, ())
     if any(slot.quantity in COHERENT for slot in search.slots):
@@ -121,8 +128,16 @@ def _together(slots: Sequence[Slot]) -> Group | None:
 class _Search:
     """Depth first from wanted quantities to known ones; a law that would lead back to its own output is omitted."""
 
-    def __init__(self, catalogue: Catalogue, known: frozenset[str], preferred: list[Law], apart: Sequence[str]) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        known: frozenset[str],
+        preferred: list[Law],
+        apart: Sequence[str],
+        discounted: Sequence[str],
+    ) -> None:
         self.catalogue, self.known, self.preferred, self.apart = catalogue, known, preferred, apart
+        self.discounted = discounted
         self.slots: list[Slot] = []
         self.reasons: dict[str, str] = {}
         self.found: dict[str, bool] = {}
@@ -136,6 +151,9 @@ class _Search:
         if quantity in self.found:
             return self.found[quantity]
         path = (*path, quantity)
+        if quantity == "loss":
+            for name in self.discounted:
+                self.visit(name, path)
         candidates: list[Candidate] = []
         lacking: dict[str, list[str]] = {}
         circles: list[str] = []

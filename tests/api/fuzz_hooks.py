@@ -11,6 +11,7 @@ from schemathesis import GenerationMode
 
 
 PATH = "/v1/recommendations"
+COMPARE = "/v1/compare"
 PRUNING = "/v1/prune-advice"
 
 
@@ -21,6 +22,8 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
         return
     if case.operation.path == PRUNING and isinstance(case.body, dict):
         complete_case(case.body)
+    if case.operation.path == COMPARE and isinstance(case.body, dict) and isinstance(case.body.get("query"), dict):
+        complete(case.body["query"], given=case.body["query"].get("given"))
     if case.operation.path != PATH:
         return
     if isinstance(case.body, dict):

@@ -10,9 +10,11 @@ from litestar.openapi.spec import Example
 from litestar.params import Body, RawBody
 
 from hplaw.catalogue.catalogue import Catalogue
+from hplaw.messages.compare import CompareRequest, Comparison
 from hplaw.messages.query import MAX_QUERIES, BatchRequest, Query
 from hplaw.messages.recommendation import BatchReply, Recommendation
 from hplaw.messages.record import encode
+from hplaw.recommendation.compare import compare as compare_answers
 from hplaw.recommendation.many import recommend_many as answer_many
 from hplaw.recommendation.record import recommend as answer
 from hplaw_api.context import context_of
@@ -34,6 +36,7 @@ _SHORT_BATCH_BYTES = 4_096
 _QUESTION = {"n_params": 7e9, "tokens": 1.4e12, "want": ["peak_lr", "batch_tokens", "loss"]}
 _ONE = Body(examples=[Example(value=_QUESTION)])
 _MANY = Body(examples=[Example(value={"queries": [_QUESTION]})])
+_SEVERAL = Body(examples=[Example(value={"query": _QUESTION, "compare": {"precision": ["bf16", "fp8"]}})])
 
 
 @route("/recommendations", http_method=HttpMethod.OPTIONS, include_in_schema=False)
@@ -85,10 +88,18 @@ async def recommend_many(request: AnyRequest, data: Annotated[BatchRequest, _MAN
     return Reply(await context.in_thread(_answer, data))
 
 
+@asking("/compare", 404, most_bytes=QUERY_BYTES, long=True)
+async def compare(request: AnyRequest, data: Annotated[CompareRequest, _SEVERAL]) -> Reply[Comparison]:
+    """Answer one question for several values of a quantity, side by side; a value that cannot be answered says so."""
+    return Reply(
+        await context_of(request).in_thread(lambda asked, laws: encode(compare_answers(asked, laws, by="http")), data)
+    )
+
+
 def _answer(asked: BatchRequest, catalogue: Catalogue) -> bytes:
     return encode(BatchReply(results=answer_many(asked.queries, catalogue, by="http")))
 
 
 router = Router(
-    "/v1", route_handlers=[methods, recommend, recommend_by_address, recommend_many], tags=["recommendations"]
+    "/v1", route_handlers=[methods, recommend, recommend_by_address, recommend_many, compare], tags=["recommendations"]
 )

@@ -1,0 +1,79 @@
+"""The size and data that laws of the loss see: parameters in few bits and repeated tokens count for less.
+
+Laws say how much less: `precision_share` and `repeat_share` of the parameters, `effective_tokens` in place of the tokens.
+Every law of the loss that knows nothing of precision or repetition is asked at what then counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+
+WHOLE = ("fp32", "tf32", "bf16", "fp16")
+"""Formats in which all parameters count."""
+
+PRECISION = ("precision_share",)
+"""What a format of few bits changes."""
+
+REPETITION = ("effective_tokens", "repeat_share")
+"""What repeated tokens change."""
+
+SHARES = ("precision_share", "repeat_share")
+"""Factors of the parameters."""
+
+SIZES = ("n_params", "n_active_params", "n_params_with_embedding")
+
+COMPUTE = ("compute_flop", "training_flop")
+
+
+def discounts(known: Mapping[str, Any], filled: Collection[str]) -> tuple[str, ...]:
+    """Return the quantities that say what of size and data counts for the loss; none where all does.
+
+    **Arguments:**
+
+    - `filled`: names of `known` that nobody gave.
+
+    >>> discounts({"precision": "fp8", "tokens": 1e11, "unique_tokens": 1e11}, ["unique_tokens"])
+    ('precision_share',)
+    """
+    few_bits = known.get("precision", WHOLE[0]) not in WHOLE
+    repeated = "epochs" in known or ("unique_tokens" in known and "unique_tokens" not in filled)
+    return (*(PRECISION if few_bits else ()), *(REPETITION if repeated else ()))
+
+
+def seen_by(takes: Collection[str], discounted: Collection[str]) -> tuple[str, ...]:
+    """Return the discounts that apply to a law of the loss: it may itself take what they come from.
+
+    **Arguments:**
+
+    - `takes`: the law's inputs.
+    """
+    own = {*(PRECISION if "precision" in takes else ()), *(REPETITION if "unique_tokens" in takes else ())}
+    return tuple(name for name in discounted if name not in own)
+
+
+def counted(known: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """Return what is known with sizes, data and compute as they count for the loss.
+
+    **Arguments:**
+
+    - `names`: discounts to apply, as far as they are known.
+
+    >>> seen = counted({"n_params": 1e9, "tokens": 4e10, "precision_share": 0.5}, ["precision_share"])
+    >>> seen["n_params"], seen["tokens"]
+    (500000000.0, 40000000000.0)
+    """
+    share: Any = 1.0
+    for name in SHARES:
+        if name in names and name in known:
+            share = share * known[name]
+    changed: dict[str, Any] = {name: known[name] * share for name in SIZES if name in known}
+    worth: Any = 1.0
+    if "effective_tokens" in names and "effective_tokens" in known and "tokens" in known:
+        changed["tokens"] = known["effective_tokens"]
+        worth = known["effective_tokens"] / known["tokens"]
+    changed |= {name: known[name] * (share * worth) for name in COMPUTE if name in known}
+    if "tokens_per_param" in known:
+        changed["tokens_per_param"] = known["tokens_per_param"] * (worth / share)
+    return {**known, **changed}

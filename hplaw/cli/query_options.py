@@ -59,7 +59,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     epochs: str | None = None
     serve_tokens: str | None = None
     serve_precision: str | None = None
-    least: str | None = None
+    minimize: str | None = None
     compare: str | None = None
     model: str | None = None
     given: Sequence[str] = ()

@@ -41,8 +41,8 @@ def recommend(
         str | None, one("Tokens that the model will serve: budgets and targets then count serving, too.")
     ] = None,
     serve_precision: Annotated[str | None, one("Number format of the weights that are served: int4.")] = None,
-    least: Annotated[
-        str | None, one("What training and serving take least of for a target loss: flop, joules, money.")
+    minimize: Annotated[
+        str | None, one("What training and serving take a minimum of, for a target loss: flop, joules, money.")
     ] = None,
     compare: Annotated[
         str | None, one("A quantity and its values, to see the answers side by side: precision=bf16,fp8,fp4.")
@@ -91,7 +91,7 @@ def recommend(
             epochs=epochs,
             serve_tokens=serve_tokens,
             serve_precision=serve_precision,
-            least=least,
+            minimize=minimize,
             compare=compare,
             model=model,
             given=given or (),

@@ -15,10 +15,10 @@ MOST_OPTIONS = 8
 """Values that one question may be compared for."""
 
 
-class CompareRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
+class CompareRequest(Record, frozen=True, kw_only=True):
     """A question, and the values of one quantity that it is asked for."""
 
-    query: Query = Query()
+    query: Query
     compare: Annotated[
         dict[str, list[Scalar]], Meta(description="one quantity with two or more values, for example precision")
     ]

@@ -33,7 +33,7 @@ OTHERS = (
     "epochs",
     "serve_tokens",
     "serve_precision",
-    "least",
+    "minimize",
 )
 """Keys for the quantities of these names, which are no fields of their own."""
 

@@ -84,11 +84,11 @@ def limits_of(known: Mapping[str, Any]) -> set[str]:
     """
     names = {name for aim in AIMS if aim <= known.keys() for name in aim}
     if "target_loss" in names and "serve_tokens" in known:
-        names |= {"least"} & known.keys()
+        names |= {"minimize"} & known.keys()
     return (
         names
         if _metered(known)
-        else {name for name in names if name.endswith("_flop") or name in ("target_loss", "least")}
+        else {name for name in names if name.endswith("_flop") or name in ("target_loss", "minimize")}
     )
 
 

@@ -105,7 +105,7 @@ def _option(value: Scalar, query: Query, catalogue: Catalogue, by: Caller) -> Op
 
 
 def _best(answers: Mapping[Scalar, Mapping[str, Estimate]]) -> dict[str, Scalar]:
-    """Return the value with the least of each quantity that should be low, where the values differ."""
+    """Return the value with the lowest of each quantity that should be low, where the values differ."""
     best: dict[str, Scalar] = {}
     for name in LOW:
         found = {value: number for value, them in answers.items() if (number := _number(them, name)) is not None}

@@ -312,14 +312,22 @@ def _add_epochs(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if epochs is None:
         return
     if tokens is None and unique is not None:
-        known["tokens"] = unique * epochs
+        known["tokens"] = _from_epochs("tokens", unique * epochs)
         yield "tokens", "unique_tokens"
     elif tokens is not None and unique is None:
-        known["unique_tokens"] = tokens / epochs
+        known["unique_tokens"] = _from_epochs("unique_tokens", tokens / epochs)
         yield "unique_tokens", "tokens"
     elif tokens is not None and unique is not None and not math.isclose(tokens, unique * epochs, rel_tol=ROUNDED):
         message = f"tokens={number(tokens)} are not epochs={epochs:g} times unique_tokens={number(unique)}; give two of the three"
         raise ConflictingQuery(message, field="epochs")
+
+
+def _from_epochs(name: str, value: float) -> float:
+    problem = check_value(vocabulary()[name], value)
+    if problem:
+        message = f"by the epochs, {problem}"
+        raise ConflictingQuery(message, field="epochs")
+    return value
 
 
 ROUNDED = 0.01

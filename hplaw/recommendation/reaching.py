@@ -1,4 +1,4 @@
-"""Reaching a loss: the data at which a size reaches it, the size for data, or both at what takes least."""
+"""Reaching a loss: the data at which a size reaches it, the size for data, or both at the lowest cost."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def reach(trials: Trials, still: Sequence[str], target: float) -> Search[Choice]
     else:
         n, tokens = yield from _cheapest(aim)
         if "serve_tokens" in known:
-            kind = LIFETIME[known.get("least", "flop")]
-            n, tokens = yield from _least_for_life(aim, kind, n)
+            kind = LIFETIME[known.get("minimize", "flop")]
+            n, tokens = yield from _minimum_for_life(aim, kind, n)
             behind = (*behind, kind)
         sizes = {"n_params": n, "tokens": tokens}
     (loss,) = yield from trials.losses([(n, tokens)])
@@ -123,17 +123,17 @@ def _cheapest(aim: Aim) -> Search[tuple[float, float]]:
 
 
 LIFETIME = {"flop": "lifetime_flop", "joules": "lifetime_energy_j", "money": "lifetime_hours"}
-"""What training and serving together take, by what is to be least."""
+"""What training and serving together take, by what is to be minimized."""
 
 
-def _least_for_life(aim: Aim, kind: str, largest: float) -> Search[tuple[float, float]]:
-    """Return the size and the tokens that reach a loss with the least of what training and serving take together.
+def _minimum_for_life(aim: Aim, kind: str, largest: float) -> Search[tuple[float, float]]:
+    """Return the size and the tokens that reach a loss with the minimum of what training and serving take together.
 
     A model that is served is smaller than the one that is cheapest to train, and trained for longer.
 
     **Arguments:**
 
-    - `kind`: what is to be least.
+    - `kind`: what is to be minimized.
     - `largest`: the size that is cheapest to train.
     """
 

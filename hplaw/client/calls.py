@@ -76,7 +76,7 @@ def recommend_call(query: Query | None, fields: Mapping[str, Any]) -> Call:
 
 def compare_body(values: Mapping[str, Sequence[Any]], query: Query | None, fields: Mapping[str, Any]) -> bytes:
     """Return the JSON of a question, as a `Query` or by its fields, and of what it is compared by."""
-    return to_json({"query": msgspec.Raw(query_body(query, fields)), "compare": values})
+    return to_json({"query": msgspec.json.decode(query_body(query, fields)), "compare": values})
 
 
 def compare_call(values: Mapping[str, Sequence[Any]], query: Query | None, fields: Mapping[str, Any]) -> Call:

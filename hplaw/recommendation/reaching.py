@@ -148,17 +148,24 @@ def _minimum_for_life(aim: Aim, kind: str, largest: float) -> Search[tuple[float
         return [(n, d, positive(found_in(one, kind))) for (n, d), one in zip(points, found, strict=True)]
 
     runs = yield from priced(ladder(largest / SMALLER, largest * 2, COUNT))
-    for _ in range(2):
-        best = min(range(len(runs)), key=lambda place: runs[place][2])
-        ends = runs[max(best - 1, 0)][0], runs[min(best + 1, len(runs) - 1)][0]
-        runs = yield from priced(ladder(*ends, COUNT))
     best = min(range(len(runs)), key=lambda place: runs[place][2])
-    curve = Parabola.through([math.log(n) for n, _, _ in runs], [math.log(price) for _, _, price in runs], best)
-    n = math.exp(curve.lowest)
+    runs = yield from priced(ladder(runs[max(best - 1, 0)][0], runs[min(best + 1, len(runs) - 1)][0], COUNT))
+    n = math.exp(_bottom(runs))
+    runs = yield from priced(ladder(n / NEAR, n * NEAR, 3))
+    n = math.exp(_bottom(runs))
     return n, (yield from tokens_of(n))
 
 
-SMALLER, COUNT = 100.0, 9
+def _bottom(runs: Sequence[tuple[float, float, float]]) -> float:
+    """Return the logarithm of the size at the bottom of the parabola through the cheapest run and its neighbors."""
+    best = min(range(len(runs)), key=lambda place: runs[place][2])
+    return Parabola.through([math.log(n) for n, _, _ in runs], [math.log(price) for _, _, price in runs], best).lowest
+
+
+NEAR = 1.1
+"""Factor about the bottom found first at which it is looked for again."""
+
+SMALLER, COUNT = 60.0, 7
 """How much smaller than the size that is cheapest to train is looked, and the sizes that are tried each time."""
 
 

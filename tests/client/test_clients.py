@@ -31,6 +31,15 @@ def test_answer_is_that_of_the_library(client):
     assert client.recommend(**SEVEN_B) == hplaw.recommend(**SEVEN_B)
 
 
+def test_values_side_by_side_are_those_of_the_library(client):
+    values = {"precision": ["bf16", "fp4"]}
+    found = client.compare(values, **LEAN)
+    assert found == hplaw.compare(values, **LEAN) == client.compare(values, Query(**LEAN))
+    assert found.best == {"loss": "bf16"}
+    with pytest.raises(ConflictingQuery, match="1 different"):
+        client.compare({"precision": ["bf16"]}, **LEAN)
+
+
 def test_numbers_of_numpy_are_numbers(client):
     answer = client.recommend(n_params=np.int64(7_000_000_000), tokens=np.float64(1.4e12))
     assert answer.answers == client.recommend(**SEVEN_B).answers

@@ -55,6 +55,7 @@ def test_a_served_model_is_smaller_and_trained_for_longer_as_published(tmp_path:
     assert 1 - least["lifetime_flop"] / there["lifetime_flop"] == pytest.approx(0.16, abs=0.015)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("minimize", "total"), [("flop", "lifetime_flop"), ("joules", "lifetime_energy_j")])
 def test_no_other_size_at_the_loss_takes_less(minimize: str, total: str) -> None:
     given = {"serve_tokens": 5e12, "minimize": minimize, "devices": 64.0}

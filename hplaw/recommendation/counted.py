@@ -1,7 +1,8 @@
 """The size and data that laws of the loss see: parameters in few bits and repeated tokens count for less.
 
-Laws say how much less: `precision_share` and `repeat_share` of the parameters, `effective_tokens` in place of the tokens.
-Every law of the loss that knows nothing of precision or repetition is asked at what then counts.
+Laws say how much less: `precision_share` and `repeat_share` of the parameters, `effective_tokens` in place of the tokens,
+and `optimizer_share` for the tokens of another optimizer than the law's. Every law of the loss that knows nothing of precision,
+repetition or optimizer is asked at what then counts.
 """
 
 from __future__ import annotations
@@ -18,6 +19,12 @@ PRECISION = ("precision_share",)
 
 REPETITION = ("effective_tokens", "repeat_share")
 """What repeated tokens change."""
+
+OPTIMIZER = ("optimizer_share",)
+"""What an optimizer changes that a law was not fitted to."""
+
+ADAM = ("adam", "adamw")
+"""The optimizers of which others are worth more or fewer tokens."""
 
 SHARES = ("precision_share", "repeat_share")
 """Factors of the parameters."""
@@ -37,19 +44,26 @@ def discounts(known: Mapping[str, Any], filled: Collection[str]) -> tuple[str, .
     >>> discounts({"precision": "fp8", "tokens": 1e11, "unique_tokens": 1e11}, ["unique_tokens"])
     ('precision_share',)
     """
+    other = known.get("optimizer", ADAM[0]) not in ADAM
     few_bits = known.get("precision", WHOLE[0]) not in WHOLE
     repeated = "epochs" in known or ("unique_tokens" in known and "unique_tokens" not in filled)
-    return (*(PRECISION if few_bits else ()), *(REPETITION if repeated else ()))
+    return (*(PRECISION if few_bits else ()), *(REPETITION if repeated else ()), *(OPTIMIZER if other else ()))
 
 
-def seen_by(takes: Collection[str], discounted: Collection[str]) -> tuple[str, ...]:
+def seen_by(takes: Collection[str], optimizers: Collection[object], discounted: Collection[str]) -> tuple[str, ...]:
     """Return the discounts that apply to a law of the loss: it may itself take what they come from.
 
     **Arguments:**
 
     - `takes`: the law's inputs.
+    - `optimizers`: those that it was fitted on.
+
+    >>> seen_by(["n_params", "tokens"], ["muon"], ["precision_share", "optimizer_share"])
+    ('precision_share',)
     """
     own = {*(PRECISION if "precision" in takes else ()), *(REPETITION if "unique_tokens" in takes else ())}
+    if "optimizer" in takes or not any(name in optimizers for name in ADAM):
+        own |= {*OPTIMIZER}
     return tuple(name for name in discounted if name not in own)
 
 
@@ -70,9 +84,12 @@ def counted(known: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
             share = share * known[name]
     changed: dict[str, Any] = {name: known[name] * share for name in SIZES if name in known}
     worth: Any = 1.0
-    if "effective_tokens" in names and "effective_tokens" in known and "tokens" in known:
-        changed["tokens"] = known["effective_tokens"]
-        worth = known["effective_tokens"] / known["tokens"]
+    if "tokens" in known:
+        if "effective_tokens" in names and "effective_tokens" in known:
+            worth = known["effective_tokens"] / known["tokens"]
+        if "optimizer_share" in names and "optimizer_share" in known:
+            worth = worth * known["optimizer_share"]
+        changed["tokens"] = known["tokens"] * worth
     changed |= {name: known[name] * (share * worth) for name in COMPUTE if name in known}
     if "tokens_per_param" in known:
         changed["tokens_per_param"] = known["tokens_per_param"] * (worth / share)

@@ -211,8 +211,10 @@ class Derivation:
         discounted = self.question.discounted
         if not discounted or "loss" not in self.catalogue.gives(law):
             return ()
-        takes = {name for member in self.catalogue.members(law) for name in member.inputs}
-        return tuple(name for name in seen_by(takes, discounted) if name in self.known)
+        members = self.catalogue.members(law)
+        takes = {name for member in members for name in member.inputs}
+        optimizers = {name for member in members for name in member.spec.domain.get("optimizer", ())}
+        return tuple(name for name in seen_by(takes, optimizers, discounted) if name in self.known)
 
     def _within(self, found: Answer) -> Answer:
         """Return an answer inside the bounds of what its law does not choose, the rest as the law gives it there."""

@@ -55,16 +55,17 @@ def elasticities(question: Question, found: Derivation) -> dict[str, dict[str, f
 
 def _counted(slopes: Mapping[str, dict[str, float]], names: Sequence[str]) -> dict[str, dict[str, float]]:
     """Return slopes of sizes, data and compute as they count for the loss."""
-    seen = dict(slopes)
-    if "effective_tokens" in names:
-        seen["tokens"] = slopes["effective_tokens"]
+    tokens = dict(slopes["effective_tokens"] if "effective_tokens" in names else slopes.get("tokens", {}))
+    if "optimizer_share" in names:
+        _add(tokens, slopes["optimizer_share"], 1.0)
+    seen = {**slopes, "tokens": tokens}
     for name in (*SIZES, *COMPUTE):
         total = dict(slopes.get(name, {}))
         for share in SHARES:
             if share in names:
                 _add(total, slopes[share], 1.0)
-        if name in COMPUTE and "effective_tokens" in names:
-            _add(total, slopes["effective_tokens"], 1.0)
+        if name in COMPUTE:
+            _add(total, tokens, 1.0)
             _add(total, slopes.get("tokens", {}), -1.0)
         seen[name] = total
     return seen

@@ -149,3 +149,31 @@ def test_repeats_hold_on_their_runs_once_the_level_is_fitted(data: Path) -> None
     off = sorted(abs(ratio / level - 1) for ratio in ratios)
     assert len(off) > 50
     assert off[len(off) // 2] <= 0.015
+
+
+def test_another_optimizer_is_worth_more_or_fewer_tokens() -> None:
+    share = evaluate(shipped().get("marin-optimizers-2025"), {"n_params": 1e9, "optimizer": "muon"}, shipped())
+    worth = float(share.outputs["optimizer_share"].value or 0)
+    assert worth > 1.1
+    assert loss(**SIZE, optimizer="muon") == pytest.approx(loss(n_params=1e9, tokens=4e10 * worth), rel=1e-12)
+    assert loss(**SIZE, optimizer="muon") < loss(**SIZE) < loss(**SIZE, optimizer="lion")
+    # of the optimizer itself
+    assert loss(**SIZE, optimizer="adam", laws=["kaplan-loss-n-2020"]) == loss(**SIZE, laws=["kaplan-loss-n-2020"])
+
+
+def test_better_optimizers_are_better_in_the_cells_of_their_sweep(data: Path) -> None:
+    runs = pl.read_csv(data / "marin_optimizer_sweep.csv", comment_prefix="#", infer_schema_length=10_000)
+    cell = ["n_params", "tokens"]
+    best = runs.group_by(["optimizer", *cell]).agg(pl.col("c4_loss").min(), pl.len()).filter(pl.col("len") > 3)
+    best = best.with_columns(pl.col("optimizer").replace({"soape": "soap", "mini": "adam-mini"}))
+    adamw = best.filter(pl.col("optimizer") == "adamw").select(*cell, adamw="c4_loss")
+    law, agree = shipped().get("marin-optimizers-2025"), []
+    for name, n, seen, base in (
+        best.join(adamw, on=cell).select("optimizer", "n_params", "c4_loss", "adamw").iter_rows()
+    ):
+        if name in ("muon", "scion", "soap", "kron", "adam-mini"):
+            given = {"n_params": float(n), "optimizer": name}
+            worth = float(evaluate(law, given, shipped()).outputs["optimizer_share"].value or 0)
+            agree.append((worth > 1) == (seen < base))
+    assert len(agree) > 20
+    assert sum(agree) / len(agree) >= 0.95

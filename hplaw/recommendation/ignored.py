@@ -10,7 +10,7 @@ from hplaw.recommendation.budget import limits_of
 from hplaw.recommendation.derivation import Derivation
 
 
-PLACES = ("recipe", "serve_method")
+PLACES = ("recipe",)
 """Quantities that decide which law answers."""
 
 
@@ -26,6 +26,8 @@ def ignored(found: Derivation, used: Sequence[Law]) -> dict[str, str]:
     taken = {item.known for member in members for item in inputs(member)} | limits_of(question.known)
     if "unique_tokens" in taken or ("tokens", "unique_tokens") in question.filled:
         taken |= {"epochs", "unique_tokens"}  # what the tokens follow from
+    if "serve_precision" in question.known and any("serve_method" in law.spec.domain for law in used):
+        taken.add("serve_method")  # what chose among these laws
     given = [name for name in question.given if name in question.known]  # a budget that was spent is what its law gives
     return {
         name: _reason(name, question.known[name], used)

@@ -43,7 +43,7 @@ def test_each_option_is_the_answer_to_its_own_question() -> None:
     found = compared({"optimizer": ["adamw", "muon"]})
     for option in found.options:
         assert option.answer == recommend(Query(**RUN, optimizer=str(option.value)), shipped())
-    assert found.best == {}
+    assert found.best == {"loss": "muon"}
     assert not found.unchanged
 
 

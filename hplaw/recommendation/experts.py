@@ -10,8 +10,11 @@ from hplaw.errors import ConflictingQuery
 
 EXPERTS, USED = "n_experts", "n_active_experts"
 
-EXPERTS_WANT = ("n_active_params", "expert_sparsity", "granularity", "efficiency_leverage")
+EXPERTS_WANT = ("n_active_params", "expert_sparsity", "granularity")
 """What is also answered where experts are given, as far as it was not given."""
+
+LEVERAGE = "efficiency_leverage"
+"""What is answered too where a token leaves some of the experts out."""
 
 
 def is_routed(known: Mapping[str, Any]) -> bool:
@@ -36,6 +39,8 @@ def experts_want(known: Mapping[str, Any]) -> Iterator[str]:
     """
     if is_routed(known) and USED in known:
         yield from (name for name in EXPERTS_WANT if name not in known)
+        if known[USED] < known[EXPERTS]:
+            yield LEVERAGE
         if sized_by_experts(known) and "n_params" not in known:
             yield "n_params"
 

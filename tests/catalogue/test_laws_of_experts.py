@@ -102,7 +102,8 @@ def test_a_dense_model_has_no_leverage_and_an_unknown_share_gives_none() -> None
     law = shipped().get("ling-2025")
     dense = plain_point(law, {"training_flop": 1e20, "architecture": "dense"})
     unknown = plain_point(law, {"training_flop": 1e20})
-    assert dense and unknown
+    assert dense
+    assert unknown
     assert dense.plain("efficiency_leverage") == 1
     assert unknown.plain("efficiency_leverage") is None
     assert unknown.plain("peak_lr") == pytest.approx(1.1576 * 1e20**-0.1529, rel=1e-12)
@@ -133,4 +134,5 @@ def test_the_counting_rule_is_near_the_exact_count_of_a_shape() -> None:
 @pytest.mark.parametrize("name", ["ling-2025", "clark-2022", "krajewski-2024", "joint-moe-2025"])
 def test_each_law_has_a_citation(name: str) -> None:
     source = shipped().get(name).citation()
-    assert source.bibtex and source.arxiv
+    assert source.bibtex
+    assert source.arxiv

@@ -72,7 +72,10 @@ def test_a_shape_gives_experts_exactly() -> None:
     found = ask(model=MIXTRAL, tokens=1e12)
     assert found.answers["n_active_params"].value == 12617781248
     assert found.answers["expert_sparsity"].value == 0.75
-    assert (found.answers["granularity"].value, law_of(found, "granularity")) == (2 * 4096 / 14336, "expert-granularity")
+    assert (found.answers["granularity"].value, law_of(found, "granularity")) == (
+        2 * 4096 / 14336,
+        "expert-granularity",
+    )
 
 
 def test_all_parameters_follow_from_active_ones() -> None:
@@ -93,7 +96,9 @@ def test_a_budget_buys_tokens_for_the_active_parameters_given() -> None:
 def test_a_budget_chooses_size_and_data_of_a_mixture() -> None:
     found = ask(given={**EXPERTS, "compute_flop": 1e22})
     n, active, tokens = (found.answers[name].value for name in ("n_params", "n_active_params", "tokens"))
-    assert isinstance(n, float) and isinstance(active, float) and isinstance(tokens, float)
+    assert isinstance(n, float)
+    assert isinstance(active, float)
+    assert isinstance(tokens, float)
     assert active / n == pytest.approx(7 / 52)
     assert 6 * active * tokens == pytest.approx(1e22, rel=1e-3)
 

@@ -345,7 +345,7 @@ PROBES = (
 
 def _metered(catalogue: Catalogue) -> Values:
     found = device_energy(decode_fields({"probes": PROBES}, DeviceEnergyRequest), catalogue).least_energy
-    return {f"power limit of least energy, in watts, by {LAW}": found.power_limit_w}
+    return {f"power limit of minimum energy (W) by {LAW}": found.power_limit_w}
 
 
 TRANSFER = "transfer --lr 3e-4 --batch 256 --to-batch 2048"

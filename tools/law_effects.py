@@ -70,6 +70,7 @@ QUESTIONS = (
     f"{PLAIN} --hardware h100-sxm --country FR",
     "--model llama.json --tokens 1T",
     "--model mixtral.json --tokens 1T",
+    f"{EXPERTS} --active-params 1.3B",
     "--active-params 1B --tokens 1T --experts 64 --experts-active 8",
     "--flops 1e22",
     "--flops 1e22 --params 1B",

@@ -61,6 +61,17 @@ def test_granularity_is_that_of_a_usual_block_where_nobody_gives_it() -> None:
     assert (found.answers["granularity"].value, law_of(found, "granularity")) == (6, "usual-granularity")
 
 
+def test_counts_of_parameters_imply_the_granularity() -> None:
+    given = {"n_experts": 64.0, "n_active_experts": 4.0}
+    found = ask(n_params=5.2e9, n_active_params=7e8, tokens=1e12, given=given)
+    assert (found.answers["granularity"].value, law_of(found, "granularity")) == (
+        pytest.approx(8),
+        "granularity-of-counts",
+    )
+    shaped = ask(model=MIXTRAL, n_params=4.7e10, n_active_params=1.3e10, tokens=1e12)
+    assert law_of(shaped, "granularity") == "expert-granularity"
+
+
 def test_shared_experts_count_as_used() -> None:
     given = {**EXPERTS, "n_shared_experts": 1.0}
     found = ask(n_params=5.2e9, tokens=1e12, given=given, want=["activation_ratio", "n_active_params"])

@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from law_effects import effects
+
 from hplaw.catalogue.catalogue import Catalogue, load_catalogue
 from hplaw.formatting import number
 from hplaw.law import Law
@@ -32,10 +34,12 @@ def tables(catalogue: Catalogue) -> str:
     """Return the shipped laws in Markdown: fitted and published ones with their domains, rules of theory by title."""
     fitted = [law for status in STATUSES for law in catalogue.laws if law.spec.status == status]
     theory = [law for law in catalogue.laws if law.spec.status == "theory"]
-    head = ["| law | gives | fitted on | constants |", "| --- | --- | --- | --- |"]
-    rows = [f"| {' | '.join(_cells(law))} |" for law in fitted]
-    rules = [f"| `{law.id}` | {law.spec.title} | {CHECKED[law.spec.checked]} |" for law in theory]
-    return "\n".join([*head, *rows, "", "| rule of theory | title | constants |", "| --- | --- | --- |", *rules, ""])
+    changes = dict(effects(catalogue))
+    head = ["| law | gives | fitted on | constants | changes |", "| --- | --- | --- | --- | --- |"]
+    rows = [f"| {' | '.join([*_cells(law), changes[law.id]])} |" for law in fitted]
+    rules = [f"| `{law.id}` | {law.spec.title} | {CHECKED[law.spec.checked]} | {changes[law.id]} |" for law in theory]
+    below = ["", "| rule of theory | title | constants | changes |", "| --- | --- | --- | --- |"]
+    return "\n".join([*head, *rows, *below, *rules, ""])
 
 
 def _cells(law: Law) -> Iterator[str]:

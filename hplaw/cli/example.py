@@ -14,6 +14,9 @@ ACCELERATOR = "h100-sxm"
 
 WANT = ("accelerator_hours", "energy_kwh")
 
+EXPERTS_GIVEN = ("n_experts", "n_active_experts", "n_shared_experts", "granularity")
+"""What decides how many parameters a token uses."""
+
 
 def example(query: Query, answer: Recommendation, catalogue: Catalogue) -> str | None:
     """Return hours and energy of the run on an accelerator that nobody named, or None where that is no help.
@@ -35,6 +38,7 @@ def example(query: Query, answer: Recommendation, catalogue: Catalogue) -> str |
         precision=query.precision,
         model=query.model,
         hardware=ACCELERATOR,
+        given={name: query.given[name] for name in EXPERTS_GIVEN if name in query.given},
         want=list(WANT),
     )
     try:

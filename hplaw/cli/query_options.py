@@ -25,7 +25,14 @@ if TYPE_CHECKING:
     from hplaw.catalogue.catalogue import Catalogue
 
 
-_RENAMED = {"n_params": "params", "n_active_params": "active_params", COMPUTE: "flops", "parametrization": "scheme"}
+_RENAMED = {
+    "n_params": "params",
+    "n_active_params": "active_params",
+    COMPUTE: "flops",
+    "parametrization": "scheme",
+    "n_experts": "experts",
+    "n_active_experts": "experts_active",
+}
 """The options of quantities that are not called as the quantity is."""
 
 OPTIONS = {name: _RENAMED.get(name, name) for name in (*NUMBERS, *NAMES, DAYS, *OTHERS, TUNED_BASE)}
@@ -42,6 +49,9 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     params: str | None = None
     tokens: str | None = None
     active_params: str | None = None
+    experts: str | None = None
+    experts_active: str | None = None
+    granularity: str | None = None
     batch_tokens: str | None = None
     target_loss: str | None = None
     optimizer: str | None = None

@@ -14,6 +14,11 @@ def recommend(
     params: Annotated[str | None, one("Parameters without embedding, all experts counted: 7B.")] = None,
     tokens: Annotated[str | None, one("Training tokens: 1.4T.")] = None,
     active_params: Annotated[str | None, one("Parameters without embedding that one token uses.")] = None,
+    experts: Annotated[str | None, one("Routed experts in one layer of a mixture of experts: 64.")] = None,
+    experts_active: Annotated[str | None, one("Routed experts that one token uses: 4.")] = None,
+    granularity: Annotated[
+        str | None, one("How finely experts are cut, 2 d_model / d_expert: 8; by the experts of a token by default.")
+    ] = None,
     batch_tokens: Annotated[str | None, one("Tokens in one step, if that is settled: 4M.")] = None,
     target_loss: Annotated[str | None, one("Loss to reach, in nat/token: chooses size or data.")] = None,
     flops: Annotated[str | None, one("Training compute, the budget that size and data are chosen for: 1e24.")] = None,
@@ -74,6 +79,9 @@ def recommend(
             params=params,
             tokens=tokens,
             active_params=active_params,
+            experts=experts,
+            experts_active=experts_active,
+            granularity=granularity,
             batch_tokens=batch_tokens,
             target_loss=target_loss,
             flops=flops,

@@ -34,6 +34,9 @@ OTHERS = (
     "serve_tokens",
     "serve_precision",
     "minimize",
+    "n_experts",
+    "n_active_experts",
+    "granularity",
 )
 """Keys for the quantities of these names, which are no fields of their own."""
 

@@ -16,8 +16,10 @@ from hplaw.errors import ConflictingQuery, HplawError, QueryError
 from hplaw.evaluation.inputs import inputs
 from hplaw.formatting import number
 from hplaw.messages.recommendation import AnswerWarning
-from hplaw.recommendation.derivation import route_of
-from hplaw.recommendation.question import AIMS, SPENT, Question, resized
+from hplaw.recommendation.choice import choose
+from hplaw.recommendation.derivation import derive, route_of
+from hplaw.recommendation.experts import sized_by_experts
+from hplaw.recommendation.question import AIMED, AIMS, SPENT, Choice, Question, resized
 from hplaw.recommendation.reaching import reach
 from hplaw.recommendation.spending import UNITS, Budget, Paid, spend
 from hplaw.recommendation.trials import Found, Search, Trials, found_in, in_step, positive, run_searches
@@ -38,6 +40,7 @@ def settle_many(questions: Sequence[Question], catalogue: Catalogue) -> list[Que
     """Return questions with the sizes and data that their budgets or targets choose; an error where neither is
     said, or the target cannot be reached.
     """
+    questions = [_sized_by_experts(question, catalogue) for question in questions]
     found: list[Question | HplawError] = list(questions)
     places = [place for place, question in enumerate(questions) if _unsettled(question)]
     if places:
@@ -45,6 +48,21 @@ def settle_many(questions: Sequence[Question], catalogue: Catalogue) -> list[Que
         for place, settled in zip(places, run_searches(in_step(searches), catalogue), strict=True):
             found[place] = settled
     return found
+
+
+def _sized_by_experts(question: Question, catalogue: Catalogue) -> Question:
+    """Return a question that gives experts and active parameters with all parameters, as a law counts them."""
+    if "n_params" in question.known or not sized_by_experts(question.known):
+        return question
+    # not the best size for a budget, but the one that has these experts
+    known = {name: value for name, value in question.known.items() if name not in AIMED}
+    asked = msgspec.structs.replace(question, known=known, want=("n_params",), prefer=(), asked=True)
+    found = derive(asked, catalogue)
+    law = found.source.get("n_params")
+    if law is None:
+        return question
+    sizes = {"n_params": found.known["n_params"]}
+    return msgspec.structs.replace(resized(question, sizes), choice=choose(law, sizes, spreads={}, behind=()))
 
 
 def _unsettled(question: Question) -> bool:
@@ -128,8 +146,13 @@ def _settle(question: Question, catalogue: Catalogue) -> Search[Question]:
         return question
     # what is spent is counted again, so that the answer shows by which law
     settled = resized(question, choice.answer.values, without=choice.behind)
-    settled = msgspec.structs.replace(settled, choice=choice)
+    settled = msgspec.structs.replace(settled, choice=choice, want=_answered(settled, choice))
     return (yield from _warned(settled, budgets, target if budgeted else None, catalogue))
+
+
+def _answered(question: Question, choice: Choice) -> tuple[str, ...]:
+    """Return what is still to be answered: what was counted before a budget was spent is known by then."""
+    return tuple(name for name in question.want if name in choice.answer.values or name not in question.known)
 
 
 def _does_without(question: Question, catalogue: Catalogue) -> bool:

@@ -13,6 +13,7 @@ import msgspec
 
 import hplaw_laws
 from hplaw.messages.recipe import Training
+from hplaw.recommendation.experts import is_routed
 
 
 TRAININGS = Path(str(hplaw_laws.__file__)).parent / "trainings.json"
@@ -51,7 +52,7 @@ def nearest(known: Mapping[str, Any]) -> list[Training]:
     if n_params is None or tokens is None:
         return []
     n, d = math.log(n_params), math.log(tokens)
-    experts = known.get("n_active_params", n_params) < n_params
+    experts = is_routed(known) or known.get("n_active_params", n_params) < n_params
     optimizer = known.get("optimizer")
     apart: list[tuple[float, int, float]] = []
     for place, (n_there, d_there, experts_there, optimizer_there) in enumerate(_places()):

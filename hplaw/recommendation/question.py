@@ -19,6 +19,7 @@ from hplaw.formatting import number
 from hplaw.messages.query import Query
 from hplaw.messages.recommendation import AnswerWarning
 from hplaw.recommendation.counted import discounts
+from hplaw.recommendation.experts import experts_want, is_routed, refuse_experts
 from hplaw.recommendation.sense import refuse_nonsense
 from hplaw.vocabulary.names import meant_quantity
 from hplaw.vocabulary.quantities import Quantity, check_value, vocabulary
@@ -58,7 +59,7 @@ def default_want(known: Mapping[str, object], *, repeated: bool = False) -> tupl
     ('n_params', 'tokens')
     """
     wanted = (*DEFAULT_WANT, *_energy_want(known)) if "hardware" in known else DEFAULT_WANT
-    wanted = (*wanted, *(REPEATED_WANT if repeated else ()), *_served_want(known))
+    wanted = (*wanted, *experts_want(known), *(REPEATED_WANT if repeated else ()), *_served_want(known))
     open_sizes = tuple(name for name in ("n_params", "tokens") if name not in known)
     if open_sizes and TUNED_RATE in known:
         return (RATE,)
@@ -235,6 +236,7 @@ def understand(query: Query, catalogue: Catalogue) -> Question:
     filled = _fill(known)
     bounds = _bounds(query, words, known, catalogue)
     refuse_nonsense(known)
+    refuse_experts(known)
     repeated = "effective_tokens" in discounts(known, [name for name, _ in filled])
     want = tuple(dict.fromkeys(query.want)) or default_want(known, repeated=repeated)
     return Question(
@@ -338,7 +340,9 @@ def _fill(known: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     """Add what follows when nothing else is said: a dense model uses all its parameters, no token is repeated."""
     filled: list[tuple[str, str]] = [*_add_epochs(known)]
     n, active = known.get("n_params"), known.get("n_active_params")
-    if active is None and n is not None:
+    if is_routed(known):
+        known.setdefault("architecture", "moe")
+    elif active is None and n is not None:
         known["n_active_params"] = active = n
         filled.append(("n_active_params", "n_params"))
     if n is not None and active is not None:

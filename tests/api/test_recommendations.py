@@ -72,6 +72,14 @@ def test_query_string_asks_the_same_question(http):
             "n_params=1B&tokens=20B&given=weight_decay=0.1&given=schedule=cosine&given=seq_len=4k",
             {"n_params": 1e9, "tokens": 2e10, "given": {"weight_decay": 0.1, "schedule": "cosine", "seq_len": 4000.0}},
         ),
+        (
+            "n_params=10B&tokens=1T&n_experts=64&n_active_experts=4&granularity=8",
+            {
+                "n_params": 1e10,
+                "tokens": 1e12,
+                "given": {"n_experts": 64.0, "n_active_experts": 4.0, "granularity": 8.0},
+            },
+        ),
         ("tokens=20B&given=n_params=1B", {"n_params": 1e9, "tokens": 2e10}),
         (
             "n_params=1B&tokens=20B&bound=batch_tokens=1M..4M&bound=peak_lr=..1e-3",

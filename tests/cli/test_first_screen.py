@@ -26,6 +26,7 @@ QUESTIONS: dict[str, tuple[Sections, int]] = {
     PLAIN: (RECOMMEND, 30),
     f"{PLAIN} {HARDWARE}": (RECOMMEND, 40),
     "recommend --params 2B --active-params 400M --tokens 8B": (RECOMMEND, 30),
+    "recommend --params 10B --tokens 1T --experts 64 --experts-active 4": (RECOMMEND, 40),
     "evaluate step-law-2025 --set n_params=7e9 tokens=1e11": (EVALUATE, 30),
     "evaluate pretrain-surface --set n_params=7e9 tokens=1e11": (EVALUATE, 30),
     RUN: (ENERGY, 30),

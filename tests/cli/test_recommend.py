@@ -44,6 +44,10 @@ def ask(run: Any, words: str) -> Any:
             ),
         ),
         (
+            "--params 10B --tokens 1T --experts 64 --experts-active 4 --granularity 8",
+            Query(n_params=1e10, tokens=1e12, given={"n_experts": 64.0, "n_active_experts": 4.0, "granularity": 8.0}),
+        ),
+        (
             "--params 2B --tokens 8B --bound batch_tokens=1M..4M --bound peak_lr=..1e-3",
             Query(
                 n_params=2e9,

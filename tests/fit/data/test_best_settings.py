@@ -112,7 +112,7 @@ def test_rates_of_practice_are_those_that_compare() -> None:
     a, b, c = practice(table)
     assert (a.optimizer, a.peak_lr, a.practice) == ("adamw", 3e-4, 1)
     assert (b.peak_lr, b.batch_tokens) == (None, 4e6)
-    assert (c.optimizer, c.muon_scale, c.peak_lr) == ("muon", "rms", 4e-4)
+    assert (c.optimizer, c.muon_scale, c.peak_lr) == ("muon", "match_rms_adamw", 4e-4)
 
 
 @pytest.mark.skipif("HPLAW_DATA" not in os.environ, reason="needs the tables of sweeps: set HPLAW_DATA")

@@ -18,7 +18,7 @@ from hplaw.errors import ConflictingQuery
 from hplaw.evaluation.domain import Distance, Domain, domain
 from hplaw.evaluation.inputs import inputs
 from hplaw.law import Law
-from hplaw.recommendation.question import TUNED_RATE
+from hplaw.recommendation.question import TUNED_RATES
 
 
 COHERENT = ("peak_lr", "batch_tokens")
@@ -111,10 +111,10 @@ def find_route(
 
 
 def _together(slots: Sequence[Slot]) -> Group | None:
-    """Return the quantities to take from one law, where more than one is looked for."""
+    """Return the quantities to take from one law, where more than one is looked for and none starts from a tuned one."""
     coherent = [slot for slot in slots if slot.quantity in COHERENT]
-    if len(coherent) < 2:
-        return None
+    if len(coherent) < 2 or any(candidate.status < 0 for slot in coherent for candidate in slot.candidates):
+        return None  # a rate that starts from one that was tuned comes before the rate of a batch's law
     first, *others = coherent
     shared = tuple(c for c in first.candidates if all(any(o.law is c.law for o in slot.candidates) for slot in others))
     preferred = {c.preferred for slot in coherent for c in slot.candidates}
@@ -226,7 +226,7 @@ class _Search:
         apart = any(n in self.known and n not in law.inputs for n in self.catalogue.gives(law) if n in SIZES)
         tail = (_CHECKED[law.spec.checked], -(evidence.runs if evidence else 0), -used, law.id)
         # what starts from a rate that the asker tuned comes before what knows only the size
-        tuned = TUNED_RATE in self.known and TUNED_RATE in law.inputs
+        tuned = any(name in self.known and name in law.inputs for name in TUNED_RATES)
         status = _STATUS[law.spec.status] + len(_STATUS) * (apart - tuned)
         return Candidate(law, needs, place, status, tail, domain(law))
 

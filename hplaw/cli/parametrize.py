@@ -10,12 +10,11 @@ from hplaw.cli.details import law_name, source
 from hplaw.cli.exit_status import OK
 from hplaw.cli.options import Json, one, several
 from hplaw.cli.page import Page, write, write_json
-from hplaw.cli.reading import read_object
+from hplaw.cli.reading import read_muon_scale, read_object
 from hplaw.errors import QueryError
 from hplaw.formatting import number
 from hplaw.messages.parametrization import AbcRequest, LayerRow, LayerTable, MuonScale, ParametrizeRequest
 from hplaw.messages.record import encode
-from hplaw.vocabulary.names import OTHER_CATEGORIES
 from hplaw.vocabulary.reading import read_number
 
 
@@ -65,8 +64,7 @@ def parametrize(
 ) -> int:
     """Compute init, multiplier, rate, weight decay and epsilon of layers in a wider or deeper model."""
     fields: dict[str, Any] = {"scheme": scheme, "optimizer": optimizer, "decay": decay}
-    if muon_scale != "original":
-        fields["muon_scale"] = OTHER_CATEGORIES["muon_scale"].get(muon_scale, muon_scale)
+    fields["muon_scale"] = read_muon_scale(muon_scale)
     if from_optimizer is not None:
         fields["from_optimizer"] = from_optimizer
     numbers = {
@@ -125,7 +123,9 @@ def _page(table: LayerTable) -> str:
     page.line()
     page.text("x: times what the base model has. A layer outputs mult times w x.")
     if table.from_optimizer is not None:
-        page.text(f"The base's rate is {table.from_optimizer}'s; matrices have Muon's by their shape, by muon-from-adamw.")
+        page.text(
+            f"The base's rate is {table.from_optimizer}'s; matrices have Muon's by their shape, by muon-from-adamw."
+        )
     if table.muon_scale is not None:
         page.text(f"Muon's rates are for {SCALES[table.muon_scale]}.")
     if len(shown) < len(_COLUMNS):

@@ -6,7 +6,7 @@ import functools as ft
 
 from hplaw.answer.answer import plain_outputs
 from hplaw.catalogue.shipped import theory_law
-from hplaw.errors import ConflictingQuery
+from hplaw.errors import ConflictingQuery, QueryError
 from hplaw.law import Law
 from hplaw.messages.parametrization import MuonScale
 
@@ -36,15 +36,20 @@ def muon_ratio(rows: float, columns: float) -> float:
 
 
 def check_optimizers(optimizer: str, from_optimizer: str | None, scale: MuonScale) -> None:
-    """Refuse a rate of another optimizer than AdamW's for another than Muon, and a scale without Muon.
+    """Refuse a rate that is not AdamW's, one to another optimizer than Muon, and a scale without Muon.
 
-    **Raises:** `ConflictingQuery` naming the field.
+    **Raises:** `QueryError` naming the field.
     """
     if optimizer != "muon" and scale != "original":
         message = f"muon_scale={scale} is for optimizer muon, not {optimizer}; omit it, or give optimizer muon"
         raise ConflictingQuery(message, field="muon_scale")
-    if from_optimizer is None or from_optimizer == optimizer:
+    if from_optimizer is None:
         return
-    if optimizer != "muon" or from_optimizer not in ADAMW:
-        message = f"no law takes a rate from {from_optimizer[:80]} to {optimizer}; give from_optimizer adamw and optimizer muon, or omit from_optimizer"
+    if from_optimizer not in ADAMW:
+        message = f"from_optimizer={from_optimizer[:80]} is not known; give one of {', '.join(ADAMW)}, whose rate Muon's can be taken from"
+        raise QueryError(message, field="from_optimizer")
+    if optimizer not in ("muon", from_optimizer):
+        message = (
+            f"no law takes a rate from {from_optimizer} to {optimizer}; give optimizer muon, or omit from_optimizer"
+        )
         raise ConflictingQuery(message, field="from_optimizer")

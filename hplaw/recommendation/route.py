@@ -111,10 +111,10 @@ def find_route(
 
 
 def _together(slots: Sequence[Slot]) -> Group | None:
-    """Return the quantities to take from one law, where more than one is looked for and none starts from a tuned one."""
+    """Return the quantities to take from one law, where more than one is looked for."""
     coherent = [slot for slot in slots if slot.quantity in COHERENT]
-    if len(coherent) < 2 or any(candidate.status < 0 for slot in coherent for candidate in slot.candidates):
-        return None  # a rate that starts from one that was tuned comes before the rate of a batch's law
+    if len(coherent) < 2 or any(_whatever_batch(candidate) for slot in coherent for candidate in slot.candidates):
+        return None
     first, *others = coherent
     shared = tuple(c for c in first.candidates if all(any(o.law is c.law for o in slot.candidates) for slot in others))
     preferred = {c.preferred for slot in coherent for c in slot.candidates}
@@ -123,6 +123,11 @@ def _together(slots: Sequence[Slot]) -> Group | None:
         Slot(first.quantity, shared),
         min(preferred) if len(preferred) > 1 else None,
     )
+
+
+def _whatever_batch(candidate: Candidate) -> bool:
+    """Return whether a law starts from a rate that the asker tuned, and goes elsewhere than to another batch."""
+    return candidate.status < 0 and not set(COHERENT) & set(candidate.law.inputs)
 
 
 class _Search:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from hplaw.answer.muon import ADAMW
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import full_quantities
 from hplaw.energy.training import hardware_records
@@ -26,7 +27,6 @@ from hplaw.messages.query import Bounds
 from hplaw.messages.query_text import DAYS, OTHERS, SECONDS_A_DAY, TUNED, TUNED_BASE
 from hplaw.parametrization.abc_regime import ROLES
 from hplaw.parametrization.factors import OPTIMIZERS, PARAMETRIZATIONS
-from hplaw.parametrization.muon import ADAMW
 from hplaw.pruning.regime_map import is_regime_map
 from hplaw.theory.batch_transfer import may_be_given, shape_sizes
 from hplaw.theory.schedules import GIVEN_APART, SCHEDULES, schedule_laws

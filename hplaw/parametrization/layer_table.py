@@ -7,12 +7,12 @@ from fractions import Fraction
 
 from msgspec import structs
 
+from hplaw.answer.muon import ADAMW, check_optimizers, muon_ratio
 from hplaw.errors import ConflictingQuery
 from hplaw.law import Law
 from hplaw.messages.parametrization import AbcRequest, Decay, LayerRow, LayerTable, ParametrizeRequest, WeightRow
 from hplaw.parametrization.abc_regime import ROLES, adam_like, classify, largest_rates
 from hplaw.parametrization.factors import KINDS, LayerKind, LayerRule, factors, find_parametrization, layer_rule
-from hplaw.parametrization.muon import ADAMW, check_optimizers, muon_ratio
 from hplaw.parametrization.named_weights import NamedWeight, named_weights, sizes_of
 from hplaw.vocabulary.names import folded
 

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from hplaw.answer.evaluate_law import evaluate
+from hplaw.answer.muon import check_optimizers, muon_law, muon_ratio
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import find_quantity, known_quantities, read_category
 from hplaw.errors import ConflictingQuery, QueryError
@@ -20,7 +21,6 @@ from hplaw.evaluation.inputs import inputs
 from hplaw.formatting import number, numbers
 from hplaw.law import Law
 from hplaw.messages.transfer import Agreement, Conversion, Transfer, TransferRequest, TransferRule
-from hplaw.parametrization.muon import check_optimizers, muon_law, muon_ratio
 from hplaw.vocabulary.names import folded
 from hplaw.vocabulary.quantities import Quantity, check_value, vocabulary
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
+from hplaw.answer.muon import muon_ratio
 from hplaw.errors import QueryError
 from hplaw.messages.parametrization import LayerRow, ParametrizeRequest
 from hplaw.messages.query import Query
 from hplaw.messages.transfer import TransferRequest
 from hplaw.parametrization.layer_table import parametrize
-from hplaw.parametrization.muon import muon_ratio
 from hplaw.recommendation.record import recommend
 from hplaw.theory.batch_transfer import transfer
 from tests.helpers import shipped

@@ -164,7 +164,12 @@ def test_another_optimizer_is_worth_more_or_fewer_tokens() -> None:
 def test_better_optimizers_are_better_in_the_cells_of_their_sweep(data: Path) -> None:
     runs = pl.read_csv(data / "marin_optimizer_sweep.csv", comment_prefix="#", infer_schema_length=10_000)
     cell = ["n_params", "tokens"]
-    best = runs.drop_nulls("c4_loss").group_by(["optimizer", *cell]).agg(pl.col("c4_loss").min(), pl.len()).filter(pl.col("len") > 3)
+    best = (
+        runs.drop_nulls("c4_loss")
+        .group_by(["optimizer", *cell])
+        .agg(pl.col("c4_loss").min(), pl.len())
+        .filter(pl.col("len") > 3)
+    )
     best = best.with_columns(pl.col("optimizer").replace({"soape": "soap", "mini": "adam-mini"}))
     adamw = best.filter(pl.col("optimizer") == "adamw").select(*cell, adamw="c4_loss")
     law, agree = shipped().get("marin-optimizers-2025"), []

@@ -26,6 +26,12 @@ def over(points: Sequence[Any], one: Callable[[Any], Any]) -> list[Any]:
     return [one(point) for point in points]
 
 
+def zhang_exponent() -> float:
+    """Return the power of the data in the critical batch; the value that was recalled had two digits of it."""
+    few, many = over([1e10, 4e10], lambda d: law("zhang-critical-batch-2024", "critical_batch_tokens", tokens=d))
+    return float(np.log(many / few) / np.log(4))
+
+
 def edge(batch: float) -> Any:
     return law("largest-stable-rate", "batch_hessian_edge", batch_tokens=batch, hessian_edge=10, hessian_noise=100)
 
@@ -228,16 +234,7 @@ GOLDENS: dict[str, Callable[[], Any]] = {
         "kaplan-critical-batch-2020", "critical_batch_tokens", target_loss=3
     ),
     "Kaplan Bcrit(L=2)": lambda: law("kaplan-critical-batch-2020", "critical_batch_tokens", target_loss=2),
-    "Zhang CBS 22.91*D^.47 (D in M tokens? recalled) ratio for 4x data": lambda: (
-        law(
-            "critical-batch-by-data",
-            "critical_batch_tokens",
-            base_critical_batch_tokens=1e6,
-            base_tokens=1e10,
-            tokens=4e10,
-        )
-        / 1e6
-    ),
+    "Zhang CBS 22.91*D^.47 (D in M tokens? recalled) ratio for 4x data": lambda: 4 ** round(zhang_exponent(), 2),
     "PowerLines recalled: Bopt=.0306 D^.383 seqs, Bcrit=.0471 D^.462 seqs at D=20e9 tokens": lambda: [
         v / 2048 for v in law("power-lines-batch-2025", ["batch_tokens", "critical_batch_tokens"], tokens=2e10)
     ],

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from hplaw.answer.muon import ADAMW
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import full_quantities
 from hplaw.energy.training import hardware_records
@@ -27,7 +28,7 @@ from hplaw.messages.query_text import DAYS, OTHERS, SECONDS_A_DAY, TUNED, TUNED_
 from hplaw.parametrization.abc_regime import ROLES
 from hplaw.parametrization.factors import OPTIMIZERS, PARAMETRIZATIONS
 from hplaw.pruning.regime_map import is_regime_map
-from hplaw.theory.batch_transfer import may_be_given
+from hplaw.theory.batch_transfer import may_be_given, shape_sizes
 from hplaw.theory.schedules import GIVEN_APART, SCHEDULES, schedule_laws
 from hplaw.vocabulary.model_shape import CONFIG_KEYS, SHAPE
 from hplaw.vocabulary.quantities import Quantity, vocabulary
@@ -152,10 +153,16 @@ def _theory(catalogue: Catalogue, optimizer: Any) -> dict[str, Fields]:
     roles = _fields("Roles", dict.fromkeys(ROLES, _EXPONENT), about, needed=True)
     laws = schedule_laws(catalogue)
     taken = {name: law.quantity(name) for law in laws.values() for name in law.inputs if name not in GIVEN_APART}
-    also = may_be_given(catalogue)
+    also = {**may_be_given(catalogue), **shape_sizes()}
+    before: Any = Literal[ADAMW]
+    before = before | None
     about = "what the schedule takes beside its length and peak"
     return {
-        "ParametrizeRequest": {"scheme": Literal[PARAMETRIZATIONS], "optimizer": Literal[OPTIMIZERS]},
+        "ParametrizeRequest": {
+            "scheme": Literal[PARAMETRIZATIONS],
+            "optimizer": Literal[OPTIMIZERS],
+            "from_optimizer": before,
+        },
         "AbcRequest": {"a": roles, "b": roles, "c": roles | _EXPONENT},
         "ScheduleRequest": {
             "schedule": Literal[(*SCHEDULES, *laws)],
@@ -164,6 +171,7 @@ def _theory(catalogue: Catalogue, optimizer: Any) -> dict[str, Fields]:
         "TransferRequest": {
             "given": _fields("TransferGiven", _numbers(also), "what else is known, at the batch that was tuned"),
             "optimizer": optimizer,
+            "from_optimizer": before,
         },
     }
 

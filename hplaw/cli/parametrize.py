@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,13 +10,19 @@ from hplaw.cli.details import law_name, source
 from hplaw.cli.exit_status import OK
 from hplaw.cli.options import Json, one, several
 from hplaw.cli.page import Page, write, write_json
-from hplaw.cli.reading import read_object
+from hplaw.cli.reading import read_muon_scale, read_object
 from hplaw.errors import QueryError
 from hplaw.formatting import number
-from hplaw.messages.parametrization import AbcRequest, LayerRow, LayerTable, ParametrizeRequest
+from hplaw.messages.parametrization import AbcRequest, LayerRow, LayerTable, MuonScale, ParametrizeRequest
 from hplaw.messages.record import encode
 from hplaw.vocabulary.reading import read_number
 
+
+SCALES: Mapping[MuonScale, str] = {
+    "original": "its original scale, sqrt(max(1, A / B)) of an A x B array",
+    "match_rms_adamw": "the scale match_rms_adamw, 0.2 sqrt(max(A, B)) of an A x B array",
+}
+"""Muon's scales in words."""
 
 _COLUMNS = ("init", "multiplier", "rate", "decay", "epsilon")
 _HEADS = {"multiplier": "mult"}
@@ -27,6 +33,12 @@ def parametrize(
     *,
     scheme: Annotated[str, one("standard, ntk, mean-field, mup, depth-mup, completep or u-mup.")] = "mup",
     optimizer: Annotated[str, one("sgd, momentum, adam, adamw or muon.")] = "adamw",
+    from_optimizer: Annotated[
+        str | None, one("adamw: the learning rate was tuned with AdamW, and --optimizer is muon.")
+    ] = None,
+    muon_scale: Annotated[
+        str, one("original or match_rms_adamw: the scale of Muon's rates, as torch.optim.Muon has it.")
+    ] = "original",
     width: Annotated[str | None, one("The model's width.")] = None,
     base_width: Annotated[str | None, one("The width that was tuned.")] = None,
     depth: Annotated[str | None, one("The model's residual blocks.")] = None,
@@ -52,6 +64,9 @@ def parametrize(
 ) -> int:
     """Compute init, multiplier, rate, weight decay and epsilon of layers in a wider or deeper model."""
     fields: dict[str, Any] = {"scheme": scheme, "optimizer": optimizer, "decay": decay}
+    fields["muon_scale"] = read_muon_scale(muon_scale)
+    if from_optimizer is not None:
+        fields["from_optimizer"] = from_optimizer
     numbers = {
         "width": width,
         "base_width": base_width,
@@ -107,6 +122,12 @@ def _page(table: LayerTable) -> str:
     )
     page.line()
     page.text("x: times what the base model has. A layer outputs mult times w x.")
+    if table.from_optimizer is not None:
+        page.text(
+            f"The base's rate is {table.from_optimizer}'s; matrices have Muon's by their shape, by muon-from-adamw."
+        )
+    if table.muon_scale is not None:
+        page.text(f"Muon's rates are for {SCALES[table.muon_scale]}.")
     if len(shown) < len(_COLUMNS):
         page.text(f"As in the base model: {', '.join(_HEADS.get(c, c) for c in _COLUMNS if c not in shown)}.")
     for name, embedding in tied.items():

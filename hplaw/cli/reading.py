@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from hplaw.errors import DataError
+from hplaw.errors import DataError, MalformedQuery
+from hplaw.messages.parametrization import MuonScale
+from hplaw.vocabulary.names import by_fold, spelled
 
 
 if TYPE_CHECKING:
@@ -42,3 +44,21 @@ def read_object(option: str, path: Path) -> dict[str, Any]:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         message = f"{option} {path} is no JSON object ({error}); give the model's config.json"
         raise DataError(message) from None
+
+
+def read_muon_scale(text: str) -> MuonScale:
+    """Return the scale of Muon's rates that `--muon-scale` names.
+
+    **Raises:** `MalformedQuery` for another word.
+
+    >>> read_muon_scale("original"), read_muon_scale("rms")
+    ('original', 'match_rms_adamw')
+    """
+    match spelled("muon_scale", text, by_fold(("original", "match_rms_adamw"))):
+        case "original":
+            return "original"
+        case "match_rms_adamw":
+            return "match_rms_adamw"
+        case _:
+            message = f"--muon-scale {text[:80]}: give original or match_rms_adamw"
+            raise MalformedQuery(message, field="muon_scale")

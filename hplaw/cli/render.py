@@ -19,6 +19,7 @@ SETTINGS = (
     "n_params",
     "tokens",
     "peak_lr",
+    "adam_lr",
     "learning_rate",
     "batch_tokens",
     "batch_seqs",

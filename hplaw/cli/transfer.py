@@ -10,12 +10,13 @@ from cyclopts import Parameter
 from hplaw.cli.exit_status import FAILED, OK
 from hplaw.cli.options import All, Explain, Json, LawFolders, several
 from hplaw.cli.page import Page, write, write_json
-from hplaw.cli.reading import open_catalogue
+from hplaw.cli.parametrize import SCALES
+from hplaw.cli.reading import open_catalogue, read_muon_scale
 from hplaw.cli.render import add_warnings
 from hplaw.cli.sections import Sections
 from hplaw.formatting import number, with_unit
 from hplaw.messages.record import encode
-from hplaw.messages.transfer import Transfer, TransferRequest, TransferRule
+from hplaw.messages.transfer import Conversion, Transfer, TransferRequest, TransferRule
 from hplaw.vocabulary.reading import parse_pairs, read_number
 
 
@@ -31,9 +32,18 @@ SECTIONS = Sections(("assumptions", "inputs", "excluded"), explained=("assumptio
 def transfer(
     *,
     lr: Annotated[str, Parameter(help="The learning rate that suits --batch.")],
-    batch: Annotated[str, Parameter(help="Tokens, sequences or examples in a step, as you count them.")],
-    to_batch: Annotated[str, Parameter(help="The batch to go to, in the same unit.")],
+    batch: Annotated[Text, Parameter(help="Tokens, sequences or examples in a step, as you count them.")] = None,
+    to_batch: Annotated[Text, Parameter(help="The batch to go to, in the same unit.")] = None,
     optimizer: Annotated[str, Parameter(help="sgd, momentum, adam, adamw, ...")] = "adamw",
+    from_optimizer: Annotated[
+        Text,
+        Parameter(
+            help="adamw: --lr was tuned with AdamW, and --optimizer is muon; needs --given d_model=4096, or fan_out and fan_in."
+        ),
+    ] = None,
+    muon_scale: Annotated[
+        str, Parameter(help="original or match_rms_adamw: the scale of Muon's rates, as torch.optim.Muon has it.")
+    ] = "original",
     beta1: Annotated[Text, Parameter(help="Of Adam at --batch; 0.9 by default.")] = None,
     beta2: Annotated[Text, Parameter(help="Of Adam at --batch; 0.999 by default.")] = None,
     epsilon: Annotated[Text, Parameter(help="Of Adam at --batch; 1e-8 by default.")] = None,
@@ -69,9 +79,11 @@ def transfer(
             known[name] = read_number(option, text)
     query = TransferRequest(
         peak_lr=read_number("--lr", lr),
-        batch_tokens=read_number("--batch", batch),
-        to_batch_tokens=read_number("--to-batch", to_batch),
+        batch_tokens=None if batch is None else read_number("--batch", batch),
+        to_batch_tokens=None if to_batch is None else read_number("--to-batch", to_batch),
         optimizer=optimizer,
+        from_optimizer=from_optimizer,
+        muon_scale=read_muon_scale(muon_scale),
         given=known,
     )
     found = work_out(query, open_catalogue(laws))
@@ -79,17 +91,21 @@ def transfer(
         write_json(encode(found))
     else:
         write(_page(found, shown))
-    return OK if found.agreements else FAILED
+    return OK if found.agreements or found.conversion else FAILED
 
 
 def _page(found: Transfer, shown: Sequence[str]) -> str:
     query = found.query
     page = Page()
-    page.text(
-        f"For batch {number(query.batch_tokens)} to {number(query.to_batch_tokens)} ({number(found.ratio)}x), "
-        f"optimizer {query.optimizer}, peak_lr {number(query.peak_lr)}",
-        indent=0,
-    )
+    batches = ""
+    if query.batch_tokens is not None and query.to_batch_tokens is not None:
+        batches = f"batch {number(query.batch_tokens)} to {number(query.to_batch_tokens)} ({number(found.ratio)}x), "
+    before = f"{query.from_optimizer} to " if found.conversion else ""
+    page.text(f"For {batches}optimizer {before}{query.optimizer}, peak_lr {number(query.peak_lr)}", indent=0)
+    if found.conversion is not None:
+        _add_conversion(page, found.conversion)
+    if query.batch_tokens is None:
+        return str(page)
     rules = [rule for rule in found.rules if rule.values]
     if rules:
         page.heading("Set, by each rule")
@@ -100,6 +116,25 @@ def _page(found: Transfer, shown: Sequence[str]) -> str:
         _add_section(page, name, found)
     SECTIONS.say_more(page, shown)
     return str(page)
+
+
+def _add_conversion(page: Page, found: Conversion) -> None:
+    page.heading("Muon's rate")
+    page.table(
+        [
+            (
+                f"{number(found.fan_out)} x {number(found.fan_in)}",
+                number(found.peak_lr, digits=4),
+                f"{number(found.ratio, digits=4)}x",
+            )
+        ],
+        head=("matrix", "rate", f"over {found.from_optimizer}'s"),
+    )
+    page.text(f"For {SCALES[found.muon_scale]}, by {_name(found)}.")
+    page.text("Divide a weight decay by the same factor, as rate times decay is what shrinks weights.")
+    page.text(
+        f"Embeddings, unembedding and gains keep {found.from_optimizer}'s rate. By layer: hplaw parametrize --config."
+    )
 
 
 def _add_section(page: Page, name: str, found: Transfer) -> None:
@@ -117,7 +152,7 @@ def _add_section(page: Page, name: str, found: Transfer) -> None:
         page.text(line)
 
 
-def _name(rule: TransferRule) -> str:
+def _name(rule: TransferRule | Conversion) -> str:
     return rule.law.partition("@")[0]
 
 

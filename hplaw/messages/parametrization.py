@@ -13,6 +13,9 @@ from hplaw.messages.record import Record
 Decay = Literal["coupled", "independent"]
 """What a weight decay means: multiplied by the learning rate in each step, as in PyTorch's AdamW, or not."""
 
+MuonScale = Literal["original", "match_rms_adamw"]
+"""The factor on Muon's update of an A x B array, as torch.optim.Muon names it: sqrt(max(1, A / B)), or 0.2 sqrt(max(A, B))."""
+
 Size = Annotated[float, Meta(gt=0, le=1e9)]
 _Base = Annotated[float, Meta(gt=0, le=1e6)]
 _Config = Annotated[dict[str, Any], Meta(description="a model's config.json as Hugging Face has them")]
@@ -24,10 +27,15 @@ class ParametrizeRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
     Sizes: `width` and `base_width`, `depth` and `base_depth` in blocks, `d_head` and `base_d_head`; or `config`, a
     config.json, with `base_config` or `base_width`. Values of the base, `peak_lr` and so on, are optional: with them
     the answer has values beside factors.
+
+    With the optimizer muon, `muon_scale` says on which scale its rates are, and `from_optimizer` adamw that `peak_lr` was
+    tuned with AdamW: the rate of each matrix then follows from its shape.
     """
 
     scheme: str = "mup"
     optimizer: str = "adamw"
+    from_optimizer: str | None = None
+    muon_scale: MuonScale = "original"
     width: Size | None = None
     base_width: Size | None = None
     depth: Size | None = None
@@ -75,6 +83,7 @@ class WeightRow(Record, frozen=True, kw_only=True):
 class LayerTable(Record, frozen=True, kw_only=True):
     """A parametrization at a size.
 
+    - `from_optimizer`, `muon_scale`: whose rate the factors are over, and the scale of Muon's rates; null where neither plays a part.
     - `convention`: what the weight decay means, in words.
     - `regime`: unstable, trivial, kernel or feature: what an infinitely wide network does by the exponents.
     - `branch_factor`, `attention_factor`: of residual branches, and of attention's logits beside 1 / sqrt(d_head).
@@ -84,6 +93,8 @@ class LayerTable(Record, frozen=True, kw_only=True):
     title: str
     law: str
     optimizer: str
+    from_optimizer: str | None = None
+    muon_scale: MuonScale | None = None
     width_multiplier: float
     depth_multiplier: float
     head_multiplier: float

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
+from hplaw.messages.parametrization import MuonScale
 from hplaw.messages.record import Record
 
 
@@ -19,12 +20,18 @@ class TransferRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
 
     `given` has what else is known, by quantity: `base_beta1`, `base_beta2`, `base_adam_epsilon`, `base_weight_decay`, and
     what decides between rules: `noise_scale_tokens`, `surge_batch_tokens`, `hessian_edge`, `hessian_noise`.
+
+    With `from_optimizer` adamw and `optimizer` muon, `peak_lr` was tuned with AdamW: Muon's rate on the scale `muon_scale` is
+    taken from it for a matrix of `given` `fan_out` rows and `fan_in` columns, or of `d_model` by itself. Then both batches may be
+    omitted.
     """
 
     peak_lr: Annotated[float, Meta(gt=0, le=1e6, description="learning rate that suits `batch_tokens`")]
-    batch_tokens: Batch
-    to_batch_tokens: Batch
+    batch_tokens: Batch | None = None
+    to_batch_tokens: Batch | None = None
     optimizer: str = "adamw"
+    from_optimizer: str | None = None
+    muon_scale: MuonScale = "original"
     given: dict[str, float] = field(default_factory=dict[str, float])
 
 
@@ -52,6 +59,22 @@ class TransferRule(Record, frozen=True, kw_only=True):
     lacks: list[str] = field(default_factory=list[str])
 
 
+class Conversion(Record, frozen=True, kw_only=True):
+    """A rate of AdamW as one of Muon, at the batch where it was tuned.
+
+    - `ratio`: Muon's rate over AdamW's; a weight decay is divided by it.
+    - `fan_out`, `fan_in`: rows and columns of the matrix.
+    """
+
+    law: str
+    from_optimizer: str
+    muon_scale: MuonScale
+    fan_out: float
+    fan_in: float
+    ratio: float
+    peak_lr: float
+
+
 class Agreement(Record, frozen=True, kw_only=True):
     """Rules whose rates lie within a tenth of one another, and that rate's minimum and maximum."""
 
@@ -63,7 +86,8 @@ class Agreement(Record, frozen=True, kw_only=True):
 class Transfer(Record, frozen=True, kw_only=True):
     """What each rule gives for hyperparameters at another batch, where rules agree, and what decides between them.
 
-    `ratio` is the new batch over the old one; `agreements` go from the minimum rate to the maximum.
+    `ratio` is the new batch over the old one; `agreements` go from the minimum rate to the maximum. `conversion` is what a rate of
+    another optimizer became first: the rules then start from it.
     """
 
     query: TransferRequest
@@ -71,3 +95,4 @@ class Transfer(Record, frozen=True, kw_only=True):
     rules: list[TransferRule]
     agreements: list[Agreement]
     decides: list[str]
+    conversion: Conversion | None = None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from msgspec import structs
 
+from hplaw.answer.muon import ADAMW, check_optimizers, muon_ratio
 from hplaw.errors import ConflictingQuery
 from hplaw.law import Law
 from hplaw.messages.parametrization import AbcRequest, Decay, LayerRow, LayerTable, ParametrizeRequest, WeightRow
@@ -38,8 +39,10 @@ def parametrize(request: ParametrizeRequest) -> LayerTable:
     >>> parametrize(ParametrizeRequest(width=2048.0, base_width=256.0)).layers[2].rate
     0.125
     """
-    request = structs.replace(request, optimizer=folded(request.optimizer))
+    before = None if request.from_optimizer is None else folded(request.from_optimizer)
+    request = structs.replace(request, optimizer=folded(request.optimizer), from_optimizer=before)
     law = find_parametrization(request.scheme)
+    check_optimizers(request.optimizer, before, request.muon_scale)
     width, depth, head = _ratios(request)
     table = _Table(law, request, depth)
     whole = factors(request.scheme, request.optimizer, width=width, depth=depth, head=head)
@@ -48,6 +51,8 @@ def parametrize(request: ParametrizeRequest) -> LayerTable:
         title=law.spec.title,
         law=law.address,
         optimizer=request.optimizer,
+        from_optimizer=None if before == request.optimizer else before,
+        muon_scale=request.muon_scale if request.optimizer == "muon" else None,
         width_multiplier=width,
         depth_multiplier=depth,
         head_multiplier=head,
@@ -105,18 +110,30 @@ def _ratios(request: ParametrizeRequest) -> tuple[float, float, float]:
     return width, depth, head
 
 
+_Arrays = tuple[tuple[float, float], tuple[float, float]]
+"""Rows and columns of a matrix as it is stored, and of the base model's."""
+
+
+def _two(shape: Sequence[int]) -> tuple[float, float]:
+    return float(shape[0]), float(shape[1])
+
+
 class _Table:
     """The rows of one request."""
 
     def __init__(self, law: Law, request: ParametrizeRequest, depth: float) -> None:
         self.law, self.request, self.depth = law, request, depth
         self.init_std = request.init_std
+        self.size = request.width or sizes_of(request.config or {})["width"]
         for config in (request.base_config, request.config):
             stated = (config or {}).get("initializer_range")
             if self.init_std is None and isinstance(stated, int | float) and stated > 0:
                 self.init_std = float(stated)
 
-    def row(self, kind: LayerKind, width: float, fan_out: float | None = None) -> LayerRow:
+    def row(
+        self, kind: LayerKind, width: float, fan_out: float | None = None, arrays: _Arrays | None = None
+    ) -> LayerRow:
+        """Return the row of a kind of layer; `arrays` are the shape of its weight and of the base's, square if not given."""
         request = self.request
         rule = layer_rule(
             kind,
@@ -131,6 +148,8 @@ class _Table:
                 message = "alignment has no rule for muon; leave it out, or give another optimizer"
                 raise ConflictingQuery(message, field="alignment")
             rule = self._aligned(kind, rule, width)
+        if request.optimizer == "muon" and kind == "hidden":
+            rule = self._on_scale(rule, arrays or ((self.size, self.size), (self.size / width, self.size / width)))
         decay = rule.decay if request.decay == "coupled" else rule.rate * rule.decay
         drawn = kind not in ("vector", "block_vector")  # biases start at zero, gains at one
         return LayerRow(
@@ -145,6 +164,19 @@ class _Table:
             weight_decay=_times(request.weight_decay, decay),
             adam_epsilon=_times(request.adam_epsilon, rule.epsilon),
         )
+
+    def _on_scale(self, rule: LayerRule, arrays: _Arrays) -> LayerRule:
+        """Return the rule of a matrix for Muon on the scale asked for, over the base's rate; rate times decay stays as it was.
+
+        The rules of parametrizations are those of the original scale; a rate of AdamW is taken over at the base's shape.
+        """
+        request, rate = self.request, rule.rate
+        shape, base = arrays
+        if request.from_optimizer in ADAMW or request.muon_scale == "match_rms_adamw":
+            rate *= muon_ratio(*base)
+        if request.muon_scale == "match_rms_adamw":
+            rate /= muon_ratio(*shape)
+        return structs.replace(rule, rate=rate, decay=rule.decay * rule.rate / rate)
 
     def _aligned(self, kind: LayerKind, rule: LayerRule, width: float) -> LayerRule:
         """Return a rule with the largest rate that an alignment allows; rate times decay stays as it was over width."""
@@ -167,7 +199,7 @@ class _Table:
             ratios = {**dict.fromkeys(sizes, width), "d_head": head}
         rows: list[WeightRow] = []
         for weight in named_weights(request.config):
-            row = self._named(weight, ratios)
+            row = self._named(weight, sizes, ratios)
             if weight.tied_to:
                 table = next(found.row for found in rows if found.name == weight.tied_to)
                 # the readout's own deviation goes into its multiplier
@@ -179,9 +211,10 @@ class _Table:
             )
         return rows
 
-    def _named(self, weight: NamedWeight, ratios: Mapping[str, float]) -> LayerRow:
+    def _named(self, weight: NamedWeight, sizes: Mapping[str, float], ratios: Mapping[str, float]) -> LayerRow:
         if weight.kind == "hidden":
-            return self.row(weight.kind, ratios[weight.ins], ratios[weight.outs])
+            shape, base = weight.shape(sizes), weight.shape({name: sizes[name] / ratios[name] for name in sizes})
+            return self.row(weight.kind, ratios[weight.ins], ratios[weight.outs], (_two(shape), _two(base)))
         return self.row(weight.kind, ratios[weight.ins if weight.kind == "output" else weight.outs])
 
 

@@ -43,7 +43,7 @@ class Replayed(Generic[T]):
             yield item
 
 
-OF_OPTIMIZER = ("peak_lr", "weight_decay", "beta1", "beta2", "adam_epsilon", "momentum")
+OF_OPTIMIZER = ("peak_lr", "adam_lr", "weight_decay", "beta1", "beta2", "adam_epsilon", "momentum")
 """Quantities that mean nothing without the optimizer that they are for."""
 
 

@@ -60,8 +60,10 @@ def default_want(known: Mapping[str, object], *, repeated: bool = False) -> tupl
     """
     wanted = (*DEFAULT_WANT, *_energy_want(known)) if "hardware" in known else DEFAULT_WANT
     wanted = (*wanted, *experts_want(known), *(REPEATED_WANT if repeated else ()), *_served_want(known))
+    if known.get("optimizer") in BESIDE_ADAMW:
+        wanted = (RATE, ADAM_RATE, *wanted[1:])
     open_sizes = tuple(name for name in ("n_params", "tokens") if name not in known)
-    if open_sizes and TUNED_RATE in known:
+    if open_sizes and any(name in known for name in TUNED_RATES):
         return (RATE,)
     if open_sizes and any(aim <= known.keys() for aim in AIMS):
         return (*open_sizes, *wanted)
@@ -92,8 +94,14 @@ def _served_want(known: Mapping[str, object]) -> Iterator[str]:
         yield from LIFETIME_WANT if "hardware" in known else ()
 
 
-RATE, TUNED_RATE = "peak_lr", "base_peak_lr"
-"""The rate that is asked for, and one that the asker tuned at another batch or width: the answer starts from it."""
+RATE, ADAM_RATE = "peak_lr", "adam_lr"
+"""The rate that is asked for, and that of the weights which AdamW updates beside an optimizer of matrices."""
+
+TUNED_RATES = ("base_peak_lr", ADAM_RATE)
+"""Rates that the asker tuned, at another batch or width or with AdamW: the answer starts from them."""
+
+BESIDE_ADAMW = ("muon",)
+"""Optimizers of matrices alone, by which AdamW has a rate of its own."""
 
 
 OPTIMIZER = Query().optimizer

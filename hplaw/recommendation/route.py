@@ -18,7 +18,7 @@ from hplaw.errors import ConflictingQuery
 from hplaw.evaluation.domain import Distance, Domain, domain
 from hplaw.evaluation.inputs import inputs
 from hplaw.law import Law
-from hplaw.recommendation.question import TUNED_RATE
+from hplaw.recommendation.question import TUNED_RATES
 
 
 COHERENT = ("peak_lr", "batch_tokens")
@@ -113,7 +113,7 @@ def find_route(
 def _together(slots: Sequence[Slot]) -> Group | None:
     """Return the quantities to take from one law, where more than one is looked for."""
     coherent = [slot for slot in slots if slot.quantity in COHERENT]
-    if len(coherent) < 2:
+    if len(coherent) < 2 or any(_whatever_batch(candidate) for slot in coherent for candidate in slot.candidates):
         return None
     first, *others = coherent
     shared = tuple(c for c in first.candidates if all(any(o.law is c.law for o in slot.candidates) for slot in others))
@@ -123,6 +123,11 @@ def _together(slots: Sequence[Slot]) -> Group | None:
         Slot(first.quantity, shared),
         min(preferred) if len(preferred) > 1 else None,
     )
+
+
+def _whatever_batch(candidate: Candidate) -> bool:
+    """Return whether a law starts from a rate that the asker tuned, and goes elsewhere than to another batch."""
+    return candidate.status < 0 and not set(COHERENT) & set(candidate.law.inputs)
 
 
 class _Search:
@@ -226,7 +231,7 @@ class _Search:
         apart = any(n in self.known and n not in law.inputs for n in self.catalogue.gives(law) if n in SIZES)
         tail = (_CHECKED[law.spec.checked], -(evidence.runs if evidence else 0), -used, law.id)
         # what starts from a rate that the asker tuned comes before what knows only the size
-        tuned = TUNED_RATE in self.known and TUNED_RATE in law.inputs
+        tuned = any(name in self.known and name in law.inputs for name in TUNED_RATES)
         status = _STATUS[law.spec.status] + len(_STATUS) * (apart - tuned)
         return Candidate(law, needs, place, status, tail, domain(law))
 

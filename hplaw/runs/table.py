@@ -17,6 +17,7 @@ import polars as pl
 from hplaw.errors import DataError, LawError, QueryError, nearest
 from hplaw.expression import Kind, Scope, Symbol, Type, compile_expression, infer, parse
 from hplaw.expression.backends import numpy_backend
+from hplaw.vocabulary.names import OTHER_CATEGORIES
 from hplaw.vocabulary.quantities import Quantity, check_value, vocabulary
 from hplaw.vocabulary.reading import separator_of
 
@@ -129,6 +130,8 @@ def checked(series: pl.Series, quantity: Quantity, path: Path) -> pl.Series:
     name = quantity.name
     if quantity.categorical:
         found = series.cast(pl.String).rename(name)
+        if name in OTHER_CATEGORIES:
+            found = found.replace(OTHER_CATEGORIES[name])
         for row, word in enumerate(found, 1):
             if word is not None and (problem := check_value(quantity, word)):
                 message = f"{path}: row {row}: {problem}"

@@ -13,13 +13,15 @@ from typing import Any
 import msgspec
 
 from hplaw.answer.evaluate_law import evaluate
+from hplaw.answer.muon import check_optimizers, muon_law, muon_ratio
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import find_quantity, known_quantities, read_category
 from hplaw.errors import ConflictingQuery, QueryError
 from hplaw.evaluation.inputs import inputs
 from hplaw.formatting import number, numbers
 from hplaw.law import Law
-from hplaw.messages.transfer import Agreement, Transfer, TransferRequest, TransferRule
+from hplaw.messages.transfer import Agreement, Conversion, Transfer, TransferRequest, TransferRule
+from hplaw.vocabulary.names import folded
 from hplaw.vocabulary.quantities import Quantity, check_value, vocabulary
 
 
@@ -27,6 +29,9 @@ RATE, BATCH, BASE_RATE, BASE_BATCH = ("peak_lr", "batch_tokens", "base_peak_lr",
 
 ALIKE = 1.1
 """Rates within this factor of one another count as agreeing."""
+
+SHAPE = ("d_model", "fan_out", "fan_in")
+"""Sizes of a matrix, by which a rate of AdamW becomes one of Muon."""
 
 HOLDS = ("ok", "saturated")
 """Statuses with which a rule counts: where it is outside its validity, its number is shown and not counted."""
@@ -37,13 +42,22 @@ _OWN = frozenset((RATE, BATCH, BASE_RATE, BASE_BATCH, "optimizer"))
 def transfer(query: TransferRequest, catalogue: Catalogue) -> Transfer:
     """Return what each rule gives for a rate tuned at one batch for another, where they agree, and what decides.
 
+    A rate of AdamW is taken to Muon first, where the question goes from one to the other.
+
     **Raises:** `QueryError` naming the field that is not allowed.
     """
-    known = _known(query, catalogue)
-    ratio = query.to_batch_tokens / query.batch_tokens
+    asked = query
+    conversion = _converted(query)
+    old, new = _batches(query, conversion)
+    if conversion is not None:
+        query = msgspec.structs.replace(query, given={n: v for n, v in query.given.items() if n not in SHAPE})
+    known = _known(query, catalogue, old, new)
+    if conversion is not None:
+        known[BASE_RATE] = conversion.peak_lr
+    ratio = new / old
     rules: list[TransferRule] = []
     followers: list[Law] = []
-    for law in _rules(catalogue):
+    for law in _rules(catalogue) if query.batch_tokens is not None else []:
         if RATE in law.inputs:
             followers.append(law)
         else:
@@ -51,8 +65,56 @@ def transfer(query: TransferRequest, catalogue: Catalogue) -> Transfer:
     rules = [_followed(rule, followers, known, catalogue) for rule in rules]
     rules.sort(key=lambda rule: (_place(rule), -len(rule.values), rule.law))
     agreements = _agreements(rules)
+    decides = list(_decides(rules, agreements, ratio)) if query.batch_tokens is not None else []
     return Transfer(
-        query=query, ratio=ratio, rules=rules, agreements=agreements, decides=list(_decides(rules, agreements, ratio))
+        query=asked, ratio=ratio, rules=rules, agreements=agreements, decides=decides, conversion=conversion
+    )
+
+
+def _batches(query: TransferRequest, conversion: Conversion | None) -> tuple[float, float]:
+    """Return the batches to go from and to; one that stays, where only the optimizer changes.
+
+    **Raises:** `ConflictingQuery` naming the one that is missing.
+    """
+    for name, other in (("batch_tokens", "to_batch_tokens"), ("to_batch_tokens", "batch_tokens")):
+        alone = conversion is not None and getattr(query, other) is None
+        if getattr(query, name) is None and not alone:
+            message = (
+                f"{name} is missing; give the batches to go from and to, or from_optimizer adamw with optimizer muon"
+            )
+            raise ConflictingQuery(message, field=name)
+    old, new = query.batch_tokens, query.to_batch_tokens
+    return 1.0 if old is None else old, 1.0 if new is None else new
+
+
+def _converted(query: TransferRequest) -> Conversion | None:
+    """Return a rate of AdamW as one of Muon, where the question has one.
+
+    **Raises:** `QueryError` naming the field at fault: another optimizer, or a shape that is not known or out of bounds.
+    """
+    optimizer, before = folded(query.optimizer), query.from_optimizer and folded(query.from_optimizer)
+    check_optimizers(optimizer, before, query.muon_scale)
+    if before is None or optimizer != "muon":
+        return None
+    sides: list[float] = []
+    for name in ("fan_out", "fan_in"):
+        field, size = next(((n, query.given[n]) for n in (name, "d_model") if n in query.given), (name, None))
+        if size is None:
+            message = f"{name} is missing, on which Muon's rate depends; give given.d_model for a square matrix, or given.fan_out and given.fan_in"
+            raise ConflictingQuery(message, field="given.d_model")
+        problem = check_value(vocabulary()["d_model"], size)
+        if problem:
+            raise QueryError(problem.replace("d_model=", f"given.{field}=", 1), field=f"given.{field}")
+        sides.append(size)
+    ratio = 1.0 if query.muon_scale == "match_rms_adamw" else muon_ratio(*sides)
+    return Conversion(
+        law=muon_law().address,
+        from_optimizer=before,
+        muon_scale=query.muon_scale,
+        fan_out=sides[0],
+        fan_in=sides[1],
+        ratio=ratio,
+        peak_lr=query.peak_lr * ratio,
     )
 
 
@@ -66,6 +128,11 @@ def may_be_given(catalogue: Catalogue) -> Mapping[str, Quantity]:
     }
 
 
+def shape_sizes() -> Mapping[str, Quantity]:
+    """Return the sizes of a matrix that a question from AdamW to Muon may give."""
+    return dict.fromkeys(SHAPE, vocabulary()["d_model"])
+
+
 def _rules(catalogue: Catalogue) -> list[Law]:
     return [
         law
@@ -76,14 +143,14 @@ def _rules(catalogue: Catalogue) -> list[Law]:
     ]
 
 
-def _known(query: TransferRequest, catalogue: Catalogue) -> dict[str, Any]:
+def _known(query: TransferRequest, catalogue: Catalogue, old: float, new: float) -> dict[str, Any]:
     """Return the values of a question by quantity, each checked."""
     words = known_quantities(catalogue)
     known: dict[str, Any] = {}
     for field, name, value in (
         ("peak_lr", BASE_RATE, query.peak_lr),
-        ("batch_tokens", BASE_BATCH, query.batch_tokens),
-        ("to_batch_tokens", BATCH, query.to_batch_tokens),
+        ("batch_tokens", BASE_BATCH, old),
+        ("to_batch_tokens", BATCH, new),
         ("optimizer", "optimizer", query.optimizer),
         *((f"given.{name}", name, value) for name, value in query.given.items()),
     ):
@@ -99,12 +166,17 @@ def _known(query: TransferRequest, catalogue: Catalogue) -> dict[str, Any]:
         known[name] = value
     taken = may_be_given(catalogue)
     for name in query.given:
+        if name in SHAPE:
+            message = f"given: {name} is for a rate of AdamW that Muon's is taken from; give from_optimizer adamw and optimizer muon, or omit it"
+            raise ConflictingQuery(message, field=f"given.{name}")
         if name not in taken:
             message = f"given: no rule from one batch to another takes {name}; they take {', '.join(taken)}"
             raise QueryError(message, field=f"given.{name}")
-    ratio = query.to_batch_tokens / query.batch_tokens
+    ratio = new / old
     if not 1e-12 <= ratio <= 1e12:
-        message = f"to_batch_tokens={query.to_batch_tokens:g} is {ratio:g} times batch_tokens={query.batch_tokens:g}; give two batches within a factor of 1e12"
+        message = (
+            f"to_batch_tokens={new:g} is {ratio:g} times batch_tokens={old:g}; give two batches within a factor of 1e12"
+        )
         raise ConflictingQuery(message, field="to_batch_tokens")
     return known
 

@@ -51,6 +51,9 @@ REGIMES: Mapping[str, str] = {"unconnected": "I", "connected_different": "II-A",
 
 _NUMBERED = {number: word for word, number in REGIMES.items()}
 
+OTHER_CATEGORIES: Mapping[str, Mapping[str, str]] = {"muon_scale": {"shape": "original", "rms": "match_rms_adamw"}}
+"""Categories of a quantity by other words for them."""
+
 
 def spelled(quantity: str, name: str, words: Mapping[str, str]) -> str:
     """Return a category as it is spelled here; one that is not known comes back as it was.
@@ -61,8 +64,10 @@ def spelled(quantity: str, name: str, words: Mapping[str, str]) -> str:
 
     >>> spelled("optimizer", "AdamW", by_fold(["adam", "adamw"])), spelled("hardware", "NVIDIA H100", {})
     ('adamw', 'h100-sxm')
+    >>> spelled("muon_scale", "rms", by_fold(["original", "match_rms_adamw"]))
+    'match_rms_adamw'
     """
-    other = canonical(name) if quantity == "hardware" else _NUMBERED.get(name, name)
+    other = canonical(name) if quantity == "hardware" else OTHER_CATEGORIES.get(quantity, _NUMBERED).get(name, name)
     return words.get(name) or words.get(folded(name)) or words.get(folded(other), other)
 
 

@@ -135,3 +135,13 @@ def test_a_config_that_cannot_be_read_is_one_sentence(run: Any, tmp_path: Path) 
         assert done.status == 1
         assert says in done.err
         assert done.err.count("\n") == 1
+
+
+def test_the_command_takes_a_rate_of_adamw_to_muon(run: Any) -> None:
+    sizes = ["--width", "4096", "--base-width", "4096", "--lr", "3e-4"]
+    page = run("parametrize", "--optimizer", "muon", "--from-optimizer", "adamw", *sizes).out
+    assert "0.00384" in page
+    assert "muon-from-adamw" in page
+    wrong = run("parametrize", "--optimizer", "muon", "--muon-scale", "spectral", *sizes)
+    assert wrong.status == 2
+    assert "original or match_rms_adamw" in wrong.err

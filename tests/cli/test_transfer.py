@@ -25,3 +25,15 @@ def test_the_command_prints_the_record_of_the_library(run: Any) -> None:
         wrong = run("transfer", "--lr", "1e-3", *words)
         assert wrong.status == 2
         assert "allowed" in wrong.err or "give" in wrong.err
+
+
+def test_the_command_takes_a_rate_of_adamw_to_muon(run: Any) -> None:
+    words = ["--lr", "3e-4", "--optimizer", "muon", "--from-optimizer", "adamw"]
+    page = run("transfer", *words, "--given", "d_model=4096")
+    assert page.status == 0
+    assert "0.00384" in page.out
+    matched = run("transfer", *words, "--given", "d_model=4096", "--muon-scale", "rms", "--json")
+    assert json.loads(matched.out)["conversion"]["peak_lr"] == 3e-4
+    lacking = run("transfer", *words)
+    assert lacking.status == 2
+    assert "give given.d_model" in lacking.err

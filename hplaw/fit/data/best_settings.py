@@ -80,7 +80,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     practice: float = 0.0
     published_law: float = 0.0
     optimizer: str = "adamw"
-    muon_scale: str = "shape"
+    muon_scale: str = "original"
     peak_lr: float | None = None
     peak_lr_low: float | None = None
     peak_lr_high: float | None = None
@@ -260,7 +260,7 @@ def practice(table: pl.DataFrame) -> Iterator[Cell]:
             n_active_params=row["n_active_params"],
             tokens=row["tokens"],
             optimizer={"adam": "adamw"}.get(row["optimizer"], row["optimizer"]),
-            muon_scale="rms" if matched else "shape",
+            muon_scale="match_rms_adamw" if matched else "original",
             peak_lr=rate,
             batch_tokens=row["batch_tokens"],
         )

@@ -11,6 +11,7 @@ from hplaw.answer.evaluate_law import evaluate
 from hplaw.fit.infer.fitting import fit_law
 from hplaw.law import Law
 from hplaw.law.read import parse_law
+from tests.helpers import shipped
 
 
 TRUTH = {"r0": -6.2, "r1": -0.35, "r2": 0.1, "q0": 12.8, "q1": 0.5, "q2": 0.0}
@@ -53,9 +54,29 @@ def test_the_rate_falls_below_the_best_batch_and_hardly_rises_above(law: Law) ->
 
 
 def test_muons_two_conventions_differ_by_the_width(law: Law) -> None:
-    n = 1.342e8
-    shape, rms = (rate(law, n_params=n, optimizer="muon", muon_scale=scale) for scale in ("shape", "rms"))
-    assert shape / rms == pytest.approx(0.2 * math.sqrt(512), rel=1e-6)
+    muon = {"n_params": 1.342e8, "optimizer": "muon"}
+    original = rate(law, **muon, muon_scale="original", d_model=512.0)
+    rms = rate(law, **muon, muon_scale="match_rms_adamw", d_model=512.0)
+    assert original / rms == pytest.approx(0.2 * math.sqrt(512), rel=1e-9)
+    assert rate(law, **muon, muon_scale="match_rms_adamw", d_model=2048.0) == pytest.approx(rms / 2, rel=1e-9)
+    usual = (128 * 1.342e8 / 12) ** (1 / 3)
+    assert original / rate(law, **muon, muon_scale="match_rms_adamw") == pytest.approx(0.2 * usual**0.5, rel=1e-9)
+    assert rate(law, muon_scale="match_rms_adamw") == rate(law), "the scale is Muon's alone"
+
+
+def test_the_weights_beside_muons_learn_at_the_rate_of_adamw(law: Law) -> None:
+    beside = evaluate(law, given(optimizer="muon", n_params=1e9)).outputs["adam_lr"].value
+    assert beside == pytest.approx(rate(law, n_params=1e9), rel=1e-12)
+
+
+def test_only_what_teams_train_with_has_a_shift_between_muons_conventions() -> None:
+    ratios: list[float] = []
+    for practice in (0.0, 1.0):
+        asked = {"n_params": 1.342e8, "optimizer": "muon", "d_model": 512.0, "practice": practice}
+        original, rms = (rate(shipped().get("recipe"), **asked, muon_scale=s) for s in ("original", "match_rms_adamw"))
+        ratios.append(original / rms)
+    assert ratios[0] == pytest.approx(0.2 * math.sqrt(512), rel=1e-9)
+    assert ratios[1] < 0.7 * ratios[0]
 
 
 def simulate(*, recipes: int, seed: int) -> pl.DataFrame:
@@ -83,7 +104,7 @@ def simulate(*, recipes: int, seed: int) -> pl.DataFrame:
                         "n_active_params": n,
                         "tokens": times * n,
                         "optimizer": optimizer,
-                        "muon_scale": "shape",
+                        "muon_scale": "original",
                         "practice": 0.0,
                         "published_law": 0.0,
                         "given_batch_tokens": 0.0,

@@ -6,7 +6,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from hplaw.errors import DataError
 from hplaw.fit.data.best_settings import best_of, best_settings, laws, marin, misfitting, practice
+from hplaw.runs.table import checked
+from hplaw.vocabulary.quantities import vocabulary
 from tests.helpers import shipped
 
 
@@ -112,7 +115,7 @@ def test_rates_of_practice_are_those_that_compare() -> None:
     a, b, c = practice(table)
     assert (a.optimizer, a.peak_lr, a.practice) == ("adamw", 3e-4, 1)
     assert (b.peak_lr, b.batch_tokens) == (None, 4e6)
-    assert (c.optimizer, c.muon_scale, c.peak_lr) == ("muon", "rms", 4e-4)
+    assert (c.optimizer, c.muon_scale, c.peak_lr) == ("muon", "match_rms_adamw", 4e-4)
 
 
 @pytest.mark.skipif("HPLAW_DATA" not in os.environ, reason="needs the tables of sweeps: set HPLAW_DATA")
@@ -124,3 +127,10 @@ def test_the_tables_of_sweeps_make_cells() -> None:
     for name in ("peak_lr", "batch_tokens"):
         inside = found.drop_nulls([name, f"{name}_low", f"{name}_high"])
         assert ((inside[f"{name}_low"] < inside[name]) & (inside[name] < inside[f"{name}_high"])).all()
+
+
+def test_muons_scales_are_read_by_their_former_names(tmp_path: Path) -> None:
+    column = checked(pl.Series("muon_scale", ["rms", "shape", "original", None]), vocabulary()["muon_scale"], tmp_path)
+    assert column.to_list() == ["match_rms_adamw", "original", "original", None]
+    with pytest.raises(DataError, match="give original, match_rms_adamw"):
+        checked(pl.Series("muon_scale", ["spectral"]), vocabulary()["muon_scale"], tmp_path)

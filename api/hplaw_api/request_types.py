@@ -28,7 +28,8 @@ from hplaw.parametrization.abc_regime import ROLES
 from hplaw.parametrization.factors import OPTIMIZERS, PARAMETRIZATIONS
 from hplaw.pruning.regime_map import is_regime_map
 from hplaw.theory.batch_transfer import may_be_given
-from hplaw.theory.schedules import GIVEN_APART, SCHEDULES, schedule_laws
+from hplaw.evaluation.rates import SCHEDULES
+from hplaw.theory.schedules import GIVEN_APART, schedule_laws
 from hplaw.vocabulary.model_shape import CONFIG_KEYS, SHAPE
 from hplaw.vocabulary.quantities import Quantity, vocabulary
 from hplaw.vocabulary.value_types import limits_pattern, meaning_and_unit, value_pattern, value_type

@@ -19,7 +19,8 @@ from hplaw.errors import DataError, QueryError
 from hplaw.formatting import number
 from hplaw.messages.record import encode
 from hplaw.messages.schedule import ScheduleCurve, ScheduleRequest
-from hplaw.theory.schedules import SCHEDULES, find_schedule, schedule_curve
+from hplaw.evaluation.rates import SCHEDULES
+from hplaw.theory.schedules import find_schedule, schedule_curve
 from hplaw.vocabulary.reading import parse_pairs, read_number
 
 

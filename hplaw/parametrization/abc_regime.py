@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from hplaw.answer.answer import plain_outputs
-from hplaw.catalogue.shipped import theory_law
+from hplaw.law.shipped import theory_law
 from hplaw.errors import ConflictingQuery, QueryError, nearest
 from hplaw.expression.backends import Undefined
 from hplaw.law import Law

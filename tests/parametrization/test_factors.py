@@ -6,7 +6,7 @@ import pytest
 
 import hplaw
 from hplaw.answer.answer import plain_outputs
-from hplaw.catalogue.shipped import theory_law
+from hplaw.law.shipped import theory_law
 from hplaw.errors import QueryError
 from hplaw.parametrization.factors import (
     KINDS,

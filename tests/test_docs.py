@@ -19,11 +19,11 @@ import pytest
 
 from hplaw import load_catalogue, read_law
 from hplaw.answer.check import check_law
+from hplaw.evaluation.rates import SCHEDULES
 from hplaw.law import parse_law
 from hplaw.law.format import LawSpec
 from hplaw.law.write import write_law
 from hplaw.parametrization.factors import PARAMETRIZATIONS
-from hplaw.evaluation.rates import SCHEDULES
 from hplaw_experiments.data.load import SOURCES
 from hplaw_experiments.models.layers import ACTIVATIONS
 from hplaw_experiments.sweep.plan import LENGTHS, read_spec

@@ -19,6 +19,7 @@ from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import full_quantities
 from hplaw.energy.training import hardware_records
 from hplaw.errors import LawNotFound
+from hplaw.evaluation.rates import SCHEDULES
 from hplaw.messages.compare import MOST_OPTIONS
 from hplaw.messages.device import Probe
 from hplaw.messages.pruning import LIMITS, POSITIVE
@@ -28,7 +29,6 @@ from hplaw.parametrization.abc_regime import ROLES
 from hplaw.parametrization.factors import OPTIMIZERS, PARAMETRIZATIONS
 from hplaw.pruning.regime_map import is_regime_map
 from hplaw.theory.batch_transfer import may_be_given
-from hplaw.evaluation.rates import SCHEDULES
 from hplaw.theory.schedules import GIVEN_APART, schedule_laws
 from hplaw.vocabulary.model_shape import CONFIG_KEYS, SHAPE
 from hplaw.vocabulary.quantities import Quantity, vocabulary

@@ -16,10 +16,10 @@ from hplaw.cli.options import Json, LawFolders, one, several
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue
 from hplaw.errors import DataError, QueryError
+from hplaw.evaluation.rates import SCHEDULES
 from hplaw.formatting import number
 from hplaw.messages.record import encode
 from hplaw.messages.schedule import ScheduleCurve, ScheduleRequest
-from hplaw.evaluation.rates import SCHEDULES
 from hplaw.theory.schedules import find_schedule, schedule_curve
 from hplaw.vocabulary.reading import parse_pairs, read_number
 

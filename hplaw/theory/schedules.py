@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hplaw.answer.answer import plain_outputs
 from hplaw.answer.evaluate_law import evaluate
 from hplaw.catalogue.catalogue import Catalogue
-from hplaw.law.shipped import theory_law
 from hplaw.errors import ConflictingQuery, QueryError, nearest
 from hplaw.evaluation.point import SILENT
 from hplaw.evaluation.rates import SCHEDULES, rate_function
 from hplaw.expression.backends import jax_backend, numpy_backend
 from hplaw.law import Law
+from hplaw.law.shipped import theory_law
 from hplaw.messages.schedule import ScheduleCurve, ScheduleRequest
 
 

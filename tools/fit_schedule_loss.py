@@ -8,6 +8,7 @@ the rest, as schedules are compared by them.
 from __future__ import annotations
 
 import csv
+import functools as ft
 import sys
 from collections import defaultdict
 from collections.abc import Callable
@@ -40,6 +41,7 @@ END, END_EVERY, END_WEIGHT = 12, 3, 3.0
 """Last points of a curve, which of them a fit takes, and their weight."""
 
 
+@ft.cache
 def rates_of(schedule: str) -> Float[Array, " step"]:
     """Return the rate of each step of a schedule by its name in the table.
 

@@ -198,9 +198,10 @@ def test_numpy_and_jax_agree(eta: list[float], c: float) -> None:
     text = "sum(k, (before(k, eta) - eta) * (1 - (1 + c * eta ** (-0.6) * running(k, eta)) ** (-0.5)))"
     tree = parse(text)
     infer(tree, SCOPE)
-    values = []
-    for backend in (numpy_backend(), jax_backend()):
-        values.append(float(compile_expression(tree, SCOPE, backend)({"eta": np.array(eta), "c": c})))
+    values = [
+        float(compile_expression(tree, SCOPE, backend)({"eta": np.array(eta), "c": c}))
+        for backend in (numpy_backend(), jax_backend())
+    ]
     assert values[0] == pytest.approx(values[1], rel=1e-12, abs=1e-13)
 
 

@@ -47,9 +47,9 @@ def test_the_mean_error_on_nine_schedules_is_small(data: Path, published: Law, a
             if name == model:
                 rates = tool.rates_of(schedule)
                 runs = [
-                    {"n_params": tool.SIZES[model], **tool.run_up_to(rates, step, span=8)} for step, _ in points[::16]
+                    {"n_params": tool.SIZES[model], **tool.run_up_to(rates, step, span=8)} for step, _ in points[::8]
                 ]
-                seen = np.array([loss for _, loss in points[::32]])
+                seen = np.array([loss for _, loss in points[::8]])
                 errors.append(np.abs(tool.losses(law, parameters(law), runs) - seen))
         assert len(errors) == 9
         assert np.concatenate(errors).mean() <= MEAN_ERROR, law.id

@@ -34,6 +34,10 @@ OTHERS = (
     "serve_tokens",
     "serve_precision",
     "minimize",
+    "schedule",
+    "task",
+    "finetune",
+    "lora_rank",
 )
 """Keys for the quantities of these names, which are no fields of their own."""
 

@@ -17,6 +17,7 @@ from hplaw.evaluation.inputs import inputs
 from hplaw.formatting import number
 from hplaw.messages.recommendation import AnswerWarning
 from hplaw.recommendation.derivation import route_of
+from hplaw.recommendation.finetuning import FINETUNE
 from hplaw.recommendation.question import AIMS, SPENT, Question, resized
 from hplaw.recommendation.reaching import reach
 from hplaw.recommendation.spending import UNITS, Budget, Paid, spend
@@ -106,7 +107,7 @@ def _settle(question: Question, catalogue: Catalogue) -> Search[Question]:
     if not still:
         return (yield from _warned(question, budgets, target, catalogue))
     if not budgets and target is None:
-        if not question.asked and not _does_without(question, catalogue):
+        if not question.asked and FINETUNE not in question.known and not _does_without(question, catalogue):
             message = f"{' and '.join(still)} {'is' if len(still) == 1 else 'are'} not given"
             raise QueryError(message, field=still[0], lists="sizes")
         return question

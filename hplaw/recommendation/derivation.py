@@ -22,6 +22,7 @@ from hplaw.expression.backends import Undefined
 from hplaw.forms.power_law import power_law
 from hplaw.law import Law
 from hplaw.recommendation.counted import counted, seen_by
+from hplaw.recommendation.finetuning import pretraining_only
 from hplaw.recommendation.question import Question, signature, stacked
 from hplaw.recommendation.route import Candidate, Group, Route, Slot, check_want, find_route, in_order
 from hplaw.rows import RowsDiffer
@@ -114,7 +115,9 @@ class Derivation:
             if not self._ready(candidate):
                 self.reasons.setdefault(name, self._lacking(candidate))
                 continue
-            another = self._another_optimizer(candidate) if name in OF_OPTIMIZER else None
+            another = pretraining_only(law, name, self.question.known)
+            if another is None and name in OF_OPTIMIZER:
+                another = self._another_optimizer(candidate)
             if another:
                 self.reasons.setdefault(name, another)
                 continue
@@ -297,7 +300,7 @@ class Derivation:
         source, known = self.source[name], self.question.known
         for candidate in self._order[name]:
             law = candidate.law
-            if law is source or not self._ready(candidate):
+            if law is source or not self._ready(candidate) or pretraining_only(law, name, known):
                 continue
             needs = candidate.needs
             needed = {**known, **{n: self.known[n] for n in needs}} if needs else known

@@ -7,6 +7,7 @@ are short at both ends, where a rate of nearly zero makes every step count.
 from __future__ import annotations
 
 import functools as ft
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -71,19 +72,31 @@ def rate_function(law: Law, backend: Backend, known: Mapping[str, object]) -> Ca
 
 
 @ft.lru_cache(maxsize=16)
-def spans(total: int) -> tuple[Float[Array, " step"], Float[Array, " step"]]:
-    """Return the middle of each span of the steps 0 to `total` - 1, and how many steps it has.
+def spans(total: float) -> tuple[Float[Array, " step"], Float[Array, " step"]]:
+    """Return the middle of each span of a run, counted from the first step, and how many steps it has.
 
-    >>> spans(3)
-    (array([0., 1., 2.]), array([1., 1., 1.]))
+    Nothing is rounded, so that a loss moves smoothly with the length of the run: the last step may be part of one.
+
+    >>> spans(2.5)
+    (array([0., 1., 2.]), array([1. , 1. , 0.5]))
     """
     if total <= EACH:
-        return np.arange(float(total)), np.ones(total)
-    near = np.geomspace(1.0, total / 2, _ENDS)
-    places = [np.linspace(0.0, total, _EVEN + 1), near, total - near]
-    edges = np.unique(np.round(np.concatenate(places)))
+        steps = np.arange(math.ceil(total), dtype=np.float64)
+        return steps, np.minimum(total - steps, 1.0)
+    near = _growing(total / 2)
+    edges = np.unique(np.concatenate([np.linspace(0.0, total, _EVEN + 1), near, total - near]))
     counts = np.diff(edges)
-    return edges[:-1] + (counts - 1) / 2, counts
+    return np.clip(edges[:-1] + (counts - 1) / 2, 0.0, total - 1), counts
+
+
+def _growing(far: float) -> Float[Array, " point"]:
+    """Return places from 0 to `far`, the first a step apart, each farther from the last by the same factor."""
+    low, high = 1e-9, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        grown = math.expm1(_ENDS * middle) / math.expm1(middle)
+        low, high = (middle, high) if grown < far else (low, middle)
+    return np.expm1(low * np.arange(_ENDS + 1)) / math.expm1(low)
 
 
 def rates_over(
@@ -98,7 +111,7 @@ def rates_over(
 
     **Raises:** `Undefined` where the law has no rate for such a run, in its words.
     """
-    middles, counts = spans(max(round(total), 1))
+    middles, counts = spans(max(total, 1.0))
     known = {n: v for n, v in settings.items() if n in law.inputs and n != "step"}
     known |= {"total_steps": float(total)} if "total_steps" in law.inputs else {}
     rates = rate_function(law, numpy_backend(), {"step": None, **known})

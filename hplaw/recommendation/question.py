@@ -18,7 +18,7 @@ from hplaw.evaluation.domain import UNKNOWN
 from hplaw.formatting import number
 from hplaw.messages.query import Query
 from hplaw.messages.recommendation import AnswerWarning
-from hplaw.recommendation.counted import discounts
+from hplaw.recommendation.counted import REFERENCE_SCHEDULE, SCHEDULE, discounts
 from hplaw.recommendation.covered import refuse_model, refuse_task
 from hplaw.recommendation.finetuning import FINETUNE, add_base, finetune_want
 from hplaw.recommendation.sense import refuse_nonsense
@@ -62,7 +62,8 @@ def default_want(known: Mapping[str, object], *, repeated: bool = False) -> tupl
     if FINETUNE in known:
         return finetune_want(known)
     wanted = (*DEFAULT_WANT, *_energy_want(known)) if "hardware" in known else DEFAULT_WANT
-    wanted = (*wanted, *(REPEATED_WANT if repeated else ()), *_served_want(known))
+    shaped = SCHEDULE if known.get("schedule", REFERENCE_SCHEDULE) != REFERENCE_SCHEDULE else ()
+    wanted = (*wanted, *shaped, *(REPEATED_WANT if repeated else ()), *_served_want(known))
     open_sizes = tuple(name for name in ("n_params", "tokens") if name not in known)
     if open_sizes and TUNED_RATE in known:
         return (RATE,)

@@ -1,6 +1,7 @@
 """Laws that sum over the steps of a schedule: the index, its functions, and schedules that fill it."""
 
 import functools as ft
+import math
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -139,15 +140,26 @@ def test_latex_has_the_sums() -> None:
 # Spans
 
 
-@pytest.mark.parametrize("total", [1, 2, 17, 4096, 4097, 10_000, 123_457, 1_000_000, 100_000_000])
-def test_spans_cover_every_step_once(total: int) -> None:
+@pytest.mark.parametrize("total", [1.0, 2.0, 17.0, 17.25, 4096.0, 4097.0, 10_000.5, 123_457.0, 1e6, 1e8])
+def test_spans_cover_every_step_once(total: float) -> None:
     middles, counts = spans(total)
-    edges = np.concatenate([[0.0], np.cumsum(counts)])
-    np.testing.assert_array_equal(edges[:-1] + (counts - 1) / 2, middles)
-    assert edges[-1] == total
-    assert counts.min() >= 1
+    assert counts.sum() == pytest.approx(total, rel=1e-12)
+    assert counts.min() > 0
     assert len(counts) <= 4096
-    assert (counts[-1], counts[0]) == (1, 1)
+    assert (np.diff(middles) >= 0).all()
+    assert middles[0] >= 0
+    assert middles[-1] <= total
+
+
+@pytest.mark.parametrize("steps", [3_000.3, 24_000.0, 350_000.0])
+@pytest.mark.parametrize("schedule", ["wsd", "cosine", "constant"])
+def test_the_loss_moves_smoothly_with_the_length_of_the_run(schedule: str, steps: float) -> None:
+    def loss(by: float) -> float:
+        known = {"n_params": 1e8, "peak_lr": 3e-4, "schedule": schedule, "steps": steps * by}
+        return point(multi_power(), known).output("scheduled_loss")
+
+    near, far = (math.log(loss(1 + step) / loss(1 - step)) / (2 * step) for step in (1e-4, 1e-2))
+    assert near == pytest.approx(far, rel=0.05, abs=2e-4)
 
 
 @settings(max_examples=25, deadline=None)

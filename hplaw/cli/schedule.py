@@ -47,7 +47,8 @@ def schedule(
         one("The peak learning rate, 1 by default, 3e-4 to compare; for fedhyper the rate before any feedback."),
     ] = None,
     compare: Annotated[
-        bool, Parameter(help="Compare schedules by predicted loss, and find the best share of decay of wsd.", negative="")
+        bool,
+        Parameter(help="Compare schedules by predicted loss, and find the best share of decay of wsd.", negative=""),
     ] = False,
     params: Annotated[str | None, one("To compare: parameters of the model, 100M by default.")] = None,
     law: Annotated[str | None, one("To compare: the law that predicts the loss, schedule-loss by default.")] = None,

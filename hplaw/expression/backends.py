@@ -286,10 +286,16 @@ def array_backend(xp: Any, *, erf: Callable[[Any], Any], name: str) -> Backend:
         chosen = xp.stack([xp.asarray(words == word) for word in entries], axis=-1)
         return xp.where(chosen, values, 0.0).sum(axis=-1)
 
+    def total(x: Any) -> Any:
+        return xp.sum(x, axis=-1)
+
+    def running(x: Any) -> Any:
+        return xp.cumsum(x, axis=-1)
+
     def before(x: Any) -> Any:
         return xp.concatenate([xp.zeros_like(x[..., :1]), x[..., :-1]], axis=-1)
 
-    over_steps = {"sum": lambda x: xp.sum(x, axis=-1), "running": lambda x: xp.cumsum(x, axis=-1), "before": before}
+    over_steps: dict[str, Callable[..., Any]] = {"sum": total, "running": running, "before": before}
 
     return Backend(
         name=name,

@@ -36,7 +36,7 @@ class InputSpec(Spec, frozen=True, kw_only=True):
     input is not known (a number, a category, a prior, or an expression over other inputs); `over` makes it a table.
     `known` is the quantity whose value it takes, where that has another name: one that the law gives, if it is not settled.
     Over the steps of a schedule, `of` says what is taken: `rate` is the learning rate of each step, `count` how many
-    steps an entry stands for. The schedule is that named by the input `schedule`, or by `schedule` here.
+    steps an entry has together. The schedule is that named by the input `schedule`, or by `schedule` here.
     """
 
     quantity: str

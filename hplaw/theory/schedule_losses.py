@@ -109,7 +109,9 @@ def _settings(request: ScheduleCompareRequest, laws: Mapping[str, Law]) -> dict[
         **request.given,
     }
     if not 0 <= settings["warmup_steps"] < request.total_steps:
-        message = f"given: warmup_steps={settings['warmup_steps']:g} leaves no step of {request.total_steps:g}; give fewer"
+        message = (
+            f"given: warmup_steps={settings['warmup_steps']:g} leaves no step of {request.total_steps:g}; give fewer"
+        )
         raise ConflictingQuery(message, field="given")
     if not 0 <= settings["final_lr"] <= request.peak_lr:
         message = f"given: final_lr={settings['final_lr']:g} is not between 0 and the peak, {request.peak_lr:g}"

@@ -45,7 +45,15 @@ CONFIG_MARKS = ("model_type", "architectures", "hidden_act", "activation_functio
 
 OTHER_MODELS: Mapping[str, tuple[str, ...]] = {
     "no transformer": ("resnet", "convnext", "convnextv2", "regnet", "efficientnet", "mobilenet", "unet", "vgg"),
-    "a state-space or recurrent model": ("mamba", "mamba2", "falcon_mamba", "rwkv", "rwkv5", "xlstm", "recurrent_gemma"),
+    "a state-space or recurrent model": (
+        "mamba",
+        "mamba2",
+        "falcon_mamba",
+        "rwkv",
+        "rwkv5",
+        "xlstm",
+        "recurrent_gemma",
+    ),
     "a vision model": ("vit", "deit", "beit", "swin", "swinv2", "dinov2", "dinov2_with_registers", "segformer", "detr"),
     "a speech model": ("wav2vec2", "hubert", "whisper", "encodec"),
 }

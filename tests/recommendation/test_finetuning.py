@@ -70,7 +70,9 @@ def test_memory_counts_gradients_and_state_of_what_is_trained(how: str, low: flo
 def test_memory_follows_precision_and_optimizer() -> None:
     plain = value(ask(), "training_state_bytes")
     assert value(ask(precision="int4"), "training_state_bytes") < plain / 2
-    state = {optimizer: value(ask("full", optimizer=optimizer), "training_state_bytes") for optimizer in ("adamw", "sgd")}
+    state = {
+        optimizer: value(ask("full", optimizer=optimizer), "training_state_bytes") for optimizer in ("adamw", "sgd")
+    }
     assert state["sgd"] < state["adamw"]
 
 
@@ -188,7 +190,13 @@ def test_a_task_that_is_none_is_refused() -> None:
         {"model_type": "resnet", "hidden_sizes": [256, 512], "depths": [3, 4], "hidden_act": "relu"},
         {"model_type": "mamba", "hidden_size": 768, "num_hidden_layers": 24, "state_size": 16, "vocab_size": 50280},
         {"architectures": ["BambaForCausalLM"], "hidden_size": 768, "num_hidden_layers": 24, "d_state": 16},
-        {"model_type": "new_vit", "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "image_size": 224},
+        {
+            "model_type": "new_vit",
+            "hidden_size": 768,
+            "num_hidden_layers": 12,
+            "num_attention_heads": 12,
+            "image_size": 224,
+        },
         {"_class_name": "UNet2DConditionModel", "block_out_channels": [320, 640]},
         {"model_type": "llama"},
         {"architectures": []},

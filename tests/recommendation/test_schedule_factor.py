@@ -99,7 +99,9 @@ def test_a_target_is_reached_under_the_schedule(schedule: str) -> None:
 
 
 def test_many_questions_have_the_answers_of_each_alone() -> None:
-    queries = [Query(n_params=n * 1e8, tokens=2e9 * n, given={"schedule": s}) for n in range(1, 6) for s in ("wsd", "uba")]
+    queries = [
+        Query(n_params=n * 1e8, tokens=2e9 * n, given={"schedule": s}) for n in range(1, 6) for s in ("wsd", "uba")
+    ]
     together = recommend_many(queries, shipped(), by="python")
     for query, brief in zip(queries, together, strict=True):
         assert brief.answers["loss"].value == recommend(query, shipped()).answers["loss"].value

@@ -8,7 +8,7 @@ from hplaw.decide.decision import PLATEAU
 from hplaw.errors import LawNotFound, QueryError
 from hplaw.evaluation.point import point
 from hplaw.evaluation.rates import SCHEDULES
-from hplaw.messages.schedule import ScheduleComparison, ScheduleCompareRequest
+from hplaw.messages.schedule import ScheduleCompareRequest, ScheduleComparison
 from hplaw.theory.schedule_losses import FINAL_SHARE, compare_schedules
 from tests.helpers import is_one_sentence, shipped
 
@@ -35,7 +35,9 @@ def test_the_loss_is_that_of_the_law_at_the_named_schedule() -> None:
 
 
 def test_decay_beats_a_constant_rate_and_longer_runs_beat_shorter_ones() -> None:
-    losses = [{each.schedule: each.loss or 0.0 for each in compare(total_steps=steps).schedules} for steps in (2e4, 6e4)]
+    losses = [
+        {each.schedule: each.loss or 0.0 for each in compare(total_steps=steps).schedules} for steps in (2e4, 6e4)
+    ]
     for found in losses:
         assert found["wsd"] < found["constant"]
         assert found["cosine"] < found["constant"]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hplaw.functions import (
         classify,
         compare,
+        compare_schedules,
         device_energy,
         evaluate,
         local,
@@ -38,7 +39,7 @@ _NAMES_BY_MODULE = {
     "hplaw.client": ("AsyncClient", "Client", "LocalClient"),
     "hplaw.errors": ("ClientError", "DataError", "HplawError", "LawError", "LawNotFound", "QueryError"),
     "hplaw.functions": (
-        *("classify", "compare", "device_energy", "evaluate", "local"),
+        *("classify", "compare", "compare_schedules", "device_energy", "evaluate", "local"),
         *("parametrize", "prune_advice", "recommend", "schedule", "transfer"),
     ),
     "hplaw.law": ("Law", "read_law"),
@@ -66,6 +67,7 @@ __all__ = [
     "Recommendation",
     "classify",
     "compare",
+    "compare_schedules",
     "device_energy",
     "evaluate",
     "expected_best",

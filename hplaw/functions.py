@@ -16,7 +16,7 @@ from hplaw.messages.parametrization import AbcReply, AbcRequest, LayerTable, Par
 from hplaw.messages.pruning import PruneAdvice, PruneReply, PruneRequest
 from hplaw.messages.query import Query
 from hplaw.messages.recommendation import Evaluation, Recommendation
-from hplaw.messages.schedule import ScheduleCurve, ScheduleRequest
+from hplaw.messages.schedule import ScheduleCompareRequest, ScheduleComparison, ScheduleCurve, ScheduleRequest
 from hplaw.messages.transfer import Transfer, TransferRequest
 
 
@@ -136,6 +136,23 @@ def schedule(schedule: str, /, *, folders: Iterable[str | Path] = (), **fields: 
 
     asked = decode(to_json({"schedule": schedule, **fields}), ScheduleRequest)
     return schedule_curve(asked, _catalogue(tuple(map(str, folders))))
+
+
+def compare_schedules(*, folders: Iterable[str | Path] = (), **fields: object) -> ScheduleComparison:
+    """Return schedules by the loss predicted for the end of one run, and the best share of decay.
+
+    **Arguments:** the fields of a `ScheduleCompareRequest`: `total_steps`, `peak_lr`, `n_params`, `schedules`, `given`, `law`.
+
+    **Raises:** `QueryError` naming the field at fault; `LawNotFound`.
+
+    >>> found = compare_schedules(total_steps=24e3, schedules=["cosine", "wsd", "constant"])
+    >>> [each.schedule for each in found.schedules], round(found.decay.share, 2)
+    (['wsd', 'cosine', 'constant'], 0.22)
+    """
+    from hplaw.theory.schedule_losses import compare_schedules as find_comparison
+
+    asked = decode(to_json(fields), ScheduleCompareRequest)
+    return find_comparison(asked, _catalogue(tuple(map(str, folders))))
 
 
 def transfer(*, folders: Iterable[str | Path] = (), **fields: object) -> Transfer:

@@ -19,11 +19,11 @@ import pytest
 
 from hplaw import load_catalogue, read_law
 from hplaw.answer.check import check_law
+from hplaw.evaluation.rates import SCHEDULES
 from hplaw.law import parse_law
 from hplaw.law.format import LawSpec
 from hplaw.law.write import write_law
 from hplaw.parametrization.factors import PARAMETRIZATIONS
-from hplaw.theory.schedules import SCHEDULES
 from hplaw_experiments.data.load import SOURCES
 from hplaw_experiments.models.layers import ACTIVATIONS
 from hplaw_experiments.sweep.plan import LENGTHS, read_spec
@@ -224,6 +224,12 @@ space = { tokens = [20000, 40000], peak_lr = { log_grid = [1e-3, 1e-1, 5] } }
 """
 """The sweep that the README runs, which is there before its commands are."""
 
+LLAMA = """\
+{"model_type": "llama", "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32,
+ "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128256, "tie_word_embeddings": false}
+"""
+"""The config.json of Llama 3.1 8B, which the pages have beside them."""
+
 TRAINS, FETCHES = "$ hplaw sweep run", "$ hplaw data fetch"
 """What blocks hold that train, and that download: they have tests of their own."""
 
@@ -267,7 +273,8 @@ def test_pages_train_and_fit() -> None:
 
 
 @pytest.mark.parametrize("text", in_pages(lacking=(TRAINS, FETCHES)))
-def test_commands_in_the_pages_print_what_is_shown(text: str, shell: Any) -> None:
+def test_commands_in_the_pages_print_what_is_shown(text: str, shell: Any, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(LLAMA, encoding="utf-8")
     if "$ curl" in text and shutil.which("curl") is None:
         pytest.skip("curl is not installed")
     for command, want in commands(text):

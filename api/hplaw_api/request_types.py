@@ -20,6 +20,7 @@ from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import full_quantities
 from hplaw.energy.training import hardware_records
 from hplaw.errors import LawNotFound
+from hplaw.evaluation.rates import SCHEDULES
 from hplaw.messages.compare import MOST_OPTIONS
 from hplaw.messages.device import Probe
 from hplaw.messages.pruning import LIMITS, POSITIVE
@@ -29,7 +30,8 @@ from hplaw.parametrization.abc_regime import ROLES
 from hplaw.parametrization.factors import OPTIMIZERS, PARAMETRIZATIONS
 from hplaw.pruning.regime_map import is_regime_map
 from hplaw.theory.batch_transfer import may_be_given, shape_sizes
-from hplaw.theory.schedules import GIVEN_APART, SCHEDULES, schedule_laws
+from hplaw.theory.schedule_losses import laws_of_steps
+from hplaw.theory.schedules import GIVEN_APART, schedule_laws
 from hplaw.vocabulary.model_shape import CONFIG_KEYS, SHAPE
 from hplaw.vocabulary.quantities import Quantity, vocabulary
 from hplaw.vocabulary.value_types import limits_pattern, meaning_and_unit, value_pattern, value_type
@@ -167,6 +169,11 @@ def _theory(catalogue: Catalogue, optimizer: Any) -> dict[str, Fields]:
         "ScheduleRequest": {
             "schedule": Literal[(*SCHEDULES, *laws)],
             "given": _fields("ScheduleGiven", _numbers(taken), about),
+        },
+        "ScheduleCompareRequest": {
+            "schedules": Annotated[list[Literal[(*SCHEDULES, *laws)]], Meta(max_length=32)],
+            "given": _fields("ScheduleCompareGiven", _numbers(taken), "what the schedules take beside length and peak"),
+            "law": Literal[tuple(laws_of_steps(catalogue)) or ("schedule-loss",)],
         },
         "TransferRequest": {
             "given": _fields("TransferGiven", _numbers(also), "what else is known, at the batch that was tuned"),

@@ -30,6 +30,10 @@ class Spread(msgspec.Struct, frozen=True):
         low, low50 = rows.smaller(self.low, value), rows.smaller(self.low50, value)
         return Spread(low, low50, self.median, rows.larger(self.high50, value), rows.larger(self.high, value))
 
+    def times(self, factor: Any) -> Spread:
+        """Return the quantiles of what is multiplied by a positive number, or by one for each row."""
+        return Spread(*[level * factor for level in msgspec.structs.astuple(self)])
+
     def within(self, low: Any, high: Any) -> Spread:
         """Return the quantiles of what is moved to the nearer of two limits where it lies outside, either None."""
         return Spread(*[rows.within(level, low, high) for level in msgspec.structs.astuple(self)])

@@ -26,7 +26,12 @@ def example(query: Query, answer: Recommendation, catalogue: Catalogue) -> str |
     from hplaw.recommendation.derivation import derive
     from hplaw.recommendation.question import understand
 
-    if query.hardware is not None or query.want or any(name in answer.answers for name in WANT):
+    if (
+        query.hardware is not None
+        or query.want
+        or "finetune" in query.given
+        or any(name in answer.answers for name in WANT)
+    ):
         return None
     sizes = {name: _size(name, query, answer) for name in ("n_params", "tokens")}
     if query.model is None and None in sizes.values():

@@ -70,6 +70,10 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     serve_tokens: str | None = None
     serve_precision: str | None = None
     minimize: str | None = None
+    schedule: str | None = None
+    task: str | None = None
+    finetune: str | None = None
+    lora_rank: str | None = None
     compare: str | None = None
     model: str | None = None
     given: Sequence[str] = ()

@@ -49,6 +49,14 @@ def recommend(
     minimize: Annotated[
         str | None, one("What training and serving take a minimum of, for a target loss: flop, joules, money.")
     ] = None,
+    schedule: Annotated[
+        str | None, one("Shape of the learning rate over the run: constant, cosine, linear, wsd, inverse_sqrt, uba.")
+    ] = None,
+    task: Annotated[str | None, one("What is trained; language, the only one that laws cover, by default.")] = None,
+    finetune: Annotated[
+        str | None, one("Fine-tune the base model of --model: lora, or full for all its weights.")
+    ] = None,
+    lora_rank: Annotated[str | None, one("Rank of the adapters of --finetune lora; 32 by default.")] = None,
     compare: Annotated[
         str | None, one("A quantity and its values, to see the answers side by side: precision=bf16,fp8,fp4.")
     ] = None,
@@ -100,6 +108,10 @@ def recommend(
             serve_tokens=serve_tokens,
             serve_precision=serve_precision,
             minimize=minimize,
+            schedule=schedule,
+            task=task,
+            finetune=finetune,
+            lora_rank=lora_rank,
             compare=compare,
             model=model,
             given=given or (),

@@ -16,10 +16,11 @@ from hplaw.cli.options import Json, LawFolders, one, several
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue
 from hplaw.errors import DataError, QueryError
+from hplaw.evaluation.rates import SCHEDULES
 from hplaw.formatting import number
 from hplaw.messages.record import encode
 from hplaw.messages.schedule import ScheduleCurve, ScheduleRequest
-from hplaw.theory.schedules import SCHEDULES, find_schedule, schedule_curve
+from hplaw.theory.schedules import find_schedule, schedule_curve
 from hplaw.vocabulary.reading import parse_pairs, read_number
 
 
@@ -37,8 +38,20 @@ def schedule(
     ] = None,
     /,
     *,
-    steps: Annotated[str, one("Steps of the run; for autolrs the step whose loss is predicted.")] = "1000",
-    lr: Annotated[str, one("The peak learning rate; for fedhyper the rate before any feedback.")] = "1",
+    steps: Annotated[
+        str | None,
+        one("Steps of the run, 1000 by default, 24k to compare; for autolrs the step whose loss is predicted."),
+    ] = None,
+    lr: Annotated[
+        str | None,
+        one("The peak learning rate, 1 by default, 3e-4 to compare; for fedhyper the rate before any feedback."),
+    ] = None,
+    compare: Annotated[
+        bool,
+        Parameter(help="Compare schedules by predicted loss, and find the best share of decay of wsd.", negative=""),
+    ] = False,
+    params: Annotated[str | None, one("To compare: parameters of the model, 100M by default.")] = None,
+    law: Annotated[str | None, one("To compare: the law that predicts the loss, schedule-loss by default.")] = None,
     set_: Annotated[
         list[str] | None, several("What the schedule takes: warmup_steps=100 final_lr=1e-5 uba_phi=0.5.", "--set")
     ] = None,
@@ -55,7 +68,22 @@ def schedule(
     json: Json = False,
 ) -> int:
     """Show a schedule of the learning rate, the area under it, and a plot."""
-    total, peak = read_number("--steps", steps), read_number("--lr", lr)
+    pairs = parse_pairs(set_, "--set")
+    given = {key: read_number(f"--set {key}", text) for key, text in pairs.items()}
+    if compare:
+        _refuse_beside_compare(name=name, products=products, losses=losses, plot=plot)
+        from hplaw.cli.schedule_compare import show_comparison
+
+        texts = {"total_steps": ("--steps", steps), "peak_lr": ("--lr", lr), "n_params": ("--params", params)}
+        fields: dict[str, float | str] = {
+            field: read_number(option, text) for field, (option, text) in texts.items() if text is not None
+        }
+        return show_comparison({**fields, **({"law": law} if law else {})}, given, laws, json=json)
+    for option, text in (("--params", params), ("--law", law)):
+        if text is not None:
+            message = f"{option} is for --compare, which predicts a loss; add --compare"
+            raise QueryError(message, field=option.strip("-"))
+    total, peak = read_number("--steps", steps or "1000"), read_number("--lr", lr or "1")
     if name == "autolrs" or losses is not None:
         return _forecast(losses, at=total, json=json)
     if name == "fedhyper" or products is not None:
@@ -63,8 +91,6 @@ def schedule(
     from hplaw.client.calls import to_json
     from hplaw.messages.decode import decode
 
-    pairs = parse_pairs(set_, "--set")
-    given = {key: read_number(f"--set {key}", text) for key, text in pairs.items()}
     fields = {"total_steps": total, "peak_lr": peak, "points": read_number("--points", points)}
     catalogue = open_catalogue(laws)
     names = (name,) if name else SCHEDULES
@@ -83,6 +109,15 @@ def schedule(
     else:
         write(_page(curves, plot))
     return OK
+
+
+def _refuse_beside_compare(**others: object) -> None:
+    """Refuse what means nothing where schedules are compared."""
+    for name, value in others.items():
+        if value is not None:
+            what = "a schedule by name" if name == "name" else f"--{name}"
+            message = f"--compare is for all schedules of one run; leave {what} out"
+            raise QueryError(message, field="compare")
 
 
 def _page(curves: Sequence[ScheduleCurve], plot: Path | None) -> str:

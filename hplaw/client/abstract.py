@@ -16,7 +16,7 @@ from hplaw.messages.pruning import PruneAdvice, PruneReply, RegimeMap
 from hplaw.messages.query import Query
 from hplaw.messages.recipe import Recipe
 from hplaw.messages.recommendation import BriefRecommendation, Evaluation, Recommendation
-from hplaw.messages.schedule import ScheduleCurve
+from hplaw.messages.schedule import ScheduleComparison, ScheduleCurve
 from hplaw.messages.theory import Theory
 from hplaw.messages.transfer import Transfer
 
@@ -107,6 +107,10 @@ class AbstractClient(abc.ABC):
     @abc.abstractmethod
     def schedule(self, schedule: str, /, **fields: Any) -> ScheduleCurve:
         """Return a schedule's curve and area: the fields of a `ScheduleRequest` by name."""
+
+    @abc.abstractmethod
+    def compare_schedules(self, **fields: Any) -> ScheduleComparison:
+        """Return schedules by the loss at the end of one run: the fields of a `ScheduleCompareRequest` by name."""
 
     @abc.abstractmethod
     def transfer(self, **fields: Any) -> Transfer:

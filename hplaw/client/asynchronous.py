@@ -18,7 +18,7 @@ from hplaw.messages.pruning import PruneAdvice, PruneReply, RegimeMap
 from hplaw.messages.query import Query
 from hplaw.messages.recipe import Recipe
 from hplaw.messages.recommendation import BriefRecommendation, Evaluation, Recommendation
-from hplaw.messages.schedule import ScheduleCurve
+from hplaw.messages.schedule import ScheduleComparison, ScheduleCurve
 from hplaw.messages.theory import Theory
 from hplaw.messages.transfer import Transfer
 
@@ -127,6 +127,10 @@ class AsyncClient:
     async def schedule(self, schedule: str, /, **fields: Any) -> ScheduleCurve:
         """Return a schedule's curve and area: the fields of a `ScheduleRequest` by name."""
         return await self._send(calls.schedule_call(schedule, fields))
+
+    async def compare_schedules(self, **fields: Any) -> ScheduleComparison:
+        """Return schedules by the loss at the end of one run: the fields of a `ScheduleCompareRequest` by name."""
+        return await self._send(calls.compare_schedules_call(fields))
 
     async def transfer(self, **fields: Any) -> Transfer:
         """Return what each rule gives for a rate at another batch: the fields of a `TransferRequest` by name."""

@@ -22,7 +22,7 @@ from hplaw.messages.pruning import PruneAdvice, PruneReply, RegimeMap
 from hplaw.messages.query import MAX_QUERIES, Query
 from hplaw.messages.recipe import Recipe
 from hplaw.messages.recommendation import BatchReply, BriefRecommendation, Evaluation, Recommendation
-from hplaw.messages.schedule import ScheduleCurve
+from hplaw.messages.schedule import ScheduleComparison, ScheduleCurve
 from hplaw.messages.theory import Theory
 from hplaw.messages.transfer import Transfer
 
@@ -209,6 +209,11 @@ def schedule_call(schedule: str, fields: Mapping[str, Any]) -> Call:
     """Return the call that asks for a schedule's curve and area."""
     body = to_json({"schedule": schedule, **fields})
     return Call(method="POST", path="/v1/schedule", kind=ScheduleCurve, body=body)
+
+
+def compare_schedules_call(fields: Mapping[str, Any]) -> Call:
+    """Return the call that compares schedules by the loss at the end of a run."""
+    return Call(method="POST", path="/v1/schedule/compare", kind=ScheduleComparison, body=to_json(fields))
 
 
 def transfer_call(fields: Mapping[str, Any]) -> Call:

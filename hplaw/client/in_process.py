@@ -19,7 +19,7 @@ from hplaw.messages.pruning import PruneAdvice, PruneReply, PruneRequest, Regime
 from hplaw.messages.query import EvaluateRequest, Query
 from hplaw.messages.recipe import Recipe
 from hplaw.messages.recommendation import BatchReply, BriefRecommendation, Evaluation, Recommendation
-from hplaw.messages.schedule import ScheduleCurve, ScheduleRequest
+from hplaw.messages.schedule import ScheduleCompareRequest, ScheduleComparison, ScheduleCurve, ScheduleRequest
 from hplaw.messages.theory import Theory
 from hplaw.messages.transfer import Transfer, TransferRequest
 
@@ -139,6 +139,12 @@ class LocalClient(AbstractClient):
 
         asked = decode(calls.to_json({"schedule": schedule, **fields}), ScheduleRequest)
         return schedule_curve(asked, self._catalogue)
+
+    def compare_schedules(self, **fields: Any) -> ScheduleComparison:
+        """Return schedules by the loss at the end of one run: the fields of a `ScheduleCompareRequest` by name."""
+        from hplaw.theory.schedule_losses import compare_schedules
+
+        return compare_schedules(decode(calls.to_json(fields), ScheduleCompareRequest), self._catalogue)
 
     def transfer(self, **fields: Any) -> Transfer:
         """Return what each rule gives for a rate at another batch: the fields of a `TransferRequest` by name."""

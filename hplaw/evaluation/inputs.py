@@ -28,6 +28,7 @@ class Input(msgspec.Struct, frozen=True):
     - `default`: the value that is used when it is not known; None where nothing does, or it follows from the others.
     - `follows`: whether a formula over the other inputs is the default.
     - `prior`: the text of a default that is a prior.
+    - `of`: what of a schedule's steps it is, an array with an entry for each of them.
     """
 
     name: str
@@ -37,11 +38,12 @@ class Input(msgspec.Struct, frozen=True):
     prior: str | None
     over: tuple[str, ...]
     categorical: bool
+    of: str | None = None
 
     @property
     def required(self) -> bool:
         """Return whether the law cannot do without it."""
-        return self.default is None and not self.follows
+        return self.default is None and not self.follows and self.of is None
 
 
 @derived
@@ -66,7 +68,7 @@ def inputs(law: Law) -> tuple[Input, ...]:
             default = missing if quantity.categorical else own_number(law, missing)
         over = law.namespace.scope.indices[item.over] if item.over else ()
         known = f"target_{name}" if item.role == "target" else item.known or name
-        found.append(Input(name, known, default, follows, prior, over, quantity.categorical))
+        found.append(Input(name, known, default, follows, prior, over, quantity.categorical, item.of))
     return tuple(found)
 
 
@@ -107,6 +109,8 @@ def found_inputs(law: Law, known: Mapping[str, object]) -> tuple[dict[str, Any],
     exact = law.exact
     for item in inputs(law):
         value = known.get(item.known)
+        if item.of is not None:
+            continue
         if value is not None:
             values[item.name] = (
                 value if type(value) is float and item.over == () and not exact else _own(law, item, value)
@@ -155,6 +159,9 @@ def read_given(law: Law, given: Mapping[str, object]) -> dict[str, Any]:
             message = (
                 f"'{name}' is not an input of {law.id}; it takes {', '.join(law.inputs)}{nearest(name, law.inputs)}"
             )
+            raise ConflictingQuery(message, field=name)
+        if item.of is not None:
+            message = f"{name} is taken from the schedule; give schedule and its settings"
             raise ConflictingQuery(message, field=name)
         if item.over != () and is_table(value):
             if set(value) != set(item.over):

@@ -15,6 +15,7 @@ import numpy as np
 from hplaw import rows
 from hplaw.errors import QueryError
 from hplaw.evaluation.inputs import follow, found_inputs, inputs, own_number
+from hplaw.evaluation.rates import rates_over, schedule_law
 from hplaw.expression.backends import Backend, Undefined, columns_backend
 from hplaw.law.derived import derived
 from hplaw.law.law import Law
@@ -55,6 +56,8 @@ class Point(msgspec.Struct, frozen=True):
         positive = name in positive_outputs(self.law)
         try:
             value: Any = self.program.outputs[name](self.environment)
+            if self.law.over_steps:
+                value = float(value)  # arrays give numbers of their own, and NaN where there is none
         except Undefined as error:
             message = self._where(str(error))
             raise Undefined(message) from None
@@ -65,6 +68,9 @@ class Point(msgspec.Struct, frozen=True):
             message = self._where(f"the result, {_show(value)}, is not positive, as {name} must be")
             raise Undefined(message)
         for entry in value if is_tuple(value) else (value,):
+            if entry != entry:
+                message = self._where("the formula has no value")
+                raise Undefined(message)
             if type(entry) in _NUMBERS and not abs(entry) <= sys.float_info.max:
                 message = self._where("the result is too large to write down")
                 raise Undefined(message)
@@ -81,10 +87,11 @@ class Point(msgspec.Struct, frozen=True):
         return None if is_tuple(value) else value
 
     def _where(self, problem: str) -> str:
-        rows.one_by_one(*self.environment.values())  # the words name the numbers of one question
-        given = ", ".join(
-            f"{i.name}={_show(self.environment.get(i.name))}" for i in inputs(self.law) if i.name in self.environment
-        )
+        told = {
+            i.name: self.environment[i.name] for i in inputs(self.law) if i.of is None and i.name in self.environment
+        }
+        rows.one_by_one(*told.values())  # the words name the numbers of one question
+        given = ", ".join(f"{name}={_show(value)}" for name, value in told.items())
         return f"{self.law.id} has no value at {given}: {problem}"
 
 
@@ -149,18 +156,47 @@ def point(law: Law, known: Mapping[str, object]) -> Point:
     environment, program = environment_with(law, values)
     try:
         follow(law, late, environment, program.backend)
+        if law.over_steps:
+            follow_schedule(law, known, environment)
         for case in program.cases:
             if program.backend.truth(case.holds(environment)):
                 return Point(law, case.status, case.say, environment, program)
     except Undefined as error:
-        rows.one_by_one(*environment.values())
+        rows.one_by_one(*values.values())
         return Point(law, "undefined", f"{law.id} has no value here: {error}", environment, program)
     return Point(law, "ok", None, environment, program)
 
 
+def follow_schedule(law: Law, known: Mapping[str, object], environment: Environment) -> None:
+    """Put what a law takes of a schedule's steps into an environment that has its other inputs.
+
+    **Arguments:**
+
+    - `known`: arrays by input, `[step]`, where the schedule is at hand; that which is named is computed otherwise.
+
+    **Raises:** `Undefined` where there is no such schedule, or it has no rate in such a run.
+    """
+    items = [item for item in law.inputs.values() if item.of is not None]
+    counts: object = 1.0
+    for item in items:
+        rates = known.get(item.quantity) if item.of == "rate" else None
+        if item.of == "rate" and rates is None:
+            schedule = schedule_law(str(item.schedule or environment["schedule"]))
+            # a law's own constants and lets may settle what the asker need not know
+            own = {*environment, *law.spec.let}
+            settings = {name: environment[name] for name in schedule.inputs if name in own}
+            rates, counts = rates_over(schedule, settings, environment["total_steps"])
+        if rates is not None:
+            environment[item.quantity] = rates
+    for item in items:
+        if item.of == "count":
+            environment[item.quantity] = known.get(item.quantity, counts)
+
+
 def environment_with(law: Law, values: Mapping[str, object]) -> tuple[Environment, Program]:
     """Return an environment of a law with some inputs by name, and its program: for columns where an input is one."""
-    program = _program(law, columns_backend() if np.ndarray in map(type, values.values()) else law.arithmetic)
+    columns = np.ndarray in map(type, values.values()) and not law.over_steps
+    program = _program(law, columns_backend() if columns else law.arithmetic)
     return program.environment(values), program
 
 

@@ -286,13 +286,25 @@ def array_backend(xp: Any, *, erf: Callable[[Any], Any], name: str) -> Backend:
         chosen = xp.stack([xp.asarray(words == word) for word in entries], axis=-1)
         return xp.where(chosen, values, 0.0).sum(axis=-1)
 
+    def total(x: Any) -> Any:
+        return xp.sum(x, axis=-1)
+
+    def running(x: Any) -> Any:
+        return xp.cumsum(x, axis=-1)
+
+    def before(x: Any) -> Any:
+        return xp.concatenate([xp.zeros_like(x[..., :1]), x[..., :-1]], axis=-1)
+
+    over_steps: dict[str, Callable[..., Any]] = {"sum": total, "running": running, "before": before}
+
     return Backend(
         name=name,
         operators=_OPERATORS
         | {"/": xp.true_divide, "**": xp.power, "not": xp.logical_not, "and": xp.logical_and, "or": xp.logical_or},
         functions={word: getattr(xp, word) for word in (*_NAMED_ALIKE, "where", "clip", "abs", "floor", "tanh")}
         | {"min": _all(xp.minimum), "max": _all(xp.maximum)}
-        | {"expm2": expm2, "sigmoid": sigmoid, "erf": erf, "interp": interp},
+        | {"expm2": expm2, "sigmoid": sigmoid, "erf": erf, "interp": interp}
+        | {f"{word} over steps": function for word, function in over_steps.items()},
         number=float,
         lazy=False,
         choose=choose,

@@ -1,7 +1,7 @@
 """Tree -> function of an environment, for one backend and one entry of each open index.
 
 Indices are unrolled when a formula is compiled: a function never loops over a symbolic index, so that all backends
-run the same straight line of operations. An environment maps names to values; an indexed name maps to a tuple
+run the same straight line of operations; the steps of a schedule alone are an array, summed as such. An environment maps names to values; an indexed name maps to a tuple
 (nested where it has several indices), a table to its entries. Operations on what is settled beforehand are carried out
 when a formula is compiled, and operations on names or constants take them without a call: half of all are such.
 """
@@ -118,6 +118,8 @@ class _Compiler(msgspec.Struct, frozen=True):
                 return _Computed(lambda e: truth(f(e)) or g(e))
             case Binary(operator=operator, left=left, right=right):
                 return self._apply(operators[operator], [self.part(left, at), self.part(right, at)])
+            case Reduce(function=function, index=index, body=body) if index in self.scope.steps:
+                return self._apply(self.backend.functions[f"{function} over steps"], [self.part(body, at)])
             case Reduce(function=function, index=index, body=body):
                 terms = [self.part(body, {**at, index: i}) for i in range(len(self.scope.indices[index]))]
                 return self._reduce(operators["+" if function == "sum" else "*"], terms)
@@ -135,9 +137,10 @@ class _Compiler(msgspec.Struct, frozen=True):
             return _Constant(name)  # a category denotes itself
         if symbol.kind is Kind.INDEX:
             return _Constant(self.scope.indices[name][at[name]])
-        if not symbol.indices:
+        listed = [index for index in symbol.indices if index not in self.scope.steps]
+        if not listed:
             return _Constant(self.settled[name]) if name in self.settled else _Entry(name)
-        pick = _picker(name, tuple(at[index] for index in symbol.indices))
+        pick = _picker(name, tuple(at[index] for index in listed))
         return _Constant(pick(self.settled)) if name in self.settled else _Computed(pick)
 
     def _item(self, node: Item, at: Mapping[str, int]) -> _Part:

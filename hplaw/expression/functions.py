@@ -23,11 +23,14 @@ FUNCTIONS: dict[str, tuple[int, int | None]] = {
 REDUCTIONS = ("sum", "prod")
 """Functions whose first argument is an index."""
 
+STEPWISE = ("running", "before")
+"""Functions over the steps of a schedule with a value at each of them: the sum of all up to it, and that of the one before."""
+
 CONSTANTS = ("pi",)
 """Names that always represent a number."""
 
 WORDS = ("and", "or", "not")
 """Operators that look like names."""
 
-RESERVED = frozenset((*FUNCTIONS, *REDUCTIONS, *CONSTANTS, *WORDS))
+RESERVED = frozenset((*FUNCTIONS, *REDUCTIONS, *STEPWISE, *CONSTANTS, *WORDS))
 """Names that no law may define."""

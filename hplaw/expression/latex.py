@@ -56,6 +56,10 @@ def _render(node: Node, symbols: Mapping[str, str]) -> tuple[str, float]:
         case Unary(operator=operator, x=x):
             return (rf"\lnot {_held(x, symbols, 4.5)}", 3) if operator == "not" else (f"-{_held(x, symbols, 6)}", 5)
         case Reduce(function=function, index=index, body=body):
+            if function == "before":
+                return rf"{{{_held(body, symbols, _ATOM)}}}_{{{_escape(index)}-1}}", _ATOM
+            if function == "running":
+                return rf"\sum_{{\tau \le {_escape(index)}}} {_held(body, symbols, 6)}", 6
             sign = r"\sum" if function == "sum" else r"\prod"
             return rf"{sign}_{{\mathrm{{{_escape(index)}}}}} {_held(body, symbols, 6)}", 6
         case Binary():

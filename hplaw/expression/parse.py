@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import NoReturn, TypeVar
 
 from hplaw.errors import LawError, nearest
-from hplaw.expression.functions import FUNCTIONS, MAX_DEPTH, MAX_LENGTH, REDUCTIONS, WORDS
+from hplaw.expression.functions import FUNCTIONS, MAX_DEPTH, MAX_LENGTH, REDUCTIONS, STEPWISE, WORDS
 from hplaw.expression.tree import Binary, Call, Item, Name, Node, Number, Reduce, Unary
 
 
@@ -207,12 +207,13 @@ class _Parser:
         return Name(column=column, name=token)
 
     def call(self, function: str, column: int) -> Node:
-        if function not in FUNCTIONS and function not in REDUCTIONS:
-            offer = nearest(function, [*FUNCTIONS, *REDUCTIONS])
+        over_index = (*REDUCTIONS, *STEPWISE)
+        if function not in FUNCTIONS and function not in over_index:
+            offer = nearest(function, [*FUNCTIONS, *over_index])
             self.fail(f"'{function}' is not a function that formulas may call{offer}", column=column)
         self.advance()
         arguments = self.arguments()
-        if function in REDUCTIONS:
+        if function in over_index:
             if len(arguments) != 2 or not isinstance(arguments[0], Name):
                 self.fail(f"{function} takes an index and an expression, as in {function}(ridge, x)", column=column)
             return Reduce(column=column, function=function, index=arguments[0].name, body=arguments[1])

@@ -13,7 +13,7 @@ from typing import NoReturn
 import msgspec
 
 from hplaw.errors import LawError, nearest
-from hplaw.expression.functions import CONSTANTS
+from hplaw.expression.functions import CONSTANTS, STEPWISE
 from hplaw.expression.tree import Binary, Call, Item, Name, Node, Number, Reduce, Unary
 
 
@@ -48,15 +48,19 @@ class Symbol(msgspec.Struct, frozen=True):
 
 
 class Scope(msgspec.Struct, frozen=True):
-    """The flat namespace of a law: symbols by name, the categories of each index, and all category names."""
+    """The flat namespace of a law: symbols by name, the categories of each index, and all category names.
+
+    `steps` are the indices over the steps of a schedule: they have no categories, their length comes with the question.
+    """
 
     symbols: Mapping[str, Symbol]
     indices: Mapping[str, tuple[str, ...]]
     categories: frozenset[str]
+    steps: frozenset[str] = frozenset()
 
     def with_symbol(self, name: str, symbol: Symbol) -> Scope:
         """Return the scope with one more name."""
-        return Scope({**self.symbols, name: symbol}, self.indices, self.categories)
+        return Scope({**self.symbols, name: symbol}, self.indices, self.categories, self.steps)
 
 
 def infer(node: Node, scope: Scope) -> tuple[Type, frozenset[str]]:
@@ -79,7 +83,7 @@ def infer(node: Node, scope: Scope) -> tuple[Type, frozenset[str]]:
         case Reduce(index=index, body=body):
             if index not in scope.indices:
                 _fail(node, f"'{index}' is not an index of this law{nearest(index, scope.indices)}")
-            return Type.NUMBER, _need(body, Type.NUMBER, scope, node.function) - {index}
+            return Type.NUMBER, _infer_reduce(node, index, _need(body, Type.NUMBER, scope, node.function), scope)
         case Call():
             return _infer_call(node, scope)
         case _:
@@ -96,6 +100,18 @@ def _need(node: Node, need: Type, scope: Scope, whose: str) -> frozenset[str]:
     if found is not need:
         _fail(node, f"{whose} needs {need.value} here, not {found.value}")
     return free
+
+
+def _infer_reduce(node: Reduce, index: str, free: frozenset[str], scope: Scope) -> frozenset[str]:
+    """Return what indices a sum leaves open; over the steps of a schedule, whose number is not known here, it has rules of its own."""
+    steps = index in scope.steps
+    if node.function in STEPWISE and not steps:
+        _fail(node, f"{node.function} goes over the steps of a schedule, and '{index}' has entries by name; use sum")
+    if steps and node.function == "prod":
+        _fail(node, f"there is no product over the steps '{index}'; use exp(sum({index}, log(x)))")
+    if steps and index not in free:
+        _fail(node, f"{node.function} needs something that differs from step to step, by an input over '{index}'")
+    return free if node.function in STEPWISE else free - {index}
 
 
 def _infer_name(node: Name, scope: Scope) -> tuple[Type, frozenset[str]]:

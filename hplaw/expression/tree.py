@@ -61,7 +61,7 @@ class Call(Node, frozen=True, kw_only=True):
 
 
 class Reduce(Node, frozen=True, kw_only=True):
-    """`sum(index, body)` or `prod(index, body)`."""
+    """`sum(index, body)` or `prod(index, body)`; over the steps of a schedule also `running` and `before`."""
 
     function: str
     index: str

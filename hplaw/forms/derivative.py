@@ -51,6 +51,8 @@ def slope(law: Law, output: str, by: str, *, chosen: bool) -> Slope | None:
     - `by`: the input that moves.
     - `chosen`: whether what the law chooses follows, at the closed form of its decision; it stays otherwise.
     """
+    if law.over_steps:
+        return None  # the rates of the steps move with the inputs, unseen by the formulas
     trees: dict[str, Node] = {name: let.tree for name, let in law.namespace.lets.items()}
     if chosen:
         trees |= {name: form.tree for name, form in law.optimum.items()}

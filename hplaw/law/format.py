@@ -35,6 +35,8 @@ class InputSpec(Spec, frozen=True, kw_only=True):
     `role = "target"` makes the law usable only when the user gives that target; `missing` is the default when the
     input is not known (a number, a category, a prior, or an expression over other inputs); `over` makes it a table.
     `known` is the quantity whose value it takes, where that has another name: one that the law gives, if it is not settled.
+    Over the steps of a schedule, `of` says what is taken: `rate` is the learning rate of each step, `count` how many
+    steps an entry has together. The schedule is that named by the input `schedule`, or by `schedule` here.
     """
 
     quantity: str
@@ -42,6 +44,8 @@ class InputSpec(Spec, frozen=True, kw_only=True):
     role: Literal["target"] | None = None
     missing: float | str | None = None
     over: str | None = None
+    of: Literal["rate", "count"] | None = None
+    schedule: str | None = None
 
 
 class QuantitySpec(Spec, frozen=True, kw_only=True):
@@ -234,7 +238,7 @@ class LawSpec(Spec, frozen=True, kw_only=True):
     parameters: dict[str, ParameterSpec] = {}
     covariance: list[CovarianceSpec] = []
     constants: dict[str, float] = {}
-    index: dict[str, int | list[str]] = {}
+    index: dict[str, int | list[str] | Literal["steps"]] = {}
     tables: dict[str, dict[str, Any]] = {}
     effects: dict[str, EffectSpec] = {}
     predict: PredictSpec = PredictSpec()

@@ -79,6 +79,8 @@ class Law:
         self.chosen: Final[tuple[str, ...]] = tuple(spec.decision.choose) if spec.decision else ()
         self.gives: Final[tuple[str, ...]] = tuple(dict.fromkeys((*self.chosen, *spec.output_specs())))
         self.address: Final = f"{spec.id}@{spec.version}+{digest}"
+        self.over_steps: Final = any(item.of is not None for item in self.inputs.values())
+        """Whether the law has inputs over the steps of a schedule."""
         self.derived: Final[dict[Any, Any]] = {}
         """What other rooms derive from the law, each under keys of its own."""
 
@@ -135,7 +137,9 @@ class Law:
 
     @property
     def arithmetic(self) -> Backend:
-        """Return the arithmetic of one point: floats, or rationals for an exact law."""
+        """Return the arithmetic of one point: floats, rationals for an exact law, arrays for one over the steps of a schedule."""
+        if self.over_steps:
+            return numpy_backend()
         return RATIONALS if self.exact else FLOATS
 
     @ft.cached_property

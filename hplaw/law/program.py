@@ -103,6 +103,7 @@ def unroll(
 ) -> Function:
     """Return the function of a formula: one value, or nested tuples over the indices it is free in."""
     scope = namespace.scope
+    free = tuple(index for index in free if index not in scope.steps)
     sizes = [range(len(scope.indices[index])) for index in free]
     entries = {
         place: compile_expression(formula.tree, scope, backend, dict(zip(free, place, strict=True)), settled)

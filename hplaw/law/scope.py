@@ -14,7 +14,7 @@ from hplaw.expression import Kind, Scope, Symbol, Type, infer, names_in, parse
 from hplaw.expression.backends import Curve
 from hplaw.expression.functions import RESERVED
 from hplaw.expression.tree import Node, Number, Reduce, walk
-from hplaw.law.format import LawSpec
+from hplaw.law.format import InputSpec, LawSpec
 from hplaw.narrowing import is_list, is_table
 from hplaw.vocabulary.quantities import Quantity, read_quantity, vocabulary
 
@@ -74,6 +74,7 @@ def build_namespace(spec: LawSpec) -> Namespace:
     """
     quantities = quantities_of(spec)
     indices = {name: _categories(name, size) for name, size in spec.index.items()}
+    steps = frozenset(name for name, size in spec.index.items() if size == STEPS)
     tables = {name: read_table(name, table, indices) for name, table in spec.tables.items()}
     symbols = _Symbols()
     for item in spec.input_specs():
@@ -82,10 +83,13 @@ def build_namespace(spec: LawSpec) -> Namespace:
             message = f"'{item.quantity}' is not a quantity{nearest(item.quantity, quantities)}; declare it in [quantities] if it is your own"
             refuse(message, key="inputs")
         _known_index(item.over, indices, "inputs", item.quantity)
+        _check_over_steps(item, steps)
         kind = Type.CATEGORY if quantity.categorical else Type.NUMBER
         symbols.add("inputs", item.quantity, Symbol(Kind.INPUT, kind, (item.over,) if item.over else ()))
     for name, parameter in spec.parameters.items():
         _known_index(parameter.over, indices, "parameters", name)
+        if parameter.over in steps:
+            refuse("a parameter has no value for each step; use one value", table="parameters", key=name)
         symbols.add(
             "parameters", name, Symbol(Kind.PARAMETER, Type.NUMBER, (parameter.over,) if parameter.over else ())
         )
@@ -93,7 +97,7 @@ def build_namespace(spec: LawSpec) -> Namespace:
         symbols.add("constants", name, Symbol(Kind.CONSTANT))
     inputs = {item.quantity for item in spec.input_specs()}
     for name in indices:
-        if name not in inputs:  # an index that is an input too is the category at hand
+        if name not in inputs and name not in steps:  # an index that is an input too is the category at hand
             symbols.add("index", name, index_symbol(name))
     for name, table in tables.items():
         symbols.add("tables", name, _table_symbol(spec.tables[name], table))
@@ -105,7 +109,8 @@ def build_namespace(spec: LawSpec) -> Namespace:
         symbols.add("grid", "probability", Symbol(Kind.TABLE, Type.NUMBER, (), 1))
     for name in spec.let:
         symbols.check("let", name)
-    scope = Scope(symbols.found, indices, frozenset(_category_names(spec, quantities, indices, tables)))
+    words = frozenset(_category_names(spec, quantities, indices, tables))
+    scope = Scope(symbols.found, indices, words, steps)
     namespace = Namespace(scope, quantities, tables, {})
     return _with_lets(namespace, spec.let)
 
@@ -113,6 +118,13 @@ def build_namespace(spec: LawSpec) -> Namespace:
 def index_symbol(name: str) -> Symbol:
     """Return the symbol of an index: inside a sum over it, or an output over it, the category of the moment."""
     return Symbol(Kind.INDEX, Type.CATEGORY, (name,))
+
+
+def _check_over_steps(item: InputSpec, steps: frozenset[str]) -> None:
+    """Refuse an input over steps that does not say what it takes of them, and one that says so without going over any."""
+    if (item.of is not None) != (item.over in steps) or (item.schedule is not None and item.of is None):
+        message = "of = 'rate' or 'count' goes with over = an index of steps, and schedule with both"
+        refuse(message, table="inputs", key=item.quantity)
 
 
 class _Symbols:
@@ -155,7 +167,13 @@ def quantities_of(spec: LawSpec) -> dict[str, Quantity]:
     return {**vocabulary(), **own}
 
 
-def _categories(name: str, size: int | list[str]) -> tuple[str, ...]:
+STEPS = "steps"
+"""What an index says that goes over the steps of a schedule."""
+
+
+def _categories(name: str, size: int | list[str] | str) -> tuple[str, ...]:
+    if isinstance(size, str):
+        return ()
     count = size if isinstance(size, int) else len(size)
     found = tuple(map(str, range(min(count, MAX_INDEX)))) if isinstance(size, int) else tuple(size)
     if not 1 <= count <= MAX_INDEX or len(set(found)) < count:
@@ -313,7 +331,8 @@ def check_work(namespace: Namespace, formula: Formula, *, table: str, key: str) 
 
 def _work(formula: Formula, scope: Scope, below: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
     """Return how many operations a formula takes, its lets apart, and how deep it nests with them."""
-    sizes = {index: len(categories) for index, categories in scope.indices.items()}
+    # all steps of a schedule are one operation over an array
+    sizes = {index: len(categories) or 1 for index, categories in scope.indices.items()}
     count, depth = 0, 0
     stack = [(formula.tree, 1, 1)]
     while stack:

@@ -37,6 +37,10 @@ OTHERS = (
     "n_experts",
     "n_active_experts",
     "granularity",
+    "schedule",
+    "task",
+    "finetune",
+    "lora_rank",
 )
 """Keys for the quantities of these names, which are no fields of their own."""
 

@@ -44,3 +44,60 @@ class ScheduleCurve(Record, frozen=True, kw_only=True):
     mean_share: float
     say: str | None = None
     citation: Citation
+
+
+SIZE, PEAK = 1e8, 3e-4
+"""Parameters and peak rate where none are given: those of the curves that the law of every step's rate was fitted to."""
+
+
+class ScheduleCompareRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """Schedules to compare by the loss at the end of a run of one length and peak; all by default.
+
+    `given` is what they take beside: a final rate of a tenth of the peak and a warm-up of 1% of the steps by default.
+    """
+
+    total_steps: Annotated[float, Meta(ge=1, le=1e15)]
+    peak_lr: Annotated[float, Meta(gt=0, le=1e6)] = PEAK
+    n_params: Annotated[float, Meta(gt=0, le=1e18)] = SIZE
+    schedules: Annotated[list[str], Meta(max_length=32)] = []
+    given: dict[str, float] = field(default_factory=dict[str, float])
+    law: str = "schedule-loss"
+
+
+class ScheduledLoss(Record, frozen=True, kw_only=True):
+    """One schedule compared: the loss at its end, null with the reason where it has none, and the mean rate over the peak."""
+
+    schedule: str
+    law: str
+    loss: float | None
+    mean_share: float | None = None
+    reason: str | None = None
+
+
+class DecayShare(Record, frozen=True, kw_only=True):
+    """The share of a run in which the rate falls to the lowest loss, of a schedule that is constant before.
+
+    - `low`, `high`: shares that cost at most a thousandth more loss.
+    - `shares`, `losses`: the curve that they are read from.
+    """
+
+    share: float
+    loss: float
+    low: float
+    high: float
+    shares: list[float]
+    losses: list[float]
+
+
+class ScheduleComparison(Record, frozen=True, kw_only=True):
+    """Schedules of one length and peak, the lowest loss first; `given` is what all of them share, defaults included."""
+
+    law: str
+    n_params: float
+    total_steps: float
+    peak_lr: float
+    given: dict[str, float]
+    schedules: list[ScheduledLoss]
+    decay: DecayShare | None = None
+    warnings: list[str] = []
+    citation: Citation

@@ -7,10 +7,10 @@ from fractions import Fraction
 from typing import Any
 
 from hplaw.answer.answer import plain_outputs
-from hplaw.catalogue.shipped import theory_law
 from hplaw.errors import ConflictingQuery, QueryError, nearest
 from hplaw.expression.backends import Undefined
 from hplaw.law import Law
+from hplaw.law.shipped import theory_law
 from hplaw.messages.parametrization import AbcReply, AbcRequest
 
 

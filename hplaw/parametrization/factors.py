@@ -17,9 +17,9 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from hplaw.answer.answer import plain_outputs
-from hplaw.catalogue.shipped import theory_law
 from hplaw.errors import QueryError, nearest
 from hplaw.law import Law
+from hplaw.law.shipped import theory_law
 
 
 LayerKind = Literal["input", "embedding", "hidden", "output", "vector", "block_vector"]

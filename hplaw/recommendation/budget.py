@@ -19,6 +19,7 @@ from hplaw.messages.recommendation import AnswerWarning
 from hplaw.recommendation.choice import choose
 from hplaw.recommendation.derivation import derive, route_of
 from hplaw.recommendation.experts import sized_by_experts
+from hplaw.recommendation.finetuning import FINETUNE
 from hplaw.recommendation.question import AIMED, AIMS, SPENT, Choice, Question, resized
 from hplaw.recommendation.reaching import reach
 from hplaw.recommendation.spending import UNITS, Budget, Paid, spend
@@ -124,7 +125,7 @@ def _settle(question: Question, catalogue: Catalogue) -> Search[Question]:
     if not still:
         return (yield from _warned(question, budgets, target, catalogue))
     if not budgets and target is None:
-        if not question.asked and not _does_without(question, catalogue):
+        if not question.asked and FINETUNE not in question.known and not _does_without(question, catalogue):
             message = f"{' and '.join(still)} {'is' if len(still) == 1 else 'are'} not given"
             raise QueryError(message, field=still[0], lists="sizes")
         return question

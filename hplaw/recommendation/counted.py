@@ -1,4 +1,5 @@
-"""The size and data that laws of the loss see: parameters in few bits and repeated tokens count for less.
+"""The size and data that laws of the loss see: parameters in few bits and repeated tokens count for less; and the factor
+of a schedule that they do not know.
 
 Laws say how much less: `precision_share` and `repeat_share` of the parameters, `effective_tokens` in place of the tokens,
 and `optimizer_share` for the tokens of another optimizer than the law's. Every law of the loss that knows nothing of precision,
@@ -26,6 +27,12 @@ OPTIMIZER = ("optimizer_share",)
 ADAM = ("adam", "adamw")
 """The optimizers of which others are worth more or fewer tokens."""
 
+SCHEDULE = ("schedule_loss_factor",)
+"""What a schedule changes that a law was not fitted to: a factor of the loss itself."""
+
+REFERENCE_SCHEDULE = "cosine"
+"""The schedule against which the factors of others are."""
+
 SHARES = ("precision_share", "repeat_share")
 """Factors of the parameters."""
 
@@ -47,16 +54,24 @@ def discounts(known: Mapping[str, Any], filled: Collection[str]) -> tuple[str, .
     other = known.get("optimizer", ADAM[0]) not in ADAM
     few_bits = known.get("precision", WHOLE[0]) not in WHOLE
     repeated = "epochs" in known or ("unique_tokens" in known and "unique_tokens" not in filled)
-    return (*(PRECISION if few_bits else ()), *(REPETITION if repeated else ()), *(OPTIMIZER if other else ()))
+    shaped = known.get("schedule", REFERENCE_SCHEDULE) != REFERENCE_SCHEDULE
+    chosen = ((PRECISION, few_bits), (REPETITION, repeated), (OPTIMIZER, other), (SCHEDULE, shaped))
+    return tuple(name for names, due in chosen if due for name in names)
 
 
-def seen_by(takes: Collection[str], optimizers: Collection[object], discounted: Collection[str]) -> tuple[str, ...]:
+def seen_by(
+    takes: Collection[str],
+    optimizers: Collection[object],
+    discounted: Collection[str],
+    *,
+    schedules: Collection[object] = (),
+) -> tuple[str, ...]:
     """Return the discounts that apply to a law of the loss: it may itself take what they come from.
 
     **Arguments:**
 
     - `takes`: the law's inputs.
-    - `optimizers`: those that it was fitted on.
+    - `optimizers`, `schedules`: those that it was fitted on.
 
     >>> seen_by(["n_params", "tokens"], ["muon"], ["precision_share", "optimizer_share"])
     ('precision_share',)
@@ -64,6 +79,8 @@ def seen_by(takes: Collection[str], optimizers: Collection[object], discounted: 
     own = {*(PRECISION if "precision" in takes else ()), *(REPETITION if "unique_tokens" in takes else ())}
     if "optimizer" in takes or not any(name in optimizers for name in ADAM):
         own |= {*OPTIMIZER}
+    if "schedule" in takes or list(schedules) != [REFERENCE_SCHEDULE]:
+        own |= {*SCHEDULE}
     return tuple(name for name in discounted if name not in own)
 
 
@@ -94,3 +111,28 @@ def counted(known: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
     if "tokens_per_param" in known:
         changed["tokens_per_param"] = known["tokens_per_param"] * (worth / share)
     return {**known, **changed}
+
+
+def schedule_factor(known: Mapping[str, Any], names: Collection[str]) -> Any:
+    """Return what the loss of a law is to be multiplied by for the schedule, 1 where nothing is.
+
+    **Arguments:**
+
+    - `names`: discounts to apply.
+
+    >>> schedule_factor({"schedule_loss_factor": 0.99}, ["schedule_loss_factor"]), schedule_factor({}, [])
+    (0.99, 1.0)
+    """
+    (name,) = SCHEDULE
+    return known[name] if name in names else 1.0
+
+
+def without_schedule(known: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what decides how far a law of the loss is from a question: not the schedule, where its factor is known.
+
+    >>> without_schedule({"schedule": "wsd", "schedule_loss_factor": 0.99})
+    {'schedule_loss_factor': 0.99}
+    """
+    if not all(name in known for name in SCHEDULE):
+        return known
+    return {name: value for name, value in known.items() if name != "schedule"}

@@ -12,6 +12,7 @@ import numpy as np
 from hplaw import rows
 from hplaw.answer.answer import answer
 from hplaw.answer.one_law import Answer
+from hplaw.answer.quantiles import Spread
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import known_quantities
 from hplaw.errors import HplawError, QueryError
@@ -21,7 +22,8 @@ from hplaw.evaluation.point import Point, plain_point
 from hplaw.expression.backends import Undefined
 from hplaw.forms.power_law import power_law
 from hplaw.law import Law
-from hplaw.recommendation.counted import counted, seen_by
+from hplaw.recommendation.counted import counted, schedule_factor, seen_by, without_schedule
+from hplaw.recommendation.finetuning import pretraining_only
 from hplaw.recommendation.question import Question, signature, stacked
 from hplaw.recommendation.route import Candidate, Group, Route, Slot, check_want, find_route, in_order
 from hplaw.rows import RowsDiffer
@@ -100,7 +102,8 @@ class Derivation:
         order = self._order.get(slot.quantity)
         if order is None:
             lead = self._leaders.get(slot.quantity)
-            order = self._order[slot.quantity] = Replayed(in_order(slot, self.known, self.away, lead=lead))
+            known = without_schedule(self.known) if slot.quantity == "loss" else self.known
+            order = self._order[slot.quantity] = Replayed(in_order(slot, known, self.away, lead=lead))
         return iter(order)
 
     def _ready(self, candidate: Candidate) -> bool:
@@ -114,7 +117,9 @@ class Derivation:
             if not self._ready(candidate):
                 self.reasons.setdefault(name, self._lacking(candidate))
                 continue
-            another = self._another_optimizer(candidate) if name in OF_OPTIMIZER else None
+            another = pretraining_only(law, name, self.question.known)
+            if another is None and name in OF_OPTIMIZER:
+                another = self._another_optimizer(candidate)
             if another:
                 self.reasons.setdefault(name, another)
                 continue
@@ -194,17 +199,19 @@ class Derivation:
         alone = bool(names) and not law.chosen and {"loss"} == set(self.catalogue.gives(law)) & set(self._needed)
         known = counted(self.known, names) if alone else self.known
         found = answer(law, known, want=self._needed, bounds=bounds, catalogue=self.catalogue, seen=self.question.want)
+        factor = schedule_factor(self.known, names)
         if not names or alone:
-            return found
+            return _times_loss(found, factor)
         chosen = {name: found.values[name] for name in law.chosen if found.values.get(name) is not None}
         known = {**counted(self.known, names), **chosen}
         loss = answer(law, known, want=("loss",), catalogue=self.catalogue, seen=self.question.want)
-        return msgspec.structs.replace(
+        found = msgspec.structs.replace(
             found,
             values={**found.values, "loss": loss.values.get("loss")},
             spreads=_with_loss(found.spreads, loss.spreads),
             transfers=_with_loss(found.transfers, loss.transfers),
         )
+        return _times_loss(found, factor)
 
     def discounts_of(self, law: Law) -> tuple[str, ...]:
         """Return what of size and data counts for a law's loss, where it gives one."""
@@ -214,7 +221,8 @@ class Derivation:
         members = self.catalogue.members(law)
         takes = {name for member in members for name in member.inputs}
         optimizers = {name for member in members for name in member.spec.domain.get("optimizer", ())}
-        return tuple(name for name in seen_by(takes, optimizers, discounted) if name in self.known)
+        schedules = law.spec.domain.get("schedule", ())
+        return tuple(n for n in seen_by(takes, optimizers, discounted, schedules=schedules) if n in self.known)
 
     def _within(self, found: Answer) -> Answer:
         """Return an answer inside the bounds of what its law does not choose, the rest as the law gives it there."""
@@ -297,19 +305,21 @@ class Derivation:
         source, known = self.source[name], self.question.known
         for candidate in self._order[name]:
             law = candidate.law
-            if law is source or not self._ready(candidate):
+            if law is source or not self._ready(candidate) or pretraining_only(law, name, known):
                 continue
             needs = candidate.needs
             needed = {**known, **{n: self.known[n] for n in needs}} if needs else known
+            factor: Any = 1.0
             if name == "loss" and (names := self.discounts_of(law)):
                 needed = counted({**needed, **{n: self.known[n] for n in names}}, names)
+                factor = schedule_factor(self.known, names)
             power = power_law(law, name)
             try:
                 value = power.value(needed) if power else self._plain(law, name, needed)
             except Undefined:
                 continue
             if value is not None:
-                yield law, value
+                yield law, value if isinstance(value, str) else value * factor
 
     def _plain(self, law: Law, name: str, known: Mapping[str, object]) -> Any:
         """Return a law's value without a search; the law at the point is kept for other quantities that it gives."""
@@ -332,6 +342,23 @@ class Derivation:
         if law in self._again:
             return dict.fromkeys(law.chosen) if name in law.chosen else {}
         return {chosen: None for chosen in law.chosen if self.source.get(chosen) is law}
+
+
+def _times_loss(found: Answer, factor: Any) -> Answer:
+    """Return an answer with its loss and the intervals of it times a factor."""
+    loss = found.values.get("loss")
+    if loss is None or (isinstance(factor, float) and factor == 1.0):
+        return found
+    return msgspec.structs.replace(
+        found,
+        values={**found.values, "loss": loss * factor},
+        spreads=_with_loss(found.spreads, _times(found.spreads, factor)),
+        transfers=_with_loss(found.transfers, _times(found.transfers, factor)),
+    )
+
+
+def _times(spreads: Mapping[str, Spread], factor: Any) -> dict[str, Spread]:
+    return {name: spread.times(factor) for name, spread in spreads.items() if name == "loss"}
 
 
 def _with_loss(spreads: Mapping[str, T], others: Mapping[str, T]) -> dict[str, T]:

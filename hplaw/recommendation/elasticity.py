@@ -16,7 +16,7 @@ from hplaw.expression import Undefined
 from hplaw.forms.derivative import slope
 from hplaw.forms.power_law import best_exponents, power_law
 from hplaw.law import Law
-from hplaw.recommendation.counted import COMPUTE, SHARES, SIZES, counted
+from hplaw.recommendation.counted import COMPUTE, SCHEDULE, SHARES, SIZES, counted
 from hplaw.recommendation.derivation import Derivation
 from hplaw.recommendation.question import AIMED, Question
 
@@ -46,6 +46,9 @@ def elasticities(question: Question, found: Derivation) -> dict[str, dict[str, f
         total: dict[str, float] = {}
         for source, partial in _partials(known, name, law, own, seen, points).items():
             _add(total, seen[source], partial)
+        for factor in SCHEDULE:
+            if factor in names:
+                _add(total, slopes[factor], 1.0)
         slopes[name] = total
     return {
         name: {given: rounded for given, slope in slopes[name].items() if (rounded := round(slope, _DIGITS))}

@@ -43,13 +43,14 @@ def _places() -> tuple[tuple[float, float, bool, str], ...]:
 
 
 def nearest(known: Mapping[str, Any]) -> list[Training]:
-    """Return the published trainings nearest in size, data and kind, the nearest first; none where size or data is not known.
+    """Return the published trainings nearest in size, data and kind, the nearest first; none where size or data is not known,
+    or a trained model is fine-tuned.
 
     >>> nearest({"n_params": 6.5e9, "n_active_params": 6.5e9, "tokens": 2e12, "optimizer": "adamw"})[0].name
     'Llama-2 7B'
     """
     n_params, tokens = known.get("n_params"), known.get("tokens")
-    if n_params is None or tokens is None:
+    if n_params is None or tokens is None or "finetune" in known:
         return []
     n, d = math.log(n_params), math.log(tokens)
     experts = is_routed(known) or known.get("n_active_params", n_params) < n_params

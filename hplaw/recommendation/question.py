@@ -18,8 +18,10 @@ from hplaw.evaluation.domain import UNKNOWN
 from hplaw.formatting import number
 from hplaw.messages.query import Query
 from hplaw.messages.recommendation import AnswerWarning
-from hplaw.recommendation.counted import discounts
+from hplaw.recommendation.counted import REFERENCE_SCHEDULE, SCHEDULE, discounts
+from hplaw.recommendation.covered import refuse_model, refuse_task
 from hplaw.recommendation.experts import experts_want, is_routed, refuse_experts
+from hplaw.recommendation.finetuning import FINETUNE, add_base, finetune_want
 from hplaw.recommendation.sense import refuse_nonsense
 from hplaw.vocabulary.names import meant_quantity
 from hplaw.vocabulary.quantities import Quantity, check_value, vocabulary
@@ -58,8 +60,11 @@ def default_want(known: Mapping[str, object], *, repeated: bool = False) -> tupl
     >>> default_want({"compute_flop": 1e21})[:2]
     ('n_params', 'tokens')
     """
+    if FINETUNE in known:
+        return finetune_want(known)
     wanted = (*DEFAULT_WANT, *_energy_want(known)) if "hardware" in known else DEFAULT_WANT
-    wanted = (*wanted, *experts_want(known), *(REPEATED_WANT if repeated else ()), *_served_want(known))
+    shaped = SCHEDULE if known.get("schedule", REFERENCE_SCHEDULE) != REFERENCE_SCHEDULE else ()
+    wanted = (*wanted, *experts_want(known), *shaped, *(REPEATED_WANT if repeated else ()), *_served_want(known))
     if known.get("optimizer") in BESIDE_ADAMW:
         wanted = (RATE, ADAM_RATE, *wanted[1:])
     open_sizes = tuple(name for name in ("n_params", "tokens") if name not in known)
@@ -235,11 +240,13 @@ def understand(query: Query, catalogue: Catalogue) -> Question:
         message = f"{', '.join(name for name in REFERENCE if name in known)} needs {' and '.join(lacking)}; give loss, size and data of a run of your own, or none of them"
         raise ConflictingQuery(message, field=f"given.{lacking[0]}")
     _own_format(known, catalogue, warnings)
+    refuse_task(known)
     before = frozenset(known)
     if query.model is not None:
         _add_model(query.model, known, warnings)
     shape = frozenset(known) - before
     given = tuple(name for name in known if name not in defaults)
+    warnings += add_base(query.model, known, spent=AIMS)
     stand_in = _stand_in(known)
     filled = _fill(known)
     bounds = _bounds(query, words, known, catalogue)
@@ -284,6 +291,7 @@ def _checked(quantity: Quantity, value: object, field: str, catalogue: Catalogue
 def _add_model(model: dict[str, Any], known: dict[str, Any], warnings: list[AnswerWarning]) -> None:
     from hplaw.vocabulary.model_shape import read_shape
 
+    refuse_model(model)
     for name, value in read_shape(model).items():
         if name in known and known[name] != value:
             message = f"{name} is given twice, as {known[name]} and in the model as {value}; give it once"

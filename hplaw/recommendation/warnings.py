@@ -77,6 +77,8 @@ def _notes(found: Derivation, used: Sequence[Law]) -> Iterator[Note]:
     yield from _stand_in(found.question, used)
     yield from _unused(found.question, found.known, found.source)
     for law, name, why in found.passed:
+        if name not in found.known and found.reasons.get(name) == why:
+            continue  # what has no value says why itself
         yield Note(
             "passed-over", ft.partial("{} was passed over for {}: {}".format, law.id, name, why), law.address, name
         )

@@ -235,7 +235,7 @@ def _followed(
 def assumption(law: Law) -> str:
     """Return what a law assumes: the first sentence of its notes, where that says so.
 
-    >>> from hplaw.catalogue.shipped import theory_law
+    >>> from hplaw.law.shipped import theory_law
     >>> assumption(theory_law("decay-timescale-rule"))[:17]
     'AdamW, the same n'
     """

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hplaw.answer.answer import plain_outputs
 from hplaw.answer.evaluate_law import evaluate
 from hplaw.catalogue.catalogue import Catalogue
-from hplaw.catalogue.shipped import theory_law
 from hplaw.errors import ConflictingQuery, QueryError, nearest
-from hplaw.evaluation.inputs import stand_in
 from hplaw.evaluation.point import SILENT
-from hplaw.expression.backends import Backend, jax_backend, numpy_backend
+from hplaw.evaluation.rates import SCHEDULES, rate_function
+from hplaw.expression.backends import jax_backend, numpy_backend
 from hplaw.law import Law
+from hplaw.law.shipped import theory_law
 from hplaw.messages.schedule import ScheduleCurve, ScheduleRequest
 
-
-SCHEDULES = ("constant", "cosine", "linear", "wsd", "inverse_sqrt", "uba", "cosine_power")
-"""Schedules by name; the law of each is `schedule-NAME`, with hyphens."""
 
 GIVEN_APART = ("step", "total_steps", "peak_lr")
 """Inputs of a schedule's law that a request has fields for, or that its curve runs over."""
@@ -50,33 +47,6 @@ def find_schedule(name: str, catalogue: Catalogue | None = None) -> Law:
 def schedule_laws(catalogue: Catalogue) -> dict[str, Law]:
     """Return the laws of a catalogue that give a learning rate from a step, by id."""
     return {law.id: law for law in catalogue.laws if "learning_rate" in law.outputs and "step" in law.inputs}
-
-
-def rate_function(law: Law, backend: Backend, known: Mapping[str, object]) -> Callable[[Mapping[str, Any]], Any]:
-    """Return a function from arrays by input to learning rates; its law's cases are not looked at.
-
-    **Arguments:**
-
-    - `known`: names that the function will be given, and perhaps values of them; the defaults of others are computed.
-    """
-    program = law.program(backend)
-    values: dict[str, Any] = {name: p.value for name, p in law.spec.parameters.items()}
-    formulas: dict[str, Any] = {}
-    for name, item in law.inputs.items():
-        if name in known:
-            continue
-        if isinstance(item.missing, str) and not law.quantity(name).categorical:
-            formulas[name] = stand_in(law, name, backend)
-        else:
-            values[name] = item.missing
-
-    def rates(given: Mapping[str, object]) -> Any:
-        environment = program.environment({**values, **given})
-        for name, formula in formulas.items():
-            environment[name] = formula(environment)
-        return program.outputs["learning_rate"](environment)
-
-    return rates
 
 
 def schedule_curve(request: ScheduleRequest, catalogue: Catalogue | None = None) -> ScheduleCurve:

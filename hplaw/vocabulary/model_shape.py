@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,6 +43,70 @@ CONFIG_MARKS = ("model_type", "architectures", "hidden_act", "activation_functio
 """Keys of which one tells a config.json from a shape in the vocabulary's words."""
 
 
+OTHER_MODELS: Mapping[str, tuple[str, ...]] = {
+    "no transformer": ("resnet", "convnext", "convnextv2", "regnet", "efficientnet", "mobilenet", "unet", "vgg"),
+    "a state-space or recurrent model": (
+        "mamba",
+        "mamba2",
+        "falcon_mamba",
+        "rwkv",
+        "rwkv5",
+        "xlstm",
+        "recurrent_gemma",
+    ),
+    "a vision model": ("vit", "deit", "beit", "swin", "swinv2", "dinov2", "dinov2_with_registers", "segformer", "detr"),
+    "a speech model": ("wav2vec2", "hubert", "whisper", "encodec"),
+}
+"""Models that are no transformers for language, by `model_type`."""
+
+_BODY = ("d_model", "n_layers")
+"""What a transformer's config has; one that lacks a part of it is incomplete, one that lacks all is of something else."""
+
+
+def not_language(model: Mapping[str, Any]) -> str | None:
+    """Return what a config.json is of instead of a transformer for language, or None where it may be one.
+
+    >>> not_language({"model_type": "resnet", "hidden_sizes": [256, 512]})
+    'a config of type resnet is of no transformer'
+    """
+    if not _is_config(model):
+        return "a config of a diffusion pipeline" if "_class_name" in model else None
+    model = _language_part(model)
+    kind = str(model.get("model_type") or next(iter(model.get("architectures") or ()), "unknown"))[:80]
+    for what, kinds in OTHER_MODELS.items():
+        if kind.lower() in kinds:
+            return f"a config of type {kind} is of {what}"
+    has = {CONFIG_KEYS.get(key, key) for key, value in model.items() if value is not None}
+    if not has & set(_BODY):
+        return f"a config of type {kind} without hidden_size and num_hidden_layers is of no transformer"
+    if {"state_size", "ssm_cfg", "d_state"} & has and "n_heads" not in has:
+        return f"a config of type {kind} with a state and no attention heads is of no transformer"
+    if {"image_size", "patch_size"} & has and "vocab_size" not in has:
+        return f"a config of type {kind} with images and no vocabulary is of a vision model"
+    return None
+
+
+def _is_config(model: Mapping[str, Any]) -> bool:
+    return any(key in model for key in CONFIG_MARKS if key not in SHAPE)
+
+
+def _language_part(model: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the part of a config.json that is of the language model, where it has several."""
+    part: Any = model.get("text_config")
+    return {**model, **part} if isinstance(part, Mapping) and "hidden_size" not in model else model
+
+
+def family_of(model: Mapping[str, Any]) -> str | None:
+    """Return the family of a config.json, without the number of its generation, or None where it says none.
+
+    >>> family_of({"model_type": "qwen3_moe"}), family_of({"model_type": "llama"}), family_of({"n_layers": 2})
+    ('qwen', 'llama', None)
+    """
+    kind = _language_part(model).get("model_type")
+    found = re.match(r"[a-z]+", kind.lower()) if isinstance(kind, str) else None
+    return found[0] if found else None
+
+
 def read_shape(model: Mapping[str, object]) -> dict[str, float | str]:
     """Return the quantities of a shape; what follows from them, parameters and FLOP, is for laws to count.
 
@@ -61,7 +126,8 @@ def read_shape(model: Mapping[str, object]) -> dict[str, float | str]:
 
 
 def _read(model: Mapping[str, Any]) -> dict[str, float]:
-    config = any(key in model for key in CONFIG_MARKS if key not in SHAPE)
+    config = _is_config(model)
+    model = _language_part(model) if config else model
     found: dict[str, float] = {}
     for key, value in model.items():
         name = CONFIG_KEYS.get(key, key) if config else key

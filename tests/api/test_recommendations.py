@@ -296,3 +296,41 @@ def test_a_tuned_setting_is_answered_over_http_as_in_process(http, asked, law):
     rate = decode(reply.content, Recommendation).answers["peak_lr"]
     assert rate.law.startswith(law)
     assert rate.low < rate.value < rate.high
+
+
+LLAMA = {
+    "model_type": "llama",
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "vocab_size": 128256,
+}
+
+
+def test_fine_tuning_is_answered(http):
+    reply = http.post("/v1/recommendations", json={"model": LLAMA, "given": {"finetune": "lora"}})
+    assert reply.status_code == 200
+    assert abs(reply.json()["answers"]["peak_lr"]["value"] / 2.856e-4 - 1) < 3e-4
+    by_address = http.get("/v1/recommendations?finetune=lora&given=base_family=llama&given=d_model=4096&want=peak_lr")
+    assert by_address.json()["answers"]["peak_lr"]["value"] == reply.json()["answers"]["peak_lr"]["value"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "says"),
+    [
+        ({"n_params": 1e9, "tokens": 2e10, "given": {"task": "rl"}}, "task", "is not covered"),
+        ({"model": {"model_type": "mamba", "hidden_size": 768}, "tokens": 1e9}, "model", "is not covered"),
+        ({"given": {"finetune": "half"}}, "given.finetune", "give lora, full"),
+    ],
+)
+def test_what_is_not_covered_is_a_problem_of_one_sentence(http, problem, body, field, says):
+    found = problem(http.post("/v1/recommendations", json=body), 422)
+    assert found["field"] == field
+    assert says in found["detail"]
+
+
+def test_fine_tuning_without_a_base_model_is_a_conflict(http, problem):
+    found = problem(http.post("/v1/recommendations", json={"given": {"finetune": "lora"}}), 409)
+    assert (found["field"], "config.json" in found["detail"]) == ("model", True)

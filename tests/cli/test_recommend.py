@@ -311,3 +311,49 @@ def test_rows_that_cannot_be_are_errors_of_their_own(run: Any, tmp_path: Path) -
     says = [None, "is below 100000", "give --params and --tokens", None, "out of reach"]
     for row, words in zip(rows, says, strict=True):
         assert (row["error"] is None) if words is None else (words in row["error"])
+
+
+# Fine-tuning, and what is not covered
+
+
+@pytest.fixture
+def llama(tmp_path: Path) -> Path:
+    """Return the config.json of a Llama of 8B."""
+    path = tmp_path / "config.json"
+    shape = {"hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32}
+    heads = {"num_key_value_heads": 8, "vocab_size": 128256, "tie_word_embeddings": False}
+    path.write_text(json.dumps({"model_type": "llama", "hidden_act": "silu", **shape, **heads}))
+    return path
+
+
+def test_fine_tuning_fits_on_a_screen(run: Any, llama: Path) -> None:
+    done = ask(run, f"--finetune lora --model {llama} --tokens 500M --lora-rank 64")
+    assert (done.status, done.err) == (0, "")
+    assert "peak_lr               2.86e-4" in done.out
+    assert "min_lora_rank         191" in done.out
+    assert "fewer parameters than there are training tokens" in done.out
+    assert len(done.out.splitlines()) <= 25
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("--params 1B --tokens 20B --task vision", "task=vision is not covered"),
+        ("--params 1B --tokens 20B --task speech", "give language, vision, rl, diffusion"),
+        ("--finetune lora --tokens 1B", "give its config.json as model"),
+        ("--finetune lora --lora-rank 0 --model {llama}", "lora_rank=0 is below 1"),
+        ("--finetune lora --lora-rank big --model {llama}", "--lora-rank"),
+        ("--finetune full --lora-rank 8 --model {llama}", "trains all weights"),
+        ("--finetune both --model {llama}", "give lora, full"),
+        ("--params 1B --tokens 20B --model {resnet}", "resnet is of no transformer, which is not covered"),
+    ],
+)
+def test_what_is_not_covered_or_wrong_is_one_sentence(
+    run: Any, llama: Path, tmp_path: Path, words: str, says: str
+) -> None:
+    resnet = tmp_path / "resnet.json"
+    resnet.write_text(json.dumps({"model_type": "resnet", "hidden_sizes": [256, 512], "depths": [3, 4]}))
+    done = ask(run, words.format(llama=llama, resnet=resnet))
+    assert (done.status, done.out) == (2, "")
+    assert says in done.err
+    assert len(done.err.splitlines()) == 1

@@ -122,3 +122,43 @@ expect = { learning_rate = 1 }
 )
 def test_wrong_words_are_one_sentence(run: Any, words: str, says: str) -> None:
     run(*words.split()).check_misused(says)
+
+
+# Comparing
+
+
+def test_schedules_are_compared_on_one_screen(run: Any) -> None:
+    done = run("schedule", "--compare", "--steps", "24k", "--set", "warmup_steps=2160")
+    assert (done.status, done.err) == (0, "")
+    assert "wsd           2.946  lowest" in done.out
+    assert "cost at most 0.1% more" in done.out
+    assert len(done.out.splitlines()) <= 25
+
+
+def test_the_comparison_is_the_record_of_the_library(run: Any) -> None:
+    import hplaw
+    from hplaw.messages.record import encode
+
+    done = run("schedule", "--compare", "--steps", "50k", "--params", "25M", "--json")
+    assert done.out.encode() == encode(hplaw.compare_schedules(total_steps=5e4, n_params=25e6)) + b"\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("--compare cosine", "leave a schedule by name out"),
+        ("--compare --plot a.svg", "leave --plot out"),
+        ("--compare --steps 0", "total_steps"),
+        ("--compare --steps many", "--steps"),
+        ("--compare --set warmup_steps=50k", "leaves no step"),
+        ("--compare --set color=1", "takes color"),
+        ("--compare --law step-law-2025", "does not give the loss"),
+        ("--params 7B", "--params is for --compare"),
+        ("cosine --law schedule-loss", "--law is for --compare"),
+    ],
+)
+def test_wrong_comparisons_are_one_sentence(run: Any, words: str, says: str) -> None:
+    done = run("schedule", *words.split())
+    assert (done.status, done.out) == (2, "")
+    assert says in done.err
+    assert len(done.err.splitlines()) == 1

@@ -105,6 +105,13 @@ def test_exponents_are_classified(client):
     assert (found.regime, found.r) == ("kernel", "1/2")
 
 
+def test_schedules_are_compared(client):
+    asked = {"total_steps": 24e3, "schedules": ["constant", "cosine", "wsd"]}
+    found = client.compare_schedules(**asked)
+    assert found == hplaw.compare_schedules(**asked)
+    assert [each.schedule for each in found.schedules] == ["wsd", "cosine", "constant"]
+
+
 def test_a_schedule_is_worked_out(client):
     asked = {"total_steps": 1000, "peak_lr": 3e-4, "given": {"warmup_steps": 100.0}, "points": 11}
     found = client.schedule("wsd", **asked)
@@ -122,6 +129,8 @@ def test_a_schedule_is_worked_out(client):
         ("classify", {**EXPONENTS, "optimizer": "adm"}, "optimizer"),
         ("classify", {**EXPONENTS, "a": {"input": 0}}, "a"),
         ("schedule", {"schedule": "cosin", "total_steps": 10}, "schedule"),
+        ("compare_schedules", {"total_steps": 24e3, "given": {"warmup_steps": 3e4}}, "given"),
+        ("compare_schedules", {"total_steps": 24e3, "schedules": ["cosin"]}, "schedule"),
         ("schedule", {"schedule": "uba", "total_steps": 10, "given": {"uba_phi": 0}}, "given"),
     ],
 )

@@ -6,8 +6,8 @@ import pytest
 
 import hplaw
 from hplaw.answer.answer import plain_outputs
-from hplaw.catalogue.shipped import theory_law
 from hplaw.errors import QueryError
+from hplaw.law.shipped import theory_law
 from hplaw.parametrization.factors import (
     KINDS,
     PARAMETRIZATIONS,

@@ -12,7 +12,8 @@ import optax
 
 import hplaw
 from hplaw.errors import QueryError
-from hplaw.theory.schedules import SCHEDULES, hypergradient_rates
+from hplaw.evaluation.rates import SCHEDULES
+from hplaw.theory.schedules import hypergradient_rates
 from tests.helpers import is_one_sentence
 
 

@@ -10,11 +10,12 @@ from litestar.params import Body
 
 from hplaw.messages.parametrization import AbcReply, AbcRequest, LayerTable, ParametrizeRequest
 from hplaw.messages.record import encode
-from hplaw.messages.schedule import ScheduleCurve, ScheduleRequest
+from hplaw.messages.schedule import ScheduleCompareRequest, ScheduleComparison, ScheduleCurve, ScheduleRequest
 from hplaw.messages.transfer import Transfer, TransferRequest
 from hplaw.parametrization.abc_regime import classify as find_regime
 from hplaw.parametrization.layer_table import parametrize as find_table
 from hplaw.theory.batch_transfer import transfer as find_transfer
+from hplaw.theory.schedule_losses import compare_schedules as find_comparison
 from hplaw.theory.schedules import schedule_curve
 from hplaw_api.context import context_of
 from hplaw_api.requests import AnyRequest
@@ -31,6 +32,7 @@ SHORT_BYTES = 65_536
 _SIZE = {"scheme": "mup", "optimizer": "adamw", "width": 4096, "base_width": 256}
 _ABC = {"a": {"input": "-1/2", "hidden": 0, "output": "1/2"}, "b": {"input": "1/2", "hidden": "1/2", "output": "1/2"}}
 _RUN = {"schedule": "cosine", "total_steps": 1000, "given": {"warmup_steps": 100}, "points": 11}
+_RUNS = {"total_steps": 24000, "peak_lr": 3e-4, "n_params": 1e8, "given": {"warmup_steps": 240}}
 _BATCHES = {"peak_lr": 3e-4, "batch_tokens": 256, "to_batch_tokens": 2048, "optimizer": "adamw"}
 
 
@@ -55,6 +57,14 @@ async def schedule(
     return Reply(await context_of(request).in_thread(lambda asked, laws: encode(schedule_curve(asked, laws)), data))
 
 
+@asking("/schedule/compare", 404, most_bytes=SHORT_BYTES, long=True)
+async def compare_schedules(
+    request: AnyRequest, data: Annotated[ScheduleCompareRequest, Body(examples=[Example(value=_RUNS)])]
+) -> Reply[ScheduleComparison]:
+    """Compare schedules by the loss predicted for the end of a run, and find the best share of decay."""
+    return Reply(await context_of(request).in_thread(lambda asked, laws: encode(find_comparison(asked, laws)), data))
+
+
 @asking("/transfer", most_bytes=SHORT_BYTES)
 async def transfer(
     request: AnyRequest, data: Annotated[TransferRequest, Body(examples=[Example(value=_BATCHES)])]
@@ -63,4 +73,4 @@ async def transfer(
     return Reply(encode(find_transfer(data, context_of(request).law_store.now.catalogue)))
 
 
-router = Router("/v1", route_handlers=[parametrize, classify, schedule, transfer], tags=["theory"])
+router = Router("/v1", route_handlers=[parametrize, classify, schedule, compare_schedules, transfer], tags=["theory"])

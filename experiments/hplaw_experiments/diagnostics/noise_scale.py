@@ -18,8 +18,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from hplaw.answer.answer import plain_outputs
-from hplaw.catalogue.shipped import theory_law
 from hplaw.errors import QueryError
+from hplaw.law.shipped import theory_law
 from hplaw_experiments.data.draw import fold_in, seed_key
 from hplaw_experiments.models import build_model, cross_entropy
 from hplaw_experiments.models.precision import find_policy

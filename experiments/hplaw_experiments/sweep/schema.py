@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
+from hplaw.evaluation.rates import SCHEDULES
 from hplaw.parametrization.factors import PARAMETRIZATIONS
-from hplaw.theory.schedules import SCHEDULES
 from hplaw_experiments.sweep.plan import DATA_NAMES
 from hplaw_experiments.trial import SweepSpec, Trial, Walker
 

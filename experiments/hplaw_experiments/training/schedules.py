@@ -11,9 +11,10 @@ from jaxtyping import Array, Float, Int
 from hplaw.answer.evaluate_law import evaluate
 from hplaw.catalogue.catalogue import load_catalogue
 from hplaw.errors import QueryError
+from hplaw.evaluation.rates import rate_function
 from hplaw.expression.backends import jax_backend
 from hplaw.law import Law
-from hplaw.theory.schedules import find_schedule, rate_function
+from hplaw.theory.schedules import find_schedule
 from hplaw_experiments.training.optim import Hyper
 from hplaw_experiments.trial import Trial, steps
 

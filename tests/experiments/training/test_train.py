@@ -13,7 +13,7 @@ import optax
 
 import hplaw
 from hplaw.errors import QueryError
-from hplaw.theory.schedules import SCHEDULES
+from hplaw.evaluation.rates import SCHEDULES
 from hplaw_experiments.models import build_model
 from hplaw_experiments.models.precision import FIRST_SCALE, GROW_AFTER, first_scale
 from hplaw_experiments.training.compiling import ALWAYS, PARTS, SOON, cores, options, over_soon

@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import jax.random as jr
 
 from hplaw.answer.answer import plain_outputs
-from hplaw.catalogue.shipped import theory_law
 from hplaw.errors import FitError
+from hplaw.law.shipped import theory_law
 from hplaw_experiments.data import AbstractSource
 from hplaw_experiments.diagnostics.spectrum.lanczos import STEPS, ritz
 from hplaw_experiments.diagnostics.spectrum.products import MATRICES, PRODUCTS, Problem

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools as ft
 from importlib.resources import as_file, files
 
-from hplaw.law import Law, read_law
+from hplaw.law.law import Law
+from hplaw.law.read import read_law
 
 
 @ft.lru_cache(maxsize=64)

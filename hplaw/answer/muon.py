@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools as ft
 
 from hplaw.answer.answer import plain_outputs
-from hplaw.catalogue.shipped import theory_law
 from hplaw.errors import ConflictingQuery, QueryError
 from hplaw.law import Law
+from hplaw.law.shipped import theory_law
 from hplaw.messages.parametrization import MuonScale
 
 

@@ -2,14 +2,16 @@
 of a schedule that they do not know.
 
 Laws say how much less: `precision_share` and `repeat_share` of the parameters, `effective_tokens` in place of the tokens,
-and `optimizer_share` for the tokens of another optimizer than the law's. Every law of the loss that knows nothing of precision,
-repetition or optimizer is asked at what then counts.
+`optimizer_share` for the tokens of another optimizer than the law's, `dense_share` for the parameters of a dense model that is as
+good as a mixture of experts. Every law of the loss that knows nothing of these is asked at what then counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from typing import Any
+
+import msgspec
 
 
 WHOLE = ("fp32", "tf32", "bf16", "fp16")
@@ -33,7 +35,12 @@ SCHEDULE = ("schedule_loss_factor",)
 REFERENCE_SCHEDULE = "cosine"
 """The schedule against which the factors of others are."""
 
-SHARES = ("precision_share", "repeat_share")
+EXPERTS = ("dense_share",)
+"""What a mixture of experts changes for a law of dense models."""
+
+DENSE = "dense"
+
+SHARES = (*PRECISION, "repeat_share", *EXPERTS)
 """Factors of the parameters."""
 
 SIZES = ("n_params", "n_active_params", "n_params_with_embedding")
@@ -54,34 +61,38 @@ def discounts(known: Mapping[str, Any], filled: Collection[str]) -> tuple[str, .
     other = known.get("optimizer", ADAM[0]) not in ADAM
     few_bits = known.get("precision", WHOLE[0]) not in WHOLE
     repeated = "epochs" in known or ("unique_tokens" in known and "unique_tokens" not in filled)
+    routed = "n_experts" in known and known.get("architecture") != DENSE
     shaped = known.get("schedule", REFERENCE_SCHEDULE) != REFERENCE_SCHEDULE
-    chosen = ((PRECISION, few_bits), (REPETITION, repeated), (OPTIMIZER, other), (SCHEDULE, shaped))
+    chosen = ((PRECISION, few_bits), (REPETITION, repeated), (OPTIMIZER, other), (SCHEDULE, shaped), (EXPERTS, routed))
     return tuple(name for names, due in chosen if due for name in names)
 
 
-def seen_by(
-    takes: Collection[str],
-    optimizers: Collection[object],
-    discounted: Collection[str],
-    *,
-    schedules: Collection[object] = (),
-) -> tuple[str, ...]:
-    """Return the discounts that apply to a law of the loss: it may itself take what they come from.
+class Fitted(msgspec.Struct, frozen=True):
+    """What a law of the loss takes, and what it was fitted on.
 
-    **Arguments:**
-
-    - `takes`: the law's inputs.
-    - `optimizers`, `schedules`: those that it was fitted on.
-
-    >>> seen_by(["n_params", "tokens"], ["muon"], ["precision_share", "optimizer_share"])
-    ('precision_share',)
+    - `takes`: its inputs.
+    - `on`: the categories in its domain, by quantity.
     """
-    own = {*(PRECISION if "precision" in takes else ()), *(REPETITION if "unique_tokens" in takes else ())}
-    if "optimizer" in takes or not any(name in optimizers for name in ADAM):
-        own |= {*OPTIMIZER}
-    if "schedule" in takes or list(schedules) != [REFERENCE_SCHEDULE]:
-        own |= {*SCHEDULE}
-    return tuple(name for name in discounted if name not in own)
+
+    takes: Collection[str]
+    on: Mapping[str, Collection[object]]
+
+    def apply(self, discounted: Collection[str]) -> tuple[str, ...]:
+        """Return the discounts that apply: a law may itself take what they come from, or hold for it.
+
+        >>> Fitted(["n_params", "tokens"], {"optimizer": ["muon"]}).apply(["precision_share", "optimizer_share"])
+        ('precision_share',)
+        """
+        on = self.on.get
+        due = {
+            PRECISION: "precision" not in self.takes,
+            REPETITION: "unique_tokens" not in self.takes,
+            OPTIMIZER: "optimizer" not in self.takes and any(name in on("optimizer", ()) for name in ADAM),
+            SCHEDULE: "schedule" not in self.takes and list(on("schedule", ())) == [REFERENCE_SCHEDULE],
+            EXPERTS: "n_active_params" not in self.takes and list(on("architecture", ())) == [DENSE],
+        }
+        apply = {name for names, applies in due.items() if applies for name in names}
+        return tuple(name for name in discounted if name in apply)
 
 
 def counted(known: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
@@ -99,6 +110,8 @@ def counted(known: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
     for name in SHARES:
         if name in names and name in known:
             share = share * known[name]
+    if "dense_share" in names and "dense_share" in known:
+        known = as_dense(known)
     changed: dict[str, Any] = {name: known[name] * share for name in SIZES if name in known}
     worth: Any = 1.0
     if "tokens" in known:
@@ -111,6 +124,19 @@ def counted(known: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
     if "tokens_per_param" in known:
         changed["tokens_per_param"] = known["tokens_per_param"] * (worth / share)
     return {**known, **changed}
+
+
+def as_dense(known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is known of a mixture of experts as if each token used all parameters, compute accordingly.
+
+    >>> as_dense({"n_params": 8e9, "n_active_params": 2e9, "compute_flop": 1e20})["compute_flop"]
+    4e+20
+    """
+    n, active = known.get("n_params"), known.get("n_active_params")
+    if n is None or active is None:
+        return dict(known)
+    dense = {name: known[name] * (n / active) for name in COMPUTE if name in known}
+    return {**known, **dense, "n_active_params": n}
 
 
 def schedule_factor(known: Mapping[str, Any], names: Collection[str]) -> Any:

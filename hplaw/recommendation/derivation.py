@@ -22,7 +22,7 @@ from hplaw.evaluation.point import Point, plain_point
 from hplaw.expression.backends import Undefined
 from hplaw.forms.power_law import power_law
 from hplaw.law import Law
-from hplaw.recommendation.counted import counted, schedule_factor, seen_by, without_schedule
+from hplaw.recommendation.counted import Fitted, counted, schedule_factor, without_schedule
 from hplaw.recommendation.finetuning import pretraining_only
 from hplaw.recommendation.question import Question, signature, stacked
 from hplaw.recommendation.route import Candidate, Group, Route, Slot, check_want, find_route, in_order
@@ -218,11 +218,7 @@ class Derivation:
         discounted = self.question.discounted
         if not discounted or "loss" not in self.catalogue.gives(law):
             return ()
-        members = self.catalogue.members(law)
-        takes = {name for member in members for name in member.inputs}
-        optimizers = {name for member in members for name in member.spec.domain.get("optimizer", ())}
-        schedules = law.spec.domain.get("schedule", ())
-        return tuple(n for n in seen_by(takes, optimizers, discounted, schedules=schedules) if n in self.known)
+        return tuple(name for name in _fitted(law, self.catalogue).apply(discounted) if name in self.known)
 
     def _within(self, found: Answer) -> Answer:
         """Return an answer inside the bounds of what its law does not choose, the rest as the law gives it there."""
@@ -342,6 +338,14 @@ class Derivation:
         if law in self._again:
             return dict.fromkeys(law.chosen) if name in law.chosen else {}
         return {chosen: None for chosen in law.chosen if self.source.get(chosen) is law}
+
+
+def _fitted(law: Law, catalogue: Catalogue) -> Fitted:
+    """Return what a law takes and was fitted on, the members of a mixture together."""
+    members = catalogue.members(law)
+    names = dict.fromkeys(name for member in members for name in member.spec.domain)
+    on = {name: [word for member in members for word in member.spec.domain.get(name, ())] for name in names}
+    return Fitted({name for member in members for name in member.inputs}, on)
 
 
 def _times_loss(found: Answer, factor: Any) -> Answer:

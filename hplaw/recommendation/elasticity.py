@@ -62,6 +62,9 @@ def _counted(slopes: Mapping[str, dict[str, float]], names: Sequence[str]) -> di
     if "optimizer_share" in names:
         _add(tokens, slopes["optimizer_share"], 1.0)
     seen = {**slopes, "tokens": tokens}
+    dense, active = "dense_share" in names, slopes.get("n_active_params", {})
+    if dense:
+        slopes = {**slopes, "n_active_params": slopes.get("n_params", {})}
     for name in (*SIZES, *COMPUTE):
         total = dict(slopes.get(name, {}))
         for share in SHARES:
@@ -70,6 +73,9 @@ def _counted(slopes: Mapping[str, dict[str, float]], names: Sequence[str]) -> di
         if name in COMPUTE:
             _add(total, tokens, 1.0)
             _add(total, slopes.get("tokens", {}), -1.0)
+            if dense:
+                _add(total, slopes.get("n_params", {}), 1.0)
+                _add(total, active, -1.0)
         seen[name] = total
     return seen
 

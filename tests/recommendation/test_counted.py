@@ -182,3 +182,26 @@ def test_better_optimizers_are_better_in_the_cells_of_their_sweep(data: Path) ->
             agree.append((worth > 1) == (seen < base))
     assert len(agree) > 20
     assert sum(agree) / len(agree) >= 0.95
+
+
+def test_a_mixture_counts_for_a_dense_law_as_the_model_that_is_as_good() -> None:
+    experts = {"n_experts": 64.0, "n_active_experts": 4.0, "granularity": 8.0}
+    mixture = {"n_params": 1e10, "tokens": 1e12, "given": experts}
+    found = answered(**mixture, want=["loss", "dense_share", "efficiency_leverage", "n_active_params"]).answers
+    share, leverage, active = (
+        float(found[name].value or 0) for name in ("dense_share", "efficiency_leverage", "n_active_params")
+    )
+    assert share == pytest.approx(leverage * active / 1e10)
+    assert 0.3 < share < 1
+    assert found["loss"].value == pytest.approx(loss(n_params=share * 1e10, tokens=1e12), rel=1e-12)
+    # a law of mixtures is asked as it is
+    assert loss(**mixture, laws=["krajewski-2024"]) == answered(**mixture, laws=["krajewski-2024"]).answers["loss"].value
+
+
+def test_elasticities_of_a_mixture_are_those_of_the_answer() -> None:
+    more = {"given": {"n_experts": 64.0, "n_active_experts": 4.0}, "laws": ["kaplan-loss-c-2020"]}
+    found = answered(**SIZE, **more).answers["loss"].elasticities
+    step = 1e-5
+    for name in ("n_params", "tokens"):
+        up, down = (loss(**{**SIZE, name: SIZE[name] * math.exp(sign * step)}, **more) for sign in (1, -1))
+        assert found[name] == pytest.approx((math.log(up) - math.log(down)) / (2 * step), abs=5e-6)

@@ -9,7 +9,7 @@ from hplaw.cli.exit_status import FAILED, OK
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.render import ADDERS, SECTIONS, SETTINGS, add_warnings, question, warning_texts, without_value
 from hplaw.errors import MalformedQuery
-from hplaw.formatting import add_unit, number, numbers
+from hplaw.formatting import MULTIPLES, number, numbers
 from hplaw.messages.compare import CompareRequest, Comparison, Option
 from hplaw.messages.query import Query
 from hplaw.messages.recommendation import Estimate
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 LOSS_DIGITS, DIGITS = 4, 3
 """Significant digits: small differences of the loss count."""
+
+NAMED_UNITS = ("", "1", "token", "FLOP", "h")
+"""Units that the names of quantities say already."""
 
 SAID = {
     "loss": "lowest loss",
@@ -107,23 +110,22 @@ def _rows(answers: Mapping[str, Mapping[str, Estimate]]) -> Iterator[tuple[str, 
     names = dict.fromkeys(name for them in answers.values() for name in them)
     twice = "energy_kwh" in names
     for name in sorted(names, key=lambda name: rank.get(name, len(rank))):
-        cells = _cells(name, [them.get(name) for them in answers.values()])
+        estimates = [them.get(name) for them in answers.values()]
+        cells = _cells(name, estimates)
         if any(cell != "-" for cell in cells) and not (twice and name == "energy_j"):
-            yield (name, *cells)
+            units = {one.unit for one in estimates if one is not None and isinstance(one.value, int | float)}
+            unit = next((unit for unit in units if unit not in MULTIPLES), "1")
+            yield (name if unit in NAMED_UNITS else f"{name}, {unit}", *cells)
 
 
 def _cells(name: str, estimates: Sequence[Estimate | None]) -> list[str]:
-    """Return the values of one quantity, written alike."""
+    """Return the values of one quantity, written alike, without the unit."""
     known = [one for one in estimates if one is not None and isinstance(one.value, int | float)]
     digits = LOSS_DIGITS if name.endswith("loss") else DIGITS
     unit = known[0].unit if known else ""
     written = iter(numbers([float(one.value) for one in known if one.value is not None], unit=unit, digits=digits))
     return [
-        "-"
-        if one is None or one.value is None
-        else one.value
-        if isinstance(one.value, str)
-        else add_unit(next(written), unit)
+        "-" if one is None or one.value is None else one.value if isinstance(one.value, str) else next(written)
         for one in estimates
     ]
 

@@ -195,7 +195,9 @@ def test_a_mixture_counts_for_a_dense_law_as_the_model_that_is_as_good() -> None
     assert 0.3 < share < 1
     assert found["loss"].value == pytest.approx(loss(n_params=share * 1e10, tokens=1e12), rel=1e-12)
     # a law of mixtures is asked as it is
-    assert loss(**mixture, laws=["krajewski-2024"]) == answered(**mixture, laws=["krajewski-2024"]).answers["loss"].value
+    assert (
+        loss(**mixture, laws=["krajewski-2024"]) == answered(**mixture, laws=["krajewski-2024"]).answers["loss"].value
+    )
 
 
 def test_elasticities_of_a_mixture_are_those_of_the_answer() -> None:

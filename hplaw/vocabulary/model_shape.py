@@ -77,7 +77,7 @@ def not_language(model: Mapping[str, Any]) -> str | None:
         if kind.lower() in kinds:
             return f"a config of type {kind} is of {what}"
     has = {CONFIG_KEYS.get(key, key) for key, value in model.items() if value is not None}
-    if not has & set(_BODY):
+    if {"model_type", "architectures"} & model.keys() and not has & set(_BODY):
         return f"a config of type {kind} without hidden_size and num_hidden_layers is of no transformer"
     if {"state_size", "ssm_cfg", "d_state"} & has and "n_heads" not in has:
         return f"a config of type {kind} with a state and no attention heads is of no transformer"

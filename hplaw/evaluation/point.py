@@ -55,9 +55,7 @@ class Point(msgspec.Struct, frozen=True):
             raise Undefined(self.say or self.status)
         positive = name in positive_outputs(self.law)
         try:
-            value: Any = self.program.outputs[name](self.environment)
-            if self.law.over_steps:
-                value = float(value)  # arrays give numbers of their own, and NaN where there is none
+            value: Any = _computed(self, name)
         except Undefined as error:
             message = self._where(str(error))
             raise Undefined(message) from None
@@ -93,6 +91,15 @@ class Point(msgspec.Struct, frozen=True):
         rows.one_by_one(*told.values())  # the words name the numbers of one question
         given = ", ".join(f"{name}={_show(value)}" for name, value in told.items())
         return f"{self.law.id} has no value at {given}: {problem}"
+
+
+def _computed(here: Point, name: str) -> Any:
+    """Return an output as its formula has it."""
+    function = here.program.outputs[name]
+    if not here.law.over_steps:
+        return function(here.environment)
+    with np.errstate(all="ignore"):  # arrays give NaN where there is no value, which is looked at behind
+        return float(function(here.environment))
 
 
 @derived

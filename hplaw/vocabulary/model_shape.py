@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hplaw.errors import QueryError, nearest
+from hplaw.narrowing import is_list
 from hplaw.vocabulary.quantities import check_value, vocabulary
 
 
@@ -72,7 +73,9 @@ def not_language(model: Mapping[str, Any]) -> str | None:
     if not _is_config(model):
         return "a config of a diffusion pipeline" if "_class_name" in model else None
     model = _language_part(model)
-    kind = str(model.get("model_type") or next(iter(model.get("architectures") or ()), "unknown"))[:80]
+    kind = _kind(model)
+    if kind is None:
+        return None
     for what, kinds in OTHER_MODELS.items():
         if kind.lower() in kinds:
             return f"a config of type {kind} is of {what}"
@@ -84,6 +87,15 @@ def not_language(model: Mapping[str, Any]) -> str | None:
     if {"image_size", "patch_size"} & has and "vocab_size" not in has:
         return f"a config of type {kind} with images and no vocabulary is of a vision model"
     return None
+
+
+def _kind(model: Mapping[str, Any]) -> str | None:
+    """Return what a config.json calls its model, None where it says nothing."""
+    kind: Any = model.get("model_type")
+    classes: Any = model.get("architectures")
+    if not kind and is_list(classes) and classes:
+        kind = classes[0]
+    return kind[:80] if isinstance(kind, str) and kind else None
 
 
 def _is_config(model: Mapping[str, Any]) -> bool:

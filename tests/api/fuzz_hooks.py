@@ -42,7 +42,19 @@ def complete_case(body: Any) -> None:
         body["density"], body["epochs"] = body.get("density") or 0.1, body.get("epochs") or 80
 
 
-TOGETHER = ("steps", "vocab_size", "n_params_with_embedding", "n_params", "tokens", "batch_tokens", "target_loss")
+APART = ("task", "finetune", "lora_rank")
+"""Quantities that ask for something else than pretraining, or for what laws do not cover."""
+
+TOGETHER = (
+    *APART,
+    "steps",
+    "vocab_size",
+    "n_params_with_embedding",
+    "n_params",
+    "tokens",
+    "batch_tokens",
+    "target_loss",
+)
 """Quantities that a question may not have at all values at which it may have others."""
 
 
@@ -54,6 +66,8 @@ def complete(fields: Any, given: Any) -> None:
         most = fields["tokens"] if name == "batch_tokens" else 0.1
         if fields.get(name) is not None and fields[name] > most:
             fields[name] = most
+    for name in APART:
+        fields.pop(name, None)
     for name in TOGETHER:
         if isinstance(given, dict):
             given.pop(name, None)

@@ -123,7 +123,7 @@ def test_rates_are_no_values_to_be_typed() -> None:
 
 def test_a_value_that_is_none_is_said() -> None:
     law = over_steps("log(sum(k, learning_rate * entry_steps) - 1000)")
-    with pytest.raises(Undefined, match="no value"), np.errstate(invalid="ignore"):
+    with pytest.raises(Undefined, match="no value"):
         at(law)
 
 

@@ -90,7 +90,7 @@ def not_language(model: Mapping[str, Any]) -> str | None:
 
 
 def _kind(model: Mapping[str, Any]) -> str | None:
-    """Return what a config.json calls its model, None where it says nothing."""
+    """Return the type of model that a config.json names, None where it names none."""
     kind: Any = model.get("model_type")
     classes: Any = model.get("architectures")
     if not kind and is_list(classes) and classes:

@@ -19,6 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hplaw.answer.answer import answer
 from hplaw.answer.check import check_law
 from hplaw.answer.evaluate_law import evaluate
@@ -201,6 +203,8 @@ class Formulas:
             return self.rng.choice(words)
         number = self.rng.choice([0.0, 1.0, -1.0, 0.5, 1e9, 1e12, 1e-300, 1e300, 3.7])
         one = law.arithmetic.number(repr(number))
+        if item.over in law.namespace.scope.steps:
+            return np.full(3, one)  # a schedule of three steps
         return (one,) * len(law.namespace.scope.indices[item.over]) if item.over else one
 
     def once(self) -> None:
@@ -227,7 +231,9 @@ class Formulas:
         grid = law.spec.grid
         said = {} if grid is None else {"most_likely": grid.classes[0], "probability": backend.number("0.5")}
         try:
-            run(law.point.environment({**parameters, **effects, **inputs, **said}))
+            # as in an answer: what overflows among the steps of a schedule is said where it is looked at
+            with np.errstate(all="ignore"):
+                run(law.point.environment({**parameters, **effects, **inputs, **said}))
         except Undefined:
             return
 

@@ -10,7 +10,7 @@ from hplaw.recommendation.budget import limits_of
 from hplaw.recommendation.derivation import Derivation
 
 
-PLACES = ("recipe", "task", "finetune", "base_family")
+PLACES = ("recipe", "task", "finetune")
 """Quantities that decide which law answers."""
 
 

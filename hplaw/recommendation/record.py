@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from hplaw import rows
 from hplaw.answer.estimate import estimate_of
 from hplaw.answer.one_law import Answer
 from hplaw.catalogue.catalogue import Catalogue
@@ -136,7 +137,8 @@ def step(answer: Answer, quantities: Sequence[str]) -> Step:
         inputs={
             name: plain(value)
             for name, value in answer.at.items()
-            if value is not None and not isinstance(value, tuple)
+            # neither tables nor what a schedule has at each step
+            if value is not None and not isinstance(value, tuple) and not rows.is_column(value)
         },
         outputs={name: plain(answer.values.get(name)) for name in quantities},
     )

@@ -6,6 +6,7 @@ import pytest
 
 from hplaw.messages.query import Query
 from hplaw.messages.recommendation import Recommendation
+from hplaw.messages.record import encode
 from hplaw.recommendation.many import recommend_many
 from hplaw.recommendation.record import recommend
 from tests.helpers import catalogue_of, make_law, shipped
@@ -105,3 +106,8 @@ def test_many_questions_have_the_answers_of_each_alone() -> None:
     together = recommend_many(queries, shipped(), by="python")
     for query, brief in zip(queries, together, strict=True):
         assert brief.answers["loss"].value == recommend(query, shipped()).answers["loss"].value
+
+
+def test_an_answer_with_a_schedule_is_json() -> None:
+    """What a schedule has at each step stays out of the record."""
+    assert b"schedule_loss_factor" in encode(ask("wsd"))

@@ -9,7 +9,7 @@ from pathlib import Path
 from hplaw.catalogue.catalogue import Catalogue, load_catalogue
 from hplaw.client import LocalClient
 from hplaw.client.calls import compare_body, query_body, to_json
-from hplaw.messages.compare import CompareRequest, Comparison
+from hplaw.messages.compare import AnswerComparison, CompareRequest
 from hplaw.messages.decode import decode
 from hplaw.messages.device import DeviceEnergy, DeviceEnergyRequest
 from hplaw.messages.parametrization import AbcReply, AbcRequest, LayerTable, ParametrizeRequest
@@ -50,7 +50,7 @@ def compare(
     *,
     folders: Iterable[str | Path] = (),
     **fields: object,
-) -> Comparison:
+) -> AnswerComparison:
     """Return the answers to one question for several values of a quantity, and which value is best for what.
 
     **Arguments:**

@@ -10,7 +10,7 @@ from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.render import ADDERS, SECTIONS, SETTINGS, add_warnings, question, warning_texts, without_value
 from hplaw.errors import MalformedQuery
 from hplaw.formatting import MULTIPLES, number, numbers
-from hplaw.messages.compare import CompareRequest, Comparison, Option
+from hplaw.messages.compare import AnswerComparison, CompareRequest, Option
 from hplaw.messages.query import Query
 from hplaw.messages.recommendation import Estimate
 from hplaw.messages.record import Scalar, encode
@@ -74,7 +74,7 @@ def read_compared(text: str) -> dict[str, list[Scalar]]:
     return {quantity: [parse_value(quantity, part) for part in parts]}
 
 
-def _page(found: Comparison, shown: Sequence[str]) -> str:
+def _page(found: AnswerComparison, shown: Sequence[str]) -> str:
     page = Page()
     answers = {_text(option.value): option.answer for option in found.options if option.answer is not None}
     if not answers:
@@ -130,7 +130,7 @@ def _cells(name: str, estimates: Sequence[Estimate | None]) -> list[str]:
     ]
 
 
-def _verdicts(found: Comparison) -> Iterator[str]:
+def _verdicts(found: AnswerComparison) -> Iterator[str]:
     """Yield which value is best for what."""
     if found.unchanged:
         yield f"{found.quantity} changes none of these: no law here depends on it."

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from hplaw.messages.compare import Comparison
+from hplaw.messages.compare import AnswerComparison
 from hplaw.messages.device import DeviceEnergy
 from hplaw.messages.energy import EnergyReply, Frontier, HardwareRecord
 from hplaw.messages.law import Health, LawRecord, LawSummary, QuantityRecord
@@ -34,7 +34,7 @@ class AbstractClient(abc.ABC):
     @abc.abstractmethod
     def compare(
         self, values: Mapping[str, Sequence[float | str]], query: Query | None = None, /, **fields: Any
-    ) -> Comparison:
+    ) -> AnswerComparison:
         """Return the answers to a `Query`, or to its fields given by name, for several values of one quantity.
 
         **Arguments:**

@@ -9,7 +9,7 @@ from typing import Any, Self, final
 
 from hplaw.client import calls
 from hplaw.client.http import checked_url, request_headers, unanswered
-from hplaw.messages.compare import Comparison
+from hplaw.messages.compare import AnswerComparison
 from hplaw.messages.device import DeviceEnergy
 from hplaw.messages.energy import EnergyReply, Frontier, HardwareRecord
 from hplaw.messages.law import Health, LawRecord, LawSummary, QuantityRecord
@@ -63,7 +63,7 @@ class AsyncClient:
 
     async def compare(
         self, values: Mapping[str, Sequence[float | str]], query: Query | None = None, /, **fields: Any
-    ) -> Comparison:
+    ) -> AnswerComparison:
         """Return the answers to a `Query`, or to its fields given by name, for several values of one quantity."""
         return await self._send(calls.compare_call(values, query, fields))
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import msgspec
 
 from hplaw.errors import ClientError, LawNotFound, MalformedQuery, QueryError
-from hplaw.messages.compare import Comparison
+from hplaw.messages.compare import AnswerComparison
 from hplaw.messages.device import DeviceEnergy
 from hplaw.messages.energy import EnergyReply, Frontier, HardwareRecord
 from hplaw.messages.law import Health, LawRecord, LawSummary, QuantityRecord
@@ -82,7 +82,7 @@ def compare_body(values: Mapping[str, Sequence[Any]], query: Query | None, field
 def compare_call(values: Mapping[str, Sequence[Any]], query: Query | None, fields: Mapping[str, Any]) -> Call:
     """Return the call that asks one question for several values of a quantity."""
     body = compare_body(values, query, fields)
-    return Call(method="POST", path="/v1/compare", kind=Comparison, body=body)
+    return Call(method="POST", path="/v1/compare", kind=AnswerComparison, body=body)
 
 
 class Batch(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from typing import Any, final
 from hplaw.client import calls
 from hplaw.client.abstract import AbstractClient
 from hplaw.errors import ClientError
-from hplaw.messages.compare import Comparison
+from hplaw.messages.compare import AnswerComparison
 from hplaw.messages.device import DeviceEnergy
 from hplaw.messages.energy import EnergyReply, Frontier, HardwareRecord
 from hplaw.messages.law import Health, LawRecord, LawSummary, QuantityRecord
@@ -86,7 +86,7 @@ class Client(AbstractClient):
 
     def compare(
         self, values: Mapping[str, Sequence[float | str]], query: Query | None = None, /, **fields: Any
-    ) -> Comparison:
+    ) -> AnswerComparison:
         """Return the answers to a `Query`, or to its fields given by name, for several values of one quantity."""
         return self._send(calls.compare_call(values, query, fields))
 

@@ -9,7 +9,7 @@ from typing import Any, final
 from hplaw.catalogue.listing import full_quantities, health, law_record, list_laws, list_recipes
 from hplaw.client import calls
 from hplaw.client.abstract import AbstractClient
-from hplaw.messages.compare import CompareRequest, Comparison
+from hplaw.messages.compare import AnswerComparison, CompareRequest
 from hplaw.messages.decode import decode, decode_queries
 from hplaw.messages.device import DeviceEnergy, DeviceEnergyRequest
 from hplaw.messages.energy import EnergyReply, EnergyRequest, Frontier, FrontierRequest, HardwareRecord
@@ -48,7 +48,7 @@ class LocalClient(AbstractClient):
 
     def compare(
         self, values: Mapping[str, Sequence[float | str]], query: Query | None = None, /, **fields: Any
-    ) -> Comparison:
+    ) -> AnswerComparison:
         """Return the answers to a `Query`, or to its fields given by name, for several values of one quantity."""
         from hplaw.recommendation.compare import compare
 

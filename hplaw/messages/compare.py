@@ -49,7 +49,7 @@ class SameCost(Record, frozen=True, kw_only=True):
     best: Scalar | None = None
 
 
-class Comparison(Record, frozen=True, kw_only=True):
+class AnswerComparison(Record, frozen=True, kw_only=True):
     """Answers side by side.
 
     - `best`: of what should be low, the value that is lowest, where they differ.

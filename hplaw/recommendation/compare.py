@@ -10,7 +10,7 @@ import msgspec
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import find_quantity, known_quantities
 from hplaw.errors import Caller, ConflictingQuery, HplawError
-from hplaw.messages.compare import MOST_OPTIONS, CompareRequest, Comparison, Option, Reached, SameCost
+from hplaw.messages.compare import MOST_OPTIONS, AnswerComparison, CompareRequest, Option, Reached, SameCost
 from hplaw.messages.query import Query
 from hplaw.messages.recommendation import Estimate
 from hplaw.messages.record import Scalar
@@ -42,7 +42,7 @@ COST = "accelerator_hours"
 """What values are compared at equal amounts of."""
 
 
-def compare(request: CompareRequest, catalogue: Catalogue, *, by: Caller = "python") -> Comparison:
+def compare(request: CompareRequest, catalogue: Catalogue, *, by: Caller = "python") -> AnswerComparison:
     """Return the answers to one question for several values of a quantity.
 
     **Arguments:**
@@ -62,7 +62,7 @@ def compare(request: CompareRequest, catalogue: Catalogue, *, by: Caller = "pyth
     options = [_option(value, query, catalogue, by) for value, query in zip(values, queries, strict=True)]
     answers = {option.value: option.answer.answers for option in options if option.answer is not None}
     best = _best(answers)
-    return Comparison(
+    return AnswerComparison(
         quantity=name,
         options=options,
         best=best,

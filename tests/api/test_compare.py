@@ -3,7 +3,7 @@
 import pytest
 
 from hplaw.catalogue.catalogue import load_catalogue
-from hplaw.messages.compare import CompareRequest, Comparison
+from hplaw.messages.compare import AnswerComparison, CompareRequest
 from hplaw.messages.decode import decode
 from hplaw.messages.record import encode
 from hplaw.recommendation.compare import compare
@@ -18,7 +18,7 @@ def test_the_reply_is_the_librarys_byte_for_byte(http):
     assert reply.status_code == 200
     local = compare(decode(encode(body), CompareRequest), load_catalogue(), by="http")
     assert reply.content == encode(local)
-    assert decode(reply.content, Comparison).best == {"loss": "bf16"}
+    assert decode(reply.content, AnswerComparison).best == {"loss": "bf16"}
 
 
 def test_a_wrong_value_is_told_in_its_option(http):

@@ -4,7 +4,7 @@ import pytest
 
 from hplaw.cli.compare import read_compared
 from hplaw.errors import ConflictingQuery, MalformedQuery, QueryError
-from hplaw.messages.compare import CompareRequest, Comparison
+from hplaw.messages.compare import AnswerComparison, CompareRequest
 from hplaw.messages.query import Query
 from hplaw.messages.recommendation import Estimate
 from hplaw.recommendation.compare import compare
@@ -15,11 +15,11 @@ from tests.helpers import shipped
 RUN = {"n_params": 7e9, "tokens": 1.4e12}
 
 
-def compared(values: dict[str, list[float | str]], **fields: object) -> Comparison:
+def compared(values: dict[str, list[float | str]], **fields: object) -> AnswerComparison:
     return compare(CompareRequest(query=Query(**{**RUN, **fields}), compare=values), shipped())
 
 
-def row(found: Comparison, name: str) -> list[float]:
+def row(found: AnswerComparison, name: str) -> list[float]:
     estimates: list[Estimate] = [option.answer.answers[name] for option in found.options if option.answer is not None]
     return [float(one.value or 0) for one in estimates]
 

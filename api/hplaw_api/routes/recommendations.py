@@ -10,7 +10,7 @@ from litestar.openapi.spec import Example
 from litestar.params import Body, RawBody
 
 from hplaw.catalogue.catalogue import Catalogue
-from hplaw.messages.compare import CompareRequest, Comparison
+from hplaw.messages.compare import AnswerComparison, CompareRequest
 from hplaw.messages.query import MAX_QUERIES, BatchRequest, Query
 from hplaw.messages.recommendation import BatchReply, Recommendation
 from hplaw.messages.record import encode
@@ -89,7 +89,7 @@ async def recommend_many(request: AnyRequest, data: Annotated[BatchRequest, _MAN
 
 
 @asking("/compare", 404, most_bytes=QUERY_BYTES, long=True)
-async def compare(request: AnyRequest, data: Annotated[CompareRequest, _SEVERAL]) -> Reply[Comparison]:
+async def compare(request: AnyRequest, data: Annotated[CompareRequest, _SEVERAL]) -> Reply[AnswerComparison]:
     """Answer one question for several values of a quantity, side by side; a value that cannot be answered says so."""
     return Reply(
         await context_of(request).in_thread(lambda asked, laws: encode(compare_answers(asked, laws, by="http")), data)

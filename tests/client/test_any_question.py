@@ -46,6 +46,8 @@ def questions(draw: st.DrawFn) -> dict[str, object]:
             known[name] = max(known[name], 1.0 if name == "steps" else SMALLEST)
     if "tokens" in known and "batch_tokens" in known:
         known["batch_tokens"] = min(known["batch_tokens"], known["tokens"])
+    if "task" in known:
+        known["task"] = "language"  # another one is refused
     if "target_loss" in known:
         known["target_loss"] = min(known["target_loss"], highest_loss(known) or 5e-324)
     free = st.sampled_from([name for name in NUMBERS if name not in known])

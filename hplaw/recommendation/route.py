@@ -6,7 +6,7 @@ once; the choice among the laws of a route depends on the numbers, through the d
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -105,9 +105,23 @@ def find_route(
             search.visit(quantity, ())
     for law in search.preferred:
         if not any(candidate.law is law for slot in search.slots for candidate in slot.candidates):
-            message = f"{law.id} can give none of {', '.join(want)} from {', '.join(sorted(known)) or 'nothing'}; it takes {', '.join(law.inputs)} and gives {', '.join(catalogue.gives(law))}"
+            message = (
+                f"{law.id} can give none of {_some(want)} from {_some(sorted(known)) or 'nothing'}; "
+                f"it takes {_some(law.inputs)} and gives {_some(catalogue.gives(law))}"
+            )
             raise ConflictingQuery(message, field="laws")
     return Route(tuple(search.slots), search.reasons, _together(search.slots))
+
+
+NAMED = 8
+"""Names that a message lists; it says how many more there are."""
+
+
+def _some(names: Iterable[str]) -> str:
+    """Return names for a message, the first of them where they are many."""
+    first = [*names]
+    more = len(first) - NAMED
+    return ", ".join(first) if more <= 1 else f"{', '.join(first[:NAMED])} and {more} more"
 
 
 def _together(slots: Sequence[Slot]) -> Group | None:

@@ -267,6 +267,9 @@ def _indexed(
 def _by_row(find: Callable[[Sequence[str]], Any], words: Sequence[Any], choose: Callable[[Any, Any], Any]) -> Any:
     """Return what is found at words of which some are columns: for each word of a column, chosen by row."""
     for i, word in enumerate(words):
+        if isinstance(word, float | int):
+            message = f"{word:g} is a number, and only a category picks an entry of a table"
+            raise Undefined(message)
         if not isinstance(word, str):
             each = {one: [*words[:i], one, *words[i + 1 :]] for one in dict.fromkeys(word.tolist())}
             return choose(word, {one: _by_row(find, keys, choose) for one, keys in each.items()})

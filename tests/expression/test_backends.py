@@ -482,3 +482,5 @@ def test_a_column_of_words_picks_entries_by_row(jax: Backend, name: str) -> None
     assert np.asarray(found).tolist() == expected
     with pytest.raises(Undefined, match="k=d is not known to this law"):
         run({**fixed, "x": 0.0, "one": np.array(["a", "d"], dtype=object), "two": "a"})
+    with pytest.raises(Undefined, match="3 is a number, and only a category picks an entry"):
+        run({**fixed, "x": 0.0, "one": 3.0, "two": "a"})

@@ -16,6 +16,7 @@ from hplaw.messages.recommendation import BriefRecommendation, Recommendation
 from hplaw.messages.record import encode
 from hplaw.recommendation.record import recommend
 from hplaw_api.query_string import PARAMETERS
+from tests.helpers import LLAMA_3_8B
 
 
 SEVEN_B = {"n_params": 7e9, "tokens": 1.4e12}
@@ -299,19 +300,8 @@ def test_a_tuned_setting_is_answered_over_http_as_in_process(http, asked, law):
     assert rate.low < rate.value < rate.high
 
 
-LLAMA = {
-    "model_type": "llama",
-    "hidden_size": 4096,
-    "intermediate_size": 14336,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "vocab_size": 128256,
-}
-
-
 def test_fine_tuning_is_answered(http):
-    reply = http.post("/v1/recommendations", json={"model": LLAMA, "given": {"finetune": "lora"}})
+    reply = http.post("/v1/recommendations", json={"model": LLAMA_3_8B, "given": {"finetune": "lora"}})
     assert reply.status_code == 200
     assert abs(reply.json()["answers"]["peak_lr"]["value"] / 2.856e-4 - 1) < 3e-4
     by_address = http.get("/v1/recommendations?finetune=lora&given=base_family=llama&given=d_model=4096&want=peak_lr")

@@ -13,19 +13,7 @@ from hplaw.messages.transfer import TransferRequest
 from hplaw.parametrization.layer_table import parametrize
 from hplaw.recommendation.record import recommend
 from hplaw.theory.batch_transfer import transfer
-from tests.helpers import shipped
-
-
-LLAMA: dict[str, Any] = {
-    "model_type": "llama",
-    "hidden_size": 4096,
-    "intermediate_size": 14336,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "vocab_size": 128256,
-    "tie_word_embeddings": False,
-}
+from tests.helpers import LLAMA_3_8B, shipped
 
 
 def by_torch(rate: float, shape: tuple[int, int], scale: str) -> float:
@@ -38,7 +26,7 @@ def by_torch(rate: float, shape: tuple[int, int], scale: str) -> float:
 def test_each_matrix_moves_as_far_as_by_adamw(scale: Any) -> None:
     """An orthogonal A x B update has a root mean square of 1 / sqrt(max(A, B)); times its factor, it is 0.2 of AdamW's rate."""
     request = ParametrizeRequest(
-        optimizer="muon", from_optimizer="adamw", muon_scale=scale, config=LLAMA, base_width=4096, peak_lr=3e-4
+        optimizer="muon", from_optimizer="adamw", muon_scale=scale, config=LLAMA_3_8B, base_width=4096, peak_lr=3e-4
     )
     matrices = [weight for weight in parametrize(request).weights if weight.row.kind == "hidden"]
     assert len(matrices) == 7

@@ -9,20 +9,10 @@ from hplaw.messages.query import Query
 from hplaw.messages.recommendation import Recommendation
 from hplaw.recommendation.many import recommend_many
 from hplaw.recommendation.record import recommend
-from tests.helpers import is_one_sentence, shipped
+from tests.helpers import MIXTRAL_8X7B, is_one_sentence, shipped
 
 
 EXPERTS: dict[str, float | str] = {"n_experts": 64.0, "n_active_experts": 4.0, "granularity": 8.0}
-MIXTRAL = {
-    "model_type": "mixtral",
-    "hidden_size": 4096,
-    "intermediate_size": 14336,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "num_local_experts": 8,
-    "num_experts_per_tok": 2,
-}
 
 
 def ask(**fields: Any) -> Recommendation:
@@ -68,7 +58,7 @@ def test_counts_of_parameters_imply_the_granularity() -> None:
         pytest.approx(8),
         "granularity-of-counts",
     )
-    shaped = ask(model=MIXTRAL, n_params=4.7e10, n_active_params=1.3e10, tokens=1e12)
+    shaped = ask(model=MIXTRAL_8X7B, n_params=4.7e10, n_active_params=1.3e10, tokens=1e12)
     assert law_of(shaped, "granularity") == "expert-granularity"
 
 
@@ -80,7 +70,7 @@ def test_shared_experts_count_as_used() -> None:
 
 
 def test_a_shape_gives_experts_exactly() -> None:
-    found = ask(model=MIXTRAL, tokens=1e12)
+    found = ask(model=MIXTRAL_8X7B, tokens=1e12)
     assert found.answers["n_active_params"].value == 12617781248
     assert found.answers["expert_sparsity"].value == 0.75
     assert (found.answers["granularity"].value, law_of(found, "granularity")) == (

@@ -9,27 +9,14 @@ from hplaw.messages.query import Query
 from hplaw.messages.recommendation import Recommendation
 from hplaw.recommendation.finetuning import LEARNED
 from hplaw.recommendation.record import recommend
-from tests.helpers import is_one_sentence, shipped
+from tests.helpers import LLAMA_3_8B, is_one_sentence, shipped
 
 
-LLAMA: dict[str, Any] = {
-    "architectures": ["LlamaForCausalLM"],
-    "model_type": "llama",
-    "hidden_size": 4096,
-    "intermediate_size": 14336,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "vocab_size": 128256,
-    "max_position_embeddings": 131072,
-    "hidden_act": "silu",
-    "tie_word_embeddings": False,
-}
-QWEN = {**LLAMA, "model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"]}
-GEMMA = {**LLAMA, "model_type": "gemma2", "architectures": ["Gemma2ForCausalLM"]}
+QWEN = {**LLAMA_3_8B, "model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"]}
+GEMMA = {**LLAMA_3_8B, "model_type": "gemma2", "architectures": ["Gemma2ForCausalLM"]}
 
 
-def ask(how: str = "lora", *, model: dict[str, Any] | None = LLAMA, **fields: Any) -> Recommendation:
+def ask(how: str = "lora", *, model: dict[str, Any] | None = LLAMA_3_8B, **fields: Any) -> Recommendation:
     given = {"finetune": how, **fields.pop("given", {})}
     return recommend(Query(model=model, given=given, **fields), shipped())
 
@@ -44,7 +31,12 @@ def texts(found: Recommendation) -> str:
 
 @pytest.mark.parametrize(
     ("how", "model", "rate"),
-    [("lora", LLAMA, 2.856e-4), ("full", LLAMA, 2.856e-5), ("lora", QWEN, 4.730e-4), ("full", QWEN, 4.730e-5)],
+    [
+        ("lora", LLAMA_3_8B, 2.856e-4),
+        ("full", LLAMA_3_8B, 2.856e-5),
+        ("lora", QWEN, 4.730e-4),
+        ("full", QWEN, 4.730e-5),
+    ],
 )
 def test_the_rate_is_that_of_the_family_and_width(how: str, model: dict[str, Any], rate: float) -> None:
     found = ask(how, model=model)
@@ -211,5 +203,5 @@ def test_a_model_that_is_no_transformer_for_language_is_refused(model: dict[str,
 
 
 def test_the_language_part_of_a_config_of_several_is_taken() -> None:
-    both = {"model_type": "llava", "architectures": ["LlavaForConditionalGeneration"], "text_config": LLAMA}
+    both = {"model_type": "llava", "architectures": ["LlavaForConditionalGeneration"], "text_config": LLAMA_3_8B}
     assert value(ask(model=both), "peak_lr") == value(ask(), "peak_lr")

@@ -22,6 +22,7 @@ from hplaw.evaluation.point import Point, plain_point
 from hplaw.expression.backends import Undefined
 from hplaw.forms.power_law import power_law
 from hplaw.law import Law
+from hplaw.law.derived import derived
 from hplaw.recommendation.counted import Fitted, counted, schedule_factor, without_schedule
 from hplaw.recommendation.finetuning import pretraining_only
 from hplaw.recommendation.question import Question, signature, stacked
@@ -218,7 +219,7 @@ class Derivation:
         discounted = self.question.discounted
         if not discounted or "loss" not in self.catalogue.gives(law):
             return ()
-        return tuple(name for name in _fitted(law, self.catalogue).apply(discounted) if name in self.known)
+        return tuple(name for name in _fitted(self.catalogue, law).apply(discounted) if name in self.known)
 
     def _within(self, found: Answer) -> Answer:
         """Return an answer inside the bounds of what its law does not choose, the rest as the law gives it there."""
@@ -340,7 +341,8 @@ class Derivation:
         return {chosen: None for chosen in law.chosen if self.source.get(chosen) is law}
 
 
-def _fitted(law: Law, catalogue: Catalogue) -> Fitted:
+@derived
+def _fitted(catalogue: Catalogue, law: Law) -> Fitted:
     """Return what a law takes and was fitted on, the members of a mixture together."""
     members = catalogue.members(law)
     names = dict.fromkeys(name for member in members for name in member.spec.domain)

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 from hplaw.cli.exit_status import FAILED, OK
 from hplaw.cli.page import Page, write, write_json
-from hplaw.cli.render import ADDERS, SECTIONS, SETTINGS, add_warnings, question, warning_texts, without_value
+from hplaw.cli.render import (
+    SECTIONS,
+    add_section,
+    add_warnings,
+    question,
+    settings_first,
+    texts_by_case,
+    warning_texts,
+    without_value,
+)
 from hplaw.errors import MalformedQuery
 from hplaw.formatting import MULTIPLES, number, numbers
 from hplaw.messages.compare import AnswerComparison, CompareRequest, Option
@@ -25,6 +34,9 @@ if TYPE_CHECKING:
 
 LOSS_DIGITS, DIGITS = 4, 3
 """Significant digits: small differences of the loss count."""
+
+VALUE_DIGITS = 12
+"""Significant digits of the values that are compared, so that no two are written alike."""
 
 NAMED_UNITS = ("", "1", "token", "FLOP", "h")
 """Units that the names of quantities say already."""
@@ -95,21 +107,18 @@ def _page(found: AnswerComparison, shown: Sequence[str]) -> str:
         page.text(line)
     add_warnings(page, _warnings(found.options))
     for name in shown:
-        if name not in ADDERS:
-            continue
-        for option, them in estimates.items():
+        for option, answer in answers.items():
             page.heading(option)
-            ADDERS[name](page, them)
+            add_section(page, name, answer, answer.answers)
     SECTIONS.say_more(page, shown)
     return str(page)
 
 
 def _rows(answers: Mapping[str, Mapping[str, Estimate]]) -> Iterator[tuple[str, ...]]:
     """Yield a row for each quantity that has a value for any option, what is to set first."""
-    rank = {name: place for place, name in enumerate(SETTINGS)}
     names = dict.fromkeys(name for them in answers.values() for name in them)
     twice = "energy_kwh" in names
-    for name in sorted(names, key=lambda name: rank.get(name, len(rank))):
+    for name in settings_first(names):
         estimates = [them.get(name) for them in answers.values()]
         cells = _cells(name, estimates)
         if any(cell != "-" for cell in cells) and not (twice and name == "energy_j"):
@@ -151,18 +160,17 @@ def _verdicts(found: AnswerComparison) -> Iterator[str]:
 
 
 def _text(value: Scalar) -> str:
-    return value if isinstance(value, str) else number(value)
+    return value if isinstance(value, str) else number(value, digits=VALUE_DIGITS)
 
 
 def _warnings(options: Sequence[Option]) -> Iterator[str]:
     """Yield what to know before using the answers, with the value where it does not hold for all."""
-    said: dict[str, list[str]] = {}
-    for option in options:
-        answer = option.answer
-        texts = (
-            [str(option.error)] if answer is None else [*without_value(answer.answers), *warning_texts(answer.warnings)]
-        )
-        for text in texts:
-            said.setdefault(text, []).append(_text(option.value))
-    for text, names in said.items():
-        yield text if len(names) == len(options) else f"{', '.join(names)}: {text}"
+    return texts_by_case([(_text(option.value), _texts(option)) for option in options])
+
+
+def _texts(option: Option) -> Iterator[str]:
+    if option.answer is None:
+        yield str(option.error)
+    else:
+        yield from without_value(option.answer.answers)
+        yield from warning_texts(option.answer.warnings)

@@ -14,7 +14,7 @@ from hplaw.cli.exit_status import OK
 from hplaw.cli.options import All, Explain, Json, LawFolders, one, several
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue, read_object
-from hplaw.cli.render import ADDERS, add_estimates, add_warnings, question, warning_texts, without_value
+from hplaw.cli.render import ADDERS, add_estimates, add_warnings, question, texts_by_case, warning_texts, without_value
 from hplaw.cli.sections import Sections
 from hplaw.errors import QueryError
 from hplaw.formatting import number, numbers, with_unit
@@ -152,12 +152,11 @@ def _compare(page: Page, cases: Mapping[str, Mapping[str, Estimate]]) -> None:
 
 def _warnings(cases: Sequence[EnergyCase]) -> Iterator[str]:
     """Yield what to know before using the answers, with the case where it does not hold for all."""
-    said: dict[str, list[str]] = {}
-    for case in cases:
-        for text in [case.reason] if case.reason else [*warning_texts(case.warnings), *without_value(_lacking(case))]:
-            said.setdefault(text, []).append(_case_name(case))
-    for text, names in said.items():
-        yield text if len(names) == len(cases) else f"{'; '.join(names)}: {text}"
+    return texts_by_case([(_case_name(case), _texts(case)) for case in cases], between="; ")
+
+
+def _texts(case: EnergyCase) -> list[str]:
+    return [case.reason] if case.reason else [*warning_texts(case.warnings), *without_value(_lacking(case))]
 
 
 def _lacking(case: EnergyCase) -> dict[str, Estimate]:

@@ -95,21 +95,40 @@ def render(
         page.text(f"Example: {example}", indent=0)
     add_warnings(page, [*without_value(ordered), *warning_texts(answer.warnings)])
     for name in shown:
-        if name == "sources":
-            details.add_sources(page, answer.citations)
-            page.line(f"  id of this answer: {answer.id}")
-        elif name == "nearest":
-            details.add_nearest(page, answer.nearest)
-        else:
-            ADDERS[name](page, ordered)
+        add_section(page, name, answer, ordered)
     SECTIONS.say_more(page, shown)
     return str(page)
 
 
+def settings_first(names: Iterable[str]) -> list[str]:
+    """Return quantities in the order in which they are shown: what is to set, then what is to be expected.
+
+    >>> settings_first(["loss", "batch_tokens", "peak_lr"])
+    ['peak_lr', 'batch_tokens', 'loss']
+    """
+    rank = {name: place for place, name in enumerate(SETTINGS)}
+    return sorted(names, key=lambda name: rank.get(name, len(rank)))
+
+
+def add_section(page: Page, name: str, answer: Recommendation, estimates: Mapping[str, Estimate]) -> None:
+    """Add one of `SECTIONS`.
+
+    **Arguments:**
+
+    - `estimates`: those of the answer, in the order in which they are shown.
+    """
+    if name == "sources":
+        details.add_sources(page, answer.citations)
+        page.line(f"  id of this answer: {answer.id}")
+    elif name == "nearest":
+        details.add_nearest(page, answer.nearest)
+    else:
+        ADDERS[name](page, estimates)
+
+
 def _in_order(answer: Recommendation) -> dict[str, Estimate]:
     """Return the answers, what is to set first; the same energy in joule only where it was evaluated for."""
-    rank = {name: place for place, name in enumerate(SETTINGS)}
-    names = sorted(answer.answers, key=lambda name: rank.get(name, len(rank)))
+    names = settings_first(answer.answers)
     twice = "energy_kwh" in answer.answers and "energy_j" not in answer.query.get("want", ())
     return {name: answer.answers[name] for name in names if not (twice and name == "energy_j")}
 
@@ -179,6 +198,20 @@ def warning_texts(warnings: Iterable[AnswerWarning]) -> Iterator[str]:
                 continue
             passed.add(warning.law)
         yield warning.text
+
+
+def texts_by_case(cases: Sequence[tuple[str, Iterable[str]]], *, between: str = ", ") -> Iterator[str]:
+    """Yield the texts of several cases, each once, with the cases before it where it does not hold for all.
+
+    >>> list(texts_by_case([("bf16", ["a", "b"]), ("fp8", ["a"])]))
+    ['a', 'bf16: b']
+    """
+    said: dict[str, list[str]] = {}
+    for case, texts in cases:
+        for text in texts:
+            said.setdefault(text, []).append(case)
+    for text, names in said.items():
+        yield text if len(names) == len(cases) else f"{between.join(names)}: {text}"
 
 
 def without_value(answers: Mapping[str, Estimate]) -> list[str]:

@@ -32,3 +32,15 @@ def test_a_value_that_cannot_be_asked_says_so_and_stops_no_other(run: Run) -> No
     done = run("recommend", *SIZE, "--compare", "precision=bf16,fp9")
     assert done.status == 0
     assert "fp9: precision='fp9' is not known" in done.out
+
+
+def test_every_section_is_shown_for_each_value(run: Run) -> None:
+    done = run("recommend", *SIZE, "--compare", "precision=bf16,fp8", "--all")
+    for title in ("Derivation", "Sources", "Published trainings nearby"):
+        assert done.out.count(f"\n{title}\n") == 2, title
+
+
+def test_values_that_differ_little_have_columns_of_their_own(run: Run) -> None:
+    done = run("recommend", "--tokens", "1.4T", "--compare", "params=7.001B,7.002B", "--want", "loss")
+    assert "7.001B" in done.out
+    assert "7.002B" in done.out

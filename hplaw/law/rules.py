@@ -99,17 +99,22 @@ def _check_prior(
 
 
 def check_missing(spec: LawSpec, namespace: Namespace) -> None:
-    """Refuse defaults for inputs that are neither value, category, prior nor a formula of inputs known by then."""
+    """Refuse defaults for inputs that are neither value, category, prior nor a formula of inputs known by then.
+
+    A category by default is one of the quantity's, or that of another input, by its name.
+    """
+    named = {item.quantity for item in spec.input_specs()}
     late = {
         item.quantity
         for item in spec.input_specs()
-        if isinstance(item.missing, str) and not namespace.quantities[item.quantity].categorical
+        if isinstance(item.missing, str)
+        and (not namespace.quantities[item.quantity].categorical or item.missing in named)
     }
     for item in spec.input_specs():
         name, missing, quantity = item.quantity, item.missing, namespace.quantities[item.quantity]
         if missing is None:
             continue
-        if not isinstance(missing, str) or quantity.categorical:
+        if not isinstance(missing, str) or (quantity.categorical and missing not in named):
             problem = check_value(quantity, missing)
             if problem:
                 refuse(problem, table="inputs", key=name)

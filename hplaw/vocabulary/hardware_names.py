@@ -24,15 +24,49 @@ ALIASES = {
     "h800-sxm5-80gb": "h800-sxm",
     "h200": "h200-sxm",
     "h200-sxm-141gb": "h200-sxm",
+    "h200-sxm5-141gb": "h200-sxm",
+    "h200-nvl-141gb": "h200-nvl",
+    "h100-sxm-80gb": "h100-sxm",
     "b200": "b200-sxm",
     "b200-sxm-180gb": "b200-sxm",
+    "blackwell-gpu-(b200-sxm-180gb)": "b200-sxm",
+    "b300": "b300-sxm",
+    "b300-sxm-270gb": "b300-sxm",
     "gb200-per-gpu": "gb200",
+    "blackwell-gpu-(gb200)": "gb200",
+    "gb300-per-gpu": "gb300",
+    "dgx-h100": "h100-sxm",
+    "dgx-h200": "h200-sxm",
+    "dgx-b200": "b200-sxm",
+    "dgx-b300": "b300-sxm",
+    "dgx-gb200": "gb200",
+    "dgx-gb300": "gb300",
+    "mi300x-192gb-hbm3": "mi300x",
+    "mi325x-256gb-hbm3e": "mi325x",
+    "mi325x-256gb-hbm3e-dlc": "mi325x",
+    "mi350x-288gb-hbm3e": "mi350x",
+    "mi355x-288gb-hbm3e": "mi355x",
+    "gaudi-2": "gaudi2",
+    "gaudi2-ai-accelerator": "gaudi2",
+    "gaudi-2-ai-accelerator": "gaudi2",
+    "gaudi-3": "gaudi3",
+    "gaudi3-ai-accelerator": "gaudi3",
+    "gaudi-3-ai-accelerator": "gaudi3",
+    "v5e": "tpu-v5e",
+    "v5p": "tpu-v5p",
+    "v6e": "tpu-v6e",
+    "trillium": "tpu-v6e",
+    "tpu-trillium": "tpu-v6e",
+    "tpu-v6e-chip": "tpu-v6e",
     "tpu-v3-chip": "tpu-v3",
     "tpu-v4-chip": "tpu-v4",
     "tpu-v5e-chip": "tpu-v5e",
     "tpu-v5p-chip": "tpu-v5p",
 }
 """Short names by other names, in small letters; a plain model name means its most common board."""
+
+MAKERS = ("nvidia", "amd", "instinct", "intel", "google", "cloud", "habana")
+"""Words of makers that may stand before the name of an accelerator."""
 
 
 def canonical(name: str) -> str:
@@ -41,7 +75,10 @@ def canonical(name: str) -> str:
     >>> canonical("H100-SXM5-80GB")
     'h100-sxm'
     """
-    plain = "-".join(name.lower().removeprefix("nvidia ").split())
+    words = name.lower().replace("(r)", "").split()
+    while len(words) > 1 and words[0] in MAKERS:
+        words = words[1:]
+    plain = "-".join(words)
     return ALIASES.get(plain, plain if plain in SHORT else name)
 
 
@@ -61,6 +98,9 @@ SHORT = frozenset(
         "rtx-5090",
         "mi250x",
         "mi300x",
+        "mi325x",
+        "mi350x",
+        "mi355x",
     )
 )
 """The short names themselves; a test holds them to the table of the law `accelerators`."""

@@ -21,9 +21,20 @@ def test_every_name_leads_to_a_row_of_the_table() -> None:
     assert canonical("my-own-chip") == "my-own-chip"
 
 
-def test_budgets_and_accelerators_have_the_same_peaks() -> None:
-    ours, budget = (shipped().get(name).spec.tables["peak"] for name in ("accelerators", "compute-budget"))
-    assert ours == budget
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("NVIDIA Blackwell GPU (B200-SXM-180GB)", "b200-sxm"),
+        ("NVIDIA Blackwell GPU (GB200)", "gb200"),
+        ("Intel(R) Gaudi(R) 2 AI Accelerator", "gaudi2"),
+        ("AMD Instinct MI325X 256GB HBM3E DLC", "mi325x"),
+        ("NVIDIA H200-NVL-141GB", "h200-nvl"),
+        ("TPU-trillium", "tpu-v6e"),
+        ("DGX-GB300", "gb300"),
+    ],
+)
+def test_spellings_of_makers_and_of_benchmarks_are_known(name: str, short: str) -> None:
+    assert canonical(name) == short
 
 
 def test_another_name_of_an_accelerator_has_the_same_answer() -> None:
@@ -34,14 +45,46 @@ def test_another_name_of_an_accelerator_has_the_same_answer() -> None:
     assert one.answers["peak_flop_per_s"].value == other.answers["peak_flop_per_s"].value == 9.894e14
 
 
-def test_a_precision_that_an_accelerator_has_not_is_no_answer_but_a_reason() -> None:
-    asked = Query(hardware="v100-sxm", precision="fp8", want=["peak_flop_per_s"])
-    found = recommend(asked, shipped()).answers["peak_flop_per_s"]
-    assert found.value is None
-    assert "fp8" in str(found.reason)
+@pytest.mark.parametrize(
+    ("hardware", "precision", "runs_in", "peak"),
+    [
+        ("v100-sxm", "fp8", "fp16", 1.25e14),
+        ("v100-sxm", "bf16", "fp32", 1.57e13),
+        ("tpu-v6e", "fp8", "bf16", 9.18e14),
+        ("h100-sxm", "fp4", "fp8", 1.9789e15),
+        ("mi355x", "nvfp4", "mxfp8", 5.0332e15),
+    ],
+)
+def test_a_precision_that_an_accelerator_lacks_is_answered_by_the_next_wider(
+    hardware: str, precision: str, runs_in: str, peak: float
+) -> None:
+    asked = Query(hardware=hardware, precision=precision, want=["peak_flop_per_s", "compute_format"])
+    found = recommend(asked, shipped())
+    assert found.answers["compute_format"].value == runs_in
+    assert found.answers["peak_flop_per_s"].value == peak
+    assert any("next wider" in warning.text for warning in found.warnings)
 
 
-@pytest.mark.parametrize("name", ["tpu-v4", "tpu-v5e", "tpu-v5p"])
+def test_an_own_format_of_the_same_width_is_no_wider_one() -> None:
+    found = recommend(Query(hardware="mi355x", precision="fp4", want=["compute_format"]), shipped())
+    assert found.answers["compute_format"].value == "mxfp4"
+    assert not any("next wider" in warning.text for warning in found.warnings)
+
+
+def test_a_precision_wider_than_all_that_an_accelerator_has_is_a_reason() -> None:
+    found = recommend(Query(hardware="tpu-v6e", precision="fp32", want=["peak_flop_per_s"]), shipped())
+    assert found.answers["peak_flop_per_s"].value is None
+    assert "fp32" in str(found.answers["peak_flop_per_s"].reason)
+
+
+def test_the_formats_of_the_table_are_those_that_have_a_peak() -> None:
+    tables = shipped().get("accelerators").spec.tables
+    for name, formats in tables["format"].items():
+        assert set(formats.values()) <= set(tables["peak"][name])
+        assert all(formats[own] == own for own in tables["peak"][name])
+
+
+@pytest.mark.parametrize("name", ["tpu-v4", "tpu-v5e", "tpu-v5p", "tpu-v6e"])
 def test_no_power_is_made_up_for_an_accelerator_without_one(name: str) -> None:
     found = recommend(Query(hardware=name, want=["board_power_w"]), shipped())
     assert found.answers["board_power_w"].value is None

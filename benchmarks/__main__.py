@@ -30,6 +30,7 @@ BENCHMARKS = (
     "transformer",
     "few_runs",
     "energy",
+    "formats",
     "device_energy",
     "recipes",
 )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from hplaw.errors import LawError, nearest, refuse
-from hplaw.expression import Kind, Symbol, names_in, parse
+from hplaw.expression import Kind, Symbol, Type, names_in, parse
 from hplaw.expression.backends import exact_number
 from hplaw.expression.functions import CONSTANTS, FUNCTIONS
 from hplaw.expression.tree import Binary, Call, Name, Node, Number, Unary, walk
@@ -121,7 +121,8 @@ def check_missing(spec: LawSpec, namespace: Namespace) -> None:
         elif is_call(missing, PRIORS):
             _check_prior(spec, namespace, missing, PRIORS, "inputs", name)
         else:
-            formula = one_formula(namespace, missing, "inputs", name)
+            kind = Type.CATEGORY if quantity.categorical else Type.NUMBER
+            formula = one_formula(namespace, missing, "inputs", name, kind)
             unknown = sorted(spoken(namespace, formula.tree) & {*late, *GRID_NAMES})
             if unknown:
                 message = (

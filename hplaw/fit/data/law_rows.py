@@ -9,7 +9,7 @@ import polars as pl
 
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.errors import DataError, LawNotFound, nearest
-from hplaw.fit.data import best_settings, device_energy, one_factor, published_energy
+from hplaw.fit.data import best_settings, device_energy, one_factor, training_rows
 
 
 def make_rows(name: str, path: Path, catalogue: Catalogue) -> pl.DataFrame:
@@ -17,9 +17,10 @@ def make_rows(name: str, path: Path, catalogue: Catalogue) -> pl.DataFrame:
 
     **Arguments:**
 
-    - `name`: the law: training-time and training-energy read published trainings, device-energy metered ones, recipe and weight-decay-warmup sweeps.
-    - `path`: CSV with `#` comments, or parquet; `read_published` and `read_metered` name its columns. For recipe and
-      weight-decay-warmup the folder of the tables that `best_settings` names.
+    - `name`: the law: training-time and training-energy read trainings and throughput, device-energy metered trainings, recipe and
+      weight-decay-warmup sweeps.
+    - `path`: CSV with `#` comments, or parquet; `read_published` and `read_metered` name its columns. For the laws of trainings,
+      recipe and weight-decay-warmup also the folder of the tables that `training_rows` and `best_settings` name.
 
     **Raises:** `LawNotFound` with the nearest name; `DataError` for another table, and for one of which no row is left.
     """
@@ -35,9 +36,9 @@ def make_rows(name: str, path: Path, catalogue: Catalogue) -> pl.DataFrame:
     return rows
 
 
-def _published(name: str, path: Path, catalogue: Catalogue) -> pl.DataFrame:
-    rows = published_energy.read_published(path, catalogue)
-    return published_energy.for_fit(rows, catalogue.get(name)) if len(rows) else rows
+def _trainings(name: str, path: Path, catalogue: Catalogue) -> pl.DataFrame:
+    rows = training_rows.read_trainings(path, catalogue)
+    return training_rows.for_fit(rows, catalogue.get(name)) if len(rows) else rows
 
 
 def _metered(name: str, path: Path, catalogue: Catalogue) -> pl.DataFrame:
@@ -54,8 +55,8 @@ def _one_factor(name: str, path: Path, catalogue: Catalogue) -> pl.DataFrame:
 
 
 _MAKERS: Mapping[str, Callable[[str, Path, Catalogue], pl.DataFrame]] = {
-    "training-time": _published,
-    "training-energy": _published,
+    "training-time": _trainings,
+    "training-energy": _trainings,
     "device-energy": _metered,
     "recipe": _best,
     "weight-decay-warmup": _one_factor,

@@ -6,19 +6,13 @@ times a board's power keep only their hours.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
-from hplaw.catalogue.catalogue import Catalogue, load_catalogue
-from hplaw.catalogue.listing import categories
+from hplaw.catalogue.catalogue import Catalogue
 from hplaw.errors import DataError, QueryError
-from hplaw.evaluation.inputs import inputs
-from hplaw.fit.data.runs import observed_by
-from hplaw.law import Law
-from hplaw.messages.query import Query
-from hplaw.recommendation.record import recommend
+from hplaw.fit.data.accelerator import accelerator
 from hplaw.runs.table import read_columns
 from hplaw.vocabulary.hardware_names import canonical
 
@@ -65,8 +59,6 @@ SEQ_LENS = {
 CALENDAR = ("derived", "assumed", "upper bound", "from LLMCarbon")
 """Words of `hours_kind` where hours are days times accelerators; LLMCarbon's are such products."""
 
-DEVICE = ("peak_flop_per_s", "memory_bytes_per_s", "accelerator_generation")
-
 TEXTS = ("model", "family", "precision", "hardware", "hours_kind", "energy_scope", "energy_basis", "flag")
 NUMBERS = ("n_params_b", "n_active_b", "tokens_b", "n_accel", "accel_hours", "pue", "energy_mwh")
 
@@ -74,8 +66,8 @@ DEFAULT_PUE = 1.1
 """The PUE of a row that gives none, which touches only the energies that count it."""
 
 
-def read_published(path: Path | str, catalogue: Catalogue | None = None) -> pl.DataFrame:
-    """Return published training runs as rows of quantities.
+def read_published(path: Path, catalogue: Catalogue) -> Iterator[dict[str, Any]]:
+    """Yield published training runs as rows of quantities.
 
     **Arguments:**
 
@@ -86,27 +78,15 @@ def read_published(path: Path | str, catalogue: Catalogue | None = None) -> pl.D
 
     **Raises:** `DataError` where a column is missing or no number, and for a precision that is not known.
     """
-    catalogue = catalogue or load_catalogue()
-    table = read_columns(Path(path), numbers=NUMBERS, texts=TEXTS)
-    rows: list[dict[str, Any] | None] = []
+    table = read_columns(path, numbers=NUMBERS, texts=TEXTS)
     for place, row in enumerate(table.iter_rows(named=True), 1):
         try:
-            rows.append(_row(row, catalogue))
+            found = _row(row, catalogue)
         except QueryError as error:
             message = f"{path}: row {place}: {error}"
             raise DataError(message) from None
-    return pl.DataFrame([row for row in rows if row is not None], infer_schema_length=None)
-
-
-def for_fit(rows: pl.DataFrame, law: Law) -> pl.DataFrame:
-    """Return the rows that tell what a law of time or energy is fitted to, as `hplaw fit` reads them.
-
-    Names of runs are omitted: a run has one row, so that its scatter is the noise of that row.
-    """
-    observed = [name for name in observed_by(law) if name in rows.columns]
-    told = pl.any_horizontal(pl.col(name).is_not_null() for name in observed)
-    needed = [item.name for item in inputs(law) if item.required and item.name in rows.columns]
-    return rows.filter(told, *(pl.col(name).is_not_null() for name in needed)).drop("run")
+        if found is not None:
+            yield found
 
 
 def _row(row: dict[str, Any], catalogue: Catalogue) -> dict[str, Any] | None:
@@ -130,9 +110,9 @@ def _row(row: dict[str, Any], catalogue: Catalogue) -> dict[str, Any] | None:
     energy = row["energy_mwh"]
     return {
         "run": row["model"],
+        "source": "published",
         "family": family,
         "developer": DEVELOPERS.get(family, family),
-        "hardware": hardware,
         "precision": precision,
         "n_params": row["n_params_b"] * 1e9,
         "n_active_params": row["n_active_b"] * 1e9,
@@ -140,27 +120,12 @@ def _row(row: dict[str, Any], catalogue: Catalogue) -> dict[str, Any] | None:
         "seq_len": SEQ_LENS.get(family, 2048.0),
         **device,
         "devices": row["n_accel"],
+        "effort": "typical",
+        "finetune": "full",
         "hours_basis": basis,
         "accelerator_hours": row["accel_hours"],
         "energy_j": None if energy is None else energy * 3.6e9,
         "energy_scope": row["energy_scope"],
         "energy_basis": row["energy_basis"] or "unknown",
-        "pue": row["pue"] or DEFAULT_PUE,
-        "carbon_g_per_kwh": 400.0,
-        "carbon_spread": 0.1,
+        "pue": row["pue"],
     }
-
-
-def accelerator(hardware: str, precision: str, catalogue: Catalogue) -> dict[str, Any] | None:
-    """Return peak, memory, bandwidth, generation and board power of an accelerator; None where it is not known.
-
-    >>> accelerator("h100-sxm", "bf16", load_catalogue())["board_power_w"]
-    700.0
-    """
-    if hardware not in categories(catalogue, "hardware"):
-        return None
-    query = Query(hardware=hardware, precision=precision, want=[*DEVICE, "board_power_w"])
-    found = recommend(query, catalogue).answers
-    if any(found[name].value is None for name in DEVICE):
-        return None
-    return {name: item.value for name, item in found.items()}

@@ -29,7 +29,7 @@ from hplaw.runs import Store, compact, export
 from hplaw_experiments.launch import Here, Place
 from hplaw_experiments.launch.job import IDLE_S
 from hplaw_experiments.launch.record import provenance
-from hplaw_experiments.metering.devices import find_meter
+from hplaw.metering.devices import find_meter
 from hplaw_experiments.studies.check_report import Found, Measurement, Part, Report, machine_of, run_part, write_check
 from hplaw_experiments.studies.precision_energy import BOUND, study, verdict
 from hplaw_experiments.studies.precision_grid import measurements, run_grid

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from hplaw.vocabulary.quantities import vocabulary
-from hplaw_experiments.metering.meter import Energy
+from hplaw.metering.meter import Energy
 from hplaw_experiments.trial import Outcome, Trial, key, steps
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from hplaw.errors import DeviceError
-from hplaw_experiments.metering.devices import NvmlDevice, RaplDevice, RecordedDevice, find_meter
-from hplaw_experiments.metering.meter import NoMeter, Sample, SampledMeter, energy_between, integrated_power
-from tests.experiments.metering.meter_case import check_meter
+from hplaw.metering.devices import NvmlDevice, RaplDevice, RecordedDevice, find_meter
+from hplaw.metering.meter import NoMeter, Sample, SampledMeter, energy_between, integrated_power
+from tests.metering.meter_case import check_meter
 
 
 TICK = 0.1

@@ -45,6 +45,7 @@ class MeteredRun(Record, frozen=True, kw_only=True):
     carbon_kg: float | None = None
     carbon_low_kg: float | None = None
     carbon_high_kg: float | None = None
+    pue: float | None = None
     price_per_hour: float | None = None
     cost: float | None = None
     predicted: dict[str, BriefEstimate] = {}

@@ -5,23 +5,21 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Unpack
 
 from hplaw.errors import DeviceError
 from hplaw.messages.metering import MeteredRun
 from hplaw.messages.record import encode
 from hplaw.metering.devices import find_any_meter
 from hplaw.metering.meter import Energy
-from hplaw.metering.metered_run import metered_run
+from hplaw.metering.metered_run import Trained, metered_run
 
 
 class Metered:
     """What a block drew, once it has ended."""
 
     def __init__(self) -> None:
-        self._found: Energy | None = None
-
-    def _end(self, found: Energy) -> None:
-        self._found = found
+        self.found: Energy | None = None
 
     @property
     def energy(self) -> Energy:
@@ -29,10 +27,10 @@ class Metered:
 
         **Raises:** `DeviceError` while the block runs.
         """
-        if self._found is None:
+        if self.found is None:
             message = "the block is still metered; read its energy after it has ended"
             raise DeviceError(message)
-        return self._found
+        return self.found
 
     @property
     def seconds(self) -> float:
@@ -44,35 +42,13 @@ class Metered:
         """Return the energy, J; None where nothing could be read, for the reason in `energy.note`."""
         return self.energy.energy_j
 
-    def record(
-        self,
-        *,
-        n_params: float | None = None,
-        tokens: float | None = None,
-        hardware: str | None = None,
-        precision: str | None = None,
-        devices: float | None = None,
-    ) -> MeteredRun:
-        """Return the record that `hplaw energy --probe` reads, with what the block trained."""
-        return metered_run(
-            self.energy, n_params=n_params, tokens=tokens, hardware=hardware, precision=precision, devices=devices
-        )
+    def record(self, **trained: Unpack[Trained]) -> MeteredRun:
+        """Return the record of the block: `n_params`, `tokens`, `hardware`, `precision`, `devices` say what it trained."""
+        return metered_run(self.energy, **trained)
 
-    def save(
-        self,
-        path: str | Path,
-        *,
-        n_params: float | None = None,
-        tokens: float | None = None,
-        hardware: str | None = None,
-        precision: str | None = None,
-        devices: float | None = None,
-    ) -> None:
-        """Write that record to a file."""
-        found = self.record(
-            n_params=n_params, tokens=tokens, hardware=hardware, precision=precision, devices=devices
-        )
-        Path(path).write_bytes(encode(found) + b"\n")
+    def save(self, path: str | Path, **trained: Unpack[Trained]) -> None:
+        """Write that record to a file, for `hplaw energy --probe`."""
+        Path(path).write_bytes(encode(self.record(**trained)) + b"\n")
 
 
 @contextmanager
@@ -97,6 +73,6 @@ def meter_energy(gpus: Sequence[int | str] = ()) -> Generator[Metered]:
         try:
             yield metered
         finally:
-            metered._end(meter.stop())
+            metered.found = meter.stop()
     finally:
         meter.close()

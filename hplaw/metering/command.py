@@ -34,7 +34,7 @@ def run_metered(command: Sequence[str], meter: AbstractMeter) -> tuple[int, Ener
     """
     with _signals_passed_on() as to:
         meter.start()
-        child = subprocess.Popen(list(command))
+        child = subprocess.Popen(list(command), close_fds=False)
         to(child)
         status = child.wait()
         found = meter.stop()

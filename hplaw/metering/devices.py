@@ -148,12 +148,7 @@ def find_any_meter(
 
 
 def find_meter(
-    platform: str,
-    *,
-    visible: str | None = None,
-    rapl: Path = RAPL_FOLDER,
-    nvml: Any = None,
-    period_s: float = PERIOD_S,
+    platform: str, *, visible: str | None = None, rapl: Path = RAPL_FOLDER, nvml: Any = None, period_s: float = PERIOD_S
 ) -> AbstractMeter:
     """Return the meter of the devices that a process computes on; one that says why where there is none.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypedDict, Unpack
 
 from hplaw.messages.metering import MeteredRun
 from hplaw.metering.meter import Energy
@@ -14,22 +14,23 @@ _METERS: dict[str, Literal["nvml", "rapl", "none"]] = {"nvml_counter": "nvml", "
 """What is metered, by the way of reading it."""
 
 
-def metered_run(
-    energy: Energy,
-    *,
-    n_params: float | None = None,
-    tokens: float | None = None,
-    hardware: str | None = None,
-    precision: str | None = None,
-    devices: float | None = None,
-) -> MeteredRun:
-    """Return the record of a run that was metered.
+class Trained(TypedDict, total=False):
+    """What was run while the meter ran, as a `MeteredRun` has it.
 
-    **Arguments:**
-
-    - `devices`: accelerators that the run used, on all machines; those that were metered where this is not said.
+    `devices` are the accelerators on all machines; those that were metered where this is not said.
     """
+
+    n_params: float | None
+    tokens: float | None
+    hardware: str | None
+    precision: str | None
+    devices: float | None
+
+
+def metered_run(energy: Energy, **trained: Unpack[Trained]) -> MeteredRun:
+    """Return the record of a run that was metered."""
     meter = _METERS.get(energy.basis, "none")
+    devices, tokens = trained.get("devices"), trained.get("tokens")
     if devices is None and meter == "nvml":
         devices = float(energy.devices)
     joules = energy.energy_j
@@ -37,10 +38,10 @@ def metered_run(
         seconds=energy.seconds,
         joules=joules,
         meter=meter,
-        n_params=n_params,
+        n_params=trained.get("n_params"),
         tokens=tokens,
-        hardware=hardware,
-        precision=precision,
+        hardware=trained.get("hardware"),
+        precision=trained.get("precision"),
         devices=devices,
         tokens_per_device_s=None if tokens is None or devices is None else tokens / devices / energy.seconds,
         basis=energy.basis,

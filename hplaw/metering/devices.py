@@ -198,7 +198,7 @@ def _visible(given: str | None, nvml: Any) -> list[str]:
 
 def _load_nvml() -> Any:
     try:
-        import pynvml
+        import pynvml  # pyright: ignore[reportMissingTypeStubs]
     except ImportError:
         message = f"GPUs are metered through nvidia-ml-py, which is not installed; {install('meter')}"
         raise DeviceError(message) from None

@@ -15,8 +15,9 @@ from hplaw.cli.options import All, Explain, Json, LawFolders, one, several
 from hplaw.cli.page import Page, write, write_json
 from hplaw.cli.reading import open_catalogue, read_object
 from hplaw.cli.render import ADDERS, add_estimates, add_warnings, question, texts_by_case, warning_texts, without_value
+from hplaw.cli.scope import covers
 from hplaw.cli.sections import Sections
-from hplaw.errors import QueryError
+from hplaw.errors import ConflictingQuery, QueryError
 from hplaw.formatting import number, numbers, with_unit
 from hplaw.messages.energy import EnergyRequest, FrontierRequest
 from hplaw.messages.recommendation import Estimate
@@ -40,9 +41,9 @@ BUDGETS = {
 }
 """What a budget is written in: the field and how many of its units it makes."""
 
-SHOWN = ("accelerator_hours", "duration_s", "power_w", "energy_kwh", "site_energy_kwh", "carbon_kg")
+SHOWN = ("accelerator_hours", "duration_s", "power_w", "energy_kwh", "site_energy_kwh", "carbon_kg", "cost")
 
-COMPARED = ("accelerator_hours", "energy_kwh", "carbon_kg")
+COMPARED = ("accelerator_hours", "energy_kwh", "carbon_kg", "cost")
 """What is compared on the first screen where there are several accelerators or precisions."""
 
 SECTIONS = Sections(
@@ -70,6 +71,9 @@ def energy(
     ] = None,
     devices: Annotated[str | None, one("Number of accelerators.")] = None,
     country: Annotated[str | None, one("Whose electricity is used, two letters: US.")] = None,
+    price: Annotated[str | None, one("What one accelerator costs in an hour: adds the cost.")] = None,
+    pue: Annotated[str | None, one("Energy of the machine room over that of its computers: 1.1.")] = None,
+    probe: Annotated[str | None, one("A record of `hplaw meter --json` of this model: narrows the forecast.")] = None,
     model: Annotated[str | None, one("The model's config.json, as Hugging Face writes it.")] = None,
     given: Annotated[
         list[str] | None,
@@ -103,7 +107,11 @@ def energy(
         fields["country"] = country
     if model is not None:
         fields["model"] = read_object("--model", Path(model))
-    fields["given"] = {name: parse_value(name, text) for name, text in parse_pairs(given, "--given").items()}
+    settled = {"price_per_hour": ("--price", price), "pue": ("--pue", pue)}
+    others = {name: read_number(option, text) for name, (option, text) in settled.items() if text is not None}
+    fields["given"] = read_given(given, others)
+    if probe is not None:
+        fields["probe"] = read_object("--probe", Path(probe), "a record of `hplaw meter --json`")
     found = work_out(decode(to_json(fields), EnergyRequest), open_catalogue(laws))
     if json:
         write_json(encode(found))
@@ -112,15 +120,30 @@ def energy(
     return OK
 
 
+def read_given(pairs: Sequence[str] | None, others: Mapping[str, float]) -> dict[str, float | str]:
+    """Return what --given names, and what options of their own give.
+
+    **Raises:** `ConflictingQuery` for a quantity given twice.
+    """
+    found: dict[str, float | str] = {key: parse_value(key, text) for key, text in parse_pairs(pairs, "--given").items()}
+    for name in others:
+        if name in found:
+            message = f"{name} is given twice; give it once"
+            raise ConflictingQuery(message, field=name)
+    return found | dict(others)
+
+
 def _page(found: EnergyReply, asked: Mapping[str, Any], shown: Sequence[str]) -> str:
     page = Page()
-    page.text(f"For {question(asked)}", indent=0)
+    page.text(f"For {question({name: value for name, value in asked.items() if name != 'probe'})}", indent=0)
     answered = [case for case in found.cases if not case.reason]
     told = {_case_name(case): _told(case) for case in answered}
     if len(found.cases) == 1:
         add_estimates(page, told[_case_name(answered[0])], {"Expect": list(told[_case_name(answered[0])])})
     else:
         _compare(page, told)
+    if (text := covers(told[_case_name(answered[0])])) is not None:
+        page.text(text)
     add_warnings(page, _warnings(found.cases))
     for name in shown:
         if name == "sources":

@@ -48,8 +48,8 @@ GROUPS = {
         ),
         (
             "frontier",
-            "energy:frontier",
-            "Find the best model for a budget of energy, hours or money.",
+            "frontier:frontier",
+            "Find the best model for budgets of energy, hours or money.",
             "--budget 10MWh --hardware h100-sxm",
         ),
         (

@@ -21,6 +21,9 @@ SCOPES = {
 COVERED = ("energy_kwh", "energy_j", "carbon_kg")
 """Answers that a scope holds for."""
 
+LATEST = "latest"
+"""The year of the grid that is taken where none is named."""
+
 
 def covers(answers: Mapping[str, Estimate]) -> str | None:
     """Return what the energy, the carbon and the cost of an answer hold; None where it has none of them."""
@@ -46,8 +49,12 @@ def _carbon(told: Mapping[str, Estimate]) -> Iterator[str]:
     if "carbon_kg" not in told:
         return
     grams = _inputs(told["carbon_kg"]).get("carbon_g_per_kwh")
-    if isinstance(grams, float):
-        yield f"carbon at {number(grams)} g/kWh, a yearly mean"
+    if not isinstance(grams, float):
+        return
+    steps = [step.inputs for step in told["carbon_kg"].derivation if "carbon_g_per_kwh" in step.outputs]
+    country, year = (steps[-1].get(name) for name in ("country", "carbon_year")) if steps else (None, None)
+    where = ", as given" if not steps else f" ({country}, {year} year)" if year == LATEST else f" ({country}, {year})"
+    yield f"carbon at {number(grams)} g/kWh{where}"
 
 
 def _cost(told: Mapping[str, Estimate]) -> Iterator[str]:

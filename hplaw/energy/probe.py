@@ -6,7 +6,7 @@ import msgspec
 
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import read_category
-from hplaw.errors import ConflictingQuery, QueryError
+from hplaw.errors import ConflictingQuery
 from hplaw.formatting import number
 from hplaw.messages.energy import EnergyRequest
 from hplaw.messages.metering import MeteredRun
@@ -14,6 +14,7 @@ from hplaw.messages.query import Query
 from hplaw.messages.recommendation import AnswerWarning
 from hplaw.messages.record import Scalar
 from hplaw.recommendation.record import recommend
+from hplaw.vocabulary.quantities import check_value, vocabulary
 
 
 ALIKE = 0.01
@@ -28,8 +29,8 @@ def with_probe(request: EnergyRequest, catalogue: Catalogue) -> tuple[EnergyRequ
 
     Its size, its accelerator and its precision are taken where the request names none.
 
-    **Raises:** `ConflictingQuery` for a probe of another size, accelerator or precision; `QueryError` for one that does not
-    say what it was, or measured nothing.
+    **Raises:** `ConflictingQuery` for a probe of another size, accelerator or precision, and for one that does not say what
+    it measured.
     """
     probe = request.probe
     if probe is None:
@@ -46,9 +47,14 @@ def with_probe(request: EnergyRequest, catalogue: Catalogue) -> tuple[EnergyRequ
     if probe.precision is not None:
         _same("precision", "precision", precision, probe.precision, catalogue)
         precision = [probe.precision]
-    given["tokens_per_device_s"] = rate
+    measured = {"tokens_per_device_s": rate}
     if probe.meter == "nvml" and probe.joules:
-        given["measured_board_w"] = probe.joules / probe.seconds / (probe.metered_devices or probe.devices or 1.0)
+        measured["measured_board_w"] = probe.joules / probe.seconds / (probe.metered_devices or probe.devices or 1.0)
+    for name, value in measured.items():
+        if (wrong := check_value(vocabulary()[name], value)) is not None:
+            message = f"by the probe, {wrong}"
+            raise ConflictingQuery(message, field="probe")
+    given |= measured
     sized = request.n_params is not None or request.model is not None
     asked = msgspec.structs.replace(
         request,
@@ -75,7 +81,7 @@ def _told(probe: MeteredRun) -> tuple[float, str, float]:
             if value is None
         ]
         message = f"the probe does not say what it measured; run hplaw meter with {', '.join(lacking) or '--tokens'}"
-        raise QueryError(message, field="probe")
+        raise ConflictingQuery(message, field="probe")
     return probe.n_params, probe.hardware, probe.tokens_per_device_s
 
 

@@ -14,6 +14,7 @@ from hplaw.errors import QueryError
 from hplaw.messages.energy import EnergyCase, EnergyReply, EnergyRequest, HardwareRecord
 from hplaw.messages.law import Citation
 from hplaw.messages.query import Query
+from hplaw.messages.recommendation import Estimate
 from hplaw.messages.record import Scalar
 from hplaw.recommendation.question import PRICE
 from hplaw.recommendation.record import recommend
@@ -86,6 +87,9 @@ def _case(
     request: EnergyRequest, hardware: str | None, precision: str, catalogue: Catalogue
 ) -> tuple[EnergyCase, list[Citation]]:
     given: dict[str, Scalar] = dict(request.given)
+    prices = known_prices(request.prices, catalogue)
+    if hardware is not None and hardware in prices:
+        given[PRICE] = prices[hardware]
     if request.country is not None:
         given["country"] = request.country
     if hardware is None:
@@ -108,16 +112,33 @@ def _case(
     )
     found = recommend(query, catalogue)
     drawn = found.answers["energy_j"]
-    scope = drawn.derivation[-1].inputs.get("energy_scope") if drawn.derivation else None
     case = EnergyCase(
         hardware=hardware,
         precision=precision,
         answers=found.answers,
-        energy_scope=None if scope is None else str(scope),
+        energy_scope=scope_of(found.answers),
         warnings=found.warnings,
         reason=drawn.reason if drawn.value is None else None,
     )
     return case, found.citations
+
+
+def scope_of(answers: Mapping[str, Estimate]) -> str | None:
+    """Return what the energy of an answer covers, None where it has none."""
+    steps = [step for name in DRAWN if name in answers for step in answers[name].derivation]
+    return next((str(step.inputs["energy_scope"]) for step in steps if "energy_scope" in step.inputs), None)
+
+
+DRAWN = ("energy_j", "energy_kwh", "carbon_kg", "accelerator_hours")
+"""Answers whose law says what energy covers."""
+
+
+def known_prices(prices: Mapping[str, float], catalogue: Catalogue) -> dict[str, float]:
+    """Return prices of an hour by the short names of accelerators.
+
+    **Raises:** `QueryError` for an accelerator that is not known.
+    """
+    return {known_hardware(name, catalogue): price for name, price in prices.items()}
 
 
 def hardware_records(catalogue: Catalogue) -> list[HardwareRecord]:

@@ -146,7 +146,7 @@ def budget_point(
     )
 
 
-SOME_SIZE = {"n_params": 1e9, "tokens": 2e10}
+SOME_N, SOME_TOKENS = 1e9, 2e10
 """A run that every accelerator might do, to ask why one cannot be counted."""
 
 
@@ -154,7 +154,9 @@ def why_not(one: FrontierRequest, axis: str, error: str, catalogue: Catalogue) -
     """Return why nothing is counted on an accelerator in a precision: what its law says, else what a budget failed of."""
     counted = "accelerator_hours" if axis == "duration_s" else axis
     given = {**one.given, **({} if one.price_per_hour is None else {PRICE: one.price_per_hour})}
-    asked = Query(**SOME_SIZE, hardware=one.hardware, precision=one.precision, given=given, want=[counted])
+    asked = Query(
+        n_params=SOME_N, tokens=SOME_TOKENS, hardware=one.hardware, precision=one.precision, given=given, want=[counted]
+    )
     try:
         return recommend(asked, catalogue).answers[counted].reason or error
     except HplawError:

@@ -23,6 +23,7 @@ from hplaw.errors import LawNotFound
 from hplaw.evaluation.rates import SCHEDULES
 from hplaw.messages.compare import MOST_OPTIONS
 from hplaw.messages.device import Probe
+from hplaw.messages.energy import Prices
 from hplaw.messages.pruning import LIMITS, POSITIVE
 from hplaw.messages.query import Bounds
 from hplaw.messages.query_text import DAYS, OTHERS, SECONDS_A_DAY, TUNED, TUNED_BASE
@@ -196,8 +197,8 @@ def _energy(catalogue: Catalogue, values: Fields) -> dict[str, Fields]:
     known = {name: values[name] for name in _ENERGY if name in values}
     given = _fields("EnergyGiven", known, "what else is known; any quantity is taken")
     countries: Any = Literal[tuple(sorted(catalogue.get("grid-carbon").spec.tables["intensity"]))]
-    named: Any = Literal[tuple(name for names in groups.values() for name in names)]
-    prices = Annotated[dict[named, Annotated[float, Meta(ge=1e-3, le=1e9)]], Meta(max_length=64)]
+    named = {"propertyNames": {"enum": [name for names in groups.values() for name in names]}}
+    prices = Annotated[Prices, Meta(extra_json_schema=named)]
     return {
         "EnergyRequest": {
             "prices": prices,

@@ -105,7 +105,7 @@ def meter(
         reader.close()
     run = metered_run(found, n_params=n_params, tokens=count, hardware=hardware, precision=precision, devices=machines)
     run = valued(run, grid=grid, price_per_hour=per_hour, pue=room)
-    run = msgspec.structs.replace(run, predicted=predicted, command=list(command), exit_status=status)
+    run = msgspec.structs.replace(run, predicted=predicted, command=list(command), exit_status=float(status))
     return _report(run, target) or status
 
 
@@ -143,7 +143,7 @@ def _report(run: MeteredRun, target: Path | None) -> int:
     try:
         target.write_text(f"{body}\n")
     except OSError as error:
-        return run.exit_status or _not_run(f"--json {target}: {error.strerror}", FAILED)
+        return int(run.exit_status or 0) or _not_run(f"--json {target}: {error.strerror}", FAILED)
     return 0
 
 
@@ -159,7 +159,7 @@ def _page(run: MeteredRun, target: Path | None) -> str:
     if run.meter == "none":
         page.text(f"Energy is unavailable: {run.note}.")
     else:
-        page.text(f"Energy is by {MEASURES[run.basis]}, {run.metered_devices} of them{_notes(run)}.")
+        page.text(f"Energy is by {MEASURES[run.basis]}, {number(run.metered_devices)} of them{_notes(run)}.")
     if run.predicted:
         page.heading("Predicted for such a run")
         page.table(list(_predicted(run)), head=("", "predicted", "90% interval", "measured"))
@@ -173,7 +173,7 @@ def _notes(run: MeteredRun) -> str:
 
 
 def _measured(run: MeteredRun) -> Iterator[tuple[str, str, str]]:
-    yield "exit_status", str(run.exit_status), ""
+    yield "exit_status", f"{run.exit_status or 0:.0f}", ""
     yield "seconds", f"{run.seconds:.4g} s", ""
     if run.joules is None or run.kwh is None or run.mean_power_w is None:
         yield "joules", "unavailable", ""

@@ -78,7 +78,7 @@ def valued(
     """
     note = run.note
     if run.meter == "nvml" and run.devices is not None and run.metered_devices != run.devices:
-        part = f"{run.metered_devices} GPUs were metered here, and the run used {number(run.devices)}; joules are theirs alone"
+        part = f"{number(run.metered_devices)} GPUs were metered here, and the run used {number(run.devices)}; joules are theirs alone"
         note = f"{note}; {part}" if note else part
     drawn = None if run.kwh is None else run.kwh * (pue or 1.0)
     carbon = [None if drawn is None or grid is None else drawn * g / 1e3 for g in _levels(grid)]

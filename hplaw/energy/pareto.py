@@ -35,6 +35,7 @@ def pareto(request: ParetoRequest, catalogue: Catalogue) -> Pareto:
     """
     budgets = _budgets(request)
     cases = _cases(request, catalogue)
+    _refuse_incomplete(request, cases)
     if len(cases) * len(budgets) > MOST_RUNS:
         message = f"{len(cases)} cases of accelerator and precision at {len(budgets)} budgets are more than {MOST_RUNS} runs; give fewer points, accelerators or precisions"
         raise ConflictingQuery(message, field="points")
@@ -83,6 +84,17 @@ def parted(points: Sequence[ParetoPoint]) -> tuple[list[ParetoPoint], list[Paret
         beaten = bool(front) and front[-1].loss <= point.loss
         (dominated if beaten else front).append(point)
     return front, dominated
+
+
+def _refuse_incomplete(request: ParetoRequest, cases: Sequence[FrontierRequest]) -> None:
+    """Refuse money without the prices, and time without the devices that it is spent by."""
+    without = [case.hardware for case in cases if case.price_per_hour is None]
+    if request.axis == "cost" and without:
+        message = f"a front of money needs what an accelerator costs in an hour; give prices of {', '.join(dict.fromkeys(without))}, or price_per_hour"
+        raise ConflictingQuery(message, field="prices")
+    if request.axis == "duration_s" and request.devices is None:
+        message = "a front of time needs devices, how many accelerators run for it"
+        raise ConflictingQuery(message, field="devices")
 
 
 def _budgets(request: ParetoRequest) -> list[float]:

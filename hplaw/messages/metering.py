@@ -37,7 +37,7 @@ class MeteredRun(Record, frozen=True, kw_only=True):
     devices: Annotated[float, Meta(ge=1, le=1e8, multiple_of=1)] | None = None
     tokens_per_device_s: Positive | None = None
     basis: str = "none"
-    metered_devices: Annotated[int, Meta(ge=0, le=100_000_000)] = 0
+    metered_devices: Annotated[float, Meta(ge=0, le=1e8, multiple_of=1)] = 0.0
     note: str = ""
     mean_power_w: float | None = None
     kwh: float | None = None
@@ -50,4 +50,4 @@ class MeteredRun(Record, frozen=True, kw_only=True):
     cost: float | None = None
     predicted: dict[str, BriefEstimate] = {}
     command: list[str] | None = None
-    exit_status: int | None = None
+    exit_status: Annotated[float, Meta(ge=0, le=255, multiple_of=1)] | None = None

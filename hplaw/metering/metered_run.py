@@ -45,7 +45,7 @@ def metered_run(energy: Energy, **trained: Unpack[Trained]) -> MeteredRun:
         devices=devices,
         tokens_per_device_s=None if tokens is None or devices is None else tokens / devices / energy.seconds,
         basis=energy.basis,
-        metered_devices=0 if meter == "none" else energy.devices,
+        metered_devices=0.0 if meter == "none" else float(energy.devices),
         note=energy.note,
         mean_power_w=None if joules is None else joules / energy.seconds,
         kwh=None if joules is None else joules / JOULES_PER_KWH,

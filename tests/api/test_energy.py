@@ -56,7 +56,7 @@ def test_a_front_has_runs_and_what_its_energy_covers(http):
         ({"hardware": []}, 400, "hardware"),
         ({"axis": "loss"}, 400, "axis"),
         ({"low": 2e4}, 409, "low"),
-        ({"axis": "cost"}, 422, "price_per_hour"),
+        ({"axis": "cost"}, 409, "prices"),
         ({"points": 101, "low": 1, "precision": ["bf16", "fp16", "fp8"]}, 409, "points"),
         ({"hardware": ["h100x"]}, 422, "hardware"),
     ],

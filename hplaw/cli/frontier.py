@@ -114,7 +114,7 @@ def frontier(
     if per_hour is not None:
         fields["price_per_hour"] = per_hour
     kind = low[0]
-    if kind == "cost" and per_hour is None and not (is_front and all(name in prices for name in names)):
+    if kind == "cost" and per_hour is None and not (is_front and prices):
         message = "a budget in $ needs --price, what one accelerator costs in an hour, or one for each: h100-sxm=2.5"
         raise QueryError(message, field="price_per_hour")
     if kind == "duration_s" and devices is None:

@@ -65,7 +65,7 @@ def meter(
 
     The command's output, exit status and signals are its own; the report goes to standard error when it has ended. Energy
     is that of GPU boards, else of processors; where neither can be read it is said to be unavailable. With --params,
-    --tokens and --hardware, what the laws predict stands beside it. `hplaw energy --probe FILE` reads the JSON.
+    --tokens and --hardware, what the laws predict is shown beside it. `hplaw energy --probe FILE` reads the JSON.
     """
     from hplaw.energy.measured import grid_of, predict_run, valued
     from hplaw.metering.command import NOT_FOUND, NOT_RUN, run_metered

@@ -16,7 +16,7 @@ AXES = {
 """The title of each axis, and what one of its unit is in that of the record."""
 
 COLORS = ("#1f77b4", "#d95f02", "#1b9e77", "#7570b3", "#e7298a", "#66a61e", "#a6761d", "#666666")
-"""One color for each accelerator, told apart by most eyes."""
+"""One color for each accelerator, distinct to most eyes."""
 
 
 def pareto_chart(found: Pareto, title: str) -> dict[str, Any]:

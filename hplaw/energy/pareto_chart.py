@@ -33,7 +33,8 @@ def pareto_chart(found: Pareto, title: str) -> dict[str, Any]:
         }
         for p in (*found.front, *found.dominated)
     ]
-    names = list(dict.fromkeys(case.hardware for case in found.cases))
+    drawn = {point["accelerator"] for point in points}
+    names = [name for name in dict.fromkeys(case.hardware for case in found.cases) if name in drawn]
     x = {"field": "x", "type": "quantitative", "title": text, "axis": {"format": "~s", "tickCount": 6}}
     x["scale"] = {"type": "log", "nice": False, "padding": 12}
     y = {"field": "loss", "type": "quantitative", "scale": {"zero": False}, "title": "loss, nat/token"}

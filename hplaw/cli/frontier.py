@@ -206,18 +206,20 @@ def _frontier_page(
     best = found.best
     page.text(f"For a budget of {title}", indent=0)
     page.heading("Lowest loss")
-    page.table([_point(best)], head=COLUMNS)
+    priced = best.cost is not None
+    head = (*COLUMNS, "cost") if priced else COLUMNS
+    page.table([_point(best, priced=priced)], head=head)
     page.text(f"{' to '.join(numbers(found.near))} parameters come within 0.5% of that loss.")
     if "sizes" not in shown:
         page.heading("Other sizes")
-        page.table([_point(point) for point in _thinned(found.points)], head=COLUMNS)
+        page.table([_point(point, priced=priced) for point in _thinned(found.points)], head=head)
     page.text(f"By {', '.join(law_name(law) for law in found.laws)}.")
     if plot is not None:
         page.text(f"Plot: {plot}")
     add_warnings(page, warning_texts(found.warnings))
     if "sizes" in shown:
         page.heading("All sizes")
-        page.table([_point(point) for point in found.points], head=COLUMNS)
+        page.table([_point(point, priced=priced) for point in found.points], head=head)
     if "sources" in shown:
         add_sources(page, citations)
     BEHIND.say_more(page, shown)
@@ -230,17 +232,17 @@ def _thinned(points: Sequence[FrontierPoint]) -> list[FrontierPoint]:
     return [points[round(place * (len(points) - 1) / (few - 1))] for place in range(few)]
 
 
-def _point(point: FrontierPoint) -> tuple[str, ...]:
+def _point(point: FrontierPoint, *, priced: bool) -> tuple[str, ...]:
     low, high = point.loss_low, point.loss_high
     wide = "-" if low is None or high is None else " to ".join(numbers([low, high], unit="nat/token"))
-    energy = "-" if point.energy_kwh is None else with_unit(point.energy_kwh, "kWh")
     return (
         number(point.n_params),
         number(point.tokens),
         number(point.loss, digits=4),
         wide,
         number(point.accelerator_hours),
-        energy,
+        _measure(point.energy_kwh, "kWh"),
+        *([_measure(point.cost, "$")] if priced else []),
     )
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from hplaw.metering.command import run_metered
-from hplaw.metering.meter import NoMeter
+from hplaw.metering.devices import RecordedDevice
+from hplaw.metering.meter import NoMeter, SampledMeter
+from tests.metering.test_meter import recording
 
 
 COUNTS = """
@@ -108,3 +110,13 @@ def test_seconds_are_those_of_the_command() -> None:
     started = time.monotonic()
     _, energy = run_metered([sys.executable, "-c", "import time; time.sleep(0.3)"], NoMeter("none"))
     assert 0.3 <= energy.seconds <= time.monotonic() - started
+
+
+def test_joules_are_those_of_all_devices_while_the_command_ran() -> None:
+    clock = time.monotonic
+    meter = SampledMeter([RecordedDevice(recording(power), clock=clock) for power in (200.0, 100.0)], clock=clock)
+    time.sleep(0.3)
+    status, energy = run_metered(["sleep", "0.5"], meter)
+    meter.close()
+    assert (status, energy.devices, energy.basis) == (0, 2, "nvml_counter")
+    assert energy.energy_j == pytest.approx(300 * energy.seconds, rel=0.1)

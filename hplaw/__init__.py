@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         evaluate,
         local,
         parametrize,
+        pareto,
         prune_advice,
         recommend,
         schedule,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from hplaw.law import Law, read_law
     from hplaw.messages.query import Query
     from hplaw.messages.recommendation import Recommendation
+    from hplaw.metering.block import meter_energy
     from hplaw.pruning.connectivity import linear_cka, mode_connectivity
     from hplaw.theory.schedules import optax_schedule
     from hplaw.theory.surge import surge_form, surge_rate
@@ -40,11 +42,12 @@ _NAMES_BY_MODULE = {
     "hplaw.errors": ("ClientError", "DataError", "HplawError", "LawError", "LawNotFound", "QueryError"),
     "hplaw.functions": (
         *("classify", "compare", "compare_schedules", "device_energy", "evaluate", "local"),
-        *("parametrize", "prune_advice", "recommend", "schedule", "transfer"),
+        *("parametrize", "pareto", "prune_advice", "recommend", "schedule", "transfer"),
     ),
     "hplaw.law": ("Law", "read_law"),
     "hplaw.messages.query": ("Query",),
     "hplaw.messages.recommendation": ("Recommendation",),
+    "hplaw.metering.block": ("meter_energy",),
     "hplaw.pruning.connectivity": ("linear_cka", "mode_connectivity"),
     "hplaw.theory.schedules": ("optax_schedule",),
     "hplaw.theory.surge": ("surge_form", "surge_rate"),
@@ -74,10 +77,12 @@ __all__ = [
     "linear_cka",
     "load_catalogue",
     "local",
+    "meter_energy",
     "mode_connectivity",
     "optax_schedule",
     "optimism",
     "parametrize",
+    "pareto",
     "prune_advice",
     "read_law",
     "recommend",

@@ -13,6 +13,7 @@ from hplaw.messages.compare import AnswerComparison, CompareRequest
 from hplaw.messages.decode import decode
 from hplaw.messages.device import DeviceEnergy, DeviceEnergyRequest
 from hplaw.messages.parametrization import AbcReply, AbcRequest, LayerTable, ParametrizeRequest
+from hplaw.messages.pareto import Pareto, ParetoRequest
 from hplaw.messages.pruning import PruneAdvice, PruneReply, PruneRequest
 from hplaw.messages.query import Query
 from hplaw.messages.recommendation import Evaluation, Recommendation
@@ -169,6 +170,25 @@ def transfer(*, folders: Iterable[str | Path] = (), **fields: object) -> Transfe
     from hplaw.theory.batch_transfer import transfer as work_out
 
     return work_out(decode(to_json(fields), TransferRequest), _catalogue(tuple(map(str, folders))))
+
+
+def pareto(*, folders: Iterable[str | Path] = (), **fields: object) -> Pareto:
+    """Return the runs that none beats by less loss for the same budget, over sizes, accelerators and precisions.
+
+    **Arguments:** the fields of a `ParetoRequest`: `hardware`, `precision`, `axis`, `low`, `high`, `points`, `prices`,
+    `price_per_hour`, `devices`, `given`, `law`.
+
+    - `folders`: folders of law files searched before all others.
+
+    **Raises:** `QueryError` naming the field at fault.
+
+    >>> found = pareto(hardware=["h100-sxm", "a100-sxm"], axis="energy_kwh", low=1e3, high=1e4, points=2)
+    >>> [(point.hardware, point.budget) for point in found.front]
+    [('h100-sxm', 1000.0), ('h100-sxm', 10000.0)]
+    """
+    from hplaw.energy.pareto import pareto as work_out
+
+    return work_out(decode(to_json(fields), ParetoRequest), _catalogue(tuple(map(str, folders))))
 
 
 def device_energy(*, folders: Iterable[str | Path] = (), **fields: object) -> DeviceEnergy:

@@ -25,11 +25,11 @@ from benchmarks import packed, transformer
 from benchmarks.rows import Row
 from hplaw.errors import DataError, HplawError
 from hplaw.formatting import number, plural
+from hplaw.metering.devices import find_meter
 from hplaw.runs import Store, compact, export
 from hplaw_experiments.launch import Here, Place
 from hplaw_experiments.launch.job import IDLE_S
 from hplaw_experiments.launch.record import provenance
-from hplaw_experiments.metering.devices import find_meter
 from hplaw_experiments.studies.check_report import Found, Measurement, Part, Report, machine_of, run_part, write_check
 from hplaw_experiments.studies.precision_energy import BOUND, study, verdict
 from hplaw_experiments.studies.precision_grid import measurements, run_grid

@@ -23,6 +23,7 @@ from hplaw.errors import LawNotFound
 from hplaw.evaluation.rates import SCHEDULES
 from hplaw.messages.compare import MOST_OPTIONS
 from hplaw.messages.device import Probe
+from hplaw.messages.energy import Prices
 from hplaw.messages.pruning import LIMITS, POSITIVE
 from hplaw.messages.query import Bounds
 from hplaw.messages.query_text import DAYS, OTHERS, SECONDS_A_DAY, TUNED, TUNED_BASE
@@ -50,7 +51,9 @@ _ENERGY = (
     "tokens_per_device_s",
     "measured_board_w",
     "pue",
+    "price_per_hour",
     "carbon_g_per_kwh",
+    "carbon_year",
 )
 """What narrows an answer about energy, of the quantities that may be given."""
 
@@ -194,8 +197,11 @@ def _energy(catalogue: Catalogue, values: Fields) -> dict[str, Fields]:
     known = {name: values[name] for name in _ENERGY if name in values}
     given = _fields("EnergyGiven", known, "what else is known; any quantity is taken")
     countries: Any = Literal[tuple(sorted(catalogue.get("grid-carbon").spec.tables["intensity"]))]
+    named = {"propertyNames": {"enum": [name for names in groups.values() for name in names]}}
+    prices = Annotated[Prices, Meta(extra_json_schema=named)]
     return {
         "EnergyRequest": {
+            "prices": prices,
             "tokens": Annotated[float, Meta(ge=1, le=1e22)],
             "hardware": Annotated[list[hardware], Meta(min_length=1, max_length=8)],
             "precision": Annotated[list[precision], Meta(max_length=8)],
@@ -203,6 +209,13 @@ def _energy(catalogue: Catalogue, values: Fields) -> dict[str, Fields]:
             "given": given,
         },
         "FrontierRequest": {"hardware": hardware, "precision": precision | None, "given": given},
+        "ParetoRequest": {
+            "hardware": Annotated[list[hardware], Meta(min_length=1, max_length=8)],
+            "precision": Annotated[list[precision], Meta(max_length=8)],
+            "prices": prices,
+            "given": given,
+        },
+        "MeteredRun": {"hardware": hardware | None, "precision": precision | None},
     }
 
 

@@ -80,6 +80,7 @@ def read_category(catalogue: Catalogue, name: str, value: Any, *, field: str) ->
 _FORMS: Mapping[str, tuple[str, str]] = {
     "hardware": (f"an accelerator of your own is described by {', '.join(OWN)}", "hardware"),
     "country": ("give two letters, such as US", "countries"),
+    "carbon_year": ("give a year from 2015 on, such as 2022, or latest", ""),
     "recipe": ("a recipe of your own is measured by hplaw calibrate", "recipes"),
 }
 """What else to give for a category whose names are closed, and the list that has these."""

@@ -48,8 +48,8 @@ GROUPS = {
         ),
         (
             "frontier",
-            "energy:frontier",
-            "Find the best model for a budget of energy, hours or money.",
+            "frontier:frontier",
+            "Find the best model for budgets of energy, hours or money.",
             "--budget 10MWh --hardware h100-sxm",
         ),
         (
@@ -110,6 +110,12 @@ GROUPS = {
         ("laws new", "new_law:new", "Write a law file to start from.", "my-law --to my-law.toml"),
     ),
     "Measure": (
+        (
+            "meter",
+            "meter:meter",
+            "Run a command and measure its time, energy, carbon and cost.",
+            "--country US -- python train.py",
+        ),
         ("calibrate", "calibrate:calibrate", "Fit a law to your own recipe.", "--preset quick --to my-laws"),
         ("sweep plan", "sweep:plan", "Estimate the cost of a sweep.", "sweep.toml"),
         ("sweep run", "sweep:run", "Train the trials of a sweep.", "sweep.toml --to runs"),
@@ -290,6 +296,10 @@ def _answer_and_end(question: Asked) -> int:
 def _parse(words: list[str]) -> int:
     """Run the subcommand that the words name; raise `QueryError` where they are no command line."""
     from cyclopts import CycloptsError
+
+    if words[:1] == ["meter"] and not {"--", "--help", "-h"} & set(words):
+        message = "meter needs -- and a command behind it, whose own options are then left to it: hplaw meter -- python train.py"
+        raise QueryError(message, field="command")
 
     try:
         result: object = create_app()(words, exit_on_error=False, print_error=False, help_on_error=False, verbose=False)

@@ -30,6 +30,7 @@ PURPOSES = {
     "api": "to serve: hplaw serve",
     "fit": "to fit laws, and to read and write parquet tables",
     "sweep": "to train sweeps, and to keep runs in object stores",
+    "meter": "to meter GPUs: hplaw meter",
     "ray": "to train sweeps on a Ray cluster",
 }
 """What the extras of hplaw are for; the empty name means what every installation has."""

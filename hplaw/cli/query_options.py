@@ -31,6 +31,7 @@ _RENAMED = {
     COMPUTE: "flops",
     "parametrization": "scheme",
     "n_experts": "experts",
+    "price_per_hour": "price",
     "n_active_experts": "experts_active",
 }
 """The options of quantities that are not called as the quantity is."""
@@ -70,6 +71,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     serve_tokens: str | None = None
     serve_precision: str | None = None
     minimize: str | None = None
+    price: str | None = None
+    pue: str | None = None
     schedule: str | None = None
     task: str | None = None
     finetune: str | None = None

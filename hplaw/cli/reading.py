@@ -31,8 +31,8 @@ def open_catalogue(folders: Sequence[Path] | None) -> Catalogue:
     return catalogue
 
 
-def read_object(option: str, path: Path) -> dict[str, Any]:
-    """Return the JSON object in a file that an option names, a model's config.json.
+def read_object(option: str, path: Path, what: str = "the model's config.json") -> dict[str, Any]:
+    """Return the JSON object in a file that an option names, a model's config.json or `what` else it is to be.
 
     **Raises:** `DataError` for a file that cannot be read, or holds no JSON object.
     """
@@ -42,7 +42,7 @@ def read_object(option: str, path: Path) -> dict[str, Any]:
         message = f"{option} {path}: {error.strerror}"
         raise DataError(message) from None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        message = f"{option} {path} is no JSON object ({error}); give the model's config.json"
+        message = f"{option} {path} is no JSON object ({error}); give {what}"
         raise DataError(message) from None
 
 

@@ -49,6 +49,8 @@ def recommend(
     minimize: Annotated[
         str | None, one("What training and serving take a minimum of, for a target loss: flop, joules, money.")
     ] = None,
+    price: Annotated[str | None, one("What one accelerator costs in an hour: adds the cost.")] = None,
+    pue: Annotated[str | None, one("Energy of the machine room over that of its computers: 1.1.")] = None,
     schedule: Annotated[
         str | None, one("Shape of the learning rate over the run: constant, cosine, linear, wsd, inverse_sqrt, uba.")
     ] = None,
@@ -108,6 +110,8 @@ def recommend(
             serve_tokens=serve_tokens,
             serve_precision=serve_precision,
             minimize=minimize,
+            price=price,
+            pue=pue,
             schedule=schedule,
             task=task,
             finetune=finetune,

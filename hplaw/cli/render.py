@@ -8,6 +8,7 @@ from typing import Any
 from hplaw.cli import details
 from hplaw.cli.details import law_name, law_only
 from hplaw.cli.page import Page
+from hplaw.cli.scope import covers
 from hplaw.cli.sections import Sections
 from hplaw.evaluation.domain import UNKNOWN
 from hplaw.formatting import add_unit, number, numbers
@@ -82,6 +83,8 @@ def render(
     settings = [name for name in told if name in SETTINGS]
     expected = [name for name in told if name not in SETTINGS]
     add_estimates(page, told, {"Set": settings, "Expect": expected})
+    if (text := covers(told)) is not None:
+        page.text(text)
     if any(estimate.low is not None for estimate in told.values()):
         whose = "any recipe" if answer.recipe == UNKNOWN else f"the recipe {answer.recipe}"
         marked = "; * for the law's recipe only" if any(law_only(name, told) for name in told) else ""

@@ -217,7 +217,7 @@ def _power() -> tuple[float | None, str]:
     """Return the power of the device now, in W, or why it is not known."""
     import jax
 
-    from hplaw_experiments.metering.devices import find_meter
+    from hplaw.metering.devices import find_meter
 
     meter = find_meter(str(jax.default_backend()))
     try:

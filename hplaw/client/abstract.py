@@ -12,6 +12,7 @@ from hplaw.messages.device import DeviceEnergy
 from hplaw.messages.energy import EnergyReply, Frontier, HardwareRecord
 from hplaw.messages.law import Health, LawRecord, LawSummary, QuantityRecord
 from hplaw.messages.parametrization import AbcReply, LayerTable
+from hplaw.messages.pareto import Pareto
 from hplaw.messages.pruning import PruneAdvice, PruneReply, RegimeMap
 from hplaw.messages.query import Query
 from hplaw.messages.recipe import Recipe
@@ -91,6 +92,10 @@ class AbstractClient(abc.ABC):
     @abc.abstractmethod
     def frontier(self, **fields: Any) -> Frontier:
         """Return what a budget buys: the fields of a `FrontierRequest` by name."""
+
+    @abc.abstractmethod
+    def pareto(self, **fields: Any) -> Pareto:
+        """Return the runs that none beats by less loss for the same budget: the fields of a `ParetoRequest` by name."""
 
     @abc.abstractmethod
     def device_energy(self, **fields: Any) -> DeviceEnergy:

@@ -17,6 +17,7 @@ from hplaw.messages.device import DeviceEnergy
 from hplaw.messages.energy import EnergyReply, Frontier, HardwareRecord
 from hplaw.messages.law import Health, LawRecord, LawSummary, QuantityRecord
 from hplaw.messages.parametrization import AbcReply, LayerTable
+from hplaw.messages.pareto import Pareto
 from hplaw.messages.problem import Problem, to_error
 from hplaw.messages.pruning import PruneAdvice, PruneReply, RegimeMap
 from hplaw.messages.query import MAX_QUERIES, Query
@@ -188,6 +189,11 @@ def hardware_call() -> Call:
 def frontier_call(fields: Mapping[str, Any]) -> Call:
     """Return the call that asks what a budget buys."""
     return Call(method="POST", path="/v1/frontier", kind=Frontier, body=to_json(fields))
+
+
+def pareto_call(fields: Mapping[str, Any]) -> Call:
+    """Return the call that asks for the front of loss over what runs take."""
+    return Call(method="POST", path="/v1/pareto", kind=Pareto, body=to_json(fields))
 
 
 def device_energy_call(fields: Mapping[str, Any]) -> Call:

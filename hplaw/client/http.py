@@ -15,6 +15,7 @@ from hplaw.messages.device import DeviceEnergy
 from hplaw.messages.energy import EnergyReply, Frontier, HardwareRecord
 from hplaw.messages.law import Health, LawRecord, LawSummary, QuantityRecord
 from hplaw.messages.parametrization import AbcReply, LayerTable
+from hplaw.messages.pareto import Pareto
 from hplaw.messages.pruning import PruneAdvice, PruneReply, RegimeMap
 from hplaw.messages.query import Query
 from hplaw.messages.recipe import Recipe
@@ -134,6 +135,10 @@ class Client(AbstractClient):
     def frontier(self, **fields: Any) -> Frontier:
         """Return what a budget buys: the fields of a `FrontierRequest` by name."""
         return self._send(calls.frontier_call(fields))
+
+    def pareto(self, **fields: Any) -> Pareto:
+        """Return the runs that none beats by less loss for the same budget: the fields of a `ParetoRequest` by name."""
+        return self._send(calls.pareto_call(fields))
 
     def device_energy(self, **fields: Any) -> DeviceEnergy:
         """Return the batch and power limit of minimum energy of one GPU: the fields of a `DeviceEnergyRequest` by name."""

@@ -15,6 +15,7 @@ from hplaw.messages.device import DeviceEnergy, DeviceEnergyRequest
 from hplaw.messages.energy import EnergyReply, EnergyRequest, Frontier, FrontierRequest, HardwareRecord
 from hplaw.messages.law import Health, LawRecord, LawSummary, QuantityRecord, quantity_records
 from hplaw.messages.parametrization import AbcReply, AbcRequest, LayerTable, ParametrizeRequest
+from hplaw.messages.pareto import Pareto, ParetoRequest
 from hplaw.messages.pruning import PruneAdvice, PruneReply, PruneRequest, RegimeMap
 from hplaw.messages.query import EvaluateRequest, Query
 from hplaw.messages.recipe import Recipe
@@ -114,6 +115,12 @@ class LocalClient(AbstractClient):
         from hplaw.energy.frontier import frontier
 
         return frontier(decode(calls.to_json(fields), FrontierRequest), self._catalogue)
+
+    def pareto(self, **fields: Any) -> Pareto:
+        """Return the runs that none beats by less loss for the same budget: the fields of a `ParetoRequest` by name."""
+        from hplaw.energy.pareto import pareto
+
+        return pareto(decode(calls.to_json(fields), ParetoRequest), self._catalogue)
 
     def device_energy(self, **fields: Any) -> DeviceEnergy:
         """Return the batch and power limit of minimum energy of one GPU: the fields of a `DeviceEnergyRequest` by name."""

@@ -12,11 +12,12 @@ import msgspec
 
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.energy.training import first_precision, known_hardware
-from hplaw.errors import ConflictingQuery, QueryError
+from hplaw.errors import ConflictingQuery, HplawError, QueryError
 from hplaw.messages.energy import Frontier, FrontierPoint, FrontierRequest
 from hplaw.messages.query import Query
 from hplaw.messages.recommendation import BriefEstimate, BriefRecommendation, Estimate
 from hplaw.recommendation.many import recommend_many
+from hplaw.recommendation.question import PRICE
 from hplaw.recommendation.record import recommend
 from hplaw.recommendation.spending import RATIOS
 from hplaw.recommendation.trials import ladder
@@ -26,8 +27,6 @@ SIZES = (1e7, 1e13)
 """Parameters between which is looked."""
 NEAR = 0.005
 """Relative loss up to which another size is as good for all practical purposes."""
-MOST_HOURS = 1e15
-"""Accelerator hours that money may pay for."""
 KINDS = ("energy_kwh", "accelerator_hours", "compute_flop", "cost", "duration_s")
 WANT = ("n_params", "tokens", "loss", "accelerator_hours", "energy_kwh")
 
@@ -42,8 +41,11 @@ def frontier(request: FrontierRequest, catalogue: Catalogue) -> Frontier:
     hardware = known_hardware(request.hardware, catalogue)
     precision = request.precision or first_precision(hardware, table)
     request = msgspec.structs.replace(request, hardware=hardware, precision=precision)
-    found = recommend(_query(request), catalogue)
-    best = _point(None, found.answers, request)
+    found = recommend(budget_query(request), catalogue)
+    try:
+        best = budget_point(None, found.answers, request)
+    except ConflictingQuery as error:
+        raise ConflictingQuery(why_not(request, kind, error.text, catalogue), field="hardware") from None
     usable = _usable(request, catalogue)
     if not usable:
         message = (
@@ -75,25 +77,24 @@ def _budget(request: FrontierRequest) -> tuple[str, float]:
         message = "tokens_per_device_s is measured at one size, and a frontier compares sizes; ask `recommend`, or leave it out"
         raise ConflictingQuery(message, field="given.tokens_per_device_s")
     amount = float(getattr(request, kind))
-    if kind == "cost" and amount / float(request.price_per_hour or 1.0) > MOST_HOURS:
-        message = f"cost={amount:g} pays for more than {MOST_HOURS:g} hours; give another budget"
-        raise ConflictingQuery(message, field="cost")
     return kind, amount
 
 
-def _query(request: FrontierRequest, n: float | None = None, want: Sequence[str] = WANT) -> Query:
+def budget_query(request: FrontierRequest, n: float | None = None, want: Sequence[str] = WANT) -> Query:
     """Return the question what a budget buys, for one size or the best."""
     kind, amount = _budget(request)
-    if kind == "cost":
-        kind, amount = "accelerator_hours", amount / float(request.price_per_hour or 1.0)
+    given = dict(request.given)
+    if request.price_per_hour is not None:
+        given[PRICE] = request.price_per_hour
+        want = [*want, "cost"]
     return Query(
         n_params=n,
         hardware=request.hardware,
         precision=request.precision,
         devices=request.devices,
-        given={**request.given, kind: amount},
+        given={**given, kind: amount},
         laws=[] if request.law is None else [request.law],
-        want=list(want),
+        want=[name for name in dict.fromkeys(want) if name != kind],
     )
 
 
@@ -101,27 +102,27 @@ def _usable(request: FrontierRequest, catalogue: Catalogue) -> list[float]:
     """Return sizes that the budget pays for with a number of tokens that anybody might train on."""
     request = msgspec.structs.replace(request, law=None)
     wide = ladder(*SIZES, 61)
-    found = recommend_many([_query(request, n, ["tokens"]) for n in wide], catalogue)
+    found = recommend_many([budget_query(request, n, ["tokens"]) for n in wide], catalogue)
     tokens = [row.answers["tokens"].value if row.answers else None for row in found]
     return [n for n, d in zip(wide, tokens, strict=True) if isinstance(d, float) and RATIOS[0] <= d / n <= RATIOS[1]]
 
 
 def _points(request: FrontierRequest, sizes: Sequence[float], catalogue: Catalogue) -> list[FrontierPoint]:
-    found: list[BriefRecommendation] = recommend_many([_query(request, n) for n in sizes], catalogue)
+    found: list[BriefRecommendation] = recommend_many([budget_query(request, n) for n in sizes], catalogue)
     for row in found:
         if row.error:
             raise ConflictingQuery(row.error)
-    return [_point(n, row.answers, request) for n, row in zip(sizes, found, strict=True)]
+    return [budget_point(n, row.answers, request) for n, row in zip(sizes, found, strict=True)]
 
 
-def _point(
+def budget_point(
     n: float | None, answers: Mapping[str, Estimate] | Mapping[str, BriefEstimate], request: FrontierRequest
 ) -> FrontierPoint:
     """Return one way to spend the budget; what is a budget itself is no answer."""
-    spent = _query(request).given
+    spent = budget_query(request).given
 
     def value(name: str) -> float | None:
-        known = spent.get(name) if name in spent else answers[name].value
+        known = spent[name] if name in spent else answers[name].value if name in answers else None
         return float(known) if isinstance(known, int | float) else None
 
     def needed(name: str) -> float:
@@ -139,7 +140,27 @@ def _point(
         loss_high=loss.high,
         accelerator_hours=needed("accelerator_hours"),
         energy_kwh=value("energy_kwh"),
+        cost=value("cost"),
+        duration_s=value("duration_s"),
+        carbon_kg=value("carbon_kg"),
     )
+
+
+SOME_N, SOME_TOKENS = 1e9, 2e10
+"""A run that every accelerator might do, to ask why one cannot be counted."""
+
+
+def why_not(one: FrontierRequest, axis: str, error: str, catalogue: Catalogue) -> str:
+    """Return why nothing is counted on an accelerator in a precision: what its law says, else what a budget failed of."""
+    counted = "accelerator_hours" if axis == "duration_s" else axis
+    given = {**one.given, **({} if one.price_per_hour is None else {PRICE: one.price_per_hour})}
+    asked = Query(
+        n_params=SOME_N, tokens=SOME_TOKENS, hardware=one.hardware, precision=one.precision, given=given, want=[counted]
+    )
+    try:
+        return recommend(asked, catalogue).answers[counted].reason or error
+    except HplawError:
+        return error
 
 
 def chart(found: Frontier, title: str) -> dict[str, Any]:

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import read_category
+from hplaw.energy.probe import with_probe
 from hplaw.errors import QueryError
 from hplaw.messages.energy import EnergyCase, EnergyReply, EnergyRequest, HardwareRecord
 from hplaw.messages.law import Citation
 from hplaw.messages.query import Query
+from hplaw.messages.recommendation import Estimate
 from hplaw.messages.record import Scalar
+from hplaw.recommendation.question import PRICE
 from hplaw.recommendation.record import recommend
 from hplaw.vocabulary.hardware_names import ALIASES, OWN
 
@@ -37,6 +42,7 @@ def energy(request: EnergyRequest, catalogue: Catalogue) -> EnergyReply:
     **Raises:** `QueryError` where no case can be computed, with the reason of the first; for an accelerator that is not
     known, and for a model that is no language model.
     """
+    request, told = with_probe(request, catalogue)
     _refuse_others(request)
     table = catalogue.get("accelerators").spec.tables["peak"]
     cases: list[EnergyCase] = []
@@ -46,7 +52,7 @@ def energy(request: EnergyRequest, catalogue: Catalogue) -> EnergyReply:
         for named in request.precision or [first_precision(hardware, table)]:
             precision = str(read_category(catalogue, "precision", named, field="precision"))
             case, sources = _case(request, hardware, precision, catalogue)
-            cases.append(case)
+            cases.append(msgspec.structs.replace(case, warnings=[*told, *case.warnings]))
             citations |= {source.law: source for source in sources}
     if all(case.reason for case in cases):
         first = cases[0]
@@ -81,6 +87,9 @@ def _case(
     request: EnergyRequest, hardware: str | None, precision: str, catalogue: Catalogue
 ) -> tuple[EnergyCase, list[Citation]]:
     given: dict[str, Scalar] = dict(request.given)
+    prices = known_prices(request.prices, catalogue)
+    if hardware is not None and hardware in prices:
+        given[PRICE] = prices[hardware]
     if request.country is not None:
         given["country"] = request.country
     if hardware is None:
@@ -94,16 +103,42 @@ def _case(
         devices=request.devices,
         model=request.model,
         given=given,
-        want=[*WANT, *(["duration_s"] if request.devices is not None else []), "carbon_kg"],
+        want=[
+            *WANT,
+            *(["duration_s"] if request.devices is not None else []),
+            "carbon_kg",
+            *(["cost"] if PRICE in given else []),
+        ],
     )
     found = recommend(query, catalogue)
-    reason = None
-    if found.answers["energy_j"].value is None:
-        reason = found.answers["energy_j"].reason
+    drawn = found.answers["energy_j"]
     case = EnergyCase(
-        hardware=hardware, precision=precision, answers=found.answers, warnings=found.warnings, reason=reason
+        hardware=hardware,
+        precision=precision,
+        answers=found.answers,
+        energy_scope=scope_of(found.answers),
+        warnings=found.warnings,
+        reason=drawn.reason if drawn.value is None else None,
     )
     return case, found.citations
+
+
+def scope_of(answers: Mapping[str, Estimate]) -> str | None:
+    """Return what the energy of an answer covers, None where it has none."""
+    steps = [step for name in DRAWN if name in answers for step in answers[name].derivation]
+    return next((str(step.inputs["energy_scope"]) for step in steps if "energy_scope" in step.inputs), None)
+
+
+DRAWN = ("energy_j", "energy_kwh", "carbon_kg", "accelerator_hours")
+"""Answers whose law says what energy covers."""
+
+
+def known_prices(prices: Mapping[str, float], catalogue: Catalogue) -> dict[str, float]:
+    """Return prices of an hour by the short names of accelerators.
+
+    **Raises:** `QueryError` for an accelerator that is not known.
+    """
+    return {known_hardware(name, catalogue): price for name, price in prices.items()}
 
 
 def hardware_records(catalogue: Catalogue) -> list[HardwareRecord]:

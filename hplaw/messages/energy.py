@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from msgspec import Meta, field
 
 from hplaw.messages.law import Citation
+from hplaw.messages.metering import MeteredRun
 from hplaw.messages.recommendation import AnswerWarning, Estimate
 from hplaw.messages.record import Record, Scalar
 
@@ -15,6 +16,8 @@ Amount = Annotated[float, Meta(ge=1e-3, le=1e18)]
 """What a budget may be."""
 Time = Annotated[float, Meta(ge=1e-3, le=1e15)]
 """What a budget of hours or seconds may be."""
+Prices = Annotated[dict[str, Annotated[float, Meta(ge=1e-3, le=1e9)]], Meta(max_length=64)]
+"""What one accelerator costs in an hour, by its name."""
 Names = Annotated[list[Annotated[str, Meta(min_length=1, max_length=80)]], Meta(max_length=8)]
 
 
@@ -22,7 +25,9 @@ class EnergyRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
     """What will this run draw: size, data, and the accelerators and precisions to compare.
 
     `given` takes any other quantity: `seq_len`, `energy_scope`, `tokens_per_device_s`, `measured_board_w`, `pue`,
-    `carbon_g_per_kwh`, or a device of your own by `peak_flop_per_s`, `memory_bytes_per_s` and `board_power_w`.
+    `price_per_hour`, `carbon_g_per_kwh`, or a device of your own by `peak_flop_per_s`, `memory_bytes_per_s` and
+    `board_power_w`. `prices` of an hour by accelerator take the place of one `price_per_hour`. `probe` is what a short metered
+    run of the same model measured.
     """
 
     n_params: Annotated[float, Meta(ge=1e5, le=1e18)] | None = None
@@ -33,15 +38,21 @@ class EnergyRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
     devices: Annotated[float, Meta(ge=1, le=1e8, multiple_of=1)] | None = None
     country: str | None = None
     model: dict[str, Any] | None = None
+    probe: MeteredRun | None = None
+    prices: Prices = field(default_factory=dict[str, float])
     given: dict[str, Scalar] = field(default_factory=dict[str, Scalar])
 
 
 class EnergyCase(Record, frozen=True, kw_only=True):
-    """One accelerator in one precision: hours, time, energy and carbon, or the reason why they are unknown."""
+    """One accelerator in one precision: hours, time, energy, carbon and cost, or the reason why they are unknown.
+
+    `energy_scope` says what energy and carbon cover: `gpu` boards, `system` whole servers, either `_x_pue`.
+    """
 
     hardware: str | None
     precision: str
     answers: dict[str, Estimate]
+    energy_scope: str | None = None
     warnings: list[AnswerWarning] = field(default_factory=list[AnswerWarning])
     reason: str | None = None
 
@@ -97,6 +108,9 @@ class FrontierPoint(Record, frozen=True, kw_only=True):
     loss_high: float | None
     accelerator_hours: float
     energy_kwh: float | None
+    cost: float | None = None
+    duration_s: float | None = None
+    carbon_kg: float | None = None
 
 
 class Frontier(Record, frozen=True, kw_only=True):

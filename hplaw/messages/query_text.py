@@ -34,6 +34,8 @@ OTHERS = (
     "serve_tokens",
     "serve_precision",
     "minimize",
+    "price_per_hour",
+    "pue",
     "n_experts",
     "n_active_experts",
     "granularity",

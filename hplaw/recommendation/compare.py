@@ -27,6 +27,7 @@ LOW = (
     "energy_kwh",
     "energy_j",
     "carbon_kg",
+    "cost",
     "compute_flop",
     "lifetime_flop",
     "lifetime_hours",

@@ -11,7 +11,7 @@ import numpy as np
 
 from hplaw import rows
 from hplaw.answer.answer import answer
-from hplaw.answer.one_law import Answer
+from hplaw.answer.one_law import Answer, uncertain
 from hplaw.answer.quantiles import Spread
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import known_quantities
@@ -48,6 +48,10 @@ class Replayed(Generic[T]):
 
 OF_OPTIMIZER = ("peak_lr", "adam_lr", "weight_decay", "beta1", "beta2", "adam_epsilon", "momentum")
 """Quantities that mean nothing without the optimizer that they are for."""
+
+
+OUTCOMES = ("accelerator_hours", "serve_hours", "lifetime_hours")
+"""Quantities that nobody chooses, whose uncertainty is that of what is counted from them, as money is."""
 
 
 class Derivation:
@@ -196,10 +200,12 @@ class Derivation:
 
     def _answer(self, law: Law, bounds: Mapping[str, tuple[Any, Any]]) -> Answer:
         """Return what a law gives: the loss at the size and data that count for it, all else at what there is."""
+        seen = (*self.question.want, *(name for name in OUTCOMES if name in self._needed))
         names = self.discounts_of(law)
         alone = bool(names) and not law.chosen and {"loss"} == set(self.catalogue.gives(law)) & set(self._needed)
         known = counted(self.known, names) if alone else self.known
-        found = answer(law, known, want=self._needed, bounds=bounds, catalogue=self.catalogue, seen=self.question.want)
+        found = answer(law, known, want=self._needed, bounds=bounds, catalogue=self.catalogue, seen=seen)
+        found = self._in_proportion(found)
         factor = schedule_factor(self.known, names)
         if not names or alone:
             return _times_loss(found, factor)
@@ -213,6 +219,20 @@ class Derivation:
             transfers=_with_loss(found.transfers, loss.transfers),
         )
         return _times_loss(found, factor)
+
+    def _in_proportion(self, found: Answer) -> Answer:
+        """Return what a law without uncertainty gives with the interval of the outcome that it is in proportion to."""
+        law = found.law
+        for name in OUTCOMES:
+            source = self.source.get(name)
+            if source is None or name not in law.inputs or uncertain(law):
+                continue
+            spread, value = self.answers[source].spreads.get(name), self.known[name]
+            outputs = [output for output in found.values if _proportional(law, output, name)]
+            if spread is not None and outputs:
+                more = {output: spread.times(found.values[output] / value) for output in outputs}
+                found = msgspec.structs.replace(found, spreads={**found.spreads, **more})
+        return found
 
     def discounts_of(self, law: Law) -> tuple[str, ...]:
         """Return what of size and data counts for a law's loss, where it gives one."""
@@ -339,6 +359,13 @@ class Derivation:
         if law in self._again:
             return dict.fromkeys(law.chosen) if name in law.chosen else {}
         return {chosen: None for chosen in law.chosen if self.source.get(chosen) is law}
+
+
+@derived
+def _proportional(law: Law, output: str, name: str) -> bool:
+    """Return whether an output is in proportion to an input."""
+    power = power_law(law, output)
+    return power is not None and (name, 1.0) in power.exponents
 
 
 @derived

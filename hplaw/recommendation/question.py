@@ -36,7 +36,7 @@ DEFAULT_WANT = ("peak_lr", "batch_tokens", "weight_decay", "warmup_tokens", "los
 """What is answered when nothing is asked for by name, as far as laws are available."""
 
 
-SPENT = ("compute_flop", "training_flop", "accelerator_hours", "energy_kwh", "energy_j")
+SPENT = ("compute_flop", "training_flop", "accelerator_hours", "energy_kwh", "energy_j", "cost")
 """Quantities that are a budget where they are given: how much may be spent of what a law then counts."""
 
 AIMS = (*(frozenset({name}) for name in SPENT), frozenset({"devices", "duration_s"}), frozenset({"target_loss"}))
@@ -47,7 +47,8 @@ AIMED = frozenset[str]().union(*AIMS)
 
 
 ENERGY_WANT = ("accelerator_hours", "energy_j", "energy_kwh")
-"""What is also answered where an accelerator is named; with `devices` also the time, with a country the carbon."""
+"""What is also answered where an accelerator is named; with `devices` also the time, with a country the carbon, with a
+price the cost."""
 
 
 def default_want(known: Mapping[str, object], *, repeated: bool = False) -> tuple[str, ...]:
@@ -81,6 +82,12 @@ def _energy_want(known: Mapping[str, object]) -> Iterator[str]:
         yield "duration_s"
     if "country" in known or "carbon_g_per_kwh" in known:
         yield "carbon_kg"
+    if PRICE in known:
+        yield "cost"
+
+
+PRICE = "price_per_hour"
+"""What an accelerator costs."""
 
 
 REPEATED_WANT = ("epochs", "effective_tokens")
@@ -97,6 +104,7 @@ def _served_want(known: Mapping[str, object]) -> Iterator[str]:
     if "serve_tokens" in known:
         yield "lifetime_flop"
         yield from LIFETIME_WANT if "hardware" in known else ()
+        yield from ("lifetime_cost",) if "hardware" in known and PRICE in known else ()
 
 
 RATE, ADAM_RATE = "peak_lr", "adam_lr"

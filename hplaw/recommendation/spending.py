@@ -49,6 +49,7 @@ UNITS = {
     "accelerator_hours": "accelerator hours",
     "energy_kwh": "kWh",
     "energy_j": "J",
+    "cost": "$",
 }
 
 NOTHING = 1e-12
@@ -60,6 +61,7 @@ SERVING = {
     "accelerator_hours": ("serve_hours", 1.0),
     "energy_j": ("serve_energy_j", 1.0),
     "energy_kwh": ("serve_energy_j", 1 / 3.6e6),
+    "cost": ("serve_cost", 1.0),
 }
 """What serving takes of each kind of budget, and what one of its unit is in that of the budget."""
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from hplaw.cli.details import law_only
-from hplaw.cli.energy import BEHIND, SECTIONS as ENERGY
+from hplaw.cli.energy import SECTIONS as ENERGY
 from hplaw.cli.evaluate import SECTIONS as EVALUATE
 from hplaw.cli.formula import readable
+from hplaw.cli.frontier import BEHIND, BEHIND_FRONT
 from hplaw.cli.render import SECTIONS as RECOMMEND, render
 from hplaw.cli.sections import Sections
 from hplaw.cli.theory import SECTIONS as THEORY
@@ -32,6 +33,7 @@ QUESTIONS: dict[str, tuple[Sections, int]] = {
     RUN: (ENERGY, 30),
     "energy --params 70B --tokens 15T --hardware h100-sxm b200-sxm --precision bf16 fp8": (ENERGY, 40),
     "frontier --budget 10MWh --hardware h100-sxm": (BEHIND, 30),
+    "frontier --from 10MWh --to 100MWh --points 2 --hardware h100-sxm a100-sxm": (BEHIND_FRONT, 30),
     "theory peak_lr": (THEORY, 30),
     "theory loss": (THEORY, 30),
     "transfer --lr 3e-4 --batch 256 --to-batch 2048": (TRANSFER, 30),
@@ -41,6 +43,7 @@ QUESTIONS: dict[str, tuple[Sections, int]] = {
 TITLES = {"derivation": "Derivation", "sizes": "All sizes", "inputs": "Rules that need more inputs"}
 TITLES |= {"excluded": "Rules that do not apply", "related": "Rules for related quantities"}
 TITLES |= {"nearest": "Published trainings nearby"}
+TITLES |= {"dominated": "Dominated runs"}
 TITLES |= {"affects": "Quantities that depend on it"}
 """How sections begin that do not begin with their name."""
 

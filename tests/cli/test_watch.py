@@ -16,10 +16,10 @@ import pytest
 from rich.console import Console
 
 from hplaw.cli.watch import EVERY_S, Watch
+from hplaw.metering.meter import Energy
 from hplaw.runs import Store
 from hplaw_experiments.launch.job import Job
 from hplaw_experiments.launch.record import Provenance, make_record
-from hplaw_experiments.metering.meter import Energy
 from hplaw_experiments.sweep.live import Live
 from hplaw_experiments.sweep.plan import make_packs
 from hplaw_experiments.sweep.walkers import next_trials

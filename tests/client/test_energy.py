@@ -6,10 +6,12 @@ import pytest
 
 import hplaw
 from hplaw.energy.frontier import frontier
+from hplaw.energy.pareto import pareto
 from hplaw.energy.training import energy, hardware_records
 from hplaw.errors import QueryError
 from hplaw.messages.device import DeviceEnergy
 from hplaw.messages.energy import EnergyRequest, FrontierRequest
+from hplaw.messages.pareto import ParetoRequest
 from tests.helpers import is_one_sentence, shipped
 
 
@@ -39,6 +41,11 @@ def test_accelerators_are_those_of_the_library(client):
 def test_a_frontier_is_that_of_the_library(client):
     asked = {"hardware": "h100-sxm", "energy_kwh": 1e4, "points": 5}
     assert client.frontier(**asked) == frontier(FrontierRequest(**asked), shipped())
+
+
+def test_a_front_is_that_of_the_library(client):
+    asked = {"hardware": ["h100-sxm"], "axis": "energy_kwh", "low": 1e4, "high": 1e4}
+    assert client.pareto(**asked) == pareto(ParetoRequest(**asked), shipped())
 
 
 def test_settings_of_one_gpu_are_those_of_the_library(client):
@@ -72,7 +79,7 @@ def test_wrong_probes_raise_the_same_error(client, fields, field):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"hardware": ["v100-sxm"], "precision": ["fp8"]}, "no entry for fp8"),
+        ({"hardware": ["tpu-v3"], "precision": ["fp32"]}, "no entry for fp32"),
         ({"hardware": ["tpu-v5p"], "precision": []}, "No board power"),
         ({"model": {"_class_name": "UNet2DConditionModel"}}, "diffusion"),
         ({"n_params": -1}, "n_params"),

@@ -11,10 +11,10 @@ import sys
 import time
 from collections.abc import Sequence
 
+from hplaw.metering.meter import NoMeter
 from hplaw.runs import Store
 from hplaw_experiments.launch import Here, Local, Pin, Place
 from hplaw_experiments.launch.record import Provenance
-from hplaw_experiments.metering.meter import NoMeter
 from hplaw_experiments.sweep.run import run_sweep
 from hplaw_experiments.trial import Outcome, Progress, SweepSpec, Trial, Walker, steps
 

@@ -10,10 +10,10 @@ import msgspec
 import polars as pl
 import pytest
 
+from hplaw.metering.meter import NoMeter
 from hplaw.runs import Store
 from hplaw_experiments.launch import Here, Place
 from hplaw_experiments.launch.record import provenance
-from hplaw_experiments.metering.meter import NoMeter
 from hplaw_experiments.studies.check_report import Report
 from hplaw_experiments.studies.study import STUDIES, AbstractStudy, Ran, StudySpec, run_sweeps
 from tools.gpu_check import precision_grid, study_runs

@@ -13,9 +13,11 @@ from litestar.params import Body
 
 from hplaw.energy.device import device_energy as find_settings
 from hplaw.energy.frontier import frontier as find_frontier
+from hplaw.energy.pareto import pareto as find_front
 from hplaw.energy.training import energy as find_energy, hardware_records
 from hplaw.messages.device import DeviceEnergy, DeviceEnergyRequest
 from hplaw.messages.energy import EnergyReply, EnergyRequest, Frontier, FrontierRequest, HardwareRecord
+from hplaw.messages.pareto import Pareto, ParetoRequest
 from hplaw.messages.record import encode
 from hplaw_api.context import context_of
 from hplaw_api.query_string import read_filters
@@ -32,6 +34,13 @@ SHORT_BYTES = 65_536
 
 _DRAW = {"n_params": 7e10, "tokens": 1.5e13, "hardware": ["h100-sxm"], "precision": ["bf16", "fp8"], "country": "US"}
 _BUDGET = {"hardware": "h100-sxm", "energy_kwh": 10000}
+_FRONT = {
+    "hardware": ["h100-sxm", "b200-sxm"],
+    "precision": ["bf16", "fp8"],
+    "axis": "energy_kwh",
+    "low": 1000,
+    "high": 1000000,
+}
 _PROBES = {
     "probes": [
         {"batch_samples": 16, "power_limit_w": 300, "energy_per_sample_j": 0.925, "time_per_sample_s": 0.00384},
@@ -66,6 +75,14 @@ async def frontier(
     return Reply(await context_of(request).in_thread(lambda asked, laws: encode(find_frontier(asked, laws)), data))
 
 
+@asking("/pareto", 404, most_bytes=SHORT_BYTES, long=True)
+async def pareto(
+    request: AnyRequest, data: Annotated[ParetoRequest, Body(examples=[Example(value=_FRONT)])]
+) -> Reply[Pareto]:
+    """Find the runs of lowest loss for budgets from low to high, on several accelerators and in several precisions."""
+    return Reply(await context_of(request).in_thread(lambda asked, laws: encode(find_front(asked, laws)), data))
+
+
 @asking("/device-energy", 404, most_bytes=SHORT_BYTES, long=True)
 async def device_energy(
     request: AnyRequest, data: Annotated[DeviceEnergyRequest, Body(examples=[Example(value=_PROBES)])]
@@ -74,4 +91,4 @@ async def device_energy(
     return Reply(await context_of(request).in_thread(lambda asked, laws: encode(find_settings(asked, laws)), data))
 
 
-router = Router("/v1", route_handlers=[energy, list_hardware, frontier, device_energy], tags=["energy"])
+router = Router("/v1", route_handlers=[energy, list_hardware, frontier, pareto, device_energy], tags=["energy"])

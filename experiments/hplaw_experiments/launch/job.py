@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 
 from hplaw.errors import DataError, DeviceError
+from hplaw.metering.devices import find_meter
+from hplaw.metering.meter import AbstractMeter, Energy
 from hplaw.runs.place import AbstractPlace
 from hplaw.runs.store import Store
 from hplaw_experiments.launch.record import Provenance, make_record, provenance
-from hplaw_experiments.metering.devices import find_meter
-from hplaw_experiments.metering.meter import AbstractMeter, Energy
 from hplaw_experiments.trial import Outcome, Progress, Seen, Trial, key
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
+from hplaw.metering.meter import Energy
 from hplaw.vocabulary.quantities import vocabulary
-from hplaw_experiments.metering.meter import Energy
 from hplaw_experiments.trial import Outcome, Trial, key, steps
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from hplaw.metering.devices import RecordedDevice
+from hplaw.metering.meter import NoMeter, Sample, SampledMeter
 from hplaw.runs import Store
 from hplaw_experiments.launch import Here, Place
-from hplaw_experiments.metering.devices import RecordedDevice
-from hplaw_experiments.metering.meter import NoMeter, Sample, SampledMeter
 from hplaw_experiments.studies.precision_energy import study
 from hplaw_experiments.studies.precision_grid import measurements, run_grid
 from hplaw_experiments.trial import SweepSpec, Walker

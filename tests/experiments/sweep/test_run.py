@@ -15,10 +15,10 @@ import polars as pl
 import pytest
 
 from hplaw.errors import DataError, QueryError
+from hplaw.metering.meter import Energy, NoMeter, SampledMeter
 from hplaw.runs import Store
 from hplaw.runs.schema import TIMING
 from hplaw_experiments.launch.job import BEGUN, begun, shares_of, train_metered
-from hplaw_experiments.metering.meter import Energy, NoMeter, SampledMeter
 from hplaw_experiments.sweep.plan import make_packs
 from hplaw_experiments.sweep.run import SWEEPS, run_sweep, saved_specs, standing
 from hplaw_experiments.trial import key

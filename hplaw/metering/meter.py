@@ -25,6 +25,10 @@ PERIOD_S = 0.01
 TICK_WAIT_S = 0.5
 """Longest wait for the tick after the end of a stretch, s."""
 
+MOST_SAMPLES, ENDS = 20_000, 4_000
+"""Samples of a device that are kept, and those at either end of them that are never thinned: a run of weeks takes no more
+memory than one of minutes, and the ticks at its ends are as sharp."""
+
 DISAGREE = 0.2
 """Relative difference of counter and integrated power that is worth a note; the power readings of A100 and H100
 sample a quarter of the time."""
@@ -40,6 +44,7 @@ class Energy(msgspec.Struct, frozen=True, kw_only=True):
     - `check_j`: joules by integrated power, where both are read.
     - `seconds`: length of the stretch, s.
     - `idle_power_w`: power before the work, W; `temperature_c` the highest seen; `clock_mhz` the mean.
+    - `devices`: the devices that were read.
     - `note`: why nothing was read, or why the number is in doubt.
     """
 
@@ -50,6 +55,7 @@ class Energy(msgspec.Struct, frozen=True, kw_only=True):
     idle_power_w: float | None = None
     temperature_c: float | None = None
     clock_mhz: float | None = None
+    devices: int = 0
     note: str = ""
 
 
@@ -104,7 +110,7 @@ class NoMeter(AbstractMeter):
     """Times a stretch and says that its energy is not known, and why."""
 
     def __init__(self, why: str, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._why, self._clock, self._start = why, clock, -1.0
+        self.why, self._clock, self._start = why, clock, -1.0
 
     def start(self) -> None:
         self._start = self._clock()
@@ -113,7 +119,7 @@ class NoMeter(AbstractMeter):
         if self._start < 0:
             raise _not_begun()
         seconds, self._start = self._clock() - self._start, -1.0
-        return Energy(energy_j=None, basis="none", seconds=seconds, note=self._why)
+        return Energy(energy_j=None, basis="none", seconds=seconds, note=self.why)
 
     def idle(self, seconds: float) -> float | None:
         return None
@@ -176,6 +182,7 @@ class SampledMeter(AbstractMeter):
             temperature_c=max(heat, default=None),
             note=note,
             clock_mhz=sum(clocks) / len(clocks) if clocks else None,
+            devices=len(self._devices),
         )
 
     def idle(self, seconds: float) -> float | None:
@@ -200,6 +207,8 @@ class SampledMeter(AbstractMeter):
     def _look(self) -> None:
         for device, samples in zip(self._devices, self._samples, strict=True):
             samples.append(Sample(self._clock(), *device.read()))
+            if len(samples) > MOST_SAMPLES:
+                thin(samples)
 
     def _ticked(self, end: float) -> bool:
         return all(
@@ -209,6 +218,18 @@ class SampledMeter(AbstractMeter):
 
 
 # Energy from samples
+
+
+def thin(samples: list[Sample]) -> None:
+    """Drop every second sample between the ends.
+
+    >>> samples = [Sample(float(t), float(t), None) for t in range(ENDS * 2 + 4)]
+    >>> thin(samples)
+    >>> len(samples) - 2 * ENDS
+    2
+    """
+    # one slice at a time, since another thread may read them
+    samples[ENDS:-ENDS] = samples[ENDS:-ENDS:2]
 
 
 def ticks_of(samples: Sequence[Sample]) -> list[tuple[float, float]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hplaw.errors import DeviceError, install
-from hplaw_experiments.metering.meter import AbstractMeter, NoMeter, Sample, SampledMeter
+from hplaw.metering.meter import PERIOD_S, AbstractMeter, NoMeter, Sample, SampledMeter
 
 
 RAPL_FOLDER = Path("/sys/class/powercap")
@@ -124,8 +124,31 @@ class RecordedDevice:
         return sample.energy_j, sample.power_w, sample.temperature_c, sample.clock_mhz
 
 
+def find_any_meter(
+    gpus: Sequence[str] = (),
+    *,
+    visible: str | None = None,
+    rapl: Path = RAPL_FOLDER,
+    nvml: Any = None,
+    period_s: float = PERIOD_S,
+) -> AbstractMeter:
+    """Return the meter of a whole program: of GPUs where there are any, else of processors; else one that says why not.
+
+    **Arguments:**
+
+    - `gpus`: indices or UUIDs; those that `CUDA_VISIBLE_DEVICES` lists by default, or all. Where some are named, nothing
+      else is metered in their place.
+    """
+    listed = ",".join(gpus) if gpus else visible
+    meter = find_meter("gpu", visible=listed, rapl=rapl, nvml=nvml, period_s=period_s)
+    if gpus or not isinstance(meter, NoMeter):
+        return meter
+    other = find_meter("cpu", rapl=rapl, period_s=period_s)
+    return NoMeter(f"{meter.why}; {other.why}") if isinstance(other, NoMeter) else other
+
+
 def find_meter(
-    platform: str, *, visible: str | None = None, rapl: Path = RAPL_FOLDER, nvml: Any = None
+    platform: str, *, visible: str | None = None, rapl: Path = RAPL_FOLDER, nvml: Any = None, period_s: float = PERIOD_S
 ) -> AbstractMeter:
     """Return the meter of the devices that a process computes on; one that says why where there is none.
 
@@ -133,17 +156,26 @@ def find_meter(
 
     - `platform`: `gpu` or `cpu`, as JAX names it.
     - `visible`: the GPUs, as `CUDA_VISIBLE_DEVICES` lists them; that variable itself by default.
+    - `period_s`: time between two readings, s.
     """
     try:
         if platform in ("gpu", "cuda"):
-            return SampledMeter([NvmlDevice(which, nvml=nvml) for which in _visible(visible, nvml)])
-        packages = sorted(rapl.glob("intel-rapl:[0-9]*"))
-        packages = [folder for folder in packages if folder.name.count(":") == 1]
+            names = _visible(visible, nvml)
+            if not names:
+                return NoMeter("no GPU is visible")
+            return SampledMeter([NvmlDevice(which, nvml=nvml) for which in names], period_s=period_s)
+        packages = [folder for folder in sorted(rapl.glob("intel-rapl:[0-9]*")) if _is_package(folder)]
         if not packages:
             return NoMeter(f"no counter of this processor is shown under {rapl}")
-        return SampledMeter([RaplDevice(folder) for folder in packages])
+        return SampledMeter([RaplDevice(folder) for folder in packages], period_s=period_s)
     except DeviceError as error:
         return NoMeter(error.text)
+
+
+def _is_package(folder: Path) -> bool:
+    """Return whether a counter is that of a whole package, neither of a part nor of the platform around it."""
+    name = folder / "name"
+    return folder.name.count(":") == 1 and not (name.is_file() and name.read_text().strip() == "psys")
 
 
 def _visible(given: str | None, nvml: Any) -> list[str]:
@@ -166,8 +198,8 @@ def _visible(given: str | None, nvml: Any) -> list[str]:
 
 def _load_nvml() -> Any:
     try:
-        import pynvml
+        import pynvml  # pyright: ignore[reportMissingTypeStubs]
     except ImportError:
-        message = f"GPUs are metered through nvidia-ml-py, which is not installed; {install('sweep')}"
+        message = f"GPUs are metered through nvidia-ml-py, which is not installed; {install('meter')}"
         raise DeviceError(message) from None
     return pynvml

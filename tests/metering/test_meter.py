@@ -9,9 +9,18 @@ import pytest
 from hypothesis import given, strategies as st
 
 from hplaw.errors import DeviceError
-from hplaw_experiments.metering.devices import NvmlDevice, RaplDevice, RecordedDevice, find_meter
-from hplaw_experiments.metering.meter import NoMeter, Sample, SampledMeter, energy_between, integrated_power
-from tests.experiments.metering.meter_case import check_meter
+from hplaw.metering.devices import NvmlDevice, RaplDevice, RecordedDevice, find_any_meter, find_meter
+from hplaw.metering.meter import (
+    ENDS,
+    MOST_SAMPLES,
+    NoMeter,
+    Sample,
+    SampledMeter,
+    energy_between,
+    integrated_power,
+    thin,
+)
+from tests.metering.meter_case import check_meter
 
 
 TICK = 0.1
@@ -175,3 +184,39 @@ def test_constant_power_is_metered_exactly_wherever_the_ends_lie(power: float, s
 def test_a_counter_that_never_moves_gives_no_number() -> None:
     assert energy_between([Sample(t / 100, 5.0, None) for t in range(100)], 0.1, 0.9) is None
     assert integrated_power([Sample(0.0, 5.0, None)], 0.1, 0.9) is None
+
+
+def test_a_long_run_is_metered_as_well_in_bounded_memory() -> None:
+    whole = [Sample(n * 0.02, 100.0 * TICK * (n // 5), 100.0) for n in range(6 * MOST_SAMPLES)]
+    kept: list[Sample] = []
+    for sample in whole:
+        kept.append(sample)
+        if len(kept) > MOST_SAMPLES:
+            thin(kept)
+    assert len(kept) <= MOST_SAMPLES
+    assert kept[:ENDS] == whole[:ENDS]
+    assert kept[-ENDS:] == whole[-ENDS:]
+    start, end = 1.0, whole[-1].at - 1.0
+    for track in (whole, kept):
+        assert energy_between(track, start, end) == pytest.approx(100 * (end - start), rel=1e-6)
+        assert integrated_power(track, start, end) == pytest.approx(100 * (end - start), rel=1e-6)
+
+
+def test_a_program_is_metered_by_what_there_is(tmp_path: Path) -> None:
+    package(tmp_path, 0, 1)
+    platform = package(tmp_path, 1, 1)
+    (platform / "name").write_text("psys\n")
+    meter = find_any_meter(visible="", rapl=tmp_path)
+    meter.start()
+    energy = meter.stop()
+    meter.close()
+    # the platform around the processor is not counted a second time
+    assert energy.devices == 1
+    assert isinstance(find_any_meter(visible="", rapl=tmp_path / "none"), NoMeter)
+
+
+def test_where_gpus_are_named_nothing_is_metered_in_their_place(tmp_path: Path) -> None:
+    package(tmp_path, 0, 1)
+    meter = find_any_meter(["MIG-1234"], rapl=tmp_path)
+    assert isinstance(meter, NoMeter)
+    assert "MIG" in meter.why

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hplaw.errors import DeviceError
-from hplaw_experiments.metering.meter import AbstractMeter, Energy
+from hplaw.metering.meter import AbstractMeter, Energy
 
 
 BASES = ("nvml_counter", "nvml_power", "rapl", "none")

@@ -49,6 +49,7 @@ def energy(
     ] = None,
     devices: Annotated[str | None, one("Number of accelerators.")] = None,
     country: Annotated[str | None, one("Whose electricity is used, two letters: US.")] = None,
+    effort: Annotated[str | None, one("How well the run is tuned: vendor, as makers publish; typical, the default; first-try.")] = None,
     price: Annotated[list[str] | None, several(PRICE_HELP)] = None,
     pue: Annotated[str | None, one("Energy of the machine room over that of its computers: 1.1.")] = None,
     probe: Annotated[str | None, one("A record of `hplaw meter --json` of this model: narrows the forecast.")] = None,
@@ -86,8 +87,8 @@ def energy(
     if model is not None:
         fields["model"] = read_object("--model", Path(model))
     per_hour, fields["prices"] = read_prices(price)
-    settled = {"price_per_hour": per_hour, "pue": None if pue is None else read_number("--pue", pue)}
-    others = {name: value for name, value in settled.items() if value is not None}
+    settled = {"effort": effort, "price_per_hour": per_hour, "pue": None if pue is None else read_number("--pue", pue)}
+    others: dict[str, float | str] = {name: value for name, value in settled.items() if value is not None}
     fields["given"] = read_given(given, others)
     if probe is not None:
         fields["probe"] = read_object("--probe", Path(probe), "a record of `hplaw meter --json`")

@@ -29,7 +29,7 @@ def read_prices(texts: Sequence[str] | None) -> tuple[float | None, dict[str, fl
     return price, {name: read_number(f"--price {name}:", text) for name, text in by_name.items()}
 
 
-def read_given(pairs: Sequence[str] | None, others: Mapping[str, float]) -> dict[str, float | str]:
+def read_given(pairs: Sequence[str] | None, others: Mapping[str, float | str]) -> dict[str, float | str]:
     """Return what --given names, and what options of their own give.
 
     **Raises:** `ConflictingQuery` for a quantity given twice.

@@ -71,6 +71,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     serve_tokens: str | None = None
     serve_precision: str | None = None
     minimize: str | None = None
+    effort: str | None = None
     price: str | None = None
     pue: str | None = None
     schedule: str | None = None

@@ -49,6 +49,7 @@ def recommend(
     minimize: Annotated[
         str | None, one("What training and serving take a minimum of, for a target loss: flop, joules, money.")
     ] = None,
+    effort: Annotated[str | None, one("How well the run is tuned: vendor, as makers publish; typical, the default; first-try.")] = None,
     price: Annotated[str | None, one("What one accelerator costs in an hour: adds the cost.")] = None,
     pue: Annotated[str | None, one("Energy of the machine room over that of its computers: 1.1.")] = None,
     schedule: Annotated[
@@ -110,6 +111,7 @@ def recommend(
             serve_tokens=serve_tokens,
             serve_precision=serve_precision,
             minimize=minimize,
+            effort=effort,
             price=price,
             pue=pue,
             schedule=schedule,

@@ -34,6 +34,7 @@ OTHERS = (
     "serve_tokens",
     "serve_precision",
     "minimize",
+    "effort",
     "price_per_hour",
     "pue",
     "n_experts",

@@ -2,6 +2,7 @@
 
 import ast
 import doctest
+import json
 import os
 import re
 import shutil
@@ -34,6 +35,7 @@ from hplaw_experiments.sweep.walkers import next_trials
 from hplaw_experiments.training.optim import OPTIMIZERS
 from hplaw_experiments.trial import SweepSpec, Trial, Walker
 from tests.conftest import Service
+from tests.vocabulary.released_models import RELEASED
 
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -275,6 +277,8 @@ def test_pages_train_and_fit() -> None:
 @pytest.mark.parametrize("text", in_pages(lacking=(TRAINS, FETCHES)))
 def test_commands_in_the_pages_print_what_is_shown(text: str, shell: Any, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(LLAMA, encoding="utf-8")
+    for name in ("deepseek-v3", "llama-3-70b"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(RELEASED[name].config), encoding="utf-8")
     if "$ curl" in text and shutil.which("curl") is None:
         pytest.skip("curl is not installed")
     for command, want in commands(text):

@@ -33,7 +33,7 @@ from hplaw.pruning.regime_map import is_regime_map
 from hplaw.theory.batch_transfer import may_be_given, shape_sizes
 from hplaw.theory.schedule_losses import laws_of_steps
 from hplaw.theory.schedules import GIVEN_APART, schedule_laws
-from hplaw.vocabulary.model_shape import CONFIG_KEYS, SHAPE
+from hplaw.vocabulary.config_reading import CONFIG_KEYS, SHAPE
 from hplaw.vocabulary.quantities import Quantity, vocabulary
 from hplaw.vocabulary.value_types import limits_pattern, meaning_and_unit, value_pattern, value_type
 

@@ -44,11 +44,17 @@ SETTINGS = (
 )
 """The quantities that a user sets, in the order in which they are shown; all others are to be expected."""
 
+COUNTED = ("n_params", "n_active_params", "n_params_with_embedding", "n_active_params_with_embedding", "flop_per_token")
+"""The quantities that are counted from a model's shape, in the order in which they are shown."""
+
 SECTIONS = Sections(
     ("alternatives", "nearest", "elasticities", "intervals", "derivation", "sources"),
     explained=("derivation", "sources"),
 )
 """What is behind the first screen."""
+
+LEADING = ("incomplete-config",)
+"""Warnings that come first, as they are why quantities have no value."""
 
 LINES = 2
 """Lines that a warning may take; the rest of a longer one is in the JSON."""
@@ -80,9 +86,10 @@ def render(
         page.text(f"Ignored: {'; '.join(ignored_texts(answer.ignored))}", indent=0)
     ordered = _in_order(answer)
     told = {name: estimate for name, estimate in ordered.items() if estimate.value is not None}
-    settings = [name for name in told if name in SETTINGS]
-    expected = [name for name in told if name not in SETTINGS]
-    add_estimates(page, told, {"Set": settings, "Expect": expected})
+    counted = [name for name in COUNTED if name in told] if answer.query.get("model") else []
+    settings = [name for name in told if name in SETTINGS and name not in counted]
+    expected = [name for name in told if name not in (*SETTINGS, *counted)]
+    add_estimates(page, told, {"Model": counted, "Set": settings, "Expect": expected})
     if (text := covers(told)) is not None:
         page.text(text)
     if any(estimate.low is not None for estimate in told.values()):
@@ -96,7 +103,9 @@ def render(
     if example is not None:
         page.line()
         page.text(f"Example: {example}", indent=0)
-    add_warnings(page, [*without_value(ordered), *warning_texts(answer.warnings)])
+    leading = [warning for warning in answer.warnings if warning.code in LEADING]
+    others = [warning for warning in answer.warnings if warning.code not in LEADING]
+    add_warnings(page, [*warning_texts(leading), *without_value(ordered), *warning_texts(others)])
     for name in shown:
         add_section(page, name, answer, ordered)
     SECTIONS.say_more(page, shown)

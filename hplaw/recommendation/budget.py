@@ -22,6 +22,7 @@ from hplaw.recommendation.experts import sized_by_experts
 from hplaw.recommendation.finetuning import FINETUNE
 from hplaw.recommendation.question import AIMED, AIMS, SPENT, Choice, Question, resized
 from hplaw.recommendation.reaching import reach
+from hplaw.recommendation.shaped import flop_of
 from hplaw.recommendation.spending import UNITS, Budget, Paid, spend
 from hplaw.recommendation.trials import Found, Search, Trials, found_in, in_step, positive, run_searches
 from hplaw.vocabulary.hardware_names import OWN
@@ -179,7 +180,7 @@ def _counted(trials: Trials, still: Sequence[str], budgets: Sequence[Budget]) ->
     if first.kind == "accelerator_hours" and "mfu" in known and "accelerator_hours" not in known:
         # a utilization that was measured says what the machines compute in that time
         (found,) = yield [msgspec.structs.replace(trials.question, want=("compute_flop",), prefer=())]
-        others, first = [first, *others], Budget("compute_flop", positive(found_in(found, "compute_flop")))
+        others, first = [first, *others], Budget(flop_of(known), positive(found_in(found, "compute_flop")))
     return [first, *others]
 
 

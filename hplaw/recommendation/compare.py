@@ -9,7 +9,7 @@ import msgspec
 
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import find_quantity, known_quantities
-from hplaw.errors import Caller, ConflictingQuery, HplawError
+from hplaw.errors import Caller, ConflictingQuery, HplawError, QueryError
 from hplaw.messages.compare import MOST_OPTIONS, AnswerComparison, CompareRequest, Option, Reached, SameCost
 from hplaw.messages.query import Query
 from hplaw.messages.recommendation import Estimate
@@ -29,6 +29,7 @@ LOW = (
     "carbon_kg",
     "cost",
     "compute_flop",
+    "training_flop",
     "lifetime_flop",
     "lifetime_hours",
     "lifetime_energy_j",
@@ -102,6 +103,8 @@ def _option(value: Scalar, query: Query, catalogue: Catalogue, by: Caller) -> Op
     try:
         return Option(value=value, answer=recommend(query, catalogue))
     except HplawError as error:
+        if type(error) is QueryError and error.field == "model":
+            raise  # what is wrong with the model is so for every value
         return Option(value=value, error=error.told(by))
 
 

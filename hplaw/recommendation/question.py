@@ -19,10 +19,11 @@ from hplaw.formatting import number
 from hplaw.messages.query import Query
 from hplaw.messages.recommendation import AnswerWarning
 from hplaw.recommendation.counted import REFERENCE_SCHEDULE, SCHEDULE, discounts
-from hplaw.recommendation.covered import refuse_model, refuse_task
+from hplaw.recommendation.covered import refuse_task
 from hplaw.recommendation.experts import experts_want, is_routed, refuse_experts
 from hplaw.recommendation.finetuning import FINETUNE, add_base, finetune_want
 from hplaw.recommendation.sense import refuse_nonsense
+from hplaw.recommendation.shaped import add_model, count_budget, counted_want, flop_of
 from hplaw.vocabulary.names import meant_quantity
 from hplaw.vocabulary.quantities import Quantity, check_value, vocabulary
 
@@ -63,9 +64,10 @@ def default_want(known: Mapping[str, object], *, repeated: bool = False) -> tupl
     """
     if FINETUNE in known:
         return finetune_want(known)
-    wanted = (*DEFAULT_WANT, *_energy_want(known)) if "hardware" in known else DEFAULT_WANT
+    wanted = (*DEFAULT_WANT[:-1], flop_of(known), *(_energy_want(known) if "hardware" in known else ()))
     shaped = SCHEDULE if known.get("schedule", REFERENCE_SCHEDULE) != REFERENCE_SCHEDULE else ()
     wanted = (*wanted, *experts_want(known), *shaped, *(REPEATED_WANT if repeated else ()), *_served_want(known))
+    wanted = (*counted_want(known), *wanted)
     if known.get("optimizer") in BESIDE_ADAMW:
         wanted = (RATE, ADAM_RATE, *wanted[1:])
     open_sizes = tuple(name for name in ("n_params", "tokens") if name not in known)
@@ -251,8 +253,9 @@ def understand(query: Query, catalogue: Catalogue) -> Question:
     refuse_task(known)
     before = frozenset(known)
     if query.model is not None:
-        _add_model(query.model, known, warnings)
+        add_model(query.model, known, warnings)
     shape = frozenset(known) - before
+    count_budget(known)
     given = tuple(name for name in known if name not in defaults)
     warnings += add_base(query.model, known, spent=AIMS)
     stand_in = _stand_in(known)
@@ -294,21 +297,6 @@ def _checked(quantity: Quantity, value: object, field: str, catalogue: Catalogue
     if problem:
         raise QueryError(problem, field=field)
     return float(value) if isinstance(value, int) else value
-
-
-def _add_model(model: dict[str, Any], known: dict[str, Any], warnings: list[AnswerWarning]) -> None:
-    from hplaw.vocabulary.model_shape import read_shape
-
-    refuse_model(model)
-    for name, value in read_shape(model).items():
-        if name in known and known[name] != value:
-            message = f"{name} is given twice, as {known[name]} and in the model as {value}; give it once"
-            raise ConflictingQuery(message, field="model")
-        known[name] = value
-    for name in ("n_params", "n_active_params"):
-        if name in known:
-            text = f"{name} is used as given; the model's shape serves for the rest"
-            warnings.append(AnswerWarning(code="shape-and-count", text=text, quantity=name))
 
 
 OWN_FORMATS: Mapping[str, tuple[str, ...]] = {"fp8": ("mxfp8",), "fp4": ("nvfp4", "mxfp4")}

@@ -3,45 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hplaw.errors import QueryError, nearest
 from hplaw.narrowing import is_list
-from hplaw.vocabulary.quantities import check_value, vocabulary
-
-
-CONFIG_KEYS = {
-    "num_hidden_layers": "n_layers",
-    "n_layer": "n_layers",
-    "num_layers": "n_layers",
-    "hidden_size": "d_model",
-    "n_embd": "d_model",
-    "intermediate_size": "d_ff",
-    "n_inner": "d_ff",
-    "num_attention_heads": "n_heads",
-    "n_head": "n_heads",
-    "num_key_value_heads": "n_kv_heads",
-    "head_dim": "d_head",
-    "vocab_size": "vocab_size",
-    "max_position_embeddings": "seq_len",
-    "n_positions": "seq_len",
-    "num_local_experts": "n_experts",
-    "num_experts": "n_experts",
-    "n_routed_experts": "n_experts",
-    "num_experts_per_tok": "n_active_experts",
-    "n_shared_experts": "n_shared_experts",
-    "moe_intermediate_size": "d_expert",
-    "first_k_dense_replace": "n_dense_layers",
-}
-"""Quantities by the keys that released config.json files use."""
-
-SHAPE = tuple(dict.fromkeys((*CONFIG_KEYS.values(), "n_ffn_matrices", "n_embeddings")))
-"""Quantities that make up a shape."""
-
-_GATED = ("silu", "swiglu", "swish", "geglu")
-CONFIG_MARKS = ("model_type", "architectures", "hidden_act", "activation_function", "tie_word_embeddings", *CONFIG_KEYS)
-"""Keys of which one tells a config.json from a shape in the vocabulary's words."""
+from hplaw.vocabulary.config_reading import (
+    CONFIG_KEYS,
+    CONFIG_MARKS,
+    SHAPE,
+    Shape,
+    config_shape,
+    family_facts,
+    lacking,
+    refuse_value,
+)
 
 
 OTHER_MODELS: Mapping[str, tuple[str, ...]] = {
@@ -70,7 +46,7 @@ def not_language(model: Mapping[str, Any]) -> str | None:
     >>> not_language({"model_type": "resnet", "hidden_sizes": [256, 512]})
     'a config of type resnet is of no transformer'
     """
-    if not _is_config(model):
+    if not is_config(model):
         return "a config of a diffusion pipeline" if "_class_name" in model else None
     model = _language_part(model)
     kind = _kind(model)
@@ -98,7 +74,8 @@ def _kind(model: Mapping[str, Any]) -> str | None:
     return kind[:80] if isinstance(kind, str) and kind else None
 
 
-def _is_config(model: Mapping[str, Any]) -> bool:
+def is_config(model: Mapping[str, Any]) -> bool:
+    """Return whether a model is given as a config.json, and not in the vocabulary's words."""
     return any(key in model for key in CONFIG_MARKS if key not in SHAPE)
 
 
@@ -117,9 +94,10 @@ def family_of(model: Mapping[str, Any]) -> str | None:
     kind = _language_part(model).get("model_type")
     found = re.match(r"[a-z]+", kind.lower()) if isinstance(kind, str) else None
     return found[0] if found else None
+    return found[0] if found else None
 
 
-def read_shape(model: Mapping[str, object]) -> dict[str, float | str]:
+def read_shape(model: Mapping[str, object]) -> Shape:
     """Return the quantities of a shape; what follows from them, parameters and FLOP, is for laws to count.
 
     **Arguments:**
@@ -131,42 +109,44 @@ def read_shape(model: Mapping[str, object]) -> dict[str, float | str]:
     >>> read_shape({"n_layers": 2, "d_model": 64})["architecture"]
     'dense'
     """
-    found: dict[str, float | str] = {**_read(model)}
+    found = config_shape(_language_part(model)) if is_config(model) else _own_words(model)
     experts = found.get("n_experts", 1.0)
     found["architecture"] = "moe" if isinstance(experts, float) and experts > 1 else "dense"
     return found
 
 
-def _read(model: Mapping[str, Any]) -> dict[str, float]:
-    config = _is_config(model)
-    model = _language_part(model) if config else model
-    found: dict[str, float] = {}
-    for key, value in model.items():
-        name = CONFIG_KEYS.get(key, key) if config else key
+def _own_words(model: Mapping[str, Any]) -> Shape:
+    found: Shape = {}
+    for name, value in model.items():
         if name not in SHAPE:
-            if config:
-                continue  # a released config has many keys that do not cover size
-            message = f"model: '{key[:80]}' is not part of a shape{nearest(key[:80], SHAPE)}; give {', '.join(SHAPE[:4])} and so on, or a config.json"
+            message = f"model: '{name[:80]}' is not part of a shape{nearest(name[:80], SHAPE)}; give {', '.join(SHAPE[:4])} and so on, or a config.json"
             raise QueryError(message, field="model")
-        if value is None:
-            continue
-        problem = check_value(vocabulary()[name], value)
-        if problem:
-            message = f"model: {problem}"
-            raise QueryError(message, field="model")
-        found[name] = float(value)
-    if config:
-        _fill_config(model, found)
+        if value is not None:
+            refuse_value(name, value)
+            found[name] = value if isinstance(value, str) else float(value)
     return found
 
 
-def _fill_config(model: Mapping[str, object], found: dict[str, float]) -> None:
-    """Add what a config.json says in other words, or leaves to its model type."""
-    act = str(model.get("hidden_act") or model.get("activation_function") or "silu")
-    found.setdefault("n_ffn_matrices", 3.0 if act.lower() in _GATED else 2.0)
-    tied = model.get("tie_word_embeddings", model.get("model_type") in ("gpt2", "gemma", "gemma2"))
-    found.setdefault("n_embeddings", 1.0 if tied else 2.0)
-    if model.get("model_type") == "gpt2" and "d_ff" not in found and "d_model" in found:
-        found["d_ff"] = 4 * found["d_model"]
-    if found.get("n_experts", 1.0) > 1 and "d_expert" not in found and "d_ff" in found:
-        found["d_expert"] = found.pop("d_ff")
+def remarks(model: Mapping[str, object], *, counted: bool) -> Iterator[tuple[str, str, str | None]]:
+    """Yield what to know of a config.json that was read: a code, a sentence, and the quantity that it is about.
+
+    **Arguments:**
+
+    - `counted`: whether parameters are to be counted from it.
+
+    >>> [code for code, _, _ in remarks({"model_type": "newllama", "hidden_size": 64, "max_position_embeddings": 99}, counted=True)]
+    ['incomplete-config', 'unknown-family']
+    """
+    if not is_config(model):
+        return
+    config = _language_part(model)
+    missing = lacking(config) if counted else []
+    if missing:
+        text = f"the config.json lacks {', '.join(missing)}, so that its parameters are not counted; give a whole one"
+        yield "incomplete-config", text, "n_params"
+    if counted and family_facts(config) is None and (kind := _kind(config)):
+        text = f"{kind} is counted as blocks like Llama's: biases and norms of its own are not known here"
+        yield "unknown-family", text, "n_params"
+    if counted and any(isinstance(model.get(part), Mapping) for part in ("vision_config", "audio_config")):
+        text = "only the language model of the config is counted, without what reads images or sound"
+        yield "language-part", text, "n_params"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from hplaw.errors import nearest
+from hplaw.vocabulary.config_reading import CONFIG_KEYS
 from hplaw.vocabulary.hardware_names import canonical
-from hplaw.vocabulary.model_shape import CONFIG_KEYS
 
 
 OTHER_NAMES: Mapping[str, str] = {

@@ -14,6 +14,7 @@ from hplaw.cli.query_options import Asked, plain_question, query_of
 from hplaw.messages.query import Bounds, Query
 from hplaw.messages.record import encode
 from hplaw.recommendation.record import recommend
+from tests.vocabulary.released_models import RELEASED
 
 
 def ask(run: Any, words: str) -> Any:
@@ -333,6 +334,29 @@ def test_fine_tuning_fits_on_a_screen(run: Any, llama: Path) -> None:
     assert "min_lora_rank         191" in done.out
     assert "fewer parameters than there are training tokens" in done.out
     assert len(done.out.splitlines()) <= 25
+
+
+def test_what_is_counted_from_a_config_comes_first(run: Any, tmp_path: Path) -> None:
+    for name in ("llama-3-8b", "deepseek-v3"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(RELEASED[name].config))
+    done = ask(run, f"--model {tmp_path / 'llama-3-8b.json'} --tokens 1T")
+    assert (done.status, done.err) == (0, "")
+    assert done.out.index("\nModel\n") < done.out.index("\nSet\n")
+    for line in ("n_params                 6.98B", "n_params_with_embedding  8.03B", "flop_per_token           54.8B"):
+        assert line in done.out
+    assert "training_flop            5.48e22 FLOP" in done.out
+    assert all(len(line) <= 80 for line in done.out.splitlines())
+    experts = ask(run, f"--model {tmp_path / 'deepseek-v3.json'} --tokens 14.8T").out
+    assert "n_params_with_embedding  671B" in experts
+    assert "n_active_params          35.7B" in experts[: experts.index("\nSet\n")]
+
+
+def test_a_config_that_lacks_a_size_says_so_first(run: Any, llama: Path) -> None:
+    config = json.loads(llama.read_text())
+    del config["num_attention_heads"]
+    llama.write_text(json.dumps(config))
+    warnings = ask(run, f"--model {llama} --tokens 1T").out.partition("Warnings\n")[2]
+    assert warnings.lstrip().startswith("the config.json lacks num_attention_heads,")
 
 
 @pytest.mark.parametrize(

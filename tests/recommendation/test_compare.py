@@ -77,3 +77,13 @@ def test_words_of_the_command_line() -> None:
     assert read_compared("params=1B,7B") == {"n_params": [1e9, 7e9]}
     with pytest.raises(MalformedQuery, match="a value is empty"):
         read_compared("precision=bf16,,fp8")
+
+
+def test_what_is_wrong_with_the_model_is_wrong_with_every_value() -> None:
+    asked = CompareRequest(query=Query(tokens=1e10, model={"n_layers": "x"}), compare={"precision": ["bf16", "fp8"]})
+    with pytest.raises(QueryError, match="n_layers='x' is not a number"):
+        compare(asked, shipped())
+    twice = Query(tokens=1e10, model={"n_layers": 2, "d_model": 64, "d_ff": 256, "n_heads": 2})
+    options = compare(CompareRequest(query=twice, compare={"n_heads": [2.0, 4.0]}), shipped()).options
+    assert options[0].error is None
+    assert "n_heads is given twice" in str(options[1].error)

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from hplaw.catalogue.catalogue import Catalogue
-from hplaw.vocabulary.model_shape import CONFIG_MARKS, SHAPE
+from hplaw.vocabulary.config_reading import CONFIG_MARKS, SHAPE
 from hplaw_api.request_types import Fields, hardware_by_precisions, model_types, request_types
 
 

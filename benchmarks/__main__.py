@@ -32,6 +32,7 @@ BENCHMARKS = (
     "energy",
     "formats",
     "device_energy",
+    "layouts",
     "recipes",
 )
 """Modules of this package, in the order in which they run."""

@@ -9,7 +9,7 @@ import polars as pl
 
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.errors import DataError, LawNotFound, nearest
-from hplaw.fit.data import best_settings, device_energy, one_factor, training_rows
+from hplaw.fit.data import best_settings, device_energy, layouts, one_factor, training_rows
 
 
 def make_rows(name: str, path: Path, catalogue: Catalogue) -> pl.DataFrame:
@@ -18,9 +18,9 @@ def make_rows(name: str, path: Path, catalogue: Catalogue) -> pl.DataFrame:
     **Arguments:**
 
     - `name`: the law: training-time and training-energy read trainings and throughput, device-energy metered trainings, recipe and
-      weight-decay-warmup sweeps.
-    - `path`: CSV with `#` comments, or parquet; `read_published` and `read_metered` name its columns. For the laws of trainings,
-      recipe and weight-decay-warmup also the folder of the tables that `training_rows` and `best_settings` name.
+      weight-decay-warmup sweeps, layout-throughput a benchmark of layouts.
+    - `path`: CSV with `#` comments, or parquet; `read_published`, `read_metered` and `read_layouts` name its columns. For the
+      laws of trainings, recipe and weight-decay-warmup also the folder of the tables that `training_rows` and `best_settings` name.
 
     **Raises:** `LawNotFound` with the nearest name; `DataError` for another table, and for one of which no row is left.
     """
@@ -46,6 +46,10 @@ def _metered(name: str, path: Path, catalogue: Catalogue) -> pl.DataFrame:
     return device_energy.for_fit(rows) if len(rows) else rows
 
 
+def _layouts(name: str, path: Path, catalogue: Catalogue) -> pl.DataFrame:
+    return layouts.for_fit(layouts.read_layouts(path, catalogue))
+
+
 def _best(name: str, path: Path, catalogue: Catalogue) -> pl.DataFrame:
     return best_settings.best_settings(path, catalogue)
 
@@ -58,6 +62,7 @@ _MAKERS: Mapping[str, Callable[[str, Path, Catalogue], pl.DataFrame]] = {
     "training-time": _trainings,
     "training-energy": _trainings,
     "device-energy": _metered,
+    "layout-throughput": _layouts,
     "recipe": _best,
     "weight-decay-warmup": _one_factor,
 }

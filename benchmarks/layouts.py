@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,9 @@ def run() -> list[Row]:
     fits = predicted_to_fit(rows, catalogue)
     lines = memory_lines(rows, fits)
     ran = for_fit(rows)
-    listed = fits["fits"][rows["layout_utilization"].is_not_null().to_numpy()] & (ran["tensor_parallel"] <= 8).to_numpy()
+    listed = (
+        fits["fits"][rows["layout_utilization"].is_not_null().to_numpy()] & (ran["tensor_parallel"] <= 8).to_numpy()
+    )
     by_size = left_out(ran, catalogue, ran["n_params"].to_numpy())
     large = ran["n_params"].to_numpy() >= LARGE
     lines += share_lines("a size held out, 1.3B and 3.6B", by_size, ~large, most=1.25)
@@ -65,11 +67,7 @@ def predicted_to_fit(rows: Any, catalogue: Any) -> dict[str, Any]:
     known = {"precision": "bf16", "recomputation": "none"}
     predicted = device_bytes(known, columns, catalogue)["device_bytes"]
     room = MARGIN * columns["device_memory_bytes"]
-    return {
-        "bytes": predicted,
-        "fits": predicted <= room,
-        "staged": columns["pipeline_parallel"] < columns["n_layers"],
-    }
+    return {"bytes": predicted, "fits": predicted <= room, "staged": columns["pipeline_parallel"] < columns["n_layers"]}
 
 
 def memory_lines(rows: Any, found: Columns) -> list[Row]:
@@ -81,7 +79,9 @@ def memory_lines(rows: Any, found: Columns) -> list[Row]:
     no, staged = ~found["fits"], found["staged"]
     return [
         row("did not run: share that does not fit", float(no[~ran].mean()), "1", least=0.85),
-        row("did not run: share that does not fit or has stages without layers", float((no | ~staged)[~ran].mean()), "1"),
+        row(
+            "did not run: share that does not fit or has stages without layers", float((no | ~staged)[~ran].mean()), "1"
+        ),
         row("ran: share that fits", float((~no)[ran].mean()), "1", least=0.95),
         row("peak memory: median factor", math.exp(float(np.median(error))), "1", most=1.15),
         row("peak memory: 90th percentile", math.exp(float(np.quantile(error, 0.9))), "1"),
@@ -142,10 +142,7 @@ def _fits(rows: Any, catalogue: Any, groups: Any) -> Iterator[tuple[Any, Any]]:
                 seconds=0.0,
             )
             with tempfile.TemporaryDirectory() as folder:
-                yield (
-                    write_folder(Path(folder) / "law", fitted, Verdict(), data=FILE, sha256="", accept=True),
-                    here,
-                )
+                yield (write_folder(Path(folder) / "law", fitted, Verdict(), data=FILE, sha256="", accept=True), here)
 
 
 def share_lines(label: str, found: Columns, here: Any, most: float | None = None) -> list[Row]:
@@ -179,5 +176,7 @@ def choice_lines(found: Columns, rows: Any, listed: Any) -> list[Row]:
         reached.append(float(found["measured"][same].max() / found["measured"][here].max()))
     return [
         row("choice: share of the best measured, median", float(np.median(reached)), "1"),
-        row(f"choice: reaches {NEAR:g} of the best measured", float(np.mean(np.array(reached) >= NEAR)), "1", least=0.7),
+        row(
+            f"choice: reaches {NEAR:g} of the best measured", float(np.mean(np.array(reached) >= NEAR)), "1", least=0.7
+        ),
     ]

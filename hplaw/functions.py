@@ -12,6 +12,8 @@ from hplaw.client.calls import compare_body, query_body, to_json
 from hplaw.messages.compare import AnswerComparison, CompareRequest
 from hplaw.messages.decode import decode
 from hplaw.messages.device import DeviceEnergy, DeviceEnergyRequest
+from hplaw.messages.layout import LayoutRequest
+from hplaw.messages.layouts import LayoutReply
 from hplaw.messages.parametrization import AbcReply, AbcRequest, LayerTable, ParametrizeRequest
 from hplaw.messages.pareto import Pareto, ParetoRequest
 from hplaw.messages.pruning import PruneAdvice, PruneReply, PruneRequest
@@ -208,6 +210,23 @@ def device_energy(*, folders: Iterable[str | Path] = (), **fields: object) -> De
     from hplaw.energy.device import device_energy as work_out
 
     return work_out(decode(to_json(fields), DeviceEnergyRequest), _catalogue(tuple(map(str, folders))))
+
+
+def layouts(*, folders: Iterable[str | Path] = (), **fields: object) -> LayoutReply:
+    """Return the parallel layouts that fit a model on so many accelerators, the fastest first.
+
+    **Arguments:** the fields of a `LayoutRequest`: `n_params` or `model`, `devices`, `hardware`, `precision`, `optimizer`,
+    `batch_tokens`, `seq_len`, `top`.
+
+    **Raises:** `QueryError` naming the field at fault; where nothing fits, with what would help.
+
+    >>> best = layouts(n_params=70e9, devices=64, hardware="h100-sxm").layouts[0]
+    >>> best.tensor_parallel * best.pipeline_parallel * best.data_parallel
+    64
+    """
+    from hplaw.layout.layouts import layouts as find_layouts
+
+    return find_layouts(decode(to_json(fields), LayoutRequest), _catalogue(tuple(map(str, folders))))
 
 
 def prune_advice(*, folders: Iterable[str | Path] = (), **fields: object) -> PruneAdvice | PruneReply:

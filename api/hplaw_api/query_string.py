@@ -9,10 +9,12 @@ import msgspec
 
 from hplaw.errors import MalformedQuery
 from hplaw.messages.decode import decode
+from hplaw.messages.layout import SHAPE_WORDS, LayoutRequest
 from hplaw.messages.query import Query
 from hplaw.messages.query_text import DAYS, NAMES, NUMBERS, OTHERS, TUNED_BASE, read_query_fields
 from hplaw.vocabulary.names import called, meant_quantity
 from hplaw.vocabulary.quantities import vocabulary
+from hplaw.vocabulary.reading import read_number
 
 
 LISTS = ("want", "laws", "given", "bound")
@@ -23,6 +25,12 @@ BODY_ONLY = ("model",)
 
 PARAMETERS = (*NUMBERS, *NAMES, DAYS, *OTHERS, TUNED_BASE, *LISTS)
 """All parameters of a question: what the options of `hplaw recommend` are, named as the fields of the body are."""
+
+LAYOUT_NAMES = ("hardware", "precision", "optimizer")
+"""Parameters of a question for layouts that are names; the others are numbers."""
+
+LAYOUT_PARAMETERS = (*(name for name in LayoutRequest.__struct_fields__ if name not in BODY_ONLY), *SHAPE_WORDS)
+"""All parameters of a question for layouts; a model is given by the words of its shape."""
 
 _MAX_PARAMETERS = 100
 
@@ -85,6 +93,22 @@ def read_query(query_string: bytes) -> Query:
     fields |= {"want": lists["want"], "laws": lists["laws"]}
     # the same checks, in the same words, as for a body
     return decode(msgspec.json.encode(fields), Query)
+
+
+def read_layout_request(query_string: bytes) -> LayoutRequest:
+    """Return the question for layouts that a query string asks.
+
+    **Raises:** `QueryError` naming a parameter that is unknown, repeated, missing, no number or out of range.
+
+    >>> read_layout_request(b"n_params=70B&devices=64&hardware=h100-sxm").devices
+    64.0
+    """
+    texts = read_filters(query_string, *LAYOUT_PARAMETERS)
+    read: dict[str, float | str] = {
+        name: text if name in LAYOUT_NAMES else read_number(name, text) for name, text in texts.items()
+    }
+    model = {name: read.pop(name) for name in SHAPE_WORDS if name in read}
+    return decode(msgspec.json.encode({**read, **({"model": model} if model else {})}), LayoutRequest)
 
 
 def _check_known(name: str, names: tuple[str, ...]) -> None:

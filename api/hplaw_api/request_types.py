@@ -10,7 +10,7 @@ import contextlib
 import math
 from collections.abc import Iterable, Mapping
 from enum import Enum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -24,6 +24,7 @@ from hplaw.evaluation.rates import SCHEDULES
 from hplaw.messages.compare import MOST_OPTIONS
 from hplaw.messages.device import Probe
 from hplaw.messages.energy import Prices
+from hplaw.messages.layout import SHAPE_WORDS, LayoutRequest
 from hplaw.messages.pruning import LIMITS, POSITIVE
 from hplaw.messages.query import Bounds
 from hplaw.messages.query_text import DAYS, OTHERS, SECONDS_A_DAY, TUNED, TUNED_BASE
@@ -116,6 +117,19 @@ def query_string_types(catalogue: Catalogue) -> Fields:
         "given": Annotated[list[Annotated[str, Meta(pattern=given)]], Meta(description=about)],
         "bound": Annotated[list[Annotated[str, Meta(pattern=bound)]], Meta(description=limits)],
     }
+
+
+def layout_types(catalogue: Catalogue) -> Fields:
+    """Return the types of a question for layouts, as a query string asks it: the model by the words of its shape."""
+    words = vocabulary()
+    asked: Fields = get_type_hints(LayoutRequest, include_extras=True)
+    names = {
+        name: Annotated[value_type(word), Meta(description=word.meaning)]
+        for name, word in full_quantities(catalogue).items()
+        if name in ("hardware", "precision", "optimizer")
+    }
+    shape = {name: Annotated[value_type(words[name]), Meta(description=words[name].meaning)] for name in SHAPE_WORDS}
+    return {**asked, **names, **shape}
 
 
 def model_types() -> Fields:

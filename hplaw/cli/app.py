@@ -53,6 +53,12 @@ GROUPS = {
             "--budget 10MWh --hardware h100-sxm",
         ),
         (
+            "layout",
+            "layout:layout",
+            "List the parallel layouts that fit a model on accelerators, fastest first.",
+            "--params 70B --devices 64 --hardware h100-sxm",
+        ),
+        (
             "device",
             "device:device",
             "Find the batch size and power limit of minimum energy for a GPU.",

@@ -11,6 +11,7 @@ from hplaw.cli.formula import readable
 from hplaw.cli.page import Page
 from hplaw.formatting import add_unit, factor_of, number, numbers, times, with_unit
 from hplaw.messages.law import Citation
+from hplaw.messages.layout import Layout
 from hplaw.messages.recipe import Training
 from hplaw.messages.recommendation import Alternative, Estimate, Step
 from hplaw.vocabulary.quantities import vocabulary
@@ -190,3 +191,13 @@ def source(citation: Citation) -> str:
     checked = {"recalled": UNVERIFIED, "derived": "constants derived"}.get(citation.checked, checked)
     rest = ", ".join(part for part in (link, citation.where, checked) if part)
     return f"{law_name(citation.law)}: {who}{citation.title.rstrip('.')}. {rest}".strip()
+
+
+def layout_line(item: Layout) -> str:
+    """Return a layout in one line."""
+    again = "" if item.recomputation == "none" else f", {item.recomputation} recomputation"
+    return (
+        f"tp {item.tensor_parallel}, pp {item.pipeline_parallel}, dp {item.data_parallel}; micro-batch {item.micro_batch_seqs} x "
+        f"{item.accumulation}; ZeRO {item.zero_stage}{again}; {number(item.device_bytes / 1e9)} GB each; "
+        f"{item.utilization:.0%} of peak ({item.low:.0%} to {item.high:.0%})"
+    )

@@ -100,6 +100,9 @@ def render(
         page.text(f"Expected loss is {number(100 * answer.predicted_regret, digits=2)}% above the optimum.")
     if answer.nearest:
         page.text(f"Published nearby: {details.training(answer.nearest[0])}.")
+    if answer.layout is not None:
+        page.heading("Layout")
+        page.text(details.layout_line(answer.layout))
     if example is not None:
         page.line()
         page.text(f"Example: {example}", indent=0)

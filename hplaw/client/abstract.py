@@ -11,6 +11,7 @@ from hplaw.messages.compare import AnswerComparison
 from hplaw.messages.device import DeviceEnergy
 from hplaw.messages.energy import EnergyReply, Frontier, HardwareRecord
 from hplaw.messages.law import Health, LawRecord, LawSummary, QuantityRecord
+from hplaw.messages.layouts import LayoutReply
 from hplaw.messages.parametrization import AbcReply, LayerTable
 from hplaw.messages.pareto import Pareto
 from hplaw.messages.pruning import PruneAdvice, PruneReply, RegimeMap
@@ -84,6 +85,10 @@ class AbstractClient(abc.ABC):
     @abc.abstractmethod
     def energy(self, **fields: Any) -> EnergyReply:
         """Return what a run takes on accelerators and in precisions: the fields of an `EnergyRequest` by name."""
+
+    @abc.abstractmethod
+    def layouts(self, **fields: Any) -> LayoutReply:
+        """Return the layouts that fit a model on accelerators, fastest first: the fields of a `LayoutRequest` by name."""
 
     @abc.abstractmethod
     def hardware(self) -> list[HardwareRecord]:

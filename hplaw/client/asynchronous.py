@@ -13,6 +13,7 @@ from hplaw.messages.compare import AnswerComparison
 from hplaw.messages.device import DeviceEnergy
 from hplaw.messages.energy import EnergyReply, Frontier, HardwareRecord
 from hplaw.messages.law import Health, LawRecord, LawSummary, QuantityRecord
+from hplaw.messages.layouts import LayoutReply
 from hplaw.messages.parametrization import AbcReply, LayerTable
 from hplaw.messages.pareto import Pareto
 from hplaw.messages.pruning import PruneAdvice, PruneReply, RegimeMap
@@ -104,6 +105,10 @@ class AsyncClient:
     async def energy(self, **fields: Any) -> EnergyReply:
         """Return what a run takes on accelerators and in precisions: the fields of an `EnergyRequest` by name."""
         return await self._send(calls.energy_call(fields))
+
+    async def layouts(self, **fields: Any) -> LayoutReply:
+        """Return the layouts that fit a model on accelerators, fastest first: the fields of a `LayoutRequest` by name."""
+        return await self._send(calls.layouts_call(fields))
 
     async def hardware(self) -> list[HardwareRecord]:
         """Return the accelerators that are known."""

@@ -16,6 +16,8 @@ from hplaw.messages.compare import AnswerComparison
 from hplaw.messages.device import DeviceEnergy
 from hplaw.messages.energy import EnergyReply, Frontier, HardwareRecord
 from hplaw.messages.law import Health, LawRecord, LawSummary, QuantityRecord
+from hplaw.messages.layout import shape_fields
+from hplaw.messages.layouts import LayoutReply
 from hplaw.messages.parametrization import AbcReply, LayerTable
 from hplaw.messages.pareto import Pareto
 from hplaw.messages.problem import Problem, to_error
@@ -179,6 +181,15 @@ def theory_call(quantity: str) -> Call:
 def energy_call(fields: Mapping[str, Any]) -> Call:
     """Return the call that asks what a run takes."""
     return Call(method="POST", path="/v1/energy", kind=EnergyReply, body=to_json(fields))
+
+
+def layouts_call(fields: Mapping[str, Any]) -> Call:
+    """Return the call that asks which layouts fit and are fastest; a model goes as the words of its shape."""
+    plain = dict(fields)
+    model = plain.pop("model", None)
+    flat: dict[str, Any] = msgspec.json.decode(to_json({**plain, **(shape_fields(model) if model else {})}))
+    params = {name: str(value) for name, value in flat.items() if value is not None}
+    return Call(method="GET", path="/v1/layouts", kind=LayoutReply, params=params)
 
 
 def hardware_call() -> Call:

@@ -14,6 +14,7 @@ from hplaw.messages.compare import AnswerComparison
 from hplaw.messages.device import DeviceEnergy
 from hplaw.messages.energy import EnergyReply, Frontier, HardwareRecord
 from hplaw.messages.law import Health, LawRecord, LawSummary, QuantityRecord
+from hplaw.messages.layouts import LayoutReply
 from hplaw.messages.parametrization import AbcReply, LayerTable
 from hplaw.messages.pareto import Pareto
 from hplaw.messages.pruning import PruneAdvice, PruneReply, RegimeMap
@@ -127,6 +128,10 @@ class Client(AbstractClient):
     def energy(self, **fields: Any) -> EnergyReply:
         """Return what a run takes on accelerators and in precisions: the fields of an `EnergyRequest` by name."""
         return self._send(calls.energy_call(fields))
+
+    def layouts(self, **fields: Any) -> LayoutReply:
+        """Return the layouts that fit a model on accelerators, fastest first: the fields of a `LayoutRequest` by name."""
+        return self._send(calls.layouts_call(fields))
 
     def hardware(self) -> list[HardwareRecord]:
         """Return the accelerators that are known."""

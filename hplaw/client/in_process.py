@@ -14,6 +14,8 @@ from hplaw.messages.decode import decode, decode_queries
 from hplaw.messages.device import DeviceEnergy, DeviceEnergyRequest
 from hplaw.messages.energy import EnergyReply, EnergyRequest, Frontier, FrontierRequest, HardwareRecord
 from hplaw.messages.law import Health, LawRecord, LawSummary, QuantityRecord, quantity_records
+from hplaw.messages.layout import LayoutRequest
+from hplaw.messages.layouts import LayoutReply
 from hplaw.messages.parametrization import AbcReply, AbcRequest, LayerTable, ParametrizeRequest
 from hplaw.messages.pareto import Pareto, ParetoRequest
 from hplaw.messages.pruning import PruneAdvice, PruneReply, PruneRequest, RegimeMap
@@ -103,6 +105,12 @@ class LocalClient(AbstractClient):
         from hplaw.energy.training import energy
 
         return energy(decode(calls.to_json(fields), EnergyRequest), self._catalogue)
+
+    def layouts(self, **fields: Any) -> LayoutReply:
+        """Return the layouts that fit a model on accelerators, fastest first: the fields of a `LayoutRequest` by name."""
+        from hplaw.layout.layouts import layouts
+
+        return layouts(decode(calls.to_json(fields), LayoutRequest), self._catalogue)
 
     def hardware(self) -> list[HardwareRecord]:
         """Return the accelerators that are known."""

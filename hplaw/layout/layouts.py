@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from hplaw.answer.answer import answer
 from hplaw.arrays import Array
@@ -25,7 +26,8 @@ from hplaw.layout.candidates import SLACK, Columns, candidates
 from hplaw.layout.columns import over_columns
 from hplaw.layout.memory import MEMORY, STATE, device_bytes
 from hplaw.layout.shape import Shape, shape_of
-from hplaw.messages.layout import Layout, LayoutReply, LayoutRequest, Recomputation
+from hplaw.messages.layout import Layout, LayoutRequest, Recomputation
+from hplaw.messages.layouts import LayoutReply
 from hplaw.messages.recommendation import AnswerWarning
 
 
@@ -39,7 +41,7 @@ DEVICE = ("peak_flop_per_s", "memory_bytes_per_s", "link_bytes_per_s", "device_m
 LIMIT_FACTOR = 1024
 """Multiples of the accelerators up to which is looked for a number on which something fits."""
 
-WORDS: tuple[Recomputation, ...] = get_args(Recomputation)
+WORDS: tuple[Recomputation, ...] = ("none", "selective", "full")
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -53,7 +55,7 @@ class Found(msgspec.Struct, frozen=True):
     room: float
 
     @property
-    def fits(self) -> Array:
+    def fits(self) -> NDArray[np.bool_]:
         """Return which of them fit."""
         return self.columns["device_bytes"] <= self.room
 
@@ -103,10 +105,7 @@ def find_layouts(request: LayoutRequest, catalogue: Catalogue) -> Found:
     device, precision = _device(request, catalogue)
     batch_seqs = request.batch_tokens / request.seq_len
     columns = candidates(
-        shape,
-        devices=int(request.devices),
-        devices_per_node=int(request.devices_per_node),
-        batch_seqs=batch_seqs,
+        shape, devices=int(request.devices), devices_per_node=int(request.devices_per_node), batch_seqs=batch_seqs
     )
     if not len(columns["batch_seqs"]):
         message = f"a batch of {number(batch_seqs)} sequences cannot be split over {request.devices:g} accelerators within {SLACK:.0%}; give more batch_tokens, shorter sequences, or other devices"
@@ -122,7 +121,7 @@ def find_layouts(request: LayoutRequest, catalogue: Catalogue) -> Found:
     }
     parts = [_with_predictions(columns, {**known, "recomputation": word}, catalogue) for word in WORDS]
     whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    words = [word for word in WORDS for _ in columns["batch_seqs"]]
+    words: list[Recomputation] = [word for word in WORDS for _ in columns["batch_seqs"]]
     return Found(shape, assumed, known, whole, words, MARGIN * float(device["device_memory_bytes"]))
 
 
@@ -143,10 +142,12 @@ def _with_predictions(columns: Columns, known: Mapping[str, Any], catalogue: Cat
 def _best_of_each(found: Found, top: int) -> list[int]:
     """Return the places of the fastest layouts that fit, one for each tensor and pipeline degree."""
     columns = found.columns
-    order = np.lexsort((columns["device_bytes"], -columns[UTILIZATION]))
+    order: NDArray[np.intp] = np.lexsort((columns["device_bytes"], -columns[UTILIZATION]))
+    fitting: list[int] = order[found.fits[order]].tolist()
     best: dict[tuple[float, float], int] = {}
-    for place in order[found.fits[order]].tolist():
-        best.setdefault((columns["tensor_parallel"][place], columns["pipeline_parallel"][place]), place)
+    for place in fitting:
+        degrees = float(columns["tensor_parallel"][place]), float(columns["pipeline_parallel"][place])
+        best.setdefault(degrees, place)
     return list(best.values())[:top]
 
 

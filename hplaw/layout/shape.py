@@ -9,7 +9,7 @@ from hplaw.catalogue.catalogue import Catalogue
 from hplaw.errors import ConflictingQuery
 from hplaw.evaluation.point import point
 from hplaw.formatting import number
-from hplaw.vocabulary.model_shape import not_language, read_shape
+from hplaw.messages.layout import shape_fields
 
 
 ASPECT = 110.0
@@ -69,9 +69,7 @@ def usual_shape(n_params: float) -> Shape:
     }
 
 
-def shape_of(
-    model: Mapping[str, Any] | None, n_params: float | None, catalogue: Catalogue
-) -> tuple[Shape, list[str]]:
+def shape_of(model: Mapping[str, Any] | None, n_params: float | None, catalogue: Catalogue) -> tuple[Shape, list[str]]:
     """Return the shape of a model with its counts of parameters, and what of it was assumed, in words.
 
     **Arguments:**
@@ -92,15 +90,10 @@ def shape_of(
 
 
 def _read(model: Mapping[str, Any], n_params: float | None, catalogue: Catalogue) -> tuple[Shape, list[str]]:
-    other = not_language(model)
-    if other is not None:
-        message = f"model: {other}; layouts cover dense transformers for language"
-        raise ConflictingQuery(message, field="model")
-    found = read_shape(model)
-    if found.pop("architecture") != "dense":
+    shape = shape_fields(model)
+    if shape.pop("n_experts", 1.0) > 1:
         message = "model: it is a mixture of experts; layouts cover dense transformers"
         raise ConflictingQuery(message, field="model")
-    shape = {name: float(value) for name, value in found.items() if name != "seq_len"}
     missing = [name for name in NEEDED if name not in shape]
     if missing:
         message = f"model: {missing[0]} is not given; a layout needs {', '.join(NEEDED)}"

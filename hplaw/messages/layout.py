@@ -1,16 +1,21 @@
-"""The wire types of parallel layouts: a model, a batch and accelerators in, the layouts that fit and are fastest out."""
+"""The wire types of one parallel layout, and of the question which are fastest."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, field
+from msgspec import Meta
 
-from hplaw.messages.recommendation import AnswerWarning
+from hplaw.errors import ConflictingQuery
 from hplaw.messages.record import Record
+from hplaw.vocabulary.model_shape import SHAPE, not_language, read_shape
 
 
 Recomputation = Literal["none", "selective", "full"]
+
+SHAPE_WORDS = tuple(name for name in SHAPE if name != "seq_len")
+"""Words of a model's shape that a layout may be asked with; its config.json says the longest sequence, not that of training."""
 
 
 class LayoutRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
@@ -28,10 +33,9 @@ class LayoutRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
     hardware: Annotated[str, Meta(description="accelerator, by the name in the hardware table")]
     precision: Annotated[str, Meta(description="number format of the matrix products")] = "bf16"
     optimizer: Annotated[str, Meta(description="update rule")] = "adamw"
-    batch_tokens: Annotated[
-        float,
-        Meta(ge=1, le=1e12, description="tokens in one optimizer step, met within 10%"),
-    ] = 4194304.0
+    batch_tokens: Annotated[float, Meta(ge=1, le=1e12, description="tokens in one optimizer step, met within 10%")] = (
+        4194304.0
+    )
     seq_len: Annotated[float, Meta(ge=16, le=1e7, multiple_of=1, description="tokens in one sequence")] = 4096.0
     devices_per_node: Annotated[
         float, Meta(ge=1, le=1024, multiple_of=1, description="accelerators joined by fast links")
@@ -67,19 +71,16 @@ class Layout(Record, frozen=True, kw_only=True):
     bubble_share: float
 
 
-class LayoutReply(Record, frozen=True, kw_only=True):
-    """The fastest layouts, the best of each tensor and pipeline degree, of those that fit; and what was taken for known.
+def shape_fields(model: Mapping[str, Any]) -> dict[str, float]:
+    """Return the numbers of a model's shape, from a config.json or from words of the vocabulary.
 
-    - `considered`, `fitting`: how many layouts were looked at, and how many of them fit.
-    - `room_bytes`: memory that a layout may take.
-    - `shape`: the model's shape; `assumptions` what was not given.
+    **Raises:** `QueryError` for what is no transformer for language, and for a shape that cannot be read.
+
+    >>> shape_fields({"n_layers": 2, "d_model": 64})
+    {'n_layers': 2.0, 'd_model': 64.0}
     """
-
-    layouts: list[Layout]
-    considered: int
-    fitting: int
-    room_bytes: float
-    shape: dict[str, float]
-    assumptions: list[str] = field(default_factory=list[str])
-    laws: list[str]
-    warnings: list[AnswerWarning] = field(default_factory=list[AnswerWarning])
+    other = not_language(model)
+    if other is not None:
+        message = f"model: {other}; layouts cover dense transformers for language"
+        raise ConflictingQuery(message, field="model")
+    return {name: float(value) for name, value in read_shape(model).items() if name in SHAPE_WORDS}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hplaw.messages.law import Citation
+from hplaw.messages.layout import Layout
 from hplaw.messages.recipe import Training
 from hplaw.messages.record import Record, Scalar
 
@@ -72,6 +73,8 @@ class Recommendation(Record, frozen=True, kw_only=True):
     - `recipe`: the recipe that the answers are for; `unknown` where the question names none.
     - `ignored`: what was given and changes no answer, with the reason.
     - `nearest`: published trainings near the question, nearest first.
+    - `layout`: where accelerators and their number are named, the fastest parallel layout that fits; null where none is
+      known to.
     """
 
     record: int = 2
@@ -80,6 +83,7 @@ class Recommendation(Record, frozen=True, kw_only=True):
     answers: dict[str, Estimate]
     ignored: dict[str, str] = {}
     nearest: list[Training] = []
+    layout: Layout | None = None
     warnings: list[AnswerWarning] = []
     predicted_regret: float | None = None
     predicted_regret_reason: str | None = None

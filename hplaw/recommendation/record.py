@@ -28,6 +28,7 @@ from hplaw.recommendation.derivation import Derivation, derive
 from hplaw.recommendation.elasticity import elasticities
 from hplaw.recommendation.ignored import ignored
 from hplaw.recommendation.nearest import nearest
+from hplaw.recommendation.parallel import lay_out
 from hplaw.recommendation.question import OPTIMIZER, Choice, understand
 from hplaw.recommendation.route import COHERENT
 from hplaw.recommendation.sense import sensible
@@ -59,6 +60,7 @@ def recommend(query: Query, catalogue: Catalogue) -> Recommendation:
     slopes = elasticities(question, found)
     answers = {name: _estimate(name, found, slopes) for name in question.want if question.asked or found.offered(name)}
     used = found.used
+    laid = lay_out(query, question.known, answers, catalogue)
     # the cost of missing the best is that of settings answered together
     whole = [law for law in used if all(found.source.get(n) is law or n in question.known for n in COHERENT)]
     regrets = [regret for law in whole if (regret := found.answers[law].regret) is not None]
@@ -68,11 +70,12 @@ def recommend(query: Query, catalogue: Catalogue) -> Recommendation:
         answers=answers,
         ignored=ignored(found, used),
         nearest=nearest(question.known),
-        warnings=warnings_of(found, used),
+        layout=laid.layout,
+        warnings=[*warnings_of(found, used), *laid.warnings],
         predicted_regret=regrets[0] if regrets else None,
         predicted_regret_reason=None if regrets else "no law used here predicts the loss around its optimum",
-        citations=[citation(law) for law in used],
-        id=identity(query, found.asked),
+        citations=[citation(law) for law in (*used, *(catalogue.get(address) for address in laid.laws))],
+        id=identity(query, [*found.asked, *(catalogue.get(address) for address in laid.laws)]),
     )
 
 

@@ -19,8 +19,8 @@ from hplaw.messages.query_text import DAYS
 from hplaw.messages.record import Record
 from hplaw_api.openapi.requests import REF, Schema, narrow
 from hplaw_api.problems import DOCUMENTED
-from hplaw_api.query_string import PARAMETERS
-from hplaw_api.request_types import query_string_types
+from hplaw_api.query_string import LAYOUT_PARAMETERS, PARAMETERS
+from hplaw_api.request_types import layout_types, query_string_types
 from hplaw_api.settings import Settings
 
 
@@ -66,7 +66,17 @@ def describe(catalogue: Catalogue, routes: Sequence[Router], *, settings: Settin
         name: msgspec.json.schema(kind) for name, kind in query_string_types(catalogue).items()
     }
     by_address["parameters"] = [_parameter(name, asked[name]) for name in PARAMETERS]
+    _describe_layouts(whole["paths"]["/v1/layouts"]["get"], catalogue)
     return msgspec.json.encode(whole)
+
+
+def _describe_layouts(operation: Schema, catalogue: Catalogue) -> None:
+    """Put the fields of a question for layouts into the parameters of the operation that answers it."""
+    fields = {name: msgspec.json.schema(kind) for name, kind in layout_types(catalogue).items()}
+    operation["parameters"] = [_parameter(name, fields[name]) for name in LAYOUT_PARAMETERS]
+    for parameter in operation["parameters"]:
+        if parameter["name"] in ("devices", "hardware"):
+            parameter["required"] = True
 
 
 def _settle(operation: Schema, known: dict[str, Any]) -> None:

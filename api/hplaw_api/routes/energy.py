@@ -15,12 +15,14 @@ from hplaw.energy.device import device_energy as find_settings
 from hplaw.energy.frontier import frontier as find_frontier
 from hplaw.energy.pareto import pareto as find_front
 from hplaw.energy.training import energy as find_energy, hardware_records
+from hplaw.layout.layouts import layouts as find_layouts
 from hplaw.messages.device import DeviceEnergy, DeviceEnergyRequest
 from hplaw.messages.energy import EnergyReply, EnergyRequest, Frontier, FrontierRequest, HardwareRecord
+from hplaw.messages.layouts import LayoutReply
 from hplaw.messages.pareto import Pareto, ParetoRequest
 from hplaw.messages.record import encode
 from hplaw_api.context import context_of
-from hplaw_api.query_string import read_filters
+from hplaw_api.query_string import read_filters, read_layout_request
 from hplaw_api.requests import AnyRequest
 from hplaw_api.responses import Reply, kept_reply
 from hplaw_api.routes.methods import asking, reading
@@ -58,6 +60,17 @@ async def energy(
     return Reply(await context_of(request).in_thread(lambda asked, laws: encode(find_energy(asked, laws)), data))
 
 
+@reading("/layouts", 404, 409, 422)
+async def list_layouts(request: AnyRequest) -> Reply[LayoutReply]:
+    """List the parallel layouts that fit a model on accelerators, the fastest first."""
+    context = context_of(request)
+    asked: bytes = request.scope["query_string"]
+    body = context.law_store.now.reply(
+        b"/v1/layouts?" + asked, lambda catalogue: encode(find_layouts(read_layout_request(asked), catalogue))
+    )
+    return kept_reply(request, body, private=context.private)
+
+
 @reading("/hardware", 404)
 async def list_hardware(request: AnyRequest) -> Reply[list[HardwareRecord]]:
     """List accelerators: peak by precision, memory, bandwidth, board power, how far that was checked."""
@@ -91,4 +104,6 @@ async def device_energy(
     return Reply(await context_of(request).in_thread(lambda asked, laws: encode(find_settings(asked, laws)), data))
 
 
-router = Router("/v1", route_handlers=[energy, list_hardware, frontier, pareto, device_energy], tags=["energy"])
+router = Router(
+    "/v1", route_handlers=[energy, list_layouts, list_hardware, frontier, pareto, device_energy], tags=["energy"]
+)

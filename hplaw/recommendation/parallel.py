@@ -1,0 +1,69 @@
+"""The parallel layout that goes with a recommendation, where accelerators and their number are named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from hplaw.catalogue.catalogue import Catalogue
+from hplaw.errors import HplawError
+from hplaw.layout.layouts import layouts
+from hplaw.messages.layout import Layout, LayoutRequest
+from hplaw.messages.query import Query
+from hplaw.messages.recommendation import AnswerWarning, Estimate
+from hplaw.recommendation.experts import is_routed
+from hplaw.recommendation.finetuning import FINETUNE
+
+
+SETTLED = ("n_params", "batch_tokens")
+"""What a recommendation says of a layout where the question does not."""
+
+ALSO = ("seq_len", "precision", "optimizer", "network_bytes_per_s", "devices_per_node")
+"""What of a question changes a layout."""
+
+
+class Laid(msgspec.Struct, frozen=True):
+    """The layout of an answer with the laws behind it, or why there is none."""
+
+    layout: Layout | None = None
+    laws: tuple[str, ...] = ()
+    warnings: tuple[AnswerWarning, ...] = ()
+
+
+def lay_out(
+    query: Query,
+    known: Mapping[str, Any],
+    answers: Mapping[str, Estimate],
+    catalogue: Catalogue,
+    *,
+    level: float | None = None,
+) -> Laid:
+    """Return the fastest layout that fits a run.
+
+    **Arguments:**
+
+    - `known`, `answers`: what the question says, and what was answered.
+    - `level`: the share of the peak that the best layout reaches, as a law of whole trainings gives it.
+    """
+    named = "hardware" in known and "devices" in known
+    sparse = is_routed(known) or known.get("n_active_params", known.get("n_params")) != known.get("n_params")
+    if not named or query.want or FINETUNE in known or sparse:
+        return Laid()
+    found = {name: known.get(name) or _number(answers.get(name)) for name in SETTLED}
+    if any(value is None for value in found.values()):
+        return Laid()
+    fields = {name: known[name] for name in ALSO if known.get(name) is not None}
+    request = LayoutRequest(
+        hardware=known["hardware"], devices=known["devices"], model=query.model, top=1.0, **found, **fields
+    )
+    try:
+        reply = layouts(request, catalogue, level=level)
+    except HplawError as error:
+        return Laid(warnings=(AnswerWarning(code="no-layout", text=str(error)),))
+    return Laid(reply.layouts[0], tuple(reply.laws), tuple(reply.warnings))
+
+
+def _number(estimate: Estimate | None) -> float | None:
+    return estimate.value if estimate is not None and isinstance(estimate.value, float) else None

@@ -19,8 +19,11 @@ from hplaw.energy.device import LAW, device_energy
 from hplaw.errors import HplawError
 from hplaw.formatting import add_unit, numbers
 from hplaw.law import Law
+from hplaw.layout.layouts import THROUGHPUT, layouts
+from hplaw.layout.memory import MEMORY
 from hplaw.messages.decode import decode
 from hplaw.messages.device import DeviceEnergyRequest
+from hplaw.messages.layout import LayoutRequest
 from hplaw.messages.parametrization import ParametrizeRequest
 from hplaw.messages.pruning import PruneRequest
 from hplaw.messages.schedule import ScheduleRequest
@@ -349,6 +352,14 @@ def _metered(catalogue: Catalogue) -> Values:
     return {f"power limit of minimum energy (W) by {LAW}": found.power_limit_w}
 
 
+def _laid_out(catalogue: Catalogue) -> Values:
+    best = layouts(LayoutRequest(n_params=7e10, devices=64.0, hardware="h100-sxm"), catalogue).layouts[0]
+    return {
+        f"memory of the best (GB) by {MEMORY}": best.device_bytes / 1e9,
+        f"share of the peak by {THROUGHPUT}": best.utilization,
+    }
+
+
 TRANSFER = "transfer --lr 3e-4 --batch 256 --to-batch 2048"
 
 MUP = "parametrize --scheme mup --base-width 256 --width 4096"
@@ -388,6 +399,7 @@ COMMANDS: dict[str, Callable[[Catalogue], Values]] = {
     MUP: _parametrized("mup", "abc-classification-adam"),
     f"{MUP} --alignment 0.5": _parametrized("mup", "adam-lr-exponents", alignment=0.5),
     "device --probes probes.csv": _metered,
+    "layout --params 70B --devices 64 --hardware h100-sxm": _laid_out,
     "prune-advice --density 0.1 --epochs 80": _pruned(density=0.1, epochs=80.0),
     "prune-advice --density 0.1 --epochs 80 --map pruning-digits-mlp": _pruned(
         density=0.1, epochs=80.0, map="pruning-digits-mlp"

@@ -33,6 +33,7 @@ HOLDS = {
     "pruning": "regimes before pruning, connectivity",
     "theory": "rules, schedules, transfer between batches",
     "recommendation": "question, route, derivation, record",
+    "layout": "parallel layouts: memory, throughput",
     "answer": "value, intervals, simulation, mixtures of one law",
     "decide": "ridges in closed form, else search; one plateau",
     "catalogue": "finding laws",

@@ -18,9 +18,10 @@ from hplaw.answer.answer import answer
 from hplaw.arrays import Array
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import read_category
-from hplaw.errors import ConflictingQuery
+from hplaw.errors import ConflictingQuery, QueryError
 from hplaw.evaluation.domain import distance
 from hplaw.evaluation.point import point
+from hplaw.expression.backends import Undefined
 from hplaw.formatting import number, plural
 from hplaw.layout.candidates import SLACK, Columns, candidates
 from hplaw.layout.columns import over_columns
@@ -29,6 +30,7 @@ from hplaw.layout.shape import Shape, shape_of
 from hplaw.messages.layout import Layout, LayoutRequest, Recomputation
 from hplaw.messages.layouts import LayoutReply
 from hplaw.messages.recommendation import AnswerWarning
+from hplaw.vocabulary.quantities import check_value, vocabulary
 
 
 THROUGHPUT = "layout-throughput"
@@ -114,12 +116,16 @@ def find_layouts(request: LayoutRequest, catalogue: Catalogue) -> Found:
         **shape,
         **device,
         "precision": precision,
-        "optimizer": str(read_category(catalogue, "optimizer", request.optimizer, field="optimizer")),
+        "optimizer": _named(catalogue, "optimizer", request.optimizer),
         "seq_len": request.seq_len,
         "devices_per_node": request.devices_per_node,
         "network_bytes_per_s": request.network_bytes_per_s,
     }
-    parts = [_with_predictions(columns, {**known, "recomputation": word}, catalogue) for word in WORDS]
+    try:
+        parts = [_with_predictions(columns, {**known, "recomputation": word}, catalogue) for word in WORDS]
+    except Undefined as error:
+        message = f"no layout of this model with {known['optimizer']} in {precision}: {error}"
+        raise ConflictingQuery(message, field="optimizer") from None
     whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     words: list[Recomputation] = [word for word in WORDS for _ in columns["batch_seqs"]]
     return Found(shape, assumed, known, whole, words, MARGIN * float(device["device_memory_bytes"]))
@@ -128,9 +134,25 @@ def find_layouts(request: LayoutRequest, catalogue: Catalogue) -> Found:
 def _device(request: LayoutRequest, catalogue: Catalogue) -> tuple[dict[str, float], str]:
     """Return the figures of an accelerator and the format that it computes in."""
     hardware = str(read_category(catalogue, "hardware", request.hardware, field="hardware"))
-    precision = str(read_category(catalogue, "precision", request.precision, field="precision"))
+    precision = _named(catalogue, "precision", request.precision)
     here = point(catalogue.get("accelerators"), {"hardware": hardware, "precision": precision})
-    return {name: float(here.output(name)) for name in DEVICE}, str(here.output("compute_format"))
+    try:
+        return {name: float(here.output(name)) for name in DEVICE}, str(here.output("compute_format"))
+    except Undefined as error:
+        message = f"{hardware} in {precision}: {error}"
+        raise ConflictingQuery(message, field="precision") from None
+
+
+def _named(catalogue: Catalogue, name: str, value: str) -> str:
+    """Return the name of a category as it is spelled here.
+
+    **Raises:** `QueryError` for one that there is not.
+    """
+    found = str(read_category(catalogue, name, value, field=name))
+    problem = check_value(vocabulary()[name], found)
+    if problem:
+        raise QueryError(problem, field=name)
+    return found
 
 
 def _with_predictions(columns: Columns, known: Mapping[str, Any], catalogue: Catalogue) -> dict[str, Array]:

@@ -20,8 +20,8 @@ from hplaw.recommendation.finetuning import FINETUNE
 SETTLED = ("n_params", "batch_tokens")
 """What a recommendation says of a layout where the question does not."""
 
-ALSO = ("seq_len", "precision", "optimizer", "network_bytes_per_s", "devices_per_node")
-"""What of a question changes a layout."""
+ALSO = ("precision", "optimizer", "network_bytes_per_s", "devices_per_node")
+"""What of a question changes a layout, beside `seq_len` where it was given: a config.json has the longest that a model takes."""
 
 
 class Laid(msgspec.Struct, frozen=True):
@@ -55,6 +55,8 @@ def lay_out(
     if any(value is None for value in found.values()):
         return Laid()
     fields = {name: known[name] for name in ALSO if known.get(name) is not None}
+    if "seq_len" in query.given:
+        fields["seq_len"] = query.given["seq_len"]
     request = LayoutRequest(
         hardware=known["hardware"], devices=known["devices"], model=query.model, top=1.0, **found, **fields
     )

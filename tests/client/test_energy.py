@@ -12,7 +12,7 @@ from hplaw.errors import QueryError
 from hplaw.messages.device import DeviceEnergy
 from hplaw.messages.energy import EnergyRequest, FrontierRequest
 from hplaw.messages.pareto import ParetoRequest
-from tests.helpers import is_one_sentence, shipped
+from tests.helpers import LLAMA_3_8B, MIXTRAL_8X7B, is_one_sentence, shipped
 
 
 ASKED = {
@@ -89,3 +89,16 @@ def test_wrong_probes_raise_the_same_error(client, fields, field):
 def test_what_cannot_be_told_is_refused_alike(client, change, said):
     with pytest.raises(QueryError, match=said):
         client.energy(**{**ASKED, **change})
+
+
+@pytest.mark.parametrize("model", [None, LLAMA_3_8B])
+def test_layouts_are_those_of_the_library(client, model):
+    asked = {"devices": 64, "hardware": "h100-sxm", **({"n_params": 7e10} if model is None else {"model": model})}
+    assert client.layouts(**asked) == hplaw.layouts(**asked)
+
+
+def test_a_model_without_layouts_is_refused_alike(client):
+    with pytest.raises(QueryError) as caught:
+        client.layouts(model=MIXTRAL_8X7B, devices=64, hardware="h100-sxm")
+    assert caught.value.field == "model"
+    assert "mixture of experts" in str(caught.value)

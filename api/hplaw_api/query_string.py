@@ -107,6 +107,10 @@ def read_layout_request(query_string: bytes) -> LayoutRequest:
     read: dict[str, float | str] = {
         name: text if name in LAYOUT_NAMES else read_number(name, text) for name, text in texts.items()
     }
+    for name in ("devices", "hardware"):
+        if name not in read:
+            message = f"{name}: missing; a layout is for a number of devices of one hardware"
+            raise MalformedQuery(message, field=name)
     model = {name: read.pop(name) for name in SHAPE_WORDS if name in read}
     return decode(msgspec.json.encode({**read, **({"model": model} if model else {})}), LayoutRequest)
 

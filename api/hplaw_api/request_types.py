@@ -37,6 +37,7 @@ from hplaw.theory.schedules import GIVEN_APART, schedule_laws
 from hplaw.vocabulary.config_reading import CONFIG_KEYS, SHAPE
 from hplaw.vocabulary.quantities import Quantity, vocabulary
 from hplaw.vocabulary.value_types import limits_pattern, meaning_and_unit, value_pattern, value_type
+from hplaw_api.query_string import LAYOUT_NAMES, LAYOUT_PARAMETERS
 
 
 ADDRESS = r"^[a-z0-9]+(-[a-z0-9]+)*(@[0-9]+(\+[0-9a-f]{12})?)?$"
@@ -119,17 +120,22 @@ def query_string_types(catalogue: Catalogue) -> Fields:
     }
 
 
-def layout_types(catalogue: Catalogue) -> Fields:
-    """Return the types of a question for layouts, as a query string asks it: the model by the words of its shape."""
-    words = vocabulary()
+def layout_parameters(catalogue: Catalogue) -> list[Fields]:
+    """Return the parameters of a question for layouts, as a query string asks it: the model by the words of its shape."""
     asked: Fields = get_type_hints(LayoutRequest, include_extras=True)
-    names = {
-        name: Annotated[value_type(word), Meta(description=word.meaning)]
-        for name, word in full_quantities(catalogue).items()
-        if name in ("hardware", "precision", "optimizer")
-    }
-    shape = {name: Annotated[value_type(words[name]), Meta(description=words[name].meaning)] for name in SHAPE_WORDS}
-    return {**asked, **names, **shape}
+    asked |= {name: value_type(vocabulary()[name]) for name in SHAPE_WORDS}
+    asked |= {name: value_type(full_quantities(catalogue)[name]) for name in LAYOUT_NAMES}
+    needed = [field.name for field in msgspec.structs.fields(LayoutRequest) if field.required]
+    found = [query_parameter(name, msgspec.json.schema(asked[name])) for name in LAYOUT_PARAMETERS]
+    return [{**item, "required": item["name"] in needed} for item in found]
+
+
+def query_parameter(name: str, schema: Fields) -> Fields:
+    """Return a field of a question as a parameter: without null, which a query string cannot write."""
+    kind = next((kind for kind in schema.get("anyOf", ()) if kind.get("type") != "null"), schema)
+    suffixed = "; digits may have a suffix k, M, B or T" if kind.get("type") == "number" and name != DAYS else ""
+    about = kind.get("description", schema.get("description", "")) + suffixed
+    return {"name": name, "in": "query", "description": about, "schema": kind}
 
 
 def model_types() -> Fields:

@@ -40,3 +40,9 @@ def test_a_model_goes_as_the_words_of_its_shape(http):
 def test_wrong_questions_are_problems(http, problem, changed, status, field):
     told = problem(http.get(PATH, params={**PLAIN, **changed}), status)
     assert told["field"] == field
+
+
+@pytest.mark.parametrize("missing", ["devices", "hardware"])
+def test_accelerators_and_their_number_are_needed(http, problem, missing):
+    told = problem(http.get(PATH, params={name: word for name, word in PLAIN.items() if name != missing}), 400)
+    assert told["field"] == missing

@@ -16,6 +16,11 @@ from hplaw_api.routes.docs import DESCRIBED
 
 
 MAP = "pruning-preresnet20-cifar10"
+ASKED = {
+    "/v1/recommendations": {"n_params": "7B", "tokens": "1T"},
+    "/v1/layouts": {"n_params": "7B", "devices": "8", "hardware": "h100-sxm"},
+}
+"""What is asked where an address alone is no question."""
 
 
 @pytest.fixture
@@ -138,8 +143,7 @@ def test_replies_conform_to_their_schemas(api, http):
     for path, method, operation in operations(api):
         good = operation["responses"]["200"]["content"]
         if method == "get" and "application/json" in good:
-            asked = {"n_params": "7B", "tokens": "1T"} if path == "/v1/recommendations" else {}
-            reply = http.get(path.format(address=address, quantity="tokens", id=MAP), params=asked)
+            reply = http.get(path.format(address=address, quantity="tokens", id=MAP), params=ASKED.get(path, {}))
             assert validator(api, good["application/json"]["schema"]).is_valid(reply.json()), path
 
 

@@ -15,12 +15,11 @@ from litestar.openapi.spec import License
 
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.catalogue.listing import STATUSES
-from hplaw.messages.query_text import DAYS
 from hplaw.messages.record import Record
 from hplaw_api.openapi.requests import REF, Schema, narrow
 from hplaw_api.problems import DOCUMENTED
-from hplaw_api.query_string import LAYOUT_PARAMETERS, PARAMETERS
-from hplaw_api.request_types import layout_types, query_string_types
+from hplaw_api.query_string import PARAMETERS
+from hplaw_api.request_types import layout_parameters, query_parameter, query_string_types
 from hplaw_api.settings import Settings
 
 
@@ -65,18 +64,9 @@ def describe(catalogue: Catalogue, routes: Sequence[Router], *, settings: Settin
     asked = schemas["Query"]["properties"] | {
         name: msgspec.json.schema(kind) for name, kind in query_string_types(catalogue).items()
     }
-    by_address["parameters"] = [_parameter(name, asked[name]) for name in PARAMETERS]
-    _describe_layouts(whole["paths"]["/v1/layouts"]["get"], catalogue)
+    by_address["parameters"] = [query_parameter(name, asked[name]) for name in PARAMETERS]
+    whole["paths"]["/v1/layouts"]["get"]["parameters"] = layout_parameters(catalogue)
     return msgspec.json.encode(whole)
-
-
-def _describe_layouts(operation: Schema, catalogue: Catalogue) -> None:
-    """Put the fields of a question for layouts into the parameters of the operation that answers it."""
-    fields = {name: msgspec.json.schema(kind) for name, kind in layout_types(catalogue).items()}
-    operation["parameters"] = [_parameter(name, fields[name]) for name in LAYOUT_PARAMETERS]
-    for parameter in operation["parameters"]:
-        if parameter["name"] in ("devices", "hardware"):
-            parameter["required"] = True
 
 
 def _settle(operation: Schema, known: dict[str, Any]) -> None:
@@ -88,14 +78,6 @@ def _settle(operation: Schema, known: dict[str, Any]) -> None:
             parameter["example"] = example["value"]
     for content in operation.get("requestBody", {"content": {}})["content"].values():
         content |= {"example": content["schema"]["examples"][0], "schema": content["schema"]["allOf"][0]}
-
-
-def _parameter(name: str, schema: Schema) -> Schema:
-    """Return a field of a question as a parameter: without null, which a query string cannot write."""
-    kind = next((kind for kind in schema.get("anyOf", ()) if kind.get("type") != "null"), schema)
-    suffixed = "; digits may have a suffix k, M, B or T" if kind.get("type") == "number" and name != DAYS else ""
-    about = kind.get("description", schema.get("description", "")) + suffixed
-    return {"name": name, "in": "query", "description": about, "schema": kind}
 
 
 def _guard(operation: Schema, settings: Settings) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hplaw.evaluation.point import point
 from hplaw.fit.data.layouts import read_layouts
 from hplaw.layout.layouts import MARGIN
 from hplaw.layout.memory import PARTS, device_bytes
@@ -83,9 +84,25 @@ def test_more_recomputation_keeps_less():
     assert kept[0] > 1.5 * kept[1] > 3 * kept[2]
 
 
-def test_a_mixture_of_experts_is_refused():
-    evaluated = shipped().get("layout-memory")
-    assert any(case.say.startswith("The model is a mixture") for case in evaluated.spec.cases)
+def test_expert_parallelism_divides_the_routed_experts_alone():
+    mixture = {"n_experts": 8.0, "n_active_experts": 2.0, "d_expert": 14336.0, "n_params": 4.6e10}
+    mixture["n_params_with_embedding"] = mixture["n_params"] + 2 * KNOWN["vocab_size"] * KNOWN["d_model"]
+    whole, spread = memory(**mixture), memory(**mixture, expert_parallel=8.0)
+    routed = 32 * 8 * 3 * 4096 * 14336
+    assert whole["device_weight_bytes"] - spread["device_weight_bytes"] == pytest.approx(2 * routed * 7 / 8)
+    assert spread["device_optimizer_bytes"] == pytest.approx(whole["device_optimizer_bytes"])  # sharded over all copies
+    one = memory(**{**mixture, "n_active_experts": 1.0})
+    assert spread["device_activation_bytes"] > 1.3 * one["device_activation_bytes"]
+
+
+def test_what_memory_cannot_be_counted_for_is_refused():
+    law = shipped().get("layout-memory")
+    known = {**KNOWN, "parameter_bytes": 1.6e10, "gradient_bytes": 1.6e10, "optimizer_bytes": 9.6e10}
+    without = {name: value for name, value in known.items() if name != "d_ff"}
+    assert point(law, known).status == "ok"
+    assert point(law, without).status == "refused"
+    assert point(law, {**known, "expert_parallel": 2.0}).status == "refused"
+    assert point(law, {**known, "pipeline_parallel": 64.0}).status == "refused"
 
 
 def test_layouts_that_did_not_run_do_not_fit(data):

@@ -26,7 +26,7 @@ BODY_ONLY = ("model",)
 PARAMETERS = (*NUMBERS, *NAMES, DAYS, *OTHERS, TUNED_BASE, *LISTS)
 """All parameters of a question: what the options of `hplaw recommend` are, named as the fields of the body are."""
 
-LAYOUT_NAMES = ("hardware", "precision", "optimizer")
+LAYOUT_NAMES = ("hardware", "precision", "optimizer", "recomputation")
 """Parameters of a question for layouts that are names; the others are numbers."""
 
 LAYOUT_PARAMETERS = (*(name for name in LayoutRequest.__struct_fields__ if name not in BODY_ONLY), *SHAPE_WORDS)

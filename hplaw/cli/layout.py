@@ -26,6 +26,14 @@ if TYPE_CHECKING:
 HEAD = ("tp", "pp", "dp", "micro", "acc.", "ZeRO", "recompute", "memory", "of peak", "90%", "rel.")
 
 
+NAMES = ("hardware", "precision", "optimizer", "recomputation")
+"""Options whose values are names."""
+
+
+def _flag(name: str) -> str:
+    return "--params" if name == "n_params" else f"--{name.replace('_', '-')}"
+
+
 def layout(
     *,
     params: Annotated[str | None, one("Parameters without embedding: 70B; a usual shape is then assumed.")] = None,
@@ -40,6 +48,16 @@ def layout(
     network_bytes_per_s: Annotated[
         str | None, one("Bandwidth of one accelerator to other nodes, one direction; 50G by default.")
     ] = None,
+    tensor_parallel: Annotated[
+        str | None, one("Tensor-parallel degree; chosen by default, as all that follow.")
+    ] = None,
+    pipeline_parallel: Annotated[str | None, one("Pipeline stages.")] = None,
+    data_parallel: Annotated[str | None, one("Copies of the model.")] = None,
+    micro_batch_seqs: Annotated[str | None, one("Sequences of a micro-batch.")] = None,
+    zero_stage: Annotated[
+        str | None, one("What copies share: 0 nothing, 1 optimizer state, 2 gradients, 3 weights.")
+    ] = None,
+    recomputation: Annotated[str | None, one("What is computed again: none, selective, full.")] = None,
     top: Annotated[str | None, one("Layouts to list; 5 by default.")] = None,
     laws: LawFolders = None,
     json: Json = False,
@@ -53,20 +71,29 @@ def layout(
     from hplaw.layout.layouts import layouts
     from hplaw.messages.decode import decode
 
-    numbers = {
-        "n_params": ("--params", params),
-        "devices": ("--devices", devices),
-        "batch_tokens": ("--batch-tokens", batch_tokens),
-        "seq_len": ("--seq-len", seq_len),
-        "devices_per_node": ("--devices-per-node", devices_per_node),
-        "network_bytes_per_s": ("--network-bytes-per-s", network_bytes_per_s),
-        "top": ("--top", top),
+    texts = {
+        "n_params": params,
+        "devices": devices,
+        "batch_tokens": batch_tokens,
+        "seq_len": seq_len,
+        "devices_per_node": devices_per_node,
+        "network_bytes_per_s": network_bytes_per_s,
+        "tensor_parallel": tensor_parallel,
+        "pipeline_parallel": pipeline_parallel,
+        "data_parallel": data_parallel,
+        "micro_batch_seqs": micro_batch_seqs,
+        "zero_stage": zero_stage,
+        "top": top,
+        "hardware": hardware,
+        "precision": precision,
+        "optimizer": optimizer,
+        "recomputation": recomputation,
     }
     fields: dict[str, Any] = {
-        name: read_number(label, text) for name, (label, text) in numbers.items() if text is not None
+        name: text if name in NAMES else read_number(_flag(name), text)
+        for name, text in texts.items()
+        if text is not None
     }
-    names = {"hardware": hardware, "precision": precision, "optimizer": optimizer}
-    fields |= {name: text for name, text in names.items() if text is not None}
     if model is not None:
         fields["model"] = read_object("--model", Path(model))
     for name, example in (("devices", "64"), ("hardware", "h100-sxm")):

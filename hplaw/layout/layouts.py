@@ -27,7 +27,7 @@ from hplaw.layout.candidates import SLACK, Columns, candidates
 from hplaw.layout.columns import over_columns
 from hplaw.layout.memory import MEMORY, STATE, device_bytes
 from hplaw.layout.shape import Shape, shape_of
-from hplaw.messages.layout import Layout, LayoutRequest, Recomputation
+from hplaw.messages.layout import FIXABLE, Layout, LayoutRequest, Recomputation
 from hplaw.messages.layouts import LayoutReply
 from hplaw.messages.recommendation import AnswerWarning
 from hplaw.vocabulary.quantities import check_value, vocabulary
@@ -112,6 +112,7 @@ def find_layouts(request: LayoutRequest, catalogue: Catalogue) -> Found:
     if not len(columns["batch_seqs"]):
         message = f"a batch of {number(batch_seqs)} sequences cannot be split over {request.devices:g} accelerators within {SLACK:.0%}; give more batch_tokens, shorter sequences, or other devices"
         raise ConflictingQuery(message, field="batch_tokens")
+    columns, again = _fixed(request, columns)
     known = {
         **shape,
         **device,
@@ -122,13 +123,30 @@ def find_layouts(request: LayoutRequest, catalogue: Catalogue) -> Found:
         "network_bytes_per_s": request.network_bytes_per_s,
     }
     try:
-        parts = [_with_predictions(columns, {**known, "recomputation": word}, catalogue) for word in WORDS]
+        parts = [_with_predictions(columns, {**known, "recomputation": word}, catalogue) for word in again]
     except Undefined as error:
         message = f"no layout of this model with {known['optimizer']} in {precision}: {error}"
         raise ConflictingQuery(message, field="optimizer") from None
     whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    words: list[Recomputation] = [word for word in WORDS for _ in columns["batch_seqs"]]
+    words: list[Recomputation] = [word for word in again for _ in columns["batch_seqs"]]
     return Found(shape, assumed, known, whole, words, MARGIN * float(device["device_memory_bytes"]))
+
+
+def _fixed(request: LayoutRequest, columns: Columns) -> tuple[Columns, list[Recomputation]]:
+    """Return the layouts that have what a question fixes, and what they may recompute.
+
+    **Raises:** `ConflictingQuery` where there is none.
+    """
+    fixed = {name: value for name in FIXABLE if (value := getattr(request, name)) is not None}
+    kept = np.ones(len(columns["batch_seqs"]), dtype=bool)
+    for name, value in fixed.items():
+        kept &= columns[name] == value
+    if not kept.any():
+        said = " and ".join(f"{name}={value:g}" for name, value in fixed.items())
+        message = f"no layout of this model on {request.devices:g} accelerators has {said}; omit it to have it chosen"
+        raise ConflictingQuery(message, field=next(iter(fixed)))
+    words: list[Recomputation] = [word for word in WORDS if request.recomputation in (None, word)]
+    return {name: column[kept] for name, column in columns.items()}, words
 
 
 def _device(request: LayoutRequest, catalogue: Catalogue) -> tuple[dict[str, float], str]:

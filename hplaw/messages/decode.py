@@ -99,7 +99,8 @@ def _respelled(text: str, body: bytes, kind: type[Any]) -> bytes | None:
 def _choices(kind: type[Any], field: str) -> tuple[str, ...]:
     """Return the words that a field takes, where it takes some and no others."""
     hint = get_type_hints(kind).get(field)
-    return tuple(map(str, get_args(hint))) if get_origin(hint) is Literal else ()
+    kinds = (hint, *get_args(hint))  # a field may also be null
+    return next((tuple(map(str, get_args(each))) for each in kinds if get_origin(each) is Literal), ())
 
 
 _TYPES = {

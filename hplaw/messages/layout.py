@@ -18,11 +18,17 @@ SHAPE_WORDS = tuple(name for name in SHAPE if name != "seq_len")
 """Words of a model's shape that a layout may be asked with; its config.json says the longest sequence, not that of training."""
 
 
+_Degree = Annotated[float, Meta(ge=1, le=131072, multiple_of=1)]
+
+FIXABLE = ("tensor_parallel", "pipeline_parallel", "data_parallel", "micro_batch_seqs", "zero_stage")
+"""Numbers of a layout that a question may fix."""
+
+
 class LayoutRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
     """Which layouts of so many accelerators fit a model and are fastest.
 
     `model` is a config.json or a shape in the vocabulary's words; with `n_params` alone the shape of a usual transformer of
-    that size is taken.
+    that size is taken. Degrees, micro-batch, `zero_stage` and `recomputation` are chosen where they are not given.
     """
 
     n_params: (
@@ -43,6 +49,12 @@ class LayoutRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
     network_bytes_per_s: Annotated[
         float, Meta(ge=1e6, le=1e15, description="bandwidth of one accelerator to other nodes, one direction")
     ] = 5e10
+    tensor_parallel: _Degree | None = None
+    pipeline_parallel: _Degree | None = None
+    data_parallel: _Degree | None = None
+    micro_batch_seqs: _Degree | None = None
+    zero_stage: Annotated[float, Meta(ge=0, le=3, multiple_of=1)] | None = None
+    recomputation: Recomputation | None = None
     top: Annotated[float, Meta(ge=1, le=100, multiple_of=1, description="layouts to list")] = 5.0
 
 

@@ -10,7 +10,7 @@ import msgspec
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.errors import HplawError
 from hplaw.layout.layouts import layouts
-from hplaw.messages.layout import Layout, LayoutRequest
+from hplaw.messages.layout import FIXABLE, Layout, LayoutRequest
 from hplaw.messages.query import Query
 from hplaw.messages.recommendation import AnswerWarning, Estimate
 from hplaw.recommendation.experts import is_routed
@@ -20,7 +20,7 @@ from hplaw.recommendation.finetuning import FINETUNE
 SETTLED = ("n_params", "batch_tokens")
 """What a recommendation says of a layout where the question does not."""
 
-ALSO = ("precision", "optimizer", "network_bytes_per_s", "devices_per_node")
+ALSO = ("precision", "optimizer", "network_bytes_per_s", "devices_per_node", *FIXABLE, "recomputation")
 """What of a question changes a layout, beside `seq_len` where it was given: a config.json has the longest that a model takes."""
 
 

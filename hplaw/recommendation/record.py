@@ -28,7 +28,7 @@ from hplaw.recommendation.derivation import Derivation, derive
 from hplaw.recommendation.elasticity import elasticities
 from hplaw.recommendation.ignored import ignored
 from hplaw.recommendation.nearest import nearest
-from hplaw.recommendation.parallel import lay_out
+from hplaw.recommendation.parallel import ALSO, lay_out
 from hplaw.recommendation.question import OPTIMIZER, Choice, understand
 from hplaw.recommendation.route import COHERENT
 from hplaw.recommendation.sense import sensible
@@ -68,7 +68,7 @@ def recommend(query: Query, catalogue: Catalogue) -> Recommendation:
         query=query_record(query),
         recipe=question.known["recipe"],
         answers=answers,
-        ignored=ignored(found, used),
+        ignored={name: why for name, why in ignored(found, used).items() if not (laid.layout and name in ALSO)},
         nearest=nearest(question.known),
         layout=laid.layout,
         warnings=[*warnings_of(found, used), *laid.warnings],

@@ -55,6 +55,9 @@ def test_json_is_what_the_library_answers(run: Any, tmp_path: Path) -> None:
         ("layout --devices 64 --hardware h100-sxm", "give the size"),
         ("layout --params 70B --devices 2.5 --hardware h100-sxm", "devices"),
         ("layout --params 70B --devices 8 --hardware h100-sxm", "32 accelerators fit"),
+        (f"{PLAIN} --recomputation some", "give one of none, selective, full"),
+        (f"{PLAIN} --zero-stage 4", "zero_stage"),
+        (f"{PLAIN} --tensor-parallel 3", "has tensor_parallel=3"),
         ("layout --params big --devices 8 --hardware h100-sxm", "--params"),
     ],
 )

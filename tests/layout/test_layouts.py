@@ -46,6 +46,12 @@ def test_a_level_from_elsewhere_moves_all_shares_alike():
         assert b.low / b.utilization == pytest.approx(a.low / a.utilization)
 
 
+def test_what_a_question_fixes_is_so():
+    fixed = {"tensor_parallel": 4.0, "zero_stage": 1.0, "recomputation": "full"}
+    for item in ask(**fixed).layouts:
+        assert {name: getattr(item, name) for name in fixed} == fixed
+
+
 def test_a_config_needs_no_assumption():
     found = ask(n_params=None, model=LLAMA_3_8B, devices=8.0)
     assert found.assumptions == []
@@ -83,6 +89,8 @@ def test_too_large_a_model_says_what_would_help():
         ({"optimizer": "adamx"}, "optimizer"),
         ({"optimizer": "soap"}, "optimizer"),
         ({"n_params": None}, "n_params"),
+        ({"tensor_parallel": 3.0}, "tensor_parallel"),
+        ({"zero_stage": 3.0, "pipeline_parallel": 2.0}, "pipeline_parallel"),
     ],
 )
 def test_what_cannot_be_laid_out_is_one_sentence(fields, field):

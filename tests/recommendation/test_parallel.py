@@ -37,6 +37,14 @@ def test_a_level_from_a_law_of_whole_trainings_is_what_is_shown():
     assert laid.layout.utilization == 0.37
 
 
+def test_what_is_given_of_a_layout_is_kept_and_not_ignored():
+    found = ask(given={"tensor_parallel": 4.0, "recomputation": "full", "beta2": 0.9})
+    assert found.layout is not None
+    assert (found.layout.tensor_parallel, found.layout.recomputation) == (4, "full")
+    assert "tensor_parallel" not in found.ignored
+    assert "beta2" in found.ignored
+
+
 @pytest.mark.parametrize(
     "changed",
     [

@@ -40,7 +40,6 @@ def written(folder: Path, text: str) -> Path:
         ("training-time", "published_training_energy.csv"),
         ("training-energy", "published_training_energy.csv"),
         ("device-energy", "zeus_power.csv"),
-        ("layout-throughput", "ultrascale_h100_throughput.csv"),
     ],
 )
 def test_rows_of_shipped_laws_are_made_again_to_the_letter(law, file, data, tmp_path, capfd):

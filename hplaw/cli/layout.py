@@ -13,6 +13,7 @@ from hplaw.cli.reading import open_catalogue, read_object
 from hplaw.cli.render import add_warnings
 from hplaw.errors import QueryError
 from hplaw.formatting import number
+from hplaw.layout.layouts import MARGIN, layouts
 from hplaw.messages.layout import LayoutRequest
 from hplaw.messages.record import encode
 from hplaw.vocabulary.reading import read_number
@@ -68,7 +69,6 @@ def layout(
     copy; `rel.` is the share of the peak over that of the best.
     """
     from hplaw.client.calls import to_json
-    from hplaw.layout.layouts import layouts
     from hplaw.messages.decode import decode
 
     texts = {
@@ -123,7 +123,7 @@ def render_layouts(asked: LayoutRequest, found: LayoutReply, columns: int | None
     for text in found.assumptions:
         page.text(f"Assumed: {text}.")
     page.text(
-        f"{found.fitting:,} of {found.considered:,} layouts fit in {number(found.room_bytes / 1e9)} GB, 90% of the memory; shown is the best of each tp and pp."
+        f"{found.fitting:,} of {found.considered:,} layouts fit in {number(found.room_bytes / 1e9)} GB, {MARGIN:.0%} of the memory; shown is the best of each tp and pp."
     )
     page.text(f"By {', '.join(law_name(law) for law in found.laws)}.")
     add_warnings(page, [warning.text for warning in found.warnings])

@@ -58,8 +58,8 @@ class Found(msgspec.Struct, frozen=True):
 
     @property
     def fits(self) -> NDArray[np.bool_]:
-        """Return which of them fit."""
-        return self.columns["device_bytes"] <= self.room
+        """Return which of them fit; what is too large to be computed does not."""
+        return (self.columns["device_bytes"] <= self.room) & (self.columns[UTILIZATION] > 0)
 
 
 def layouts(request: LayoutRequest, catalogue: Catalogue, *, level: float | None = None) -> LayoutReply:
@@ -200,7 +200,10 @@ def _listed(found: Found, places: list[int], catalogue: Catalogue, level: float 
     for place in places:
         at = {name: float(columns[name][place]) for name in columns}
         known = {**found.known, **at, "recomputation": found.words[place]}
-        spread = answer(law, known, want=[UTILIZATION]).spreads[UTILIZATION]
+        spread = answer(law, known, want=[UTILIZATION]).spreads.get(UTILIZATION)
+        if spread is None:
+            message = f"{law.id} has no value for this model and batch; they are too large or too small to be computed"
+            raise ConflictingQuery(message, field="n_params")
         relative = float(share[place] / share[places[0]])
         if level is None:
             level = float(spread.median)  # the first is the best
@@ -230,7 +233,7 @@ def _too_large(request: LayoutRequest, found: Found, catalogue: Catalogue) -> st
     """Return why nothing fits, and what would help."""
     least = float(found.columns["device_bytes"].min())
     where = f"{plural(int(request.devices), 'accelerator')} of {request.hardware}"
-    need = f"no layout fits on {where}: the smallest takes {number(least / 1e9)} GB on each of them, and {number(found.room / 1e9)} GB is 90% of its memory"
+    need = f"no layout fits on {where}: the smallest takes {number(least / 1e9)} GB on each of them, and {number(found.room / 1e9)} GB is {MARGIN:.0%} of its memory"
     more = _enough(request, catalogue)
     helps = f"{more:,} accelerators fit" if more else "more accelerators alone do not help"
     return f"{need}; {helps}, or give accelerators with more memory, shorter sequences or an optimizer with less state"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.errors import HplawError
+from hplaw.formatting import number
 from hplaw.layout.layouts import layouts
 from hplaw.messages.layout import FIXABLE, Layout, LayoutRequest
+from hplaw.messages.layouts import LayoutReply
 from hplaw.messages.query import Query
 from hplaw.messages.recommendation import AnswerWarning, Estimate
 from hplaw.recommendation.experts import is_routed
@@ -52,7 +54,7 @@ def lay_out(
     if not named or query.want or FINETUNE in known or sparse:
         return Laid()
     found = {name: known.get(name) or _number(answers.get(name)) for name in SETTLED}
-    if any(value is None for value in found.values()):
+    if found["batch_tokens"] is None or (found["n_params"] is None and query.model is None):
         return Laid()
     fields = {name: known[name] for name in ALSO if known.get(name) is not None}
     if "seq_len" in query.given:
@@ -64,7 +66,17 @@ def lay_out(
         reply = layouts(request, catalogue, level=level)
     except HplawError as error:
         return Laid(warnings=(AnswerWarning(code="no-layout", text=str(error)),))
-    return Laid(reply.layouts[0], tuple(reply.laws), tuple(reply.warnings))
+    return Laid(reply.layouts[0], tuple(reply.laws), (*_assumed(reply), *reply.warnings))
+
+
+def _assumed(reply: LayoutReply) -> Iterator[AnswerWarning]:
+    """Yield what the layout takes the model to be, where its shape is not known."""
+    if reply.assumptions:
+        layers, width = (number(reply.shape[name]) for name in ("n_layers", "d_model"))
+        text = (
+            f"the layout assumes a usual shape, {layers} layers of width {width}; give the model's config for its own"
+        )
+        yield AnswerWarning(code="assumed-shape", text=text)
 
 
 def _number(estimate: Estimate | None) -> float | None:

@@ -10,7 +10,7 @@ from hplaw.messages.query import Query
 from hplaw.messages.recommendation import Estimate, Recommendation
 from hplaw.recommendation.parallel import lay_out
 from hplaw.recommendation.record import recommend
-from tests.helpers import MIXTRAL_8X7B, shipped
+from tests.helpers import LLAMA_3_8B, MIXTRAL_8X7B, shipped
 
 
 RUN: dict[str, Any] = {"n_params": 7e10, "tokens": 1.5e13, "hardware": "h100-sxm", "devices": 64.0}
@@ -35,6 +35,13 @@ def test_a_level_from_a_law_of_whole_trainings_is_what_is_shown():
     laid = lay_out(Query(**RUN), known, answers, shipped(), level=0.37)
     assert laid.layout is not None
     assert laid.layout.utilization == 0.37
+
+
+def test_a_shape_that_was_guessed_is_said():
+    assert any(warning.code == "assumed-shape" for warning in ask().warnings)
+    known = ask(model=LLAMA_3_8B, n_params=None)
+    assert known.layout is not None
+    assert not any(warning.code == "assumed-shape" for warning in known.warnings)
 
 
 def test_what_is_given_of_a_layout_is_kept_and_not_ignored():

@@ -197,7 +197,7 @@ def layout_line(item: Layout) -> str:
     """Return a layout in one line."""
     again = "" if item.recomputation == "none" else f", {item.recomputation} recomputation"
     return (
-        f"tp {item.tensor_parallel}, pp {item.pipeline_parallel}, dp {item.data_parallel}; micro-batch {item.micro_batch_seqs} x "
+        f"tp {item.tensor_parallel}, pp {item.pipeline_parallel}, dp {item.data_parallel}; micro {item.micro_batch_seqs} x "
         f"{item.accumulation}; ZeRO {item.zero_stage}{again}; {number(item.device_bytes / 1e9)} GB each; "
-        f"{item.utilization:.0%} of peak ({item.low:.0%} to {item.high:.0%})"
+        f"{item.utilization:.0%} of peak ({100 * item.low:.0f}-{item.high:.0%})"
     )

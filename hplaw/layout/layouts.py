@@ -268,5 +268,5 @@ def _warnings(found: Found, best: Layout, catalogue: Catalogue) -> list[AnswerWa
     if not outside:
         return []
     words = " and ".join((", ".join(outside[:-1]), outside[-1])) if len(outside) > 1 else outside[0]
-    text = f"{law.id} was fitted to other values of {words}; trust the order of layouts more than their share"
+    text = f"{law.id} was fitted to other values of {words}"
     return [AnswerWarning(code="outside-domain", law=law.address, text=text, efolds=round(float(away.total), 4))]

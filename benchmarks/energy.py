@@ -1,6 +1,6 @@
 """How well time and energy of trainings are predicted by what they were not fitted to, beside simpler predictors.
 
-Left out of the fit in turn: each model family of the published trainings; each type of accelerator of MLPerf training, and its
+Held out of the fit in turn: each model family of the published trainings; each type of accelerator of MLPerf training, and its
 last round; each benchmark and number of nodes that were metered. Rows are others' reports and lie where HPLAW_DATA says; without
 them there is nothing to measure. Errors are factors, median and 90th percentile. Published energies are scored where they were
 measured, as most others are hours times a board's power. MLPerf figures are derived from result files, not verified by MLCommons.
@@ -43,7 +43,7 @@ def run() -> list[Row]:
 
 
 def scores(law: Any, rows: Any, catalogue: Any) -> list[Row]:
-    """Return the lines of a law of time and energy over all that is left out of its fit in turn."""
+    """Return the lines of a law of time and energy over all that is held out of its fit in turn."""
     fits = Refits(law, rows, catalogue)
     sources = fits.column("source")
     published, mlperf, metered = (sources == name for name in ("published", "mlperf", "mlperf power"))
@@ -52,9 +52,9 @@ def scores(law: Any, rows: Any, catalogue: Any) -> list[Row]:
     lines = report("accelerator-hours", hours, "accelerator_hours", (1.17, 1.50))
     measured = [item for item in found if item["energy_j"] is not None and item["energy_basis"].startswith("measured")]
     lines += report("measured energy", measured, "energy_j", (1.25, 1.70))
-    lines += _mlperf("an accelerator left out", fits.by("hardware", mlperf))
+    lines += _mlperf("an accelerator held out", fits.by("hardware", mlperf))
     rounds = fits.column("round")
-    lines += _mlperf("the last round left out", fits.foretold(mlperf & (rounds == max(rounds[mlperf]))))
+    lines += _mlperf("the last round held out", fits.foretold(mlperf & (rounds == max(rounds[mlperf]))))
     nodes = fits.by("nodes", metered)
     lines += _factors("MLPerf, power of nodes, time given", _errors(nodes, "energy_j", "timed"), (1.08, None))
     return lines + _factors("MLPerf, energy of nodes", _errors(nodes, "energy_j"), (1.30, None))
@@ -89,7 +89,7 @@ class Refits:
         return self.labels[name].fill_null("").to_numpy().astype(str)
 
     def by(self, name: str, scored: Any) -> list[dict[str, Any]]:
-        """Return what is foretold of the rows `scored`, those of each value of a column left out of a fit of its own."""
+        """Return what is foretold of the rows `scored`, those of each value of a column held out of a fit of its own."""
         column = self.column(name)
         parts = dict.fromkeys(column[scored])
         return [item for part in parts for item in self.foretold(scored & (column == part))]

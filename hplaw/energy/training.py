@@ -111,14 +111,14 @@ def _case(
         ],
     )
     found = recommend(query, catalogue)
-    drawn = found.answers["energy_j"]
+    hours = found.answers["accelerator_hours"]
     case = EnergyCase(
         hardware=hardware,
         precision=precision,
         answers=found.answers,
         energy_scope=scope_of(found.answers),
         warnings=found.warnings,
-        reason=drawn.reason if drawn.value is None else None,
+        reason=hours.reason if hours.value is None else None,
     )
     return case, found.citations
 

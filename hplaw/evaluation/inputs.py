@@ -58,7 +58,7 @@ def inputs(law: Law) -> tuple[Input, ...]:
         default: Any = None
         follows = False
         prior = None
-        if isinstance(missing, str) and (not quantity.categorical or missing in law.inputs):
+        if isinstance(missing, str) and not quantity.categorical:
             if is_call(missing, PRIORS):
                 prior, default = missing, prior_centre(law, missing)
             else:

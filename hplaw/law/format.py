@@ -35,6 +35,7 @@ class InputSpec(Spec, frozen=True, kw_only=True):
     `role = "target"` makes the law usable only when the user gives that target; `missing` is the default when the
     input is not known (a number, a category, a prior, or an expression over other inputs); `over` makes it a table.
     `known` is the quantity whose value it takes, where that has another name: one that the law gives, if it is not settled.
+    `given` says that only what a question gives counts, not what other laws derive for it.
     Over the steps of a schedule, `of` says what is taken: `rate` is the learning rate of each step, `count` how many
     steps an entry has together. The schedule is that named by the input `schedule`, or by `schedule` here.
     """
@@ -44,6 +45,7 @@ class InputSpec(Spec, frozen=True, kw_only=True):
     role: Literal["target"] | None = None
     missing: float | str | None = None
     over: str | None = None
+    given: bool = False
     of: Literal["rate", "count"] | None = None
     schedule: str | None = None
 

@@ -79,6 +79,8 @@ class Law:
         self.chosen: Final[tuple[str, ...]] = tuple(spec.decision.choose) if spec.decision else ()
         self.gives: Final[tuple[str, ...]] = tuple(dict.fromkeys((*self.chosen, *spec.output_specs())))
         self.address: Final = f"{spec.id}@{spec.version}+{digest}"
+        self.only_given: Final = frozenset(item.known or name for name, item in self.inputs.items() if item.given)
+        """Quantities that the law takes from a question alone, not from other laws."""
         self.over_steps: Final = any(item.of is not None for item in self.inputs.values())
         """Whether the law has inputs over the steps of a schedule."""
         self.derived: Final[dict[Any, Any]] = {}

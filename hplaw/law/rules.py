@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from hplaw.errors import LawError, nearest, refuse
-from hplaw.expression import Kind, Symbol, Type, names_in, parse
+from hplaw.expression import Kind, Symbol, names_in, parse
 from hplaw.expression.backends import exact_number
 from hplaw.expression.functions import CONSTANTS, FUNCTIONS
 from hplaw.expression.tree import Binary, Call, Name, Node, Number, Unary, walk
@@ -99,30 +99,24 @@ def _check_prior(
 
 
 def check_missing(spec: LawSpec, namespace: Namespace) -> None:
-    """Refuse defaults for inputs that are neither value, category, prior nor a formula of inputs known by then.
-
-    A category by default is one of the quantity's, or that of another input, by its name.
-    """
-    named = {item.quantity for item in spec.input_specs()}
+    """Refuse defaults for inputs that are neither value, category, prior nor a formula of inputs known by then."""
     late = {
         item.quantity
         for item in spec.input_specs()
-        if isinstance(item.missing, str)
-        and (not namespace.quantities[item.quantity].categorical or item.missing in named)
+        if isinstance(item.missing, str) and not namespace.quantities[item.quantity].categorical
     }
     for item in spec.input_specs():
         name, missing, quantity = item.quantity, item.missing, namespace.quantities[item.quantity]
         if missing is None:
             continue
-        if not isinstance(missing, str) or (quantity.categorical and missing not in named):
+        if not isinstance(missing, str) or quantity.categorical:
             problem = check_value(quantity, missing)
             if problem:
                 refuse(problem, table="inputs", key=name)
         elif is_call(missing, PRIORS):
             _check_prior(spec, namespace, missing, PRIORS, "inputs", name)
         else:
-            kind = Type.CATEGORY if quantity.categorical else Type.NUMBER
-            formula = one_formula(namespace, missing, "inputs", name, kind)
+            formula = one_formula(namespace, missing, "inputs", name)
             unknown = sorted(spoken(namespace, formula.tree) & {*late, *GRID_NAMES})
             if unknown:
                 message = (

@@ -203,7 +203,7 @@ class Derivation:
         seen = (*self.question.want, *(name for name in OUTCOMES if name in self._needed))
         names = self.discounts_of(law)
         alone = bool(names) and not law.chosen and {"loss"} == set(self.catalogue.gives(law)) & set(self._needed)
-        known = counted(self.known, names) if alone else self.known
+        known = counted(self.known, names) if alone else self._seen_by(law)
         found = answer(law, known, want=self._needed, bounds=bounds, catalogue=self.catalogue, seen=seen)
         found = self._in_proportion(found)
         factor = schedule_factor(self.known, names)
@@ -233,6 +233,15 @@ class Derivation:
                 more = {output: spread.times(found.values[output] / value) for output in outputs}
                 found = msgspec.structs.replace(found, spreads={**found.spreads, **more})
         return found
+
+    def ask_again(self, law: Law, name: str) -> Answer:
+        """Return a law's answer of another quantity than those wanted, from what it was asked with."""
+        return answer(law, self._seen_by(law), want=(name,), catalogue=self.catalogue, seen=(name,))
+
+    def _seen_by(self, law: Law) -> Mapping[str, Any]:
+        """Return what a law may take: all that is known, but of what only a question gives nothing that was derived."""
+        derived = law.only_given - self.question.known.keys()
+        return {name: value for name, value in self.known.items() if name not in derived} if derived else self.known
 
     def discounts_of(self, law: Law) -> tuple[str, ...]:
         """Return what of size and data counts for a law's loss, where it gives one."""
@@ -297,6 +306,8 @@ class Derivation:
                 self._collect(name, steps, below | {quantity})
         fixed = law in self._again and quantity not in law.chosen
         for item in inputs(law):
+            if item.known in law.only_given:
+                continue
             if fixed or self.source.get(item.known) is not law:
                 self._collect(item.known, steps, below | {quantity})
         steps.setdefault(law, []).append(quantity)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -40,14 +40,14 @@ def lay_out(
     answers: Mapping[str, Estimate],
     catalogue: Catalogue,
     *,
-    level: float | None = None,
+    level: Callable[[], float | None],
 ) -> Laid:
     """Return the fastest layout that fits a run.
 
     **Arguments:**
 
     - `known`, `answers`: what the question says, and what was answered.
-    - `level`: the share of the peak that the best layout reaches, as a law of whole trainings gives it.
+    - `level`: gives the share of the peak that a law of whole trainings counts on, or None where none does.
     """
     named = "hardware" in known and "devices" in known
     sparse = is_routed(known) or known.get("n_active_params", known.get("n_params")) != known.get("n_params")
@@ -63,7 +63,7 @@ def lay_out(
         hardware=known["hardware"], devices=known["devices"], model=query.model, top=1.0, **found, **fields
     )
     try:
-        reply = layouts(request, catalogue, level=level)
+        reply = layouts(request, catalogue, level=level())
     except HplawError as error:
         return Laid(warnings=(AnswerWarning(code="no-layout", text=str(error)),))
     return Laid(reply.layouts[0], tuple(reply.laws), (*_assumed(reply), *reply.warnings))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools as ft
 import hashlib
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -36,6 +37,10 @@ from hplaw.recommendation.warnings import warnings_of
 from hplaw.vocabulary.names import folded
 
 
+UTILIZATION = "utilization"
+"""The share of the peak that a law of hours counts on."""
+
+
 def recommend(query: Query, catalogue: Catalogue) -> Recommendation:
     """Return the answer to a query, with its derivation, alternatives, warnings and sources.
 
@@ -60,7 +65,7 @@ def recommend(query: Query, catalogue: Catalogue) -> Recommendation:
     slopes = elasticities(question, found)
     answers = {name: _estimate(name, found, slopes) for name in question.want if question.asked or found.offered(name)}
     used = found.used
-    laid = lay_out(query, question.known, answers, catalogue)
+    laid = lay_out(query, question.known, answers, catalogue, level=ft.partial(_utilization, found))
     # the cost of missing the best is that of settings answered together
     whole = [law for law in used if all(found.source.get(n) is law or n in question.known for n in COHERENT)]
     regrets = [regret for law in whole if (regret := found.answers[law].regret) is not None]
@@ -77,6 +82,15 @@ def recommend(query: Query, catalogue: Catalogue) -> Recommendation:
         citations=[citation(law) for law in (*used, *(catalogue.get(address) for address in laid.laws))],
         id=identity(query, [*found.asked, *(catalogue.get(address) for address in laid.laws)]),
     )
+
+
+def _utilization(found: Derivation) -> float | None:
+    """Return the share of the peak that the law of the hours counts on, so that a layout and the hours agree."""
+    law = found.source.get("accelerator_hours")
+    if law is None or UTILIZATION not in law.outputs:
+        return None
+    value = found.ask_again(law, UTILIZATION).values.get(UTILIZATION)
+    return value if isinstance(value, float) else None
 
 
 def _named_by_default(query: Query) -> Query:

@@ -121,7 +121,6 @@ def test_an_accelerator_of_ones_own_is_given_by_its_figures() -> None:
     ("fields", "said"),
     [
         ({"hardware": ["tpu-v3"], "precision": ["fp32"]}, "no entry for fp32"),
-        ({"hardware": ["tpu-v5p"]}, "No board power"),
         ({"hardware": ["h1000"]}, "h100-sxm"),
         ({"hardware": []}, "name an accelerator"),
         ({"model": {"_class_name": "UNet2DConditionModel", "_diffusers_version": "0.6"}}, "diffusion"),
@@ -131,6 +130,37 @@ def test_an_accelerator_of_ones_own_is_given_by_its_figures() -> None:
 def test_what_the_data_cannot_support_is_refused(fields: dict[str, Any], said: str) -> None:
     with pytest.raises(QueryError, match=said):
         case(**fields)
+
+
+def test_hours_are_told_where_no_power_is_published() -> None:
+    tpu = case(hardware=["tpu-v6e"])
+    assert tpu.reason is None
+    assert value(tpu.answers, "accelerator_hours") > 0
+    assert tpu.answers["energy_kwh"].value is None
+    assert "No board power" in str(tpu.answers["energy_kwh"].reason)
+
+
+def test_vendors_are_faster_than_first_tries() -> None:
+    vendor, typical, first = (
+        value(case(given={"effort": effort}).answers, "accelerator_hours")
+        for effort in ("vendor", "typical", "first-try")
+    )
+    assert 1.3 < typical / vendor < 2.2
+    assert first > 1.3 * typical
+
+
+def test_adapters_take_two_thirds_of_the_flop() -> None:
+    lora, full = (
+        value(case(given={"finetune": kind}).answers, "accelerator_hours") for kind in ("lora", "full")
+    )
+    assert 0.6 < lora / full < 0.8
+
+
+def test_a_goodput_takes_the_place_of_reported_restarts() -> None:
+    steps, half = (
+        value(case(given=given).answers, "accelerator_hours") for given in ({"hours_basis": "steps"}, {"goodput": 0.5})
+    )
+    assert half == pytest.approx(2 * steps)
 
 
 def test_one_case_that_cannot_be_told_does_not_stop_the_others() -> None:

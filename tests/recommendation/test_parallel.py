@@ -32,7 +32,7 @@ def test_the_layout_is_that_of_the_batch_recommended():
 def test_a_level_from_a_law_of_whole_trainings_is_what_is_shown():
     answers = {"batch_tokens": Estimate(value=4e6)}
     known = {**RUN, "precision": "bf16"}
-    laid = lay_out(Query(**RUN), known, answers, shipped(), level=0.37)
+    laid = lay_out(Query(**RUN), known, answers, shipped(), level=lambda: 0.37)
     assert laid.layout is not None
     assert laid.layout.utilization == 0.37
 

@@ -161,8 +161,7 @@ def _filled(frame: pl.DataFrame, law: Law) -> pl.DataFrame:
             given = [n for n in frame.columns if n in law.inputs and n != item.name]
             rows = frame.select(given).iter_rows(named=True)
             base = law.point.constants
-            value = str if item.categorical else float
-            filler = pl.Series([value(formula({**base, **row})) for row in rows])
+            filler = pl.Series([_at(formula, {**base, **row}) for row in rows], dtype=pl.Float64)
         if item.name in frame.columns:
             column = frame.select(pl.col(item.name).fill_null(filler)).to_series()
         else:
@@ -171,6 +170,10 @@ def _filled(frame: pl.DataFrame, law: Law) -> pl.DataFrame:
                 column = pl.Series(item.name, [column[0]] * len(frame))
         frame = frame.with_columns(column.rename(item.name))
     return frame
+
+
+def _at(formula: Any, environment: Mapping[str, Any]) -> float:
+    return float(formula(environment))
 
 
 # Groups, and conditions over rows

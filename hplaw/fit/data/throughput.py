@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from hplaw.catalogue.catalogue import Catalogue
+from hplaw.fit.data import layouts
 from hplaw.fit.data.accelerator import accelerator
 from hplaw.runs.table import read_columns
 from hplaw.vocabulary.hardware_names import canonical
@@ -65,8 +66,6 @@ MPT_WIDTHS: Mapping[str, float] = {
 }
 """Widths of the MPT models."""
 
-NANOTRON: Mapping[int, tuple[float, float]] = {0: (1.41, 2048), 1: (3.83, 3072), 3: (78.7, 8192)}
-"""Models of the layouts by group: parameters in billions and width, inferred from the FLOP per token that shares imply."""
 LEAST_MFU = 5.0
 """Share of the peak, in percent, below which a layout is a mistake that nobody would train with."""
 
@@ -228,13 +227,15 @@ def read_llmfoundry(path: Path, catalogue: Catalogue) -> Iterator[dict[str, Any]
 
 def read_layouts(path: Path, catalogue: Catalogue) -> Iterator[dict[str, Any]]:
     """Yield throughput over parallel layouts: the best of each model and number of nodes, and the median one as a first try."""
-    numbers = ("model_group", "gpus", "gbs_seq", "mfu_pct", "tok_s_gpu")
+    numbers = ("model_group", "gpus", "gbs_seq", "mfu_pct", "tok_s_gpu", "flop_per_token_g_from_mfu")
     table = read_columns(path, numbers=numbers, texts=()).filter(pl.col("mfu_pct") > LEAST_MFU)
-    device = accelerator("h100-sxm", "bf16", catalogue)
+    device = accelerator(layouts.HARDWARE, layouts.PRECISION, catalogue)
     for (group, gpus), rows in table.group_by("model_group", "gpus", maintain_order=True):
-        known = NANOTRON.get(int(str(group).split(".", maxsplit=1)[0]))
-        if known is None or device is None:
+        shape = layouts.SHAPES.get(int(float(str(group))))
+        if shape is None or device is None:
             continue
+        width, flop = shape["d_model"], rows["flop_per_token_g_from_mfu"][0] * 1e9
+        n = flop / 6 / (1 + layouts.SEQ_LEN / (6 * width))
         rates = rows["tok_s_gpu"].sort()
         tried = {"typical": rates[-1], "first-try": rates[(len(rates) - 1) // 2]}
         for effort, rate in tried.items():
@@ -243,13 +244,13 @@ def read_layouts(path: Path, catalogue: Catalogue) -> Iterator[dict[str, Any]]:
                 "source": "layouts",
                 "family": "nanotron",
                 "developer": "huggingface",
-                "precision": "bf16",
-                "n_params": known[0] * 1e9,
-                "n_active_params": known[0] * 1e9,
+                "precision": layouts.PRECISION,
+                "n_params": n,
+                "n_active_params": n,
                 **_throughput(rate, float(str(gpus))),
-                "d_model": known[1],
-                "seq_len": 4096.0,
-                "batch_tokens": rows["gbs_seq"][0] * 4096.0,
+                "d_model": width,
+                "seq_len": layouts.SEQ_LEN,
+                "batch_tokens": rows["gbs_seq"][0] * layouts.SEQ_LEN,
                 **device,
                 "effort": effort,
                 "finetune": "full",

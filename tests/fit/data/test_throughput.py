@@ -32,8 +32,8 @@ MEGATRON = (
     "26.04,LoRA Performance,LLAMA3_70B,DGX-H100,8,FP8,32,4096,2643,735\n"
     "26.04,Pre-Training Performance,Qwen3_30B_a3B,DGX-H100,16,FP8,1024,4096,8901,205\n"
 )
-LAYOUTS = "model_group,gpus,gbs_seq,mfu_pct,tok_s_gpu\n" + "".join(
-    f"0,8,256,{mfu},{int(878 * mfu)}\n" for mfu in (2, 10, 20, 30, 44)
+LAYOUTS = "model_group,gpus,gbs_seq,mfu_pct,tok_s_gpu,flop_per_token_g_from_mfu\n" + "".join(
+    f"0,8,256,{mfu},{int(878 * mfu)},11.3\n" for mfu in (2, 10, 20, 30, 44)
 )
 
 

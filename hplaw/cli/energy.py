@@ -49,7 +49,9 @@ def energy(
     ] = None,
     devices: Annotated[str | None, one("Number of accelerators.")] = None,
     country: Annotated[str | None, one("Whose electricity is used, two letters: US.")] = None,
-    effort: Annotated[str | None, one("How well the run is tuned: vendor, as makers publish; typical, the default; first-try.")] = None,
+    effort: Annotated[
+        str | None, one("How well the run is tuned: vendor, as makers publish; typical, the default; first-try.")
+    ] = None,
     price: Annotated[list[str] | None, several(PRICE_HELP)] = None,
     pue: Annotated[str | None, one("Energy of the machine room over that of its computers: 1.1.")] = None,
     probe: Annotated[str | None, one("A record of `hplaw meter --json` of this model: narrows the forecast.")] = None,

@@ -49,7 +49,9 @@ def recommend(
     minimize: Annotated[
         str | None, one("What training and serving take a minimum of, for a target loss: flop, joules, money.")
     ] = None,
-    effort: Annotated[str | None, one("How well the run is tuned: vendor, as makers publish; typical, the default; first-try.")] = None,
+    effort: Annotated[
+        str | None, one("How well the run is tuned: vendor, as makers publish; typical, the default; first-try.")
+    ] = None,
     price: Annotated[str | None, one("What one accelerator costs in an hour: adds the cost.")] = None,
     pue: Annotated[str | None, one("Energy of the machine room over that of its computers: 1.1.")] = None,
     schedule: Annotated[

@@ -62,9 +62,10 @@ def default_want(known: Mapping[str, object], *, repeated: bool = False) -> tupl
     >>> default_want({"compute_flop": 1e21})[:2]
     ('n_params', 'tokens')
     """
+    energy = tuple(_energy_want(known)) if "hardware" in known else ()
     if FINETUNE in known:
-        return finetune_want(known)
-    wanted = (*DEFAULT_WANT[:-1], flop_of(known), *(_energy_want(known) if "hardware" in known else ()))
+        return (*finetune_want(known), *(energy if "tokens" in known else ()))
+    wanted = (*DEFAULT_WANT[:-1], flop_of(known), *energy)
     shaped = SCHEDULE if known.get("schedule", REFERENCE_SCHEDULE) != REFERENCE_SCHEDULE else ()
     wanted = (*wanted, *experts_want(known), *shaped, *(REPEATED_WANT if repeated else ()), *_served_want(known))
     wanted = (*counted_want(known), *wanted)

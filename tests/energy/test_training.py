@@ -150,9 +150,7 @@ def test_vendors_are_faster_than_first_tries() -> None:
 
 
 def test_adapters_take_two_thirds_of_the_flop() -> None:
-    lora, full = (
-        value(case(given={"finetune": kind}).answers, "accelerator_hours") for kind in ("lora", "full")
-    )
+    lora, full = (value(case(given={"finetune": kind}).answers, "accelerator_hours") for kind in ("lora", "full"))
     assert 0.6 < lora / full < 0.8
 
 

@@ -205,3 +205,8 @@ def test_a_model_that_is_no_transformer_for_language_is_refused(model: dict[str,
 def test_the_language_part_of_a_config_of_several_is_taken() -> None:
     both = {"model_type": "llava", "architectures": ["LlavaForConditionalGeneration"], "text_config": LLAMA_3_8B}
     assert value(ask(model=both), "peak_lr") == value(ask(), "peak_lr")
+
+
+def test_hours_of_adapters_are_told_with_an_accelerator() -> None:
+    lora, full = (value(ask(how, tokens=1e8, hardware="h100-sxm"), "accelerator_hours") for how in ("lora", "full"))
+    assert 0.6 < lora / full < 0.8

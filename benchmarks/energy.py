@@ -89,13 +89,13 @@ class Refits:
         return self.labels[name].fill_null("").to_numpy().astype(str)
 
     def by(self, name: str, scored: Any) -> list[dict[str, Any]]:
-        """Return what is foretold of the rows `scored`, those of each value of a column held out of a fit of its own."""
+        """Return the predictions for the rows `scored`, those of each value of a column held out of a fit of its own."""
         column = self.column(name)
         parts = dict.fromkeys(column[scored])
         return [item for part in parts for item in self.foretold(scored & (column == part))]
 
     def foretold(self, out: Any) -> list[dict[str, Any]]:
-        """Return the rows `out`, with what a law fitted to the others says of them."""
+        """Return the rows `out`, with the predictions of a law fitted to the others."""
         import polars as pl
 
         from hplaw.fit.check.verdict import Verdict
@@ -182,7 +182,7 @@ def _lines(
 
 
 def _errors(found: Sequence[Mapping[str, Any]], quantity: str, word: str = "full") -> Any:
-    """Return absolute differences of logarithms between what was and what the law says."""
+    """Return absolute differences of logarithms between what was and the prediction."""
     return np.abs(np.log([item[quantity] for item in found]) - np.log([item[f"{word} {quantity}"] for item in found]))
 
 

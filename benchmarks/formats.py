@@ -1,4 +1,4 @@
-"""What a narrower number format gains in throughput: pairs of published runs that differ in it, beside what the law says.
+"""What a narrower number format gains in throughput: pairs of published runs that differ in it, beside the law.
 
 Pairs are of the same model, system, number of accelerators and batch, and of the same software. Intervals are those of the mean
 logarithm over models, by Student's t; one model has none. MLPerf records no format and has no part here.
@@ -19,9 +19,9 @@ from benchmarks.rows import Row, data_file, row
 PAIRS = (("bf16", "fp8"), ("bf16", "mxfp8"), ("fp8", "mxfp8"), ("mxfp8", "nvfp4"), ("fp8", "nvfp4"))
 """Formats that are compared, the wider one first."""
 LARGE = {"n_params": 7e10, "tokens": 1e12, "d_model": 8192.0, "seq_len": 8192.0, "effort": "vendor"}
-"""A large dense model, for what the law says."""
+"""A large dense model, for the gains by the law."""
 ALWAYS = (("hopper", "bf16", "fp8"), ("blackwell", "bf16", "mxfp8"), ("blackwell", "mxfp8", "nvfp4"))
-"""Gains that the law is asked for whether or not pairs were measured."""
+"""Gains by the law that are listed whether or not pairs were measured."""
 KINDS = {"hopper": "h100-sxm", "blackwell": "gb200"}
 
 

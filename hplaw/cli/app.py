@@ -187,7 +187,7 @@ GROUPS = {
             "data rows",
             "data:make_rows",
             "Make a table of trainings into the rows of a law of time or energy.",
-            "training-time trainings.csv --to rows.csv",
+            "training-energy trainings.csv --to rows.csv",
         ),
     ),
     "Run": (

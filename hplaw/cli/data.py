@@ -87,7 +87,7 @@ def make_rows(
         str,
         Parameter(
             name="NAME",
-            help="The law that the rows are for: training-time, training-energy, device-energy, recipe or weight-decay-warmup.",
+            help="The law that the rows are for: training-energy, device-energy, recipe or weight-decay-warmup.",
         ),
     ],
     file: Annotated[

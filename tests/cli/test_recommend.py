@@ -295,7 +295,7 @@ def test_a_target_gives_the_tokens_at_which_it_is_reached(run: Any) -> None:
 
 def test_a_run_over_its_budget_says_what_it_needs(run: Any) -> None:
     page = ask(run, "--params 7B --tokens 1T --hardware h100-sxm --devices 64 --days 14").out
-    assert "the run needs 46.2k accelerator hours, and the budget is 21.5k" in page
+    assert "the run needs 39.7k accelerator hours, and the budget is 21.5k" in page
 
 
 def test_a_loss_above_that_of_guessing_is_not_shown(run: Any) -> None:

@@ -73,7 +73,8 @@ def test_a_measured_probe_narrows_the_interval() -> None:
     guessed, probed = (
         case(given=given).answers["energy_kwh"] for given in ({}, {"tokens_per_device_s": 700, "measured_board_w": 600})
     )
-    assert math.log(probed.high / probed.low) < 0.6 * math.log(guessed.high / guessed.low)
+    assert math.log(probed.high / probed.low) < 0.4  # restarts, waits and PUE are left
+    assert math.log(probed.high / probed.low) < 0.7 * math.log(guessed.high / guessed.low)
 
 
 def test_a_width_and_a_sequence_that_are_told_make_a_small_model_surer() -> None:
@@ -150,7 +151,10 @@ def test_vendors_are_faster_than_first_tries() -> None:
 
 
 def test_adapters_take_two_thirds_of_the_flop() -> None:
-    lora, full = (value(case(given={"finetune": kind}).answers, "accelerator_hours") for kind in ("lora", "full"))
+    lora, full = (
+        value(case(given={"finetune": kind, "base_family": "llama", "d_model": 8192}).answers, "accelerator_hours")
+        for kind in ("lora", "full")
+    )
     assert 0.6 < lora / full < 0.8
 
 
@@ -250,8 +254,8 @@ def test_a_budget_of_no_kind_or_of_several_is_refused(fields: dict[str, Any]) ->
 def test_the_axis_of_a_frontier_is_as_wide_as_its_curve_and_writes_10B() -> None:
     import vl_convert
 
-    found = frontier(FrontierRequest(hardware="h100-sxm", energy_kwh=1e4), shipped())
-    drawn: str = vl_convert.vegalite_to_svg(chart(found, "10MWh of h100-sxm"))
+    found = frontier(FrontierRequest(hardware="h100-sxm", energy_kwh=1e5), shipped())
+    drawn: str = vl_convert.vegalite_to_svg(chart(found, "100MWh of h100-sxm"))
     assert ">10B<" in drawn
     assert ">100B<" in drawn
     assert "000,000" not in drawn

@@ -31,7 +31,7 @@ def refused(words: Sequence[str | Path], capsys: pytest.CaptureFixture[str]) -> 
     [
         ("no-such-law", [], 1, "no law is called 'no-such-law'"),
         ("step-law-2025", [], 2, "step-law-2025 has no [fit]"),
-        ("step-law-2025", [], 2, "give a law that has, as device-energy, pretrain-loss, pretrain-surface, "),
+        ("step-law-2025", [], 2, "give a law that has, as device-energy, layout-throughput, pretrain-loss, "),
         ("TOY", [], 1, "no column 'loss', which toy needs"),
         ("TOY", ["--map", "loss=fnal"], 2, "did you mean 'final'?"),
         ("TOY", ["--map", "lss=final"], 2, "did you mean 'loss'?"),

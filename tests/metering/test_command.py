@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,10 @@ def test_a_signal_to_the_meter_reaches_the_command_once(number: int) -> None:
 
 
 def test_the_keys_of_a_terminal_reach_the_command_once() -> None:
-    child, terminal = pty.fork()
+    with warnings.catch_warnings():
+        # JAX, where another test loaded it, warns of forks; this one becomes another program at once
+        warnings.simplefilter("ignore", RuntimeWarning)
+        child, terminal = pty.fork()
     if child == 0:
         os.execv(sys.executable, [sys.executable, "-m", "hplaw", "meter", "--", sys.executable, "-c", COUNTS])
     said = b""

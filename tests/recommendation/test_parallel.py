@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 import hplaw
@@ -24,7 +25,10 @@ def test_the_layout_is_that_of_the_batch_recommended():
     found = ask()
     batch = found.answers["batch_tokens"].value
     alone = hplaw.layouts(n_params=7e10, devices=64, hardware="h100-sxm", batch_tokens=batch, top=1)
-    assert found.layout == alone.layouts[0]
+    assert found.layout is not None
+    # its share is that of the law of hours, so that both agree
+    level = {"utilization": 0.0, "low": 0.0, "high": 0.0}
+    assert msgspec.structs.replace(found.layout, **level) == msgspec.structs.replace(alone.layouts[0], **level)
     assert {source.law for source in found.citations} >= set(alone.laws)
     assert ask(given={"seq_len": 8192.0}).layout != found.layout
 

@@ -17,10 +17,10 @@ def make_rows(name: str, path: Path, catalogue: Catalogue) -> pl.DataFrame:
 
     **Arguments:**
 
-    - `name`: the law: training-time and training-energy read trainings and throughput, device-energy metered trainings, recipe and
+    - `name`: the law: training-energy reads trainings and throughput, device-energy metered trainings, recipe and
       weight-decay-warmup sweeps, layout-throughput a benchmark of layouts.
-    - `path`: CSV with `#` comments, or parquet; `read_published`, `read_metered` and `read_layouts` name its columns. For the
-      laws of trainings, recipe and weight-decay-warmup also the folder of the tables that `training_rows` and `best_settings` name.
+    - `path`: CSV with `#` comments, or parquet; `read_published`, `read_metered` and `read_layouts` name its columns. For
+      training-energy, recipe and weight-decay-warmup also the folder of the tables that `training_rows` and `best_settings` name.
 
     **Raises:** `LawNotFound` with the nearest name; `DataError` for another table, and for one of which no row is left.
     """
@@ -59,7 +59,6 @@ def _one_factor(name: str, path: Path, catalogue: Catalogue) -> pl.DataFrame:
 
 
 _MAKERS: Mapping[str, Callable[[str, Path, Catalogue], pl.DataFrame]] = {
-    "training-time": _trainings,
     "training-energy": _trainings,
     "device-energy": _metered,
     "layout-throughput": _layouts,

@@ -202,7 +202,7 @@ def read_llmfoundry(path: Path, catalogue: Catalogue) -> Iterator[dict[str, Any]
     boards = {"a100_40gb": "a100-sxm-40gb", "a100_80gb": "a100-sxm", "h100_80gb": "h100-sxm"}
     for row in table.iter_rows(named=True):
         precision = row["Precision"].removeprefix("amp_")
-        device = accelerator(boards.get(row["GPU"], row["GPU"]), precision, catalogue)
+        device = accelerator(boards.get(str(row["GPU"]), ""), precision, catalogue)
         width = MPT_WIDTHS.get(row["Model"])
         if device is None or width is None or not row["Throughput (T/s/GPU)"]:
             continue

@@ -17,6 +17,7 @@ from hplaw.cli.reading import open_catalogue, read_object
 from hplaw.cli.render import ADDERS, add_estimates, add_warnings, question, texts_by_case, warning_texts, without_value
 from hplaw.cli.scope import covers
 from hplaw.cli.sections import Sections
+from hplaw.formatting import with_unit
 from hplaw.messages.energy import EnergyRequest
 from hplaw.messages.recommendation import Estimate
 from hplaw.messages.record import encode
@@ -24,7 +25,7 @@ from hplaw.vocabulary.reading import read_number
 
 
 if TYPE_CHECKING:
-    from hplaw.messages.energy import EnergyCase, EnergyReply
+    from hplaw.messages.energy import EnergyCase, EnergyReply, HardwareRecord
 
 
 SHOWN = ("accelerator_hours", "duration_s", "power_w", "energy_kwh", "site_energy_kwh", "carbon_kg", "cost")
@@ -155,6 +156,49 @@ def _lacking(case: EnergyCase) -> dict[str, Estimate]:
     return {name: case.answers[name] for name in SHOWN if name in case.answers and case.answers[name].value is None}
 
 
+BRIEF = ("", "16 bit", "8 bit", "4 bit", "GB", "GB/s", "link", "W", "checked")
+WIDTHS = (("bf16", "fp16"), ("fp8", "mxfp8", "int8"), ("nvfp4", "mxfp4", "int4"))
+"""Formats of 16, 8 and 4 bits, floats first."""
+CHECKED = {"looked up": "yes", "looked up in part": "in part", "from memory": "no"}
+
+
+def _brief(item: HardwareRecord) -> tuple[str, ...]:
+    """Return an accelerator in a line of 80 columns."""
+    return (
+        item.name,
+        *(_peak(item, formats) for formats in WIDTHS),
+        f"{item.device_memory_bytes / 1e9:.0f}",
+        f"{item.memory_bytes_per_s / 1e9:.0f}",
+        f"{item.link_bytes_per_s / 1e9:.0f}",
+        f"{item.board_power_w:.0f}" if item.board_power_w else "-",
+        CHECKED[item.checked],
+    )
+
+
+def _peak(item: HardwareRecord, formats: Sequence[str]) -> str:
+    """Return the peak in the first of some formats that an accelerator has, in TFLOP/s."""
+    named = next((name for name in formats if name in item.peak_flop_per_s), None)
+    if named is None:
+        return "-"
+    return f"{item.peak_flop_per_s[named] / 1e12:.0f}{'*' if named.startswith('int') else ''}"
+
+
+def _add_facts(page: Page, item: HardwareRecord) -> None:
+    """Add all that is known of an accelerator."""
+    page.text(item.name, indent=0)
+    rows = [
+        ("generation", item.generation),
+        *((f"peak {name}", f"{value / 1e12:,.1f} TFLOP/s") for name, value in item.peak_flop_per_s.items()),
+        ("memory", with_unit(item.device_memory_bytes, "byte")),
+        ("memory bandwidth", with_unit(item.memory_bytes_per_s, "byte/s")),
+        ("link, both directions", with_unit(item.link_bytes_per_s, "byte/s")),
+        ("board power", f"{item.board_power_w:.0f} W" if item.board_power_w else "not published"),
+        ("also called", ", ".join(item.aliases) or "-"),
+        ("checked", item.checked),
+    ]
+    page.table(rows)
+
+
 def hardware(
     name: Annotated[str | None, Parameter(name="NAME", help="One accelerator; all by default.")] = None,
     /,
@@ -174,18 +218,13 @@ def hardware(
         write_json(encode(found))
         return OK
     page = Page()
-    rows = [
-        (
-            item.name,
-            item.generation,
-            ", ".join(f"{key} {value / 1e12:,.4g}" for key, value in item.peak_flop_per_s.items()),
-            f"{item.device_memory_bytes / 1e9:.0f}",
-            f"{item.memory_bytes_per_s / 1e9:,.0f}",
-            f"{item.board_power_w:.0f}" if item.board_power_w else "-",
-            item.checked,
+    if name is not None:
+        _add_facts(page, found[0])
+    else:
+        page.table([_brief(item) for item in found], head=BRIEF)
+        page.text(
+            "16, 8, 4 bit: dense peak of the matrix units in TFLOP/s, * for integers alone; GB/s: memory; link: GB/s to the"
+            " others of a node, both directions; W: board power. `hplaw hardware NAME` shows one in full."
         )
-        for item in found
-    ]
-    page.table(rows, head=("", "generation", "peak, TFLOP/s", "GB", "GB/s", "W", "checked"))
     write(str(page))
     return OK

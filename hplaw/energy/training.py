@@ -159,6 +159,7 @@ def hardware_records(catalogue: Catalogue) -> list[HardwareRecord]:
             peak_flop_per_s={precision: float(value) for precision, value in peaks.items()},
             device_memory_bytes=float(tables["memory"][name]),
             memory_bytes_per_s=float(tables["bandwidth"][name]),
+            link_bytes_per_s=float(tables["link"][name]),
             board_power_w=float(watts[name]) if name in watts else None,
             checked=str(tables["level"][name]).replace("_", " "),
         )

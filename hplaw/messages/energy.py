@@ -65,7 +65,8 @@ class EnergyReply(Record, frozen=True, kw_only=True):
 
 
 class HardwareRecord(Record, frozen=True, kw_only=True):
-    """An accelerator: other names, FLOP/s by precision without sparsity, bytes, byte/s, watt, and how far that was checked."""
+    """An accelerator: other names, FLOP/s by precision without sparsity, bytes, byte/s of memory and of the link to others of
+    a node, watt, and how far that was checked."""
 
     name: str
     aliases: list[str]
@@ -73,6 +74,7 @@ class HardwareRecord(Record, frozen=True, kw_only=True):
     peak_flop_per_s: dict[str, float]
     device_memory_bytes: float
     memory_bytes_per_s: float
+    link_bytes_per_s: float
     board_power_w: float | None
     checked: str
 

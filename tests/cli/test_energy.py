@@ -1,0 +1,14 @@
+"""The screens of `hplaw hardware`."""
+
+from hplaw.cli import main
+
+
+def test_the_list_of_accelerators_fits_a_screen_and_one_is_shown_whole(capfd):
+    assert main(["hardware"]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any(line.split()[:4] == ["gaudi2", "432", "865", "-"] for line in lines)
+    assert main(["hardware", "NVIDIA GB300"]) == 0
+    said = capfd.readouterr().out
+    assert "peak nvfp4" in said
+    assert "1.8T byte/s" in said

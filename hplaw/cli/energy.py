@@ -17,7 +17,7 @@ from hplaw.cli.reading import open_catalogue, read_object
 from hplaw.cli.render import ADDERS, add_estimates, add_warnings, question, texts_by_case, warning_texts, without_value
 from hplaw.cli.scope import covers
 from hplaw.cli.sections import Sections
-from hplaw.formatting import with_unit
+from hplaw.formatting import number, with_unit
 from hplaw.messages.energy import EnergyRequest
 from hplaw.messages.recommendation import Estimate
 from hplaw.messages.record import encode
@@ -99,7 +99,8 @@ def energy(
     if json:
         write_json(encode(found))
     else:
-        write(_page(found, {**fields, "probe": probe}, shown))
+        prices = [f"{name}={number(value)}" for name, value in fields["prices"].items()]
+        write(_page(found, {**fields, "probe": probe, "prices": prices}, shown))
     return OK
 
 

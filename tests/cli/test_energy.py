@@ -12,3 +12,9 @@ def test_the_list_of_accelerators_fits_a_screen_and_one_is_shown_whole(capfd):
     said = capfd.readouterr().out
     assert "peak nvfp4" in said
     assert "1.8T byte/s" in said
+
+
+def test_prices_are_repeated_as_they_were_given(capfd):
+    words = ["--params", "7B", "--tokens", "1T", "--hardware", "gb300", "mi355x", "--price", "gb300=6", "mi355x=3"]
+    assert main(["energy", *words]) == 0
+    assert "prices gb300=6, mi355x=3" in " ".join(capfd.readouterr().out.split())

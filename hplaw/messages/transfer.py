@@ -35,6 +35,10 @@ class TransferRequest(Record, frozen=True, kw_only=True, omit_defaults=True):
     given: dict[str, float] = field(default_factory=dict[str, float])
 
 
+Ends = Annotated[list[float], Meta(min_length=2, max_length=2)]
+"""Lower and upper end of an interval; a list, as generators of clients know no tuples."""
+
+
 class TransferRule(Record, frozen=True, kw_only=True):
     """What one rule gives.
 
@@ -51,7 +55,7 @@ class TransferRule(Record, frozen=True, kw_only=True):
     checked: str
     status: str
     values: dict[str, float] = field(default_factory=dict[str, float])
-    intervals: dict[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
+    intervals: dict[str, Ends] = field(default_factory=dict[str, Ends])
     exponent: float | None = None
     follows: dict[str, float] = field(default_factory=dict[str, float])
     assumes: str = ""

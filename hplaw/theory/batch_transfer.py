@@ -204,13 +204,13 @@ def _rule(law: Law, known: Mapping[str, Any], catalogue: Catalogue, ratio: float
 
 def _values(
     law: Law, known: Mapping[str, object], catalogue: Catalogue
-) -> tuple[str, dict[str, float], dict[str, tuple[float, float]], str | None]:
+) -> tuple[str, dict[str, float], dict[str, list[float]], str | None]:
     """Return a law's status, its outputs that are numbers, their 90% intervals if it has any, and the words of its case."""
     found = evaluate(law, {name: known[name] for name in law.inputs if name in known}, catalogue)
     values = {name: estimate.value for name, estimate in found.outputs.items() if isinstance(estimate.value, float)}
     reason = next((estimate.reason for estimate in found.outputs.values() if estimate.reason), None)
     intervals = {
-        name: (estimate.low, estimate.high)
+        name: [estimate.low, estimate.high]
         for name, estimate in found.outputs.items()
         if name in values and estimate.low is not None and estimate.high is not None
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Annotated, Any, Literal, get_type_hints
@@ -66,6 +67,7 @@ def request_types(catalogue: Catalogue) -> dict[str, Fields]:
     """Return the types of fields by request and name."""
     words = full_quantities(catalogue)
     values = {name: value_type(word) for name, word in words.items()}
+    texts = {name: _by_pattern(word) for name, word in words.items()}
     limits = {name: Annotated[Bounds, Meta(description=words[name].meaning)] for name in _numbers(words)}
     given = {name: kind for name, kind in values.items() if name != "loss"}
     about = "values of quantities, each of which is then fixed; a loss to reach is `target_loss`"
@@ -80,12 +82,12 @@ def request_types(catalogue: Catalogue) -> dict[str, Fields]:
     }
     table = _fields("ByCategory", {}, "a value for each category, by its name")
     either = {
-        name: Annotated[values[name] | table, Meta(description=meaning_and_unit(word))] for name, word in words.items()
+        name: Annotated[texts[name] | table, Meta(description=meaning_and_unit(word))] for name, word in words.items()
     }
     about = "values for the inputs of one law, one value or one for each category"
     several = {
         name: Annotated[list[kind], Meta(min_length=2, max_length=MOST_OPTIONS)]
-        for name, kind in values.items()
+        for name, kind in texts.items()
         if name != "loss"
     }
     return {
@@ -250,6 +252,14 @@ def _one_of(patterns: Mapping[str, str]) -> str:
         names.setdefault(pattern, []).append(name)
     kinds = [f"({'|'.join(group)})={pattern}" for pattern, group in names.items()]
     return f"^({'|'.join(kinds)})$"
+
+
+def _by_pattern(word: Quantity) -> Any:
+    """Return the type of a quantity's values with names as a pattern, of which generators of clients make no class."""
+    if not (word.categorical and word.categories):
+        return value_type(word)
+    names = "|".join(map(re.escape, word.categories))
+    return Annotated[str, Meta(pattern=f"^({names})$", description=word.meaning)]
 
 
 def _names(title: str, names: Iterable[str], about: str) -> Any:

@@ -162,7 +162,8 @@ def point(law: Law, known: Mapping[str, object]) -> Point:
     values, late = found_inputs(law, known)
     environment, program = environment_with(law, values)
     try:
-        follow(law, late, environment, program.backend)
+        with np.errstate(all="ignore"):  # what a default has no value for is seen where it is used
+            follow(law, late, environment, program.backend)
         if law.over_steps:
             follow_schedule(law, known, environment)
         for case in program.cases:

@@ -275,12 +275,16 @@ def _effect(law: Law, group: str, effect: EffectSpec, values: Mapping[str, objec
         return dict(zip(effect.of, factor(np.asarray(effect.covariance)) @ z, strict=True))
     scale, rho = _scales(law, group, effect, numpy_environment(law, values))
     shifts = _correlate(rho, z)
-    # a scale of a file that nobody fitted may be beyond all numbers; what follows from it is said where it is looked at
     with np.errstate(over="ignore"):
-        return {
+        found = {
             name: np.broadcast_to(scale[name] * shift, shift.shape)
             for name, shift in zip(effect.of, shifts, strict=True)
         }
+    for name, shift in found.items():
+        if not np.isfinite(shift).all():
+            message = f"the scale of {name} is beyond all numbers; give a smaller one"
+            raise LawError(message, table="effects", key=group)
+    return found
 
 
 def _scales(law: Law, group: str, effect: EffectSpec, environment: Environment) -> tuple[dict[str, Any], Any]:

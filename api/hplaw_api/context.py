@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Generator
-from typing import TypeVar, final
+from typing import Any, TypeVar, final
 
 from litestar.exceptions import ServiceUnavailableException
 
@@ -14,6 +14,7 @@ from hplaw_api.law_store import LawStore
 from hplaw_api.metrics import Metrics
 from hplaw_api.middleware import Access
 from hplaw_api.requests import AnyRequest
+from hplaw_api.responses import JSON, Reply, kept_reply
 from hplaw_api.settings import Settings
 
 
@@ -68,3 +69,17 @@ class Context:
 def context_of(request: AnyRequest) -> Context:
     """Return the context of the application that a request came to."""
     return request.app.state["context"]
+
+
+def law_reply(
+    request: AnyRequest, key: bytes, make: Callable[[Catalogue], bytes], *, kind: bytes = JSON, lasting: bool = False
+) -> Reply[Any]:
+    """Return what is made from the laws of the moment and kept under a key until they change, with an entity tag.
+
+    **Arguments:**
+
+    - `kind`, `lasting`: as `kept_reply` takes them.
+    """
+    context = context_of(request)
+    body = context.law_store.now.reply(key, make)
+    return kept_reply(request, body, kind=kind, lasting=lasting, private=context.private)

@@ -21,10 +21,10 @@ from hplaw.messages.energy import EnergyReply, EnergyRequest, Frontier, Frontier
 from hplaw.messages.layouts import LayoutReply
 from hplaw.messages.pareto import Pareto, ParetoRequest
 from hplaw.messages.record import encode
-from hplaw_api.context import context_of
+from hplaw_api.context import context_of, law_reply
 from hplaw_api.query_string import read_filters, read_layout_request
 from hplaw_api.requests import AnyRequest
-from hplaw_api.responses import Reply, kept_reply
+from hplaw_api.responses import Reply
 from hplaw_api.routes.methods import asking, reading
 
 
@@ -63,21 +63,16 @@ async def energy(
 @reading("/layouts", 404, 409, 422)
 async def list_layouts(request: AnyRequest) -> Reply[LayoutReply]:
     """List the parallel layouts that fit a model on accelerators, the fastest first."""
-    context = context_of(request)
     asked: bytes = request.scope["query_string"]
-    body = context.law_store.now.reply(
-        b"/v1/layouts?" + asked, lambda catalogue: encode(find_layouts(read_layout_request(asked), catalogue))
-    )
-    return kept_reply(request, body, private=context.private)
+    key = b"/v1/layouts?" + asked
+    return law_reply(request, key, lambda catalogue: encode(find_layouts(read_layout_request(asked), catalogue)))
 
 
 @reading("/hardware", 404)
 async def list_hardware(request: AnyRequest) -> Reply[list[HardwareRecord]]:
     """List accelerators: peak by precision, memory, bandwidth, board power, how far that was checked."""
-    context = context_of(request)
     read_filters(request.scope["query_string"])
-    body = context.law_store.now.reply(b"/v1/hardware", lambda catalogue: encode(hardware_records(catalogue)))
-    return kept_reply(request, body, private=context.private)
+    return law_reply(request, b"/v1/hardware", lambda catalogue: encode(hardware_records(catalogue)))
 
 
 @asking("/frontier", 404, most_bytes=SHORT_BYTES, long=True)

@@ -20,11 +20,11 @@ from hplaw.messages.recommendation import Evaluation
 from hplaw.messages.record import encode
 from hplaw.messages.theory import Theory
 from hplaw.theory.rules import theory
-from hplaw_api.context import context_of
+from hplaw_api.context import context_of, law_reply
 from hplaw_api.query_string import read_filters
 from hplaw_api.request_types import ADDRESS
 from hplaw_api.requests import AnyRequest
-from hplaw_api.responses import BIBTEX, JSON, Reply, kept_reply
+from hplaw_api.responses import BIBTEX, JSON, Reply
 from hplaw_api.routes.methods import asking, reading
 
 
@@ -52,15 +52,13 @@ async def list_laws(
     status: Annotated[str | None, QueryParameter(description="laws of this status")] = None,
 ) -> Reply[list[LawSummary]]:
     """List the laws, or those that give a quantity or have a status."""
-    context = context_of(request)
     asked: bytes = request.scope["query_string"]
 
     def make(catalogue: Catalogue) -> bytes:
         read_filters(asked, "quantity", "status")
         return encode(find_laws(catalogue, quantity=quantity, status=status))
 
-    body = context.law_store.now.reply(b"/v1/laws?" + asked, make)
-    return kept_reply(request, body, private=context.private)
+    return law_reply(request, b"/v1/laws?" + asked, make)
 
 
 @reading("/laws/{address:str}", 404)
@@ -87,21 +85,17 @@ async def evaluate_law(
 @reading("/quantities")
 async def list_quantities(request: AnyRequest) -> Reply[list[QuantityRecord]]:
     """List the vocabulary: name, symbol, unit, meaning and bounds."""
-    context = context_of(request)
     read_filters(request.scope["query_string"])
-    body = context.law_store.now.reply(
-        b"/v1/quantities", lambda catalogue: encode(quantity_records(full_quantities(catalogue).values()))
+    return law_reply(
+        request, b"/v1/quantities", lambda catalogue: encode(quantity_records(full_quantities(catalogue).values()))
     )
-    return kept_reply(request, body, private=context.private)
 
 
 @reading("/recipes")
 async def list_recipes(request: AnyRequest) -> Reply[list[Recipe]]:
     """List the recipes that questions may name, each with the laws that hold for it."""
-    context = context_of(request)
     read_filters(request.scope["query_string"])
-    body = context.law_store.now.reply(b"/v1/recipes", lambda catalogue: encode(find_recipes(catalogue)))
-    return kept_reply(request, body, private=context.private)
+    return law_reply(request, b"/v1/recipes", lambda catalogue: encode(find_recipes(catalogue)))
 
 
 @reading("/theory/{quantity:str}", 422)
@@ -110,24 +104,20 @@ async def read_theory(
     quantity: Annotated[str, PathParameter(description="a quantity", examples=[Example(value="peak_lr")])],
 ) -> Reply[Theory]:
     """Show every rule for a quantity: direction, exponent, assumptions, agreement and conflict."""
-    context = context_of(request)
     read_filters(request.scope["query_string"])
-    body = context.law_store.now.reply(
-        request.scope["path"].encode(), lambda catalogue: encode(theory(catalogue, quantity))
-    )
-    return kept_reply(request, body, private=context.private)
+    return law_reply(request, request.scope["path"].encode(), lambda catalogue: encode(theory(catalogue, quantity)))
 
 
 def _about(
     request: AnyRequest, address: str, make: Callable[[Catalogue, Law], bytes], *, kind: bytes = JSON
 ) -> Reply[Any]:
-    context = context_of(request)
     read_filters(request.scope["query_string"])
-    body = context.law_store.now.reply(
-        request.scope["path"].encode(), lambda catalogue: make(catalogue, catalogue.get(address))
-    )
+    key = request.scope["path"].encode()
     # only an address with a digest says which content it means
-    return kept_reply(request, body, kind=kind, lasting="+" in address, private=context.private)
+    lasting = "+" in address
+    return law_reply(
+        request, key, lambda catalogue: make(catalogue, catalogue.get(address)), kind=kind, lasting=lasting
+    )
 
 
 router = Router(

@@ -13,11 +13,11 @@ from hplaw.messages.pruning import PUBLISHED_MAP, PruneAdvice, PruneReply, Prune
 from hplaw.messages.record import encode
 from hplaw.pruning.advice import prune_advice as find_advice
 from hplaw.pruning.regime_map import regime_map
-from hplaw_api.context import context_of
+from hplaw_api.context import context_of, law_reply
 from hplaw_api.query_string import read_filters
 from hplaw_api.request_types import ADDRESS
 from hplaw_api.requests import AnyRequest
-from hplaw_api.responses import Reply, kept_reply
+from hplaw_api.responses import Reply
 from hplaw_api.routes.methods import asking, reading
 
 
@@ -40,12 +40,9 @@ Address = Annotated[
 @reading("/regimes/{id:str}", 404)
 async def read_regime_map(request: AnyRequest, id: Address) -> Reply[RegimeMap]:
     """Read a map of pruning regimes whole: axes, classes, probabilities."""
-    context = context_of(request)
     read_filters(request.scope["query_string"])
-    body = context.law_store.now.reply(
-        request.scope["path"].encode(), lambda catalogue: encode(regime_map(id, catalogue))
-    )
-    return kept_reply(request, body, lasting="+" in id, private=context.private)
+    key = request.scope["path"].encode()
+    return law_reply(request, key, lambda catalogue: encode(regime_map(id, catalogue)), lasting="+" in id)
 
 
 def _answer(asked: PruneRequest, catalogue: Catalogue) -> bytes:

@@ -17,10 +17,10 @@ from hplaw.messages.record import encode
 from hplaw.recommendation.compare import compare as compare_answers
 from hplaw.recommendation.many import recommend_many as answer_many
 from hplaw.recommendation.record import recommend as answer
-from hplaw_api.context import context_of
+from hplaw_api.context import context_of, law_reply
 from hplaw_api.query_string import read_query
 from hplaw_api.requests import AnyRequest
-from hplaw_api.responses import Reply, kept_reply
+from hplaw_api.responses import Reply
 from hplaw_api.routes.methods import asking, reading
 
 
@@ -67,12 +67,9 @@ async def recommend(request: AnyRequest, data: Annotated[Query, _ONE], body: Raw
 @reading("/recommendations", 404, 409, 422)
 async def recommend_by_address(request: AnyRequest) -> Reply[Recommendation]:
     """Answer one question asked by query string."""
-    context = context_of(request)
     asked: bytes = request.scope["query_string"]
-    body = context.law_store.now.reply(
-        b"/v1/recommendations?" + asked, lambda catalogue: encode(answer(read_query(asked), catalogue))
-    )
-    return kept_reply(request, body, private=context.private)
+    key = b"/v1/recommendations?" + asked
+    return law_reply(request, key, lambda catalogue: encode(answer(read_query(asked), catalogue)))
 
 
 @asking("/recommendations/batch", 404, most_bytes=BATCH_BYTES, long=True)

@@ -26,7 +26,7 @@ PLAIN = ("n_params", "n_active_params", "tokens", "precision", "effort", "finetu
 """What everybody knows of a run before it begins, beside its accelerator."""
 MORE = ("seq_len", "d_model", "batch_tokens", "hours_basis", "devices")
 """What its developers also know, and what is counted."""
-DEVICE = ("compute_format", "peak_flop_per_s", "memory_bytes_per_s", "accelerator_generation", "board_power_w")
+DEVICE = ("peak_flop_per_s", "memory_bytes_per_s", "accelerator_generation", "board_power_w")
 GRID = ("carbon_g_per_kwh", "carbon_spread")
 
 
@@ -54,7 +54,7 @@ def scores(law: Any, rows: Any, catalogue: Any) -> list[Row]:
     lines += report("measured energy", measured, "energy_j", (1.25, 1.70))
     lines += _mlperf("an accelerator held out", fits.by("hardware", mlperf))
     rounds = fits.column("round")
-    lines += _mlperf("the last round held out", fits.foretold(mlperf & (rounds == max(rounds[mlperf]))))
+    lines += _mlperf("the last round held out", fits.predicted(mlperf & (rounds == max(rounds[mlperf]))))
     nodes = fits.by("nodes", metered)
     lines += _factors("MLPerf, power of nodes, time given", _errors(nodes, "energy_j", "timed"), (1.08, None))
     return lines + _factors("MLPerf, energy of nodes", _errors(nodes, "energy_j"), (1.30, None))
@@ -92,9 +92,9 @@ class Refits:
         """Return the predictions for the rows `scored`, those of each value of a column held out of a fit of its own."""
         column = self.column(name)
         parts = dict.fromkeys(column[scored])
-        return [item for part in parts for item in self.foretold(scored & (column == part))]
+        return [item for part in parts for item in self.predicted(scored & (column == part))]
 
-    def foretold(self, out: Any) -> list[dict[str, Any]]:
+    def predicted(self, out: Any) -> list[dict[str, Any]]:
         """Return the rows `out`, with the predictions of a law fitted to the others."""
         import polars as pl
 
@@ -123,10 +123,13 @@ class Refits:
             with tempfile.TemporaryDirectory() as folder:
                 to = Path(folder) / "law"
                 written = write_folder(to, fitted, Verdict(), data="rows", sha256="", accept=True)
-                return [_foretold(written, item) for item in self.labels.filter(pl.Series(out)).iter_rows(named=True)]
+                return [
+                    _with_predictions(written, item)
+                    for item in self.labels.filter(pl.Series(out)).iter_rows(named=True)
+                ]
 
 
-def _foretold(law: Any, item: Mapping[str, Any]) -> dict[str, Any]:
+def _with_predictions(law: Any, item: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row with the law's values and intervals: from all that was known (`full`), from what everybody knows
     (`plain`), and from all with the time that was measured (`timed`)."""
     from hplaw.answer.answer import answer

@@ -282,8 +282,8 @@ def _intervals(found: Sequence[Any], cells: Sequence[Cell], ours: Sequence[float
         for a, c, r in zip(found, cells, ours, strict=True)
     ]
     rows.append(row("mean error of the loss", float(np.mean(errors)), most=0.6))
-    foretold = 100 * float(np.mean([a.regret for a in found]))
-    rows.append(row("predicted over measured mean regret", foretold / float(np.mean(ours)), "1"))
+    predicted = 100 * float(np.mean([a.regret for a in found]))
+    rows.append(row("predicted over measured mean regret", predicted / float(np.mean(ours)), "1"))
     return rows
 
 

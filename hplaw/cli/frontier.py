@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools as ft
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,7 +28,6 @@ from hplaw.vocabulary.reading import read_number, split_names
 
 
 if TYPE_CHECKING:
-    from hplaw.catalogue.catalogue import Catalogue
     from hplaw.messages.energy import Frontier, FrontierPoint
     from hplaw.messages.law import Citation
     from hplaw.messages.pareto import Pareto, ParetoCase, ParetoPoint
@@ -95,6 +95,9 @@ def frontier(
     With --from and --to, or with several accelerators or precisions, the Pareto front: the runs that none beats by less loss
     for the same budget.
     """
+    from hplaw.client.calls import to_json
+    from hplaw.messages.decode import decode
+
     low, high = _ends(budget, from_, to)
     names, formats = split_names(hardware) or ["h100-sxm"], split_names(precision)
     is_front = budget is None or len(names) > 1 or len(formats) > 1
@@ -123,16 +126,25 @@ def frontier(
     title = f"{budget or f'{from_} to {to}'} of {', '.join(names)}{', '.join(['', *formats])}"
     catalogue = open_catalogue(laws)
     if is_front:
+        from hplaw.energy.pareto import pareto
+        from hplaw.energy.pareto_chart import pareto_chart
+
         fields |= {"hardware": names, "precision": formats, "prices": prices}
         fields |= {"axis": kind, "low": low[1], "high": high[1]}
-        body, page = _front_answer(fields, catalogue, title, shown, plot)
+        front = pareto(decode(to_json(fields), ParetoRequest), catalogue)
+        found, draw, page_of = front, ft.partial(pareto_chart, front), ft.partial(_front_page, front)
     else:
+        from hplaw.energy.frontier import chart, frontier as work_out
+
         fields |= {"hardware": names[0], "precision": formats[0] if formats else None, kind: low[1]}
-        body, page = _budget_answer(fields, catalogue, title, shown, plot)
+        bought = work_out(decode(to_json(fields), FrontierRequest), catalogue)
+        found, draw, page_of = bought, ft.partial(chart, bought), ft.partial(_frontier_page, bought)
+    if plot is not None:
+        save_chart(draw(title), plot)
     if json:
-        write_json(body)
+        write_json(encode(found))
     else:
-        write(page)
+        write(page_of(title, shown, [catalogue.get(address).citation() for address in found.laws], plot))
     return OK
 
 
@@ -166,37 +178,6 @@ def read_budget(text: str, option: str = "--budget") -> tuple[str, float]:
             return name, read_number(option, text.removesuffix(unit).strip()) * scale
     message = f"{option} {text[:40]}: give a number and its unit, {', '.join(BUDGETS)}, for example 10MWh"
     raise QueryError(message, field="budget")
-
-
-def _budget_answer(
-    fields: dict[str, Any], catalogue: Catalogue, title: str, shown: Sequence[str], plot: Path | None
-) -> tuple[bytes, str]:
-    """Return what one budget buys as JSON and as a page, and write its plot."""
-    from hplaw.client.calls import to_json
-    from hplaw.energy.frontier import chart, frontier as work_out
-    from hplaw.messages.decode import decode
-
-    found = work_out(decode(to_json(fields), FrontierRequest), catalogue)
-    if plot is not None:
-        save_chart(chart(found, title), plot)
-    citations = [catalogue.get(law).citation() for law in found.laws]
-    return encode(found), _frontier_page(found, title, shown, citations, plot)
-
-
-def _front_answer(
-    fields: dict[str, Any], catalogue: Catalogue, title: str, shown: Sequence[str], plot: Path | None
-) -> tuple[bytes, str]:
-    """Return a Pareto front as JSON and as a page, and write its plot."""
-    from hplaw.client.calls import to_json
-    from hplaw.energy.pareto import pareto
-    from hplaw.energy.pareto_chart import pareto_chart
-    from hplaw.messages.decode import decode
-
-    found = pareto(decode(to_json(fields), ParetoRequest), catalogue)
-    if plot is not None:
-        save_chart(pareto_chart(found, title), plot)
-    citations = [catalogue.get(law).citation() for law in found.laws]
-    return encode(found), _front_page(found, title, shown, citations, plot)
 
 
 def _frontier_page(

@@ -37,9 +37,8 @@ def frontier(request: FrontierRequest, catalogue: Catalogue) -> Frontier:
     **Raises:** `QueryError` for no budget or several, and where time, energy or loss cannot be computed.
     """
     kind, amount = _budget(request)
-    table = catalogue.get("accelerators").spec.tables["peak"]
     hardware = known_hardware(request.hardware, catalogue)
-    precision = request.precision or first_precision(hardware, table)
+    precision = request.precision or first_precision(hardware, catalogue)
     request = msgspec.structs.replace(request, hardware=hardware, precision=precision)
     found = recommend(budget_query(request), catalogue)
     try:

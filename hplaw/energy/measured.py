@@ -10,6 +10,7 @@ from hplaw.answer.evaluate_law import evaluate
 from hplaw.catalogue.catalogue import Catalogue
 from hplaw.energy.training import energy
 from hplaw.formatting import number
+from hplaw.forms.log_normal import NORMAL_QUANTILES
 from hplaw.messages.energy import EnergyRequest
 from hplaw.messages.metering import MeteredRun
 from hplaw.messages.recommendation import BriefEstimate, Estimate
@@ -17,9 +18,6 @@ from hplaw.messages.recommendation import BriefEstimate, Estimate
 
 PREDICTED = ("duration_s", "accelerator_hours", "power_w", "board_energy_kwh")
 """What is predicted of a metered run: NVML meters boards."""
-
-Z90 = 1.645
-"""Standard deviations on either side of the mean that hold 90%."""
 
 
 class Grid(msgspec.Struct, frozen=True):
@@ -38,7 +36,7 @@ def grid_of(country: str, catalogue: Catalogue) -> Grid:
     """
     found = evaluate(catalogue.get("grid-carbon"), {"country": country}, catalogue).outputs
     value, spread = (float(found[name].value or 0.0) for name in ("carbon_g_per_kwh", "carbon_spread"))
-    wide = math.exp(Z90 * spread)
+    wide = math.exp(float(NORMAL_QUANTILES[-1]) * spread)
     return Grid(country, value, value / wide, value * wide)
 
 

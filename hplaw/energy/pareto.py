@@ -11,9 +11,8 @@ from collections.abc import Sequence
 import msgspec
 
 from hplaw.catalogue.catalogue import Catalogue
-from hplaw.catalogue.listing import read_category
 from hplaw.energy.frontier import WANT, budget_point, budget_query, why_not
-from hplaw.energy.training import first_precision, known_hardware, known_prices, scope_of
+from hplaw.energy.training import known_hardware, known_prices, precisions_asked, scope_of
 from hplaw.errors import ConflictingQuery, HplawError
 from hplaw.messages.energy import FrontierRequest
 from hplaw.messages.pareto import Pareto, ParetoCase, ParetoPoint, ParetoRequest
@@ -107,13 +106,11 @@ def _budgets(request: ParetoRequest) -> list[float]:
 
 def _cases(request: ParetoRequest, catalogue: Catalogue) -> list[FrontierRequest]:
     """Return each accelerator in each precision as a question without its budget, each once."""
-    table = catalogue.get("accelerators").spec.tables["peak"]
     prices = known_prices(request.prices, catalogue)
     cases: dict[tuple[str, str], FrontierRequest] = {}
     for name in request.hardware:
         hardware = known_hardware(name, catalogue)
-        for named in request.precision or [first_precision(hardware, table)]:
-            precision = str(read_category(catalogue, "precision", named, field="precision"))
+        for precision in precisions_asked(request.precision, hardware, catalogue):
             cases[hardware, precision] = FrontierRequest(
                 hardware=hardware,
                 precision=precision,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -44,13 +44,11 @@ def energy(request: EnergyRequest, catalogue: Catalogue) -> EnergyReply:
     """
     request, told = with_probe(request, catalogue)
     _refuse_others(request)
-    table = catalogue.get("accelerators").spec.tables["peak"]
     cases: list[EnergyCase] = []
     citations: dict[str, Citation] = {}
     names: list[str | None] = [known_hardware(name, catalogue) for name in request.hardware] or [None]
     for hardware in names:
-        for named in request.precision or [first_precision(hardware, table)]:
-            precision = str(read_category(catalogue, "precision", named, field="precision"))
+        for precision in precisions_asked(request.precision, hardware, catalogue):
             case, sources = _case(request, hardware, precision, catalogue)
             cases.append(msgspec.structs.replace(case, warnings=[*told, *case.warnings]))
             citations |= {source.law: source for source in sources}
@@ -77,10 +75,20 @@ def known_hardware(name: str, catalogue: Catalogue) -> str:
     return str(read_category(catalogue, "hardware", name, field="hardware"))
 
 
-def first_precision(hardware: str | None, table: Mapping[str, Any]) -> str:
+def first_precision(hardware: str | None, catalogue: Catalogue) -> str:
     """Return the format that an accelerator is asked in where none is named."""
+    table: Mapping[str, Mapping[str, float]] = catalogue.get("accelerators").spec.tables["peak"]
     has: Mapping[str, float] = table.get(hardware, {}) if hardware else {}
     return next((name for name in PRECISIONS if name in has), PRECISIONS[0])
+
+
+def precisions_asked(named: Sequence[str], hardware: str | None, catalogue: Catalogue) -> list[str]:
+    """Return the formats that an accelerator is asked in: those named, as the vocabulary writes them, or the first it has.
+
+    **Raises:** `QueryError` for one that is not known.
+    """
+    names = named or [first_precision(hardware, catalogue)]
+    return [str(read_category(catalogue, "precision", name, field="precision")) for name in names]
 
 
 def _case(

@@ -66,6 +66,7 @@ def recommend(query: Query, catalogue: Catalogue) -> Recommendation:
     answers = {name: _estimate(name, found, slopes) for name in question.want if question.asked or found.offered(name)}
     used = found.used
     laid = lay_out(query, question.known, answers, catalogue, level=ft.partial(_utilization, found))
+    beside = [catalogue.get(address) for address in laid.laws]
     # the cost of missing the best is that of settings answered together
     whole = [law for law in used if all(found.source.get(n) is law or n in question.known for n in COHERENT)]
     regrets = [regret for law in whole if (regret := found.answers[law].regret) is not None]
@@ -79,8 +80,8 @@ def recommend(query: Query, catalogue: Catalogue) -> Recommendation:
         warnings=[*warnings_of(found, used), *laid.warnings],
         predicted_regret=regrets[0] if regrets else None,
         predicted_regret_reason=None if regrets else "no law used here predicts the loss around its optimum",
-        citations=[citation(law) for law in (*used, *(catalogue.get(address) for address in laid.laws))],
-        id=identity(query, [*found.asked, *(catalogue.get(address) for address in laid.laws)]),
+        citations=[citation(law) for law in (*used, *beside)],
+        id=identity(query, [*found.asked, *beside]),
     )
 
 

@@ -197,8 +197,8 @@ def _of_falcon(config: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """Yield the heads, norms and biases of the three blocks that Falcon's one model type has."""
     if _kind(config) != "falcon":
         return
-    for quantities in (SWITCHES["use_bias"],) if config.get("bias") is True else ():
-        yield from quantities.items()
+    if config.get("bias") is True:
+        yield from SWITCHES["use_bias"].items()
     if config.get("new_decoder_architecture") or _whole(config, "n_head_kv"):
         yield "n_kv_heads", float(_whole(config, "num_kv_heads", "n_head_kv") or 1)
         yield "n_norms", float(_whole(config, "num_ln_in_parallel_attn") or 2)

@@ -259,3 +259,13 @@ def test_the_axis_of_a_frontier_is_as_wide_as_its_curve_and_writes_10B() -> None
     assert ">10B<" in drawn
     assert ">100B<" in drawn
     assert "000,000" not in drawn
+
+
+def test_the_law_of_time_has_the_formulas_of_that_of_energy() -> None:
+    """It takes the draws of that law, so that a formula changed in one file alone would give other hours."""
+    time, whole = (shipped().get(name).spec for name in ("training-time", "training-energy"))
+    assert time.let.items() <= whole.let.items()
+    assert time.parameters.items() <= whole.parameters.items()
+    assert time.constants == whole.constants
+    assert time.tables.items() <= whole.tables.items()
+    assert time.effects.items() <= whole.effects.items()

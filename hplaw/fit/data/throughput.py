@@ -72,7 +72,7 @@ LEAST_MFU = 5.0
 
 def read_mlperf(path: Path, catalogue: Catalogue) -> Iterator[dict[str, Any]]:
     """Yield runs to the target of a language benchmark; precision is not recorded, those of NVIDIA are fp8."""
-    numbers = ("n_accelerators", "time_s", "tokens", "global_batch_size", "n_params")
+    numbers = ("n_accelerators", "time_s", "tokens", "global_batch_size")
     table = read_columns(path, numbers=numbers, texts=("round", "submitter", "system", "benchmark", "accelerator"))
     for row in table.iter_rows(named=True):
         shape, seq_len = MLPERF.get(row["benchmark"], (None, 0.0))
@@ -83,23 +83,31 @@ def read_mlperf(path: Path, catalogue: Catalogue) -> Iterator[dict[str, Any]]:
             "run": f"{row['round']} {row['system']} {row['benchmark']}",
             "source": "mlperf",
             "round": row["round"],
-            "benchmark": row["benchmark"],
-            "family": "mlperf " + row["benchmark"],
-            "developer": row["submitter"],
-            "precision": "fp8",
-            "n_params": row["n_params"],
-            "n_active_params": row["n_params"],
-            "d_model": shape.d_model,
-            "tokens": row["tokens"],
-            "seq_len": seq_len,
-            "batch_tokens": row["global_batch_size"] * seq_len,
+            **_mlperf(row, shape, seq_len),
             **device,
             "devices": row["n_accelerators"],
-            "effort": "vendor",
-            "finetune": "lora" if "lora" in row["benchmark"] else "full",
-            "hours_basis": "steps",
+            "tokens": row["tokens"],
             "accelerator_hours": row["time_s"] * row["n_accelerators"] / SECONDS_PER_HOUR,
         }
+
+
+def _mlperf(row: Mapping[str, Any], shape: Shape, seq_len: float) -> dict[str, Any]:
+    """Return what a row of MLPerf says of its run beside its accelerators, its data and what was measured."""
+    n_params = shape.n_params_b * 1e9
+    return {
+        "benchmark": row["benchmark"],
+        "family": "mlperf " + row["benchmark"],
+        "developer": row["submitter"],
+        "precision": "fp8",
+        "n_params": n_params,
+        "n_active_params": n_params,
+        "d_model": shape.d_model,
+        "seq_len": seq_len,
+        "batch_tokens": row["global_batch_size"] * seq_len,
+        "effort": "vendor",
+        "finetune": "lora" if "lora" in row["benchmark"] else "full",
+        "hours_basis": "steps",
+    }
 
 
 def read_mlperf_power(path: Path, catalogue: Catalogue) -> Iterator[dict[str, Any]]:
@@ -119,21 +127,10 @@ def read_mlperf_power(path: Path, catalogue: Catalogue) -> Iterator[dict[str, An
         yield {
             "run": f"{row['system']} {row['benchmark']} {row['run']}",
             "source": "mlperf power",
-            "benchmark": row["benchmark"],
-            "family": "mlperf " + row["benchmark"],
-            "developer": row["submitter"],
-            "precision": "fp8",
-            "n_params": shape.n_params_b * 1e9,
-            "n_active_params": shape.n_params_b * 1e9,
-            "d_model": shape.d_model,
-            "tokens": tokens,
-            "seq_len": seq_len,
-            "batch_tokens": batch * seq_len,
+            **_mlperf(row, shape, seq_len),
             **device,
             "devices": devices,
-            "effort": "vendor",
-            "finetune": "lora" if "lora" in row["benchmark"] else "full",
-            "hours_basis": "steps",
+            "tokens": tokens,
             "tokens_per_device_s": tokens / row["time_s"] / devices,
             "energy_j": row["node_energy_kwh"] * 3.6e6,
             "energy_scope": "system",
